@@ -1,0 +1,24 @@
+/*
+** tidepool, floor 0: internal, what every room's header starts with.
+**
+** Symbols that cross files but are no API stay inside the library, whatever
+** flags it is compiled with.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_INTERNAL_H
+#define TIDE_INTERNAL_H
+
+/* Around the declarations of each internal header, after its includes. */
+#if defined(__GNUC__)
+#define TIDE_INTERNAL_BEGIN _Pragma("GCC visibility push(hidden)")
+#define TIDE_INTERNAL_END _Pragma("GCC visibility pop")
+#else
+#define TIDE_INTERNAL_BEGIN
+#define TIDE_INTERNAL_END
+#endif
+
+/* The struct of type T whose member m is at p. */
+#define TIDE_CONTAINER(p, T, m) ((T *)(void *)((char *)(p) - offsetof(T, m)))
+
+#endif

@@ -1,0 +1,74 @@
+/*
+** tidepool, floor 1: mailbox, the one place where an owner sleeps.
+**
+** A mailbox is a lock and a condition that belong to one waiting thread at a
+** time (an owner's lua_State, or a C thread). A mailset is a set of watched tasks
+** inside it: each watch moves to `ready` when its task is done, in that order.
+** The worker that completes a task wakes the sleeper only when the set it
+** sleeps on has what it needs.
+**
+** A watch goes IDLE -> on its task's list (guarded by the task's lock) -> flying
+** (taken off by the completer, which then touches the mailbox) -> arrived
+** (guarded by the mailbox's lock). tide_watch_cancel returns only when no other thread
+** can reach the watch any more; until then watch, set and mailbox stay alive.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_MAILBOX_H
+#define TIDE_MAILBOX_H
+
+#include "fifo.h"
+#include "sys.h"
+
+TIDE_INTERNAL_BEGIN
+
+struct task;
+
+struct mailbox {
+  struct sys_lock lock;
+  struct sys_cond wake; /* a set's `need` became 0, or a watch arrived that a canceller waits for */
+};
+
+struct mailset {
+  struct mailbox *box;    /* I */
+  struct fifo ready;      /* box lock: watches that arrived and were not taken */
+  size_t nready;          /* box lock: their number */
+  size_t need;            /* box lock: how many more arrivals the sleeper waits for; 0: none */
+  bool stop_on_failure;   /* box lock: a failed task makes need 0 */
+  bool failure_seen;      /* box lock: a failed task is in ready */
+};
+
+struct watch {
+  struct fifo_node link; /* in task->watches (task lock), then in set->ready (box lock) */
+  struct mailset *set;   /* I while watching */
+  struct task *task;     /* I while watching; borrowed: the user of the watch holds it */
+  bool on_task;          /* task lock */
+  bool arrived;          /* box lock */
+  bool awaited;          /* box lock: a canceller sleeps until it arrives */
+  bool failure;          /* box lock: the task failed (cancelled is no failure) */
+};
+
+int tide_mailbox_init(struct mailbox *box); /* 0 or errno */
+void tide_mailbox_fini(struct mailbox *box);
+
+void tide_mailset_init(struct mailset *set, struct mailbox *box);
+
+/* Starts watching. A task that is done already arrives at once. The box's and
+** the task's locks must not be held. Never blocks for long. */
+void tide_watch_start(struct watch *w, struct task *t, struct mailset *set);
+/* Ends watching, arrived or not; legal on an arrived or taken watch. May wait for
+** a completer that is just delivering it. */
+void tide_watch_cancel(struct watch *w);
+/* For the completer, no lock held: w was taken off its task's list. Afterwards w
+** belongs to the mailbox's side again and must not be touched. */
+void tide_watch_deliver(struct watch *w, bool failure);
+
+/* Sleeps until `need` watches of the set (taken ones not counted) are ready or, with stop_on_failure,
+** a failed one is; false if the deadline passed first. */
+bool tide_mailset_sleep(struct mailset *set, size_t need, bool stop_on_failure, sys_time deadline);
+/* The watch that arrived first, now owned by the caller again; or NULL. Never blocks. */
+struct watch *tide_mailset_take(struct mailset *set);
+
+TIDE_INTERNAL_END
+
+#endif

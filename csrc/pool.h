@@ -1,0 +1,88 @@
+/*
+** tidepool, floor 1: pool, a queue of tasks and the threads that serve it.
+**
+** The pool knows nothing of Lua: a `runner` says what a worker is and how it
+** runs a task. Threads start on demand and end at shutdown or when idle too long.
+**
+** States:  OPEN -> CLOSING (no more tasks; the queue is served, then threads end)
+**          OPEN or CLOSING -> BROKEN (a worker could not be opened: what is queued
+**          fails with FAULT_BROKEN and so does every submit; threads end)
+**
+** One lock guards everything marked L. No task's or mailbox's lock is taken and no
+** runner function is called while it is held.
+**
+** References: one for the maker, one per task, one per `hold`. Threads have none: whoever
+** gives back the last of the maker's and holders' references has seen tide_pool_wait
+** succeed (or no thread was ever started).
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_POOL_H
+#define TIDE_POOL_H
+
+#include "task.h"
+
+TIDE_INTERNAL_BEGIN
+
+struct runner {
+  /* On the worker's thread. open answers a worker, or NULL and a message in *why
+  ** (allocated from the pool's mem, freed by the pool, may be NULL: out of memory). */
+  void *(*open)(void *ud, int index, char **why, size_t *whysize);
+  /* Runs a task that has begun: fills *out and answers the outcome. */
+  int (*run)(void *worker, struct task *t, struct message *out);
+  void (*close)(void *worker);
+  void (*thread_start)(void *ud, int index); /* may be NULL */
+  void (*thread_stop)(void *ud, int index);  /* may be NULL */
+  void (*dispose)(void *ud);                 /* the pool was freed; may be NULL */
+};
+
+struct pool_config {
+  int max_workers;           /* >= 1 */
+  size_t max_queue;          /* 0: unbounded */
+  bool full_is_error;        /* else a submit waits */
+  double idle_timeout;       /* seconds; negative: never */
+  size_t stack_size;         /* bytes; 0: the system's */
+  const char *name;          /* copied: threads are NAME_0, NAME_1, … */
+};
+
+struct pool_stats {
+  size_t workers, idle, queued, running, submitted, finished, failed, cancelled;
+  size_t threads; /* started and not yet joined */
+  size_t tasks;   /* alive: references to the pool held by tasks */
+};
+
+/* NULL and *err (errno code) on failure. mem must outlive the pool. */
+struct pool *tide_pool_new(const struct pool_config *cfg, const struct mem *mem,
+                           const struct runner *runner, void *ud, int *err);
+void tide_pool_hold(struct pool *p);
+void tide_pool_rele(struct pool *p);
+/* A task's own reference (counted apart for the stats). */
+void tide_pool_holdtask(struct pool *p);
+void tide_pool_reletask(struct pool *p);
+const char *tide_pool_name(struct pool *p);
+
+/* Takes a reference to t when it answers FAULT_NONE. Starts a thread if no worker is idle and
+** fewer than max_workers exist. While the queue is full it waits until `deadline`
+** (FAULT_TIMEOUT: try again, so that callers can look at signals), or answers FAULT_FULL.
+** FAULT_SHUTDOWN; FAULT_BROKEN (tide_pool_why says why); FAULT_THREAD with errno in *err
+** if no thread could be started and none exists; then nothing is queued. */
+int tide_pool_submit(struct pool *p, struct task *t, sys_time deadline, int *err);
+
+/* Cancels t (of this pool) and takes it out of the queue; true if it is cancelled now or was before. */
+bool tide_pool_cancel(struct pool *p, struct task *t);
+
+/* Stops taking tasks; with `cancel` cancels what has not started. Never waits. Idempotent. */
+void tide_pool_close(struct pool *p, bool cancel);
+/* Waits until a closing or broken pool has ended and joins its threads; false if the
+** deadline passed first. Any number of threads may wait; not one of its workers. */
+bool tide_pool_wait(struct pool *p, sys_time deadline);
+/* True on a thread of this pool. */
+bool tide_pool_is_worker(struct pool *p);
+
+/* The message of a broken pool, NULL if it is not broken; lives as long as the pool. */
+const char *tide_pool_why(struct pool *p);
+void tide_pool_stats(struct pool *p, struct pool_stats *out);
+
+TIDE_INTERNAL_END
+
+#endif

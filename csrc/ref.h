@@ -1,0 +1,43 @@
+/*
+** tidepool, floor 0: ref, a reference count to embed in shared objects.
+**
+** Invariant: count >= 1 while anybody may touch the object; who brings it to 0
+** frees it. A new reference is only made from one that exists.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_REF_H
+#define TIDE_REF_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "internal.h"
+
+TIDE_INTERNAL_BEGIN
+
+struct ref {
+  atomic_size_t count; /* A */
+};
+
+static inline void ref_init(struct ref *r) { atomic_init(&r->count, 1); }
+
+static inline void ref_hold(struct ref *r) {
+  size_t before = atomic_fetch_add_explicit(&r->count, 1, memory_order_relaxed);
+  assert(before > 0);
+  (void)before;
+}
+
+/* True if that was the last one: the caller frees the object. Release pairs
+** with the acquire of whoever drops the last reference, just below. */
+static inline bool ref_rele(struct ref *r) {
+  size_t before = atomic_fetch_sub_explicit(&r->count, 1, memory_order_acq_rel);
+  assert(before > 0);
+  return before == 1;
+}
+
+TIDE_INTERNAL_END
+
+#endif

@@ -1,0 +1,71 @@
+/*
+** tidepool, floor 1: sys, the only room that knows pthreads and the clock.
+**
+** Thin: a lock, a condition with a monotonic deadline, a thread, the time.
+** Functions that can fail answer 0 or an errno code. Locks are not recursive;
+** no two of this library are ever held together.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_SYS_H
+#define TIDE_SYS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "internal.h"
+
+TIDE_INTERNAL_BEGIN
+
+struct sys_lock {
+  pthread_mutex_t m;
+};
+struct sys_cond {
+  pthread_cond_t c; /* on the monotonic clock */
+};
+struct sys_thread {
+  pthread_t t;
+};
+
+int tide_lock_init(struct sys_lock *l);
+void tide_lock_fini(struct sys_lock *l);
+void tide_lock_take(struct sys_lock *l); /* blocks while another thread holds it */
+void tide_lock_drop(struct sys_lock *l);
+
+int tide_cond_init(struct sys_cond *c);
+void tide_cond_fini(struct sys_cond *c);
+void tide_cond_signal(struct sys_cond *c);
+void tide_cond_broadcast(struct sys_cond *c);
+
+/* A time in nanoseconds on the monotonic clock; SYS_NEVER as a deadline. */
+typedef uint64_t sys_time;
+#define SYS_NEVER UINT64_MAX
+
+sys_time tide_now(void);
+/* now + seconds; negative or too large: SYS_NEVER. */
+sys_time tide_deadline(double seconds);
+
+/* Sleeps until signalled (or for no reason), or the deadline: then false. The
+** lock is held before and after. Callers loop on their predicate. */
+bool tide_cond_wait(struct sys_cond *c, struct sys_lock *l, sys_time deadline);
+
+/* Starts a thread with all signals blocked but those a fault raises, so that
+** the host's handlers run on the host's threads. stack_size 0: the default;
+** a size the system refuses as too small or odd is rounded up. 0 or errno. */
+int tide_thread_start(struct sys_thread *t, size_t stack_size, void *(*fn)(void *), void *arg);
+void tide_thread_join(struct sys_thread *t); /* blocks until it has ended */
+bool tide_thread_is_self(const struct sys_thread *t);
+/* Names the calling thread for the OS, cut to what it allows. */
+void tide_thread_setname(const char *name);
+
+/* Processors this process may use: affinity mask and cgroup CPU quotas; >= 1. */
+int tide_sys_cpus(void);
+/* The quota part, for tests: `root` stands for "/" (the files proc/self/cgroup and
+** sys/fs/cgroup/… below it); 0 if there is no quota, else processors, rounded up. */
+int tide_sys_cgroup_cpus(const char *root);
+
+TIDE_INTERNAL_END
+
+#endif

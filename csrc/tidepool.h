@@ -1,0 +1,317 @@
+/*
+** tidepool.h: parallel tasks for Lua, for host programs written in C.
+**
+** An executor is a pool of threads, each with a lua_State of its own. A task is
+** a function and its arguments; it is submitted, runs in one of those states,
+** and its outcome is read through a future.
+**
+** Conventions
+**   - A parameter `lua_State *L` is the caller's own state, never a worker's
+**     (unless the caller is a task and passes the state it runs in).
+**   - Functions marked [-o, +p, x] are used like Lua's own API: they pop o and
+**     push p values. x is '-' (never raises), 'm' (may raise out of memory), or
+**     'e' (may raise an error of this library, or one of the caller's metamethods).
+**   - All others never raise; they answer TIDE_OK or one of the TIDE_E... codes.
+**   - Times are seconds, as double. A negative timeout means forever (TIDE_FOREVER).
+**   - Handles are reference counted: hold adds a reference, rele gives one back;
+**     rele(NULL) is legal. Except where said, any thread may call any function.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDEPOOL_H
+#define TIDEPOOL_H
+
+#include <stddef.h>
+#include <lua.h>
+
+#if defined(__GNUC__)
+#define TIDE_API __attribute__((visibility("default"))) extern
+#else
+#define TIDE_API extern
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TIDE_VERSION "0.1.0"
+#define TIDE_FOREVER (-1.0)
+
+typedef struct tide_executor tide_executor;
+typedef struct tide_future tide_future;
+typedef struct tide_group tide_group;
+
+/* What went wrong; tide_kindname gives the word that scripts see. */
+typedef enum tide_kind {
+  TIDE_OK = 0,
+  TIDE_ETIMEOUT,      /* "timeout": the time passed first */
+  TIDE_ECANCELLED,    /* "cancelled" */
+  TIDE_ESHUTDOWN,     /* "shutdown": no more tasks are taken */
+  TIDE_EBROKEN,       /* "broken": the initializer or open_state failed */
+  TIDE_EINVALIDSTATE, /* "invalid_state" */
+  TIDE_ETRANSFER,     /* "transfer": a value that cannot be sent or rebuilt */
+  TIDE_EINTERRUPTED,  /* "interrupted" (reserved) */
+  TIDE_ETIMELIMIT,    /* "time_limit" (reserved) */
+  TIDE_EMEMORYLIMIT,  /* "memory_limit" (reserved) */
+  TIDE_EFULL,         /* "full": the bounded queue has no room */
+  TIDE_EDEADLOCK,     /* "deadlock": a task would wait for itself */
+  /* the two below are no kinds of error objects, only answers */
+  TIDE_EERROR,  /* the task raised an error of its own */
+  TIDE_ENOMEM,  /* out of memory */
+  TIDE_ETHREAD, /* no thread could be started */
+  TIDE_EARG     /* a wrong argument */
+} tide_kind;
+
+/* The word for a kind ("timeout"), or NULL for those without one. */
+TIDE_API const char *tide_kindname(int kind);
+
+/* ------------------------------------------------------------ executor -- */
+
+enum { TIDE_ONFULL_BLOCK = 0, TIDE_ONFULL_ERROR = 1 };
+
+typedef struct tide_config {
+  size_t struct_size;             /* set by tide_config_init */
+  int max_workers;                /* >= 1; default min(32, tide_cpu_count() + 4) */
+  const char *thread_name_prefix; /* copied; default "tidepool" */
+  size_t max_tasks_per_worker;    /* 0: no limit */
+  double idle_timeout;            /* seconds; negative: idle threads stay */
+  size_t max_queue;               /* 0: unbounded */
+  int on_full;                    /* TIDE_ONFULL_... */
+  size_t stack_size;              /* bytes of a worker's C stack; 0: the system's default */
+  void *ud;                       /* passed to every hook below */
+
+  /* Called on the worker's thread for each new state, after the standard
+  ** libraries are open and before the initializer. It runs in protected mode
+  ** and may raise: then the executor is broken with that message. */
+  void (*open_state)(lua_State *L, void *ud);
+  /* Called before a worker's state is closed; must not raise. */
+  void (*close_state)(lua_State *L, void *ud);
+  /* Called first and last on each worker thread. */
+  void (*thread_start)(int index, void *ud);
+  void (*thread_stop)(int index, void *ud);
+
+  /* Memory of the executor and of its states; called from many threads at
+  ** once, and until the last future of the executor is released. NULL: the C
+  ** library's realloc and free. */
+  lua_Alloc alloc;
+  void *alloc_ud;
+
+  /* Where warnings go that have no lua_State to be reported through, such as
+  ** an error in a close_state. NULL: nowhere. Called on any thread. */
+  void (*warn)(const char *message, void *ud);
+} tide_config;
+
+TIDE_API void tide_config_init(tide_config *cfg);
+
+/* Processors this process may use: affinity and cgroup quotas respected; >= 1. */
+TIDE_API int tide_cpu_count(void);
+
+/* Makes an executor; threads start on demand. On failure *ex is NULL. The
+** caller owns one reference, which counts as a user's (see _rele). */
+TIDE_API int tide_executor_new(tide_executor **ex, const tide_config *cfg);
+
+/* Workers made from now on take package.path, package.cpath and the C functions
+** in package.preload from L. A submit from a state does this by itself; this
+** is for hosts that submit without one. [-0, +0, e] */
+TIDE_API void tide_executor_setpaths(tide_executor *ex, lua_State *L);
+
+/* Takes a function (or "module.function") and nargs arguments from the top of
+** the stack, to be called once in each new worker state before its first task.
+** Before the first submit only. [-(nargs+1), +0, e] */
+TIDE_API void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int nargs);
+
+/* When L closes, the executor is shut down, its queue is finished and its
+** threads are joined, whatever references remain. [-0, +0, e] */
+TIDE_API void tide_executor_adopt(tide_executor *ex, lua_State *L);
+
+/* Users' references. When the last goes, the executor takes no more tasks,
+** finishes its queue, and its threads end; this never waits. Someone must still
+** join them: an adopting state does when it closes, else call
+** tide_executor_shutdown(ex, 0, TIDE_FOREVER) before the last rele. */
+TIDE_API tide_executor *tide_executor_hold(tide_executor *ex);
+TIDE_API void tide_executor_rele(tide_executor *ex);
+
+enum { TIDE_SHUTDOWN_CANCEL = 1 }; /* cancel what has not started */
+
+/* Stops taking tasks, then waits until the queue is finished and the threads
+** are joined, `timeout` seconds at most (0: does not wait). Idempotent.
+** TIDE_OK; TIDE_ETIMEOUT: not finished yet; TIDE_EDEADLOCK: called with a
+** timeout other than 0 from one of its own workers. */
+TIDE_API int tide_executor_shutdown(tide_executor *ex, int flags, double timeout);
+
+typedef struct tide_stats {
+  size_t max_workers, workers, idle; /* threads: limit, alive, waiting for work */
+  size_t queued, running;            /* tasks now */
+  size_t submitted, finished, failed, cancelled; /* since the start; failed is part of finished */
+} tide_stats;
+
+TIDE_API void tide_executor_stats(tide_executor *ex, tide_stats *st);
+TIDE_API const char *tide_executor_name(tide_executor *ex); /* its thread_name_prefix */
+
+/* The executor whose worker state L is, or NULL; borrowed. [-0, +0, m] */
+TIDE_API tide_executor *tide_current_executor(lua_State *L);
+/* The name of the task that runs in L: "" if it has none, NULL outside a task.
+** Valid until the task ends. [-0, +0, m] */
+TIDE_API const char *tide_current_name(lua_State *L);
+
+/* -------------------------------------------------------------- submit -- */
+
+typedef struct tide_taskopts {
+  size_t struct_size; /* set by tide_taskopts_init */
+  int priority;       /* higher first, FIFO within one; default 0 */
+  const char *name;   /* copied; NULL: none */
+} tide_taskopts;
+
+TIDE_API void tide_taskopts_init(tide_taskopts *o);
+
+/* Submits a function (or "module.function") and its nargs arguments from the top
+** of L's stack. Raises TIDE_ETRANSFER with the path to a value that cannot be
+** sent, TIDE_ESHUTDOWN, TIDE_EBROKEN, TIDE_EFULL. Blocks only on a full queue
+** with TIDE_ONFULL_BLOCK. `o` may be NULL. The caller owns the future.
+** [-(nargs+1), +0, e] */
+TIDE_API tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs,
+                                  const tide_taskopts *o);
+
+/* Values a C host can send and read without a lua_State. */
+typedef enum tide_type {
+  TIDE_TNIL,
+  TIDE_TBOOLEAN,
+  TIDE_TINTEGER,
+  TIDE_TNUMBER,
+  TIDE_TSTRING,
+  TIDE_TPOINTER, /* light userdata */
+  TIDE_TOTHER    /* reading only: needs a lua_State, see tide_pushoutcome */
+} tide_type;
+
+typedef struct tide_value {
+  tide_type type;
+  union {
+    int boolean;
+    lua_Integer integer;
+    lua_Number number;
+    struct {
+      const char *data;
+      size_t len;
+    } string;
+    void *pointer;
+  } u;
+} tide_value;
+
+/* Submit without a lua_State: the Lua function `name` ("module.function"), or a
+** C function, called in the worker with the nargs values. *f is NULL on failure.
+** TIDE_OK, TIDE_EARG, TIDE_ENOMEM, TIDE_ETHREAD, TIDE_ESHUTDOWN, TIDE_EBROKEN, TIDE_EFULL. */
+TIDE_API int tide_submit_named(tide_future **f, tide_executor *ex, const char *name,
+                               const tide_value *args, size_t nargs, const tide_taskopts *o);
+TIDE_API int tide_submit_cfunction(tide_future **f, tide_executor *ex, lua_CFunction fn,
+                                   const tide_value *args, size_t nargs, const tide_taskopts *o);
+
+/* -------------------------------------------------------------- future -- */
+
+typedef enum tide_status { TIDE_PENDING, TIDE_RUNNING, TIDE_FINISHED, TIDE_CANCELLED } tide_status;
+
+TIDE_API tide_future *tide_future_hold(tide_future *f);
+TIDE_API void tide_future_rele(tide_future *f);
+
+TIDE_API tide_status tide_future_status(const tide_future *f); /* never blocks */
+
+/* 1 if it had not started and is cancelled now, or was cancelled before; else 0. */
+TIDE_API int tide_future_cancel(tide_future *f);
+
+/* Waits until it is done. L: the caller's state, whose mailbox is slept on; then
+** a hook that was set meanwhile (Ctrl-C in lua.c) runs and may raise. NULL: a
+** thread without one. TIDE_OK or TIDE_ETIMEOUT. [-0, +0, e] */
+TIDE_API int tide_future_wait(tide_future *f, lua_State *L, double timeout);
+
+/* How a done future ended: TIDE_OK (values), TIDE_EERROR (the task's own error),
+** or a kind; TIDE_EINVALIDSTATE if it is not done. Never blocks. */
+TIDE_API int tide_future_outcome(const tide_future *f);
+
+/* Pushes what a done future holds: TIDE_OK and *n values, TIDE_EERROR and the
+** task's error value, or a kind and its error object. Every call decodes anew.
+** [-0, +*n, e] */
+TIDE_API int tide_pushoutcome(lua_State *L, const tide_future *f, int *n);
+
+/* Pushes the worker's traceback of a failed future, or nil. [-0, +1, m] */
+TIDE_API void tide_pushtraceback(lua_State *L, const tide_future *f);
+
+/* Reads the first `max` values of a future with outcome TIDE_OK without a state
+** and stores their full count in *n; strings live as long as the future. For
+** other outcomes out[0] is the error's message if it is a string.
+** Answers tide_future_outcome(f). */
+TIDE_API int tide_future_values(const tide_future *f, tide_value *out, size_t max, size_t *n);
+
+/* Promises: futures that no executor runs. TIDE_ENOMEM. */
+TIDE_API int tide_promise_new(tide_future **f);
+/* TIDE_OK: running now. TIDE_ECANCELLED: it was cancelled, do not run it.
+** TIDE_EINVALIDSTATE: it is running or finished, or belongs to an executor. */
+TIDE_API int tide_promise_begin(tide_future *f);
+/* Finish it with the top n values / the top value as the error. Raise
+** TIDE_EINVALIDSTATE if it is done or belongs to an executor. [-n, +0, e], [-1, +0, e] */
+TIDE_API void tide_promise_setresult(tide_future *f, lua_State *L, int n);
+TIDE_API void tide_promise_seterror(tide_future *f, lua_State *L);
+TIDE_API int tide_promise_setvalues(tide_future *f, const tide_value *v, size_t n);
+
+/* --------------------------------------------------------------- group -- */
+
+/* A group delivers futures in the order in which they finish. One thread at a
+** time may use a group. Sleeps on L's mailbox, or on its own if L is NULL; a
+** group made with L must be freed before L is closed. *g is NULL on failure. */
+TIDE_API int tide_group_new(tide_group **g, lua_State *L);
+/* Does not wait, whatever is still running; tide_group_free(NULL) is legal. */
+TIDE_API void tide_group_free(tide_group *g);
+/* Adds a future; the group holds a reference until it is delivered or freed.
+** `tag` comes back with it. TIDE_ENOMEM. */
+TIDE_API int tide_group_add(tide_group *g, tide_future *f, void *tag);
+/* Number of futures added and not yet taken with _next. */
+TIDE_API size_t tide_group_size(const tide_group *g);
+/* Waits until `need` of the futures not yet taken are done or, if stop_on_failure, until one of
+** them failed (was cancelled does not count). L as in tide_future_wait. [-0, +0, e] */
+TIDE_API int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failure,
+                             double timeout);
+/* The next finished future (the caller owns the reference), or NULL if none is
+** done now. Never blocks. */
+TIDE_API tide_future *tide_group_next(tide_group *g, void **tag);
+
+/* ------------------------------------------------------------- scripts -- */
+
+/* The module `tidepool.core`. */
+TIDE_API int luaopen_tidepool_core(lua_State *L);
+
+/* Push handles that scripts use; each takes a reference of its own. [-0, +1, e] */
+TIDE_API void tide_pushexecutor(lua_State *L, tide_executor *ex);
+TIDE_API void tide_pushfuture(lua_State *L, tide_future *f);
+
+/* Pushes an error object {kind=, message=}. [-0, +1, m] */
+TIDE_API void tide_pusherror(lua_State *L, int kind, const char *message);
+/* The kind of the error object at idx, or TIDE_OK if it is none. [-0, +0, m] */
+TIDE_API int tide_errorkind(lua_State *L, int idx);
+
+/* Userdata sent by reference. A metatable with such a type makes its userdata
+** sendable: `hold` takes a reference to the object behind the userdata at idx
+** (NULL refuses it), `push` pushes a userdata for it in another state and takes
+** a reference of its own, `rele` gives back the one from hold. The type must
+** live as long as any message. hold and push run on the state's thread, rele on any. */
+typedef struct tide_reftype {
+  const char *name;
+  void *(*hold)(lua_State *L, int idx);
+  void (*push)(lua_State *L, void *object);
+  void (*rele)(void *object);
+} tide_reftype;
+
+/* Marks the metatable at idx. [-0, +0, m] */
+TIDE_API void tide_setreftype(lua_State *L, int idx, const tide_reftype *type);
+
+/* What is alive of the executors that L adopted, for leak tests. [-0, +0, m] */
+typedef struct tide_live {
+  size_t executors; /* not yet freed */
+  size_t tasks;     /* their tasks not yet freed: queued, running, or held by a future */
+  size_t states;    /* their workers' lua_States */
+  size_t threads;   /* their threads not yet joined */
+  size_t groups;    /* of L */
+} tide_live;
+TIDE_API void tide_live_counts(lua_State *L, tide_live *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
