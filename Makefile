@@ -1,0 +1,202 @@
+# tidepool: build, try, test, install.
+#
+#   make              the C module build/tidepool/core.so and the libraries for C hosts
+#   make demo         four examples on real input
+#   make test         everything in spec/, and the host example; SPEC=spec/map_spec.lua: only that
+#                     SAN=address, SAN=thread: built with that sanitizer
+#   make lint layers valgrind rock-test    the other checks; .ci/run runs them all
+#   make install uninstall                 PREFIX, DESTDIR
+#   make clean
+#
+# `make demo` and `make test` install what they need with apt, see scripts/setup. To run a script
+# from the checkout: scripts/lua SCRIPT.
+
+LUA = lua5.4
+LUA_PC = lua5.4
+BUSTED = /usr/bin/busted
+PKG_CONFIG = pkg-config
+CFLAGS = -O2 -g
+# Empty it for a compiler that warns of more than those this was written with.
+WERROR = -Werror
+
+PREFIX = /usr/local
+BINDIR_LUA = $(PREFIX)/lib/lua/5.4
+SHAREDIR_LUA = $(PREFIX)/share/lua/5.4
+INSTALL = install
+
+SAN =
+SPEC =
+B = build$(if $(SAN),/$(SAN))
+
+export LUA LUA_PC BUSTED PKG_CONFIG CC SAN
+
+ifneq ($(filter-out address thread,$(SAN)),)
+$(error SAN is address or thread, not $(SAN))
+endif
+san_address = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+san_thread = -O1 -fsanitize=thread -fno-omit-frame-pointer
+sanflags = $(if $(SAN),$(san_$(SAN)))
+
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
+  -Wwrite-strings -Wpointer-arith $(WERROR)
+# Asked of pkg-config once, and only when a recipe needs it: on a fresh machine setup comes first.
+lua_cflags = $(eval lua_cflags := $$(shell $(PKG_CONFIG) --cflags $(LUA_PC)))$(lua_cflags)
+lua_libs = $(eval lua_libs := $$(shell $(PKG_CONFIG) --libs $(LUA_PC)))$(lua_libs)
+base_cflags = -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(CFLAGS) $(sanflags) $(lua_cflags)
+lib_cflags = $(base_cflags) -fPIC -fvisibility=hidden
+
+version := $(shell sed -n 's/^.define TIDE_VERSION "\(.*\)"/\1/p' csrc/tidepool.h)
+soname = libtidepool.so.$(firstword $(subst ., ,$(version)))
+
+sources := $(sort $(wildcard csrc/*.c))
+objects = $(sources:csrc/%.c=$(B)/obj/%.o)
+# The objects of some floors, as their first comments say: $(call floor,01)
+floor = $(patsubst csrc/%.c,$(B)/obj/%.o,$(shell [ -z "$(sources)" ] || \
+  awk 'FNR <= 3 && /tidepool, floor [$(1)]:/ { print FILENAME }' $(sources) /dev/null))
+low_objects := $(call floor,01)
+lua_objects := $(call floor,2)
+
+c_tests := $(patsubst spec/c/%.c,$(B)/c/%,$(sort $(wildcard spec/c/*_test.c)))
+spec_modules := $(patsubst spec/support/%.c,$(B)/spec/%.so,$(wildcard spec/support/*.c))
+hosts = $(B)/host/host $(B)/host/host-static
+libraries = $(B)/tidepool/core.so $(B)/libtidepool.a $(B)/$(soname)
+demos = cube download mandelbrot wordcount
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all check-setup FORCE demo demo-build test test-build lint layers valgrind rock-test \
+  install uninstall clean
+
+all: $(libraries)
+
+# ---------------------------------------------------------------------- build
+
+check-setup:
+	@scripts/setup --check build
+
+# Changes when the compiler, its flags or the list of sources do; everything depends on it.
+$(B)/flags: FORCE | check-setup
+	@mkdir -p $(@D)
+	@echo '$(CC) $(lib_cflags) $(LDFLAGS) $(sources)' | cmp -s - $@ || \
+	  echo '$(CC) $(lib_cflags) $(LDFLAGS) $(sources)' > $@
+
+$(B)/obj/%.o: csrc/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(lib_cflags) -MMD -MP -c -o $@ $<
+
+$(B)/tidepool/core.so: $(objects)
+	@mkdir -p $(@D)
+	$(CC) -shared -pthread $(sanflags) $(LDFLAGS) -o $@ $(objects)
+
+$(B)/libtidepool.a: $(objects)
+	@rm -f $@
+	$(AR) rcs $@ $(objects)
+
+$(B)/$(soname): $(objects)
+	$(CC) -shared -pthread $(sanflags) -Wl,-soname,$(soname) $(LDFLAGS) -o $@ $(objects)
+
+# ----------------------------------------------------------------------- demo
+
+demo:
+	@scripts/setup demo
+	@$(MAKE) --no-print-directory demo-build
+	@for name in $(demos); do \
+	  printf '\n== examples/%s.lua\n' $$name; \
+	  scripts/lua examples/$$name.lua || exit 1; \
+	done
+
+demo-build: $(B)/tidepool/core.so
+
+# ----------------------------------------------------------------------- test
+
+test:
+	@scripts/setup test
+	@$(MAKE) --no-print-directory test-build
+	@scripts/test $(SPEC)
+
+test-build: $(libraries) $(spec_modules) $(c_tests) $(hosts) $(if $(SAN),$(B)/lua)
+
+# The first ten lines of a test may say what it is linked with beyond floors 0 and 1:
+#   /* link: lua -lm */    lua: Lua and floor 2; tidepool: Lua and all floors; else a flag
+$(B)/c/%: spec/c/%.c $(objects)
+	@mkdir -p $(@D)
+	@set -e; objects='$(low_objects)'; libs=; \
+	for word in $$(sed -n '1,10s,.*/\* *link: *\(.*\)\*/.*,\1,p' $<); do case $$word in \
+	  lua) objects='$(low_objects) $(lua_objects)' libs="$$libs $(lua_libs)" ;; \
+	  tidepool) objects='$(objects)' libs="$$libs $(lua_libs)" ;; \
+	  *) libs="$$libs $$word" ;; \
+	esac; done; \
+	set -x; $(CC) $(base_cflags) -Icsrc -MMD -MP -MF $@.d -MT $@ -o $@ $< $$objects $(LDFLAGS) $$libs
+
+# Needs all of liblua: the C modules that scripts load find it in the program.
+$(B)/lua: spec/c/lua_main.c $(B)/flags
+	$(CC) $(base_cflags) -o $@ $< -Wl,-E $(LDFLAGS) -Wl,--whole-archive \
+	  $$($(PKG_CONFIG) --variable=libdir $(LUA_PC))/lib$(LUA_PC).a -Wl,--no-whole-archive -lm -ldl
+
+$(B)/spec/%.so: spec/support/%.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(lib_cflags) -Icsrc -MMD -MP -MF $@.d -MT $@ -shared $(LDFLAGS) -o $@ $<
+
+# The host example is built as a user would: with pkg-config, from an installed tree.
+prefix = $(abspath $(B))/prefix
+installed = $(prefix)/lib/pkgconfig/tidepool.pc
+$(installed): $(libraries) $(wildcard lua/tidepool/*.lua) scripts/tidepool.pc.in csrc/tidepool.h
+	@rm -rf $(prefix)
+	@$(MAKE) --no-print-directory install PREFIX=$(prefix) DESTDIR= >/dev/null
+
+host_make = PKG_CONFIG_PATH=$(prefix)/lib/pkgconfig $(MAKE) --no-print-directory -C examples/host \
+  CC='$(CC)' CFLAGS='$(CFLAGS) $(sanflags) $(WARNINGS)' LUA_PC=$(LUA_PC) OUT=$(abspath $@)
+$(B)/host/host: $(wildcard examples/host/*.c) examples/host/Makefile $(installed)
+	@mkdir -p $(@D) && rm -f $@
+	@$(host_make)
+
+$(B)/host/host-static: $(wildcard examples/host/*.c) examples/host/Makefile $(installed)
+	@mkdir -p $(@D) && rm -f $@
+	@$(host_make) TIDEPOOL_LIBS='$(prefix)/lib/libtidepool.a -pthread'
+
+# --------------------------------------------------------------- other checks
+
+lint:
+	@scripts/setup ci
+	@scripts/lint
+
+layers:
+	@scripts/setup build
+	@$(LUA) scripts/layers .
+	@scripts/layers-test
+
+valgrind:
+	@scripts/setup ci
+	@$(MAKE) --no-print-directory test-build
+	@scripts/valgrind
+
+rock-test:
+	@scripts/setup ci
+	@scripts/rock-test
+
+# -------------------------------------------------------------------- install
+
+install: $(libraries)
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+	  $(DESTDIR)$(BINDIR_LUA)/tidepool $(DESTDIR)$(SHAREDIR_LUA)/tidepool
+	$(INSTALL) -m 644 csrc/tidepool.h $(DESTDIR)$(PREFIX)/include/
+	$(INSTALL) -m 644 $(B)/libtidepool.a $(DESTDIR)$(PREFIX)/lib/
+	$(INSTALL) -m 755 $(B)/$(soname) $(DESTDIR)$(PREFIX)/lib/libtidepool.so.$(version)
+	ln -sf libtidepool.so.$(version) $(DESTDIR)$(PREFIX)/lib/$(soname)
+	ln -sf $(soname) $(DESTDIR)$(PREFIX)/lib/libtidepool.so
+	$(INSTALL) -m 755 $(B)/tidepool/core.so $(DESTDIR)$(BINDIR_LUA)/tidepool/
+	$(INSTALL) -m 644 lua/tidepool/*.lua $(DESTDIR)$(SHAREDIR_LUA)/tidepool/
+	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@VERSION@,$(version),' -e 's,@LUA_PC@,$(LUA_PC),' \
+	  scripts/tidepool.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/tidepool.pc
+	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/tidepool.pc
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/include/tidepool.h $(DESTDIR)$(PREFIX)/lib/pkgconfig/tidepool.pc
+	rm -f $(DESTDIR)$(PREFIX)/lib/libtidepool.a $(DESTDIR)$(PREFIX)/lib/libtidepool.so \
+	  $(DESTDIR)$(PREFIX)/lib/$(soname) $(DESTDIR)$(PREFIX)/lib/libtidepool.so.$(version)
+	rm -rf $(DESTDIR)$(BINDIR_LUA)/tidepool $(DESTDIR)$(SHAREDIR_LUA)/tidepool
+
+clean:
+	rm -rf build
+
+-include $(wildcard $(B)/obj/*.d $(B)/c/*.d $(B)/spec/*.d)

@@ -1,0 +1,108 @@
+/*
+** lua_main.c: a small Lua interpreter that is built with a sanitizer.
+**
+** A sanitizer's run-time wants to be in the program, and Debian's lua5.4 has
+** none. This one does what the specs ask of it: a script with arguments, Ctrl-C
+** as an error "interrupted!", and a state that is closed at the end.
+**
+** usage: lua [-W] [-e CODE] [SCRIPT [ARG…]]    -W turns warnings on
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+/* For the signal handler; set before it is installed. */
+static lua_State *interruptible;
+
+static void interrupt(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  luaL_error(L, "interrupted!");
+}
+
+static void on_sigint(int sig) {
+  signal(sig, SIG_DFL); /* a second one ends the process */
+  lua_sethook(interruptible, interrupt, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+/* [-0, +1, e] */
+static int traceback(lua_State *L) {
+  const char *message = luaL_tolstring(L, 1, NULL);
+  luaL_traceback(L, L, message, 1);
+  return 1;
+}
+
+/* Calls the function below its nargs arguments. [-(nargs+1), +0, -] */
+static int call(lua_State *L, int nargs) {
+  int base = lua_gettop(L) - nargs;
+  lua_pushcfunction(L, traceback);
+  lua_insert(L, base);
+  interruptible = L;
+  signal(SIGINT, on_sigint);
+  int status = lua_pcall(L, nargs, 0, base);
+  signal(SIGINT, SIG_DFL);
+  if (status != LUA_OK) {
+    fprintf(stderr, "lua: %s\n", lua_tostring(L, -1));
+    lua_pop(L, 1);
+  }
+  lua_remove(L, base);
+  return status;
+}
+
+static int report_load(lua_State *L) {
+  fprintf(stderr, "lua: %s\n", lua_tostring(L, -1));
+  return LUA_ERRSYNTAX;
+}
+
+static int run_code(lua_State *L, const char *code) {
+  if (luaL_loadbuffer(L, code, strlen(code), "=(command line)") != LUA_OK) return report_load(L);
+  return call(L, 0);
+}
+
+static int run_script(lua_State *L, char **argv) {
+  int nargs = 0;
+  if (luaL_loadfile(L, argv[0]) != LUA_OK) return report_load(L);
+  while (argv[nargs + 1] != NULL) lua_pushstring(L, argv[++nargs]);
+  return call(L, nargs);
+}
+
+/* The global `arg`, with the script at index 0 and the interpreter below. */
+static void set_arg(lua_State *L, char **argv, int script) {
+  lua_newtable(L);
+  for (int i = 0; argv[i] != NULL; i++) {
+    lua_pushstring(L, argv[i]);
+    lua_rawseti(L, -2, i - script);
+  }
+  lua_setglobal(L, "arg");
+}
+
+int main(int argc, char **argv) {
+  int i = 1, status = LUA_OK, script = 1;
+  lua_State *L = luaL_newstate();
+  if (L == NULL) return EXIT_FAILURE;
+  luaL_openlibs(L);
+  lua_gc(L, LUA_GCGEN, 0, 0); /* as lua5.4 has it */
+  while (script < argc && argv[script][0] == '-') script += strcmp(argv[script], "-e") == 0 ? 2 : 1;
+  if (script > argc) script = argc;
+  set_arg(L, argv, script < argc ? script : 0);
+  for (; i < script && status == LUA_OK; i++) {
+    if (strcmp(argv[i], "-W") == 0) {
+      lua_warning(L, "@on", 0);
+    } else if (strcmp(argv[i], "-e") == 0 && i + 1 < argc) {
+      status = run_code(L, argv[++i]);
+    } else {
+      fprintf(stderr, "usage: %s [-W] [-e CODE] [SCRIPT [ARG...]]\n", argv[0]);
+      status = LUA_ERRRUN;
+    }
+  }
+  if (status == LUA_OK && script < argc) status = run_script(L, argv + script);
+  lua_close(L);
+  return status == LUA_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
