@@ -1,0 +1,268 @@
+/*
+** limits.c: what the machine allows. Prints one line per figure: name, tab, value.
+**
+** The figures of tidepool are read beside these, taken in the same run: two
+** threads that wake each other, plain copies of memory, starting a thread,
+** opening a Lua state, and reading and building Lua values through the C API.
+** Times of short things are medians over many repeats; times are in seconds.
+**
+** usage: limits [REPEATS]    (default 20; of the short things, 100 times as many)
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+enum { MIB = 1 << 20, BIG = 64 * MIB, NUMBERS = 100000, RECORDS = 10000 };
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void *need(void *p) {
+  if (p == NULL) {
+    fprintf(stderr, "limits: out of memory\n");
+    exit(EXIT_FAILURE);
+  }
+  return p;
+}
+
+static int ascending(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* The value that a share q of the sorted samples does not exceed. */
+static double quantile(const double *sorted, int n, double q) { return sorted[(int)(q * (n - 1))]; }
+
+/* The median of `repeats` runs of fn. */
+static double median_time(void (*fn)(void *ud), void *ud, int repeats) {
+  double *took = need(malloc(sizeof *took * (size_t)repeats));
+  fn(ud); /* not counted: the first touch of memory and code */
+  for (int i = 0; i < repeats; i++) {
+    double start = now();
+    fn(ud);
+    took[i] = now() - start;
+  }
+  qsort(took, (size_t)repeats, sizeof *took, ascending);
+  double median = quantile(took, repeats, 0.5);
+  free(took);
+  return median;
+}
+
+/* ----------------------------------------------------- threads that wake -- */
+
+/* Two threads that sleep on a condition each; `turn` is what both wait for. */
+typedef struct pingpong {
+  pthread_mutex_t mutex;
+  pthread_cond_t cond[2]; /* cond[i]: turn == i */
+  int turn;               /* under mutex */
+  int rounds;
+} pingpong;
+
+static void play(pingpong *p, int me) {
+  pthread_mutex_lock(&p->mutex);
+  while (p->turn != me) pthread_cond_wait(&p->cond[me], &p->mutex);
+  p->turn = !me;
+  pthread_cond_signal(&p->cond[!me]);
+  pthread_mutex_unlock(&p->mutex);
+}
+
+static void *partner(void *ud) {
+  pingpong *p = ud;
+  for (int i = 0; i < p->rounds; i++) play(p, 1);
+  return NULL;
+}
+
+/* A round trip: from the signal to the partner until its answer is there. */
+static void bench_pingpong(int rounds) {
+  pingpong p = {PTHREAD_MUTEX_INITIALIZER,
+                {PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER},
+                0,
+                rounds + 1};
+  pthread_t thread;
+  double *took = need(malloc(sizeof *took * (size_t)rounds));
+  if (pthread_create(&thread, NULL, partner, &p) != 0) exit(EXIT_FAILURE);
+  play(&p, 0);
+  for (int i = 0; i < rounds; i++) {
+    pthread_mutex_lock(&p.mutex);
+    while (p.turn != 0) pthread_cond_wait(&p.cond[0], &p.mutex);
+    double start = now();
+    p.turn = 1;
+    pthread_cond_signal(&p.cond[1]);
+    while (p.turn != 0) pthread_cond_wait(&p.cond[0], &p.mutex);
+    took[i] = now() - start;
+    pthread_mutex_unlock(&p.mutex);
+  }
+  pthread_join(thread, NULL);
+  qsort(took, (size_t)rounds, sizeof *took, ascending);
+  printf("condvar_p50\t%.9g\n", quantile(took, rounds, 0.5));
+  printf("condvar_p99\t%.9g\n", quantile(took, rounds, 0.99));
+  free(took);
+}
+
+/* ------------------------------------------------- memory, threads, states -- */
+
+typedef struct copying {
+  char *from, *to;
+} copying;
+
+static void copy_mib(void *ud) {
+  copying *c = ud;
+  memcpy(c->to, c->from, MIB);
+  __asm__ volatile("" : : "r"(c->to) : "memory"); /* keeps the copy */
+}
+
+static void alloc_copy_big(void *ud) {
+  copying *c = ud;
+  char *to = need(malloc(BIG));
+  memcpy(to, c->from, BIG);
+  __asm__ volatile("" : : "r"(to) : "memory");
+  free(to);
+}
+
+static void *nothing(void *ud) { return ud; }
+
+static void create_join(void *ud) {
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, nothing, ud) == 0) pthread_join(thread, NULL);
+}
+
+static void open_close(void *ud) {
+  lua_State *L = need(luaL_newstate());
+  (void)ud;
+  luaL_openlibs(L);
+  lua_close(L);
+}
+
+/* ------------------------------------------------------ values through C -- */
+
+static void build_integers(lua_State *L) {
+  lua_createtable(L, NUMBERS, 0);
+  for (int i = 1; i <= NUMBERS; i++) {
+    lua_pushinteger(L, i);
+    lua_rawseti(L, -2, i);
+  }
+}
+
+static void build_floats(lua_State *L) {
+  lua_createtable(L, NUMBERS, 0);
+  for (int i = 1; i <= NUMBERS; i++) {
+    lua_pushnumber(L, i + 0.5);
+    lua_rawseti(L, -2, i);
+  }
+}
+
+/* {id = 7, name = "name7", tags = {"a", "b"}} and so on. The strings of the keys are kept on the
+** stack, as a good reader of a message would do it. */
+static void build_records(lua_State *L) {
+  lua_createtable(L, RECORDS, 0);
+  lua_pushliteral(L, "id");
+  lua_pushliteral(L, "name");
+  lua_pushliteral(L, "tags");
+  lua_pushliteral(L, "a");
+  lua_pushliteral(L, "b");
+  int list = lua_gettop(L) - 5;
+  for (int i = 1; i <= RECORDS; i++) {
+    char name[16];
+    int len = snprintf(name, sizeof name, "name%d", i);
+    lua_createtable(L, 0, 3);
+    lua_pushvalue(L, list + 1);
+    lua_pushinteger(L, i);
+    lua_rawset(L, -3);
+    lua_pushvalue(L, list + 2);
+    lua_pushlstring(L, name, (size_t)len);
+    lua_rawset(L, -3);
+    lua_pushvalue(L, list + 3);
+    lua_createtable(L, 2, 0);
+    lua_pushvalue(L, list + 4);
+    lua_rawseti(L, -2, 1);
+    lua_pushvalue(L, list + 5);
+    lua_rawseti(L, -2, 2);
+    lua_rawset(L, -3);
+    lua_rawseti(L, list, i);
+  }
+  lua_settop(L, list);
+}
+
+static volatile size_t sink; /* what reading leaves behind, so that it is done */
+
+/* Reads the value at the top, with all that is in it. */
+static size_t read_value(lua_State *L) {
+  size_t seen = 0;
+  switch (lua_type(L, -1)) {
+    case LUA_TNUMBER:
+      return lua_isinteger(L, -1) ? (size_t)lua_tointeger(L, -1) : (size_t)lua_tonumber(L, -1);
+    case LUA_TSTRING: lua_tolstring(L, -1, &seen); return seen;
+    case LUA_TTABLE: {
+      size_t len = lua_rawlen(L, -1);
+      for (size_t i = 1; i <= len; i++) {
+        lua_rawgeti(L, -1, (lua_Integer)i);
+        seen += read_value(L);
+        lua_pop(L, 1);
+      }
+      if (len > 0) return seen;
+      lua_pushnil(L);
+      while (lua_next(L, -2)) {
+        seen += read_value(L);
+        lua_pop(L, 1);
+      }
+      return seen;
+    }
+    default: return 0;
+  }
+}
+
+typedef struct values {
+  lua_State *L;
+  void (*build)(lua_State *L);
+} values;
+
+/* Building, and the collection of what the last time left. */
+static void build(void *ud) {
+  values *v = ud;
+  v->build(v->L);
+  lua_settop(v->L, 0);
+}
+
+/* Reading what lies on the stack. */
+static void reading(void *ud) {
+  values *v = ud;
+  sink += read_value(v->L);
+}
+
+static void bench_values(const char *name, void (*make)(lua_State *L), int repeats) {
+  values v = {need(luaL_newstate()), make};
+  printf("build_%s\t%.9g\n", name, median_time(build, &v, repeats));
+  make(v.L);
+  printf("read_%s\t%.9g\n", name, median_time(reading, &v, repeats));
+  lua_close(v.L);
+}
+
+int main(int argc, char **argv) {
+  int repeats = argc > 1 ? atoi(argv[1]) : 20;
+  if (repeats < 1) repeats = 1;
+  copying c = {need(malloc(BIG)), need(malloc(MIB))};
+  memset(c.from, 'x', BIG);
+
+  bench_pingpong(repeats * 100);
+  printf("copy_1mib\t%.9g\n", median_time(copy_mib, &c, repeats * 10));
+  printf("alloc_copy_64mib\t%.9g\n", median_time(alloc_copy_big, &c, repeats));
+  printf("thread_create_join\t%.9g\n", median_time(create_join, NULL, repeats * 10));
+  printf("state_open_close\t%.9g\n", median_time(open_close, NULL, repeats * 10));
+  bench_values("integers", build_integers, repeats);
+  bench_values("floats", build_floats, repeats);
+  bench_values("records", build_records, repeats);
+  free(c.from);
+  free(c.to);
+  return EXIT_SUCCESS;
+}

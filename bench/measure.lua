@@ -1,0 +1,83 @@
+-- measure.lua: what all workloads share: the clock, the report of a figure, parked workers.
+--
+-- A workload is a script that runs one kind of work in a process of its own and prints its figures,
+-- one per line: name, tab, value, in seconds, bytes or per second. Its first argument is "full" or
+-- "quick".
+-- SPDX-License-Identifier: MIT
+
+local tidepool = require "tidepool"
+
+local measure = { quick = arg[1] == "quick" }
+
+local has_core, core = pcall(require, "tidepool.core")
+if has_core and core.now then
+  measure.now = core.now
+else
+  measure.now = require("socket").gettime
+end
+
+function measure.emit(name, value)
+  print(("%s\t%.9g"):format(name, value))
+end
+
+--- The first value in quick mode, else the second.
+function measure.pick(quick, full)
+  return measure.quick and quick or full
+end
+
+--- The value that a share q of the samples does not exceed. Sorts the list.
+function measure.quantile(samples, q)
+  table.sort(samples)
+  return samples[1 + math.floor(q * (#samples - 1))]
+end
+
+--- The seconds that fn takes, `repeats` times.
+function measure.times(repeats, fn)
+  local now, samples = measure.now, {}
+  for i = 1, repeats do
+    local start = now()
+    fn()
+    samples[i] = now() - start
+  end
+  return samples
+end
+
+local function parked(here, gate)
+  here:set_result()
+  gate:result()
+end
+
+--- Occupies `number` workers of an executor that has as many to spare, and returns once all of them
+--- run. Answers a function that frees them and returns when they are free.
+function measure.park(ex, number)
+  local gate, here, tasks = tidepool.future(), {}, {}
+  for i = 1, number do
+    here[i] = tidepool.future()
+    tasks[i] = ex:submit(parked, here[i], gate)
+  end
+  tidepool.wait(here)
+  return function()
+    gate:set_result()
+    for _, task in ipairs(tasks) do
+      task:result()
+    end
+  end
+end
+
+--- Resident memory of this process, in bytes, after a full collection.
+function measure.resident()
+  collectgarbage()
+  collectgarbage()
+  -- The sum over all mappings is exact; the kernel's running total lags behind by some pages.
+  local f = io.open("/proc/self/smaps_rollup")
+  local kib = f and f:read("a"):match("Rss:%s*(%d+)")
+  if f then f:close() end
+  if not kib then
+    f = assert(io.open("/proc/self/status"))
+    kib = f:read("a"):match("VmRSS:%s*(%d+)")
+    f:close()
+  end
+  return tonumber(kib) * 1024
+end
+
+return measure
