@@ -135,7 +135,7 @@ $(B)/lua: spec/c/lua_main.c $(B)/flags
 
 $(B)/spec/%.so: spec/support/%.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(lib_cflags) -Icsrc -MMD -MP -MF $@.d -MT $@ -shared $(LDFLAGS) -o $@ $<
+	$(CC) $(base_cflags) -fPIC -Icsrc -MMD -MP -MF $@.d -MT $@ -shared $(LDFLAGS) -o $@ $<
 
 # The host example is built as a user would: with pkg-config, from an installed tree.
 prefix = $(abspath $(B))/prefix
