@@ -53,7 +53,8 @@ end
 
 local function programs(quick)
   local mode = quick and "quick" or "full"
-  local list = { { name = "limits", command = quote(BUILD .. "limits") .. (quick and " 10" or "") } }
+  local limits = quote(BUILD .. "limits") .. (quick and " 10" or "")
+  local list = { { name = "limits", command = limits } }
   local lua = quote(interpreter())
   for _, workload in ipairs(figures.workloads) do
     local file, rest = workload:match("^(%S+)(.*)$")
