@@ -29,6 +29,7 @@ static void interrupt(lua_State *L, lua_Debug *ar) {
 
 static void on_sigint(int sig) {
   signal(sig, SIG_DFL); /* a second one ends the process */
+  /* The one call that Lua allows here. NOLINTNEXTLINE(bugprone-signal-handler) */
   lua_sethook(interruptible, interrupt, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
