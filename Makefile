@@ -24,6 +24,10 @@ BINDIR_LUA = $(PREFIX)/lib/lua/5.4
 SHAREDIR_LUA = $(PREFIX)/share/lua/5.4
 INSTALL = install
 
+# V=1 shows the commands.
+V =
+quiet = $(if $(V),,@echo '  $(1) $(patsubst $(CURDIR)/%,%,$@)';)
+
 SAN =
 SPEC =
 B = build$(if $(SAN),/$(SAN))
@@ -82,18 +86,18 @@ $(B)/flags: FORCE | check-setup
 
 $(B)/obj/%.o: csrc/%.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(lib_cflags) -MMD -MP -c -o $@ $<
+	$(call quiet,cc)$(CC) $(lib_cflags) -MMD -MP -c -o $@ $<
 
 $(B)/tidepool/core.so: $(objects)
 	@mkdir -p $(@D)
-	$(CC) -shared -pthread $(sanflags) $(LDFLAGS) -o $@ $(objects)
+	$(call quiet,ld)$(CC) -shared -pthread $(sanflags) $(LDFLAGS) -o $@ $(objects)
 
 $(B)/libtidepool.a: $(objects)
 	@rm -f $@
-	$(AR) rcs $@ $(objects)
+	$(call quiet,ar)$(AR) rcs $@ $(objects)
 
 $(B)/$(soname): $(objects)
-	$(CC) -shared -pthread $(sanflags) -Wl,-soname,$(soname) $(LDFLAGS) -o $@ $(objects)
+	$(call quiet,ld)$(CC) -shared -pthread $(sanflags) -Wl,-soname,$(soname) $(LDFLAGS) -o $@ $(objects)
 
 # ----------------------------------------------------------------------- demo
 
@@ -120,22 +124,22 @@ test-build: $(libraries) $(spec_modules) $(c_tests) $(hosts) $(if $(SAN),$(B)/lu
 #   /* link: lua -lm */    lua: Lua and floor 2; tidepool: Lua and all floors; else a flag
 $(B)/c/%: spec/c/%.c $(objects)
 	@mkdir -p $(@D)
-	@set -e; objects='$(low_objects)'; libs=; \
+	$(call quiet,cc)set -e; objects='$(low_objects)'; libs=; \
 	for word in $$(sed -n '1,10s,.*/\* *link: *\(.*\)\*/.*,\1,p' $<); do case $$word in \
 	  lua) objects='$(low_objects) $(lua_objects)' libs="$$libs $(lua_libs)" ;; \
 	  tidepool) objects='$(objects)' libs="$$libs $(lua_libs)" ;; \
 	  *) libs="$$libs $$word" ;; \
 	esac; done; \
-	set -x; $(CC) $(base_cflags) -Icsrc -MMD -MP -MF $@.d -MT $@ -o $@ $< $$objects $(LDFLAGS) $$libs
+	$(CC) $(base_cflags) -Icsrc -MMD -MP -MF $@.d -MT $@ -o $@ $< $$objects $(LDFLAGS) $$libs
 
 # Needs all of liblua: the C modules that scripts load find it in the program.
 $(B)/lua: spec/c/lua_main.c $(B)/flags
-	$(CC) $(base_cflags) -o $@ $< -Wl,-E $(LDFLAGS) -Wl,--whole-archive \
+	$(call quiet,cc)$(CC) $(base_cflags) -o $@ $< -Wl,-E $(LDFLAGS) -Wl,--whole-archive \
 	  $$($(PKG_CONFIG) --variable=libdir $(LUA_PC))/lib$(LUA_PC).a -Wl,--no-whole-archive -lm -ldl
 
 $(B)/spec/%.so: spec/support/%.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(base_cflags) -fPIC -Icsrc -MMD -MP -MF $@.d -MT $@ -shared $(LDFLAGS) -o $@ $<
+	$(call quiet,cc)$(CC) $(base_cflags) -fPIC -Icsrc -MMD -MP -MF $@.d -MT $@ -shared $(LDFLAGS) -o $@ $<
 
 # The host example is built as a user would: with pkg-config, from an installed tree.
 prefix = $(abspath $(B))/prefix
@@ -144,15 +148,15 @@ $(installed): $(libraries) $(wildcard lua/tidepool/*.lua) scripts/tidepool.pc.in
 	@rm -rf $(prefix)
 	@$(MAKE) --no-print-directory install PREFIX=$(prefix) DESTDIR= >/dev/null
 
-host_make = PKG_CONFIG_PATH=$(prefix)/lib/pkgconfig $(MAKE) --no-print-directory -C examples/host \
+host_make = PKG_CONFIG_PATH=$(prefix)/lib/pkgconfig $(MAKE) -s --no-print-directory -C examples/host \
   CC='$(CC)' CFLAGS='$(CFLAGS) $(sanflags) $(WARNINGS)' LUA_PC=$(LUA_PC) OUT=$(abspath $@)
 $(B)/host/host: $(wildcard examples/host/*.c) examples/host/Makefile $(installed)
 	@mkdir -p $(@D) && rm -f $@
-	@$(host_make)
+	+$(call quiet,cc)$(host_make)
 
 $(B)/host/host-static: $(wildcard examples/host/*.c) examples/host/Makefile $(installed)
 	@mkdir -p $(@D) && rm -f $@
-	@$(host_make) TIDEPOOL_LIBS='$(prefix)/lib/libtidepool.a -pthread'
+	+$(call quiet,cc)$(host_make) TIDEPOOL_LIBS='$(prefix)/lib/libtidepool.a -pthread'
 
 # --------------------------------------------------------------- other checks
 
