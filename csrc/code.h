@@ -1,0 +1,43 @@
+/*
+** tidepool, floor 2: code, a Lua function's bytecode that all states share.
+**
+** One block, immutable once made, counted: a message refers to it as a part, a
+** state that packed or loaded it keeps a reference. It is addressed by content
+** within a state (func.c), so each piece of code is dumped, sent and loaded once.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_CODE_H
+#define TIDE_CODE_H
+
+#include "mem.h"
+#include "ref.h"
+
+TIDE_INTERNAL_BEGIN
+
+struct code {
+  struct ref ref;         /* A */
+  const struct mem *mem;  /* I */
+  size_t size;            /* I: of this block */
+  bool factory;           /* I: loading gives a function that makes fresh closures */
+  int env;                /* I: number (from 1) of the upvalue that is _ENV; 0: none */
+  int nup;                /* I */
+  size_t nglobals;        /* I: names of the globals the function may use, those of the */
+  size_t globals_len;     /*    standard libraries left out: {varint length, bytes}* */
+  size_t len;             /* I: of the bytecode, which follows the names */
+  unsigned char data[];   /* I: names, bytecode */
+};
+
+static inline const unsigned char *tide_code_bytecode(const struct code *c) {
+  return c->data + c->globals_len;
+}
+
+/* Part type of a code in a message. */
+extern const char tide_code_part;
+
+struct code *tide_code_hold(struct code *c);
+void tide_code_rele(void *code); /* NULL is legal */
+
+TIDE_INTERNAL_END
+
+#endif

@@ -1,0 +1,27 @@
+/*
+** tidepool, floor 2: func, Lua functions to code and back.
+**
+** A function's code is found by the closure itself (weak table), else by the content
+** of its dump; so the same function is dumped once, and a closure made anew in a
+** loop is recognised. The other side loads a piece of code once and then makes fresh
+** closures of it, each with fresh upvalues.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_FUNC_H
+#define TIDE_FUNC_H
+
+#include "transfer.h"
+
+TIDE_INTERNAL_BEGIN
+
+/* The code of the Lua function at idx if it is known already, else NULL; borrowed. [-0, +0, m] */
+struct code *tide_func_known(lua_State *L, int idx, int xidx);
+/* The code of the Lua function at idx; borrowed, kept by the transfer userdata at xidx. [-0, +0, e] */
+struct code *tide_func_code(lua_State *L, int idx, int xidx);
+/* Pushes a new closure of c, all its upvalues fresh. [-0, +1, e] */
+void tide_func_push(lua_State *L, struct code *c, int xidx);
+
+TIDE_INTERNAL_END
+
+#endif

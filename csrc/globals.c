@@ -1,0 +1,111 @@
+/*
+** tidepool, floor 2: globals, those that come along with a function.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "globals.h"
+
+#include <lauxlib.h>
+
+void tide_globals_own(lua_State *L) {
+  int top = lua_gettop(L), native = top + 2, came = top + 3, globals = top + 4;
+  struct transfer *x = tide_transfer_get(L);
+  tide_transfer_table(L, top + 1, TRANSFER_NATIVE);
+  tide_transfer_table(L, top + 1, TRANSFER_CAME);
+  lua_pushglobaltable(L);
+  lua_pushnil(L);
+  while (lua_next(L, globals) != 0) {
+    lua_pushvalue(L, -2);
+    lua_rawget(L, came);
+    if (!lua_rawequal(L, -1, -2)) { /* it did not come with the initializer as it is now */
+      lua_pushvalue(L, -3);
+      lua_pushboolean(L, 1);
+      lua_rawset(L, native);
+    }
+    lua_pop(L, 2);
+  }
+  x->worker = true;
+  lua_settop(L, top);
+}
+
+/* Whether the receiver keeps its own: the name is on top. [-0, +0, -] */
+static bool keeps_own(lua_State *L, int xidx, const struct transfer *x) {
+  bool keeps;
+  int top = lua_gettop(L);
+  tide_transfer_table(L, xidx, x->worker ? TRANSFER_NATIVE : TRANSFER_GOT);
+  lua_pushvalue(L, top);
+  keeps = lua_rawget(L, -2) != LUA_TNIL;
+  if (!x->worker && !keeps) { /* an owner: whatever is there and did not come with a message */
+    lua_pushglobaltable(L);
+    lua_pushvalue(L, top);
+    keeps = lua_rawget(L, -2) != LUA_TNIL;
+  } else if (!x->worker) {
+    keeps = false;
+  }
+  lua_settop(L, top);
+  return keeps;
+}
+
+void tide_globals_install(lua_State *L, int xidx, const char *name, size_t len) {
+  struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
+  int value = lua_gettop(L);
+  luaL_checkstack(L, 8, NULL);
+  lua_pushlstring(L, name, len);
+  if (!keeps_own(L, xidx, x)) {
+    lua_pushglobaltable(L);
+    lua_pushvalue(L, value + 1);
+    lua_pushvalue(L, value);
+    lua_rawset(L, -3);
+    tide_transfer_table(L, xidx, TRANSFER_GOT);
+    lua_pushvalue(L, value + 1);
+    lua_pushinteger(L, x->serial);
+    lua_rawset(L, -3);
+    tide_transfer_table(L, xidx, TRANSFER_CAME);
+    lua_pushvalue(L, value + 1);
+    lua_pushvalue(L, value);
+    lua_rawset(L, -3);
+  }
+  lua_settop(L, value - 1);
+}
+
+/* Sets table[key] = nil; the key is at index `key`. [-0, +0, m] */
+static void clear(lua_State *L, int table, int key) {
+  lua_pushvalue(L, key);
+  lua_pushnil(L);
+  lua_rawset(L, table);
+}
+
+/* GOT and CAME are at got and got + 1. */
+static void sweep_code(lua_State *L, int got, const struct transfer *x, const struct code *c) {
+  struct cursor names;
+  tide_cursor_init(&names, c->data, c->globals_len);
+  for (size_t i = 0; i < c->nglobals; i++) {
+    size_t len = (size_t)tide_cursor_get_varint(&names);
+    lua_pushlstring(L, (const char *)tide_cursor_get(&names, len), len);
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, got) != LUA_TNIL && lua_tointeger(L, -1) != x->serial) {
+      int name = lua_gettop(L) - 1;
+      clear(L, got, name);
+      clear(L, got + 1, name);
+      lua_pushglobaltable(L);
+      clear(L, name + 2, name);
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 2);
+  }
+}
+
+void tide_globals_sweep(lua_State *L, int xidx, const struct message *m) {
+  struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
+  int top = lua_gettop(L);
+  if (!x->worker) return;
+  luaL_checkstack(L, 8, NULL);
+  for (size_t i = 0; i < m->nparts; i++) {
+    const struct code *c = (const struct code *)m->parts[i].object;
+    if (m->parts[i].type != &tide_code_part || c->nglobals == 0) continue;
+    tide_transfer_table(L, xidx, TRANSFER_GOT);
+    tide_transfer_table(L, xidx, TRANSFER_CAME);
+    sweep_code(L, top + 1, x, c);
+    lua_settop(L, top);
+  }
+}

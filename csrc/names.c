@@ -1,0 +1,307 @@
+/*
+** tidepool, floor 2: names, the objects that are sent by name.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "names.h"
+
+#include <lauxlib.h>
+
+#include "error.h"
+
+/* Lua 5.4's own libraries: module, then its fields that may go by name. What a script put
+** into one of them is not Lua's own and goes by value. */
+static const char *const standard[][2] = {
+    {"_G",
+     " assert collectgarbage dofile error getmetatable ipairs load loadfile next pairs pcall print"
+     " rawequal rawget rawlen rawset require select setmetatable tonumber tostring type warn"
+     " xpcall "},
+    {"coroutine", " close create isyieldable resume running status wrap yield "},
+    {"debug",
+     " debug gethook getinfo getlocal getmetatable getregistry getupvalue getuservalue sethook"
+     " setcstacklimit setlocal setmetatable setupvalue setuservalue traceback upvalueid"
+     " upvaluejoin "},
+    {"io", " close flush input lines open output popen read stderr stdin stdout tmpfile type"
+           " write "},
+    {"math", " abs acos asin atan ceil cos deg exp floor fmod log max min modf rad random"
+             " randomseed sin sqrt tan tointeger type ult "},
+    {"os", " clock date difftime execute exit getenv remove rename setlocale time tmpname "},
+    {"package", " config cpath loaded loadlib path preload searchers searchpath "},
+    {"string", " byte char dump find format gmatch gsub len lower match pack packsize rep reverse"
+               " sub unpack upper "},
+    {"table", " concat insert move pack remove sort unpack "},
+    {"utf8", " char codepoint codes len offset "},
+};
+
+static const char *standard_fields(const char *module, size_t len) {
+  for (size_t i = 0; i < sizeof standard / sizeof *standard; i++)
+    if (strlen(standard[i][0]) == len && memcmp(standard[i][0], module, len) == 0)
+      return standard[i][1];
+  return NULL;
+}
+
+/* Whether ` word ` is in the list. */
+static bool listed(const char *list, const char *word, size_t len) {
+  for (const char *p = list; (p = strchr(p, ' ')) != NULL && p[1] != '\0'; p++)
+    if (strncmp(p + 1, word, len) == 0 && p[1 + len] == ' ') return true;
+  return false;
+}
+
+bool tide_names_isstandard(const char *name, size_t len) {
+  return listed(standard[0][1], name, len) || standard_fields(name, len) != NULL ||
+         (len == 8 && memcmp(name, "_VERSION", 8) == 0);
+}
+
+/* Two bits for an object's address. */
+static size_t hash1(const void *p) { return ((uintptr_t)p >> 4) * 0x9E3779B97F4A7C15u >> 51; }
+static size_t hash2(const void *p) { return ((uintptr_t)p >> 5) * 0xC2B2AE3D27D4EB4Fu >> 51; }
+
+static bool maybe_named(const struct transfer *x, const void *p) {
+  size_t a = hash1(p), b = hash2(p);
+  return (x->filter[a >> 3] >> (a & 7) & 1) && (x->filter[b >> 3] >> (b & 7) & 1);
+}
+
+static void mark_named(struct transfer *x, const void *p) {
+  size_t a = hash1(p), b = hash2(p);
+  x->filter[a >> 3] |= (unsigned char)(1u << (a & 7));
+  x->filter[b >> 3] |= (unsigned char)(1u << (b & 7));
+}
+
+struct indexer {
+  struct transfer *x;
+  int names, indexed; /* stack indices of the tables */
+};
+
+/* Gives the object on top the name module.field, unless it has one. [-1, +0, m] */
+static void add_name(lua_State *L, struct indexer *ix, const char *module, const char *field) {
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, ix->names) == LUA_TNIL) {
+    mark_named(ix->x, lua_topointer(L, -2));
+    lua_pushvalue(L, -2);
+    lua_pushstring(L, module);
+    lua_pushlstring(L, "", 1);
+    lua_pushstring(L, field);
+    lua_concat(L, 3);
+    lua_rawset(L, ix->names);
+  }
+  lua_pop(L, 2);
+}
+
+/* Whether package.searchpath finds `name` in package[field]. [-0, +0, e] */
+static bool on_path(lua_State *L, const char *name, const char *field) {
+  bool found = false;
+  int top = lua_gettop(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, "package") == LUA_TTABLE &&
+      lua_getfield(L, -1, "searchpath") == LUA_TFUNCTION) {
+    lua_pushstring(L, name);
+    if (lua_getfield(L, -3, field) == LUA_TSTRING) {
+      lua_call(L, 2, 1);
+      found = !lua_isnil(L, -1);
+    }
+  }
+  lua_settop(L, top);
+  return found;
+}
+
+/* Whether a worker can require it. [-0, +0, e] */
+static bool requirable(lua_State *L, const char *name) {
+  int top = lua_gettop(L);
+  bool ok;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  if (lua_getfield(L, -1, name) != LUA_TNIL) {
+    ok = lua_iscfunction(L, -1);
+  } else {
+    ok = on_path(L, name, "path") || on_path(L, name, "cpath");
+    if (!ok && strchr(name, '.') != NULL) { /* a submodule inside its root's C library */
+      const char *root = lua_pushlstring(L, name, (size_t)(strchr(name, '.') - name));
+      ok = on_path(L, root, "cpath");
+    }
+  }
+  lua_settop(L, top);
+  return ok;
+}
+
+/* Whether the field on top may go by name; `own` lists those of one of Lua's libraries. */
+static bool field_counts(lua_State *L, const char *own, const char *field) {
+  int t = lua_type(L, -1);
+  if (own != NULL)
+    return listed(own, field, strlen(field)) &&
+           (lua_iscfunction(L, -1) || t == LUA_TTABLE || t == LUA_TUSERDATA);
+  return t == LUA_TFUNCTION || t == LUA_TTABLE || t == LUA_TUSERDATA;
+}
+
+/* Names the fields of the module on top. [-0, +0, m] */
+static void index_fields(lua_State *L, struct indexer *ix, const char *name) {
+  const char *own = standard_fields(name, strlen(name));
+  lua_pushnil(L);
+  while (lua_next(L, -2) != 0) {
+    if (lua_type(L, -2) == LUA_TSTRING && field_counts(L, own, lua_tostring(L, -2)))
+      add_name(L, ix, name, lua_tostring(L, -2)); /* pops the value */
+    else
+      lua_pop(L, 1);
+  }
+}
+
+enum pass { PASS_MODULES, PASS_OWN_FIELDS, PASS_FIELDS, PASS_DONE };
+
+/* What INDEXED says of a module. */
+enum { MODULE_NAMED = 1, MODULE_FINISHED = 2 };
+
+static void set_progress(lua_State *L, struct indexer *ix, int progress) {
+  lua_pushvalue(L, -1);
+  lua_pushinteger(L, progress);
+  lua_rawset(L, ix->indexed);
+}
+
+/* One entry (name, value) of package.loaded, name on the stack below value. [-0, +0, e] */
+static void index_entry(lua_State *L, struct indexer *ix, enum pass pass) {
+  const char *name = lua_tostring(L, -2);
+  bool own = standard_fields(name, strlen(name)) != NULL;
+  lua_Integer progress;
+  lua_pushvalue(L, -1);
+  lua_rawget(L, ix->indexed);
+  progress = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  if (pass == PASS_MODULES) {
+    if (progress != 0) return;
+    if (!own && !requirable(L, name)) {
+      set_progress(L, ix, MODULE_FINISHED);
+    } else {
+      set_progress(L, ix, MODULE_NAMED);
+      if (strcmp(name, "_G") != 0) { /* _G itself is WIRE_GLOBALS */
+        lua_pushvalue(L, -1);
+        add_name(L, ix, name, "");
+      }
+    }
+  } else if (progress == MODULE_NAMED && lua_istable(L, -1) &&
+             own == (pass == PASS_OWN_FIELDS)) {
+    index_fields(L, ix, name);
+    set_progress(L, ix, MODULE_FINISHED);
+  }
+}
+
+static size_t count_entries(lua_State *L) {
+  size_t n = 0;
+  lua_pushnil(L);
+  while (lua_next(L, -2) != 0) {
+    n++;
+    lua_pop(L, 1);
+  }
+  return n;
+}
+
+void tide_names_refresh(lua_State *L, int xidx) {
+  struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
+  int top = lua_gettop(L);
+  size_t n;
+  luaL_checkstack(L, 16, NULL);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  n = count_entries(L);
+  if (n != x->nmodules) {
+    struct indexer ix;
+    int loaded = lua_gettop(L);
+    ix.x = x;
+    tide_transfer_table(L, xidx, TRANSFER_NAMES);
+    ix.names = lua_gettop(L);
+    tide_transfer_table(L, xidx, TRANSFER_INDEXED);
+    ix.indexed = lua_gettop(L);
+    /* Modules themselves before fields, the fields of Lua's libraries before those of others:
+    ** an object with two names gets the one that costs the other side least. */
+    for (int pass = PASS_MODULES; pass < PASS_DONE; pass++) {
+      lua_pushnil(L);
+      while (lua_next(L, loaded) != 0) {
+        int t = lua_type(L, -1);
+        if (lua_type(L, -2) == LUA_TSTRING &&
+            (t == LUA_TTABLE || t == LUA_TFUNCTION || t == LUA_TUSERDATA))
+          index_entry(L, &ix, (enum pass)pass);
+        lua_pop(L, 1);
+      }
+    }
+    x->nmodules = n;
+  }
+  lua_settop(L, top);
+}
+
+bool tide_names_find(lua_State *L, int idx, int xidx) {
+  struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
+  if (!maybe_named(x, lua_topointer(L, idx))) return false;
+  idx = lua_absindex(L, idx);
+  tide_transfer_table(L, xidx, TRANSFER_NAMES);
+  lua_pushvalue(L, idx);
+  if (lua_rawget(L, -2) == LUA_TNIL) {
+    lua_pop(L, 2);
+    return false;
+  }
+  lua_remove(L, -2);
+  return true;
+}
+
+/* Pushes what require(name) answers. [-0, +1, e] */
+static void require_module(lua_State *L, const char *name, size_t len) {
+  luaL_checkstack(L, 8, NULL);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushlstring(L, name, len);
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, -3) == LUA_TNIL) {
+    lua_pop(L, 1);
+    if (lua_getglobal(L, "require") != LUA_TFUNCTION)
+      tide_error_raise(L, FAULT_TRANSFER, "cannot load module '%s': there is no 'require' here",
+                       lua_tostring(L, -2));
+    lua_insert(L, -2);
+    lua_call(L, 1, 1);
+    lua_remove(L, -2);
+  } else {
+    lua_replace(L, -3);
+    lua_pop(L, 1);
+  }
+}
+
+void tide_names_resolve(lua_State *L, const char *name, size_t len) {
+  const char *sep = (const char *)memchr(name, '\0', len);
+  size_t mlen = sep != NULL ? (size_t)(sep - name) : len;
+  size_t flen = sep != NULL ? len - mlen - 1 : 0;
+  require_module(L, name, mlen);
+  if (flen > 0) {
+    if (lua_type(L, -1) == LUA_TTABLE) {
+      lua_pushlstring(L, sep + 1, flen);
+      lua_rawget(L, -2);
+    } else {
+      lua_pushnil(L);
+    }
+    if (lua_isnil(L, -1)) {
+      lua_pushlstring(L, name, mlen);
+      lua_pushlstring(L, sep + 1, flen);
+      tide_error_raise(L, FAULT_TRANSFER, "module '%s' has no field '%s' here",
+                       lua_tostring(L, -2), lua_tostring(L, -1));
+    }
+    lua_remove(L, -2);
+  }
+}
+
+void tide_names_function(lua_State *L, const char *name, size_t len) {
+  const char *dot = NULL;
+  for (const char *p = name; p < name + len; p++)
+    if (*p == '.') dot = p;
+  luaL_checkstack(L, 8, NULL);
+  if (dot == NULL || dot == name || dot == name + len - 1) {
+    lua_pushlstring(L, name, len);
+    tide_error_raise(L, FAULT_TRANSFER, "'%s' is not of the form 'module.function'",
+                     lua_tostring(L, -1));
+  } else {
+    require_module(L, name, (size_t)(dot - name));
+    if (lua_type(L, -1) == LUA_TTABLE) {
+      lua_pushlstring(L, dot + 1, (size_t)(name + len - dot - 1));
+      lua_gettable(L, -2);
+    } else {
+      lua_pushnil(L);
+    }
+    if (lua_isnil(L, -1)) {
+      lua_pushlstring(L, name, (size_t)(dot - name));
+      lua_pushlstring(L, dot + 1, (size_t)(name + len - dot - 1));
+      tide_error_raise(L, FAULT_TRANSFER, "module '%s' has no function '%s'",
+                       lua_tostring(L, -2), lua_tostring(L, -1));
+    }
+    lua_remove(L, -2);
+  }
+}

@@ -1,0 +1,34 @@
+/*
+** tidepool, floor 2: pack, Lua values to a message.
+**
+** The mirror of unpack: both follow wire.h. Packing calls Lua (metamethods `__transfer`,
+** package.searchpath), so it runs in a protected call of its own, and all its memory is
+** the message's or lies in frames outside that call: nothing leaks when it raises.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_PACK_H
+#define TIDE_PACK_H
+
+#include <lua.h>
+
+#include "message.h"
+
+TIDE_INTERNAL_BEGIN
+
+/* How values are called in refusals. */
+enum pack_style {
+  PACK_CALL,        /* "function", "argument 1", … */
+  PACK_INITIALIZER, /* "initializer", "initializer argument 1", … */
+  PACK_RESULTS,     /* "result 1", … */
+  PACK_ERROR        /* "error value" */
+};
+
+/* Appends the n values on top to m. LUA_OK, or another status with the error on top: an error
+** object of kind transfer that names the path to what cannot be sent, or what a metamethod
+** raised; then m is unusable but for _fini. [-n, +(0|1), m] */
+int tide_pack(lua_State *L, struct message *m, int n, enum pack_style style);
+
+TIDE_INTERNAL_END
+
+#endif

@@ -1,0 +1,41 @@
+/*
+** tidepool, floor 2: path, the way from an argument to the value that cannot be sent.
+**
+** While packing descends, each level puts a step on the C stack; only a refusal turns
+** the chain into words: `argument 2, field cfg.handle: cannot send a coroutine`.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_PATH_H
+#define TIDE_PATH_H
+
+#include <lua.h>
+
+#include "internal.h"
+
+TIDE_INTERNAL_BEGIN
+
+enum step_kind {
+  STEP_NAMED,    /* "argument 2": `text`, and `number` if it is above 0 */
+  STEP_FIELD,    /* a table's value; its key is at stack index `key` */
+  STEP_KEY,      /* a table's key */
+  STEP_UPVALUE,  /* text: its name, or NULL or "" for a number */
+  STEP_GLOBAL,   /* text: its name */
+  STEP_METATABLE
+};
+
+struct step {
+  const struct step *up;
+  enum step_kind kind;
+  int key;
+  int number;
+  const char *text;
+};
+
+/* Raises an error of kind transfer: the path to `s`, ": ", and the formatted message
+** (as lua_pushfstring). [-0, +0, e] */
+int tide_path_refuse(lua_State *L, const struct step *s, const char *fmt, ...);
+
+TIDE_INTERNAL_END
+
+#endif

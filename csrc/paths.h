@@ -1,0 +1,31 @@
+/*
+** tidepool, floor 2: paths, where a submitter's modules come from.
+**
+** package.path, package.cpath and the C functions in package.preload, packed once and
+** shared by reference; captured anew when a script changes one of the two paths.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_PATHS_H
+#define TIDE_PATHS_H
+
+#include <lua.h>
+
+#include "internal.h"
+
+TIDE_INTERNAL_BEGIN
+
+struct paths; /* immutable, counted */
+
+struct paths *tide_paths_hold(struct paths *p); /* NULL is legal */
+void tide_paths_rele(void *paths);              /* NULL is legal */
+
+/* L's paths now; borrowed, valid until the next call with L. `anew` looks at package.preload
+** too, which otherwise only a change of the paths makes it do. [-0, +0, e] */
+struct paths *tide_paths_of(lua_State *L, int anew);
+/* Makes them L's. [-0, +0, e] */
+void tide_paths_apply(lua_State *L, const struct paths *p);
+
+TIDE_INTERNAL_END
+
+#endif

@@ -1,0 +1,288 @@
+/*
+** tidepool, floor 2: vm, one worker's lua_State.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "vm.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "error.h"
+#include "globals.h"
+#include "names.h"
+#include "pack.h"
+#include "unpack.h"
+#include "worker_lib.h"
+
+struct vm {
+  lua_State *L;
+  const struct vm_config *cfg; /* I */
+  struct paths *paths;         /* held: those applied last, or NULL */
+  const char *taskname;        /* borrowed while a task runs, else NULL */
+  struct bytes traceback;      /* of the error that the message handler saw last */
+};
+
+static const char registry_key = 0;
+
+static struct vm *vm_of(lua_State *L) {
+  struct vm *vm;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
+  vm = (struct vm *)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return vm;
+}
+
+void *tide_vm_user(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  return vm != NULL ? vm->cfg->user : NULL;
+}
+
+const char *tide_vm_taskname(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  return vm != NULL ? vm->taskname : NULL;
+}
+
+/* ------------------------------------------------------------------ running -- */
+
+struct run {
+  struct vm *vm;
+  const struct message *in;
+  struct paths *paths;
+  struct message *out;
+  bool task_code; /* the task's own function is running, not our packing around it */
+};
+
+/* Makes paths the state's. Before a task's values are unpacked: they may need modules. */
+static void use_paths(struct vm *vm, struct paths *paths) {
+  if (paths == NULL || paths == vm->paths) return;
+  tide_paths_apply(vm->L, paths);
+  tide_paths_rele(vm->paths);
+  vm->paths = tide_paths_hold(paths);
+}
+
+/* Unpacks a call and makes it; leaves its results from index `base` + 1 on. */
+static void call(lua_State *L, const struct message *in, int base, bool *task_code) {
+  int n = tide_unpack(L, in, 0);
+  if (n == 0) tide_error_raise(L, FAULT_TRANSFER, "damaged message: nothing to call");
+  if (lua_type(L, base + 1) == LUA_TSTRING) {
+    size_t len;
+    const char *name = lua_tolstring(L, base + 1, &len);
+    tide_names_function(L, name, len);
+    lua_replace(L, base + 1);
+  }
+  *task_code = true;
+  lua_call(L, n - 1, LUA_MULTRET);
+  *task_code = false;
+}
+
+/* Protected: a task from its message to its results' message. */
+static int run_body(lua_State *L) {
+  struct run *r = (struct run *)lua_touserdata(L, 1);
+  use_paths(r->vm, r->paths);
+  call(L, r->in, 1, &r->task_code);
+  if (tide_pack(L, r->out, lua_gettop(L) - 1, PACK_RESULTS) != LUA_OK) lua_error(L);
+  return 0;
+}
+
+/* Message handler: keeps the traceback, leaves the error value as it is. */
+static int handler(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  size_t len;
+  const char *text;
+  luaL_checkstack(L, 8, NULL);
+  if (lua_type(L, 1) == LUA_TSTRING || luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL)
+    luaL_tolstring(L, 1, NULL);
+  else
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+  luaL_traceback(L, L, lua_tostring(L, -1), 1);
+  text = lua_tolstring(L, -1, &len);
+  vm->traceback.len = 0;
+  vm->traceback.failed = false;
+  tide_bytes_put(&vm->traceback, text, len);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static void put_text(struct bytes *b, const char *s, size_t len) {
+  tide_bytes_put_varint(b, len);
+  tide_bytes_put(b, s, len);
+}
+
+/* A kind's outcome with the message of the error object on top. */
+static int put_kind(struct vm *vm, int fault, struct message *out) {
+  lua_State *L = vm->L;
+  size_t len = 0;
+  const char *text = NULL;
+  if (lua_istable(L, -1)) {
+    lua_pushstring(L, "message");
+    lua_rawget(L, -2);
+    text = lua_tolstring(L, -1, &len);
+  }
+  put_text(&out->bytes, text != NULL ? text : "", len);
+  put_text(&out->bytes, (const char *)vm->traceback.data, vm->traceback.len);
+  return out->bytes.failed ? FAULT_NOMEM : fault;
+}
+
+static void restart(struct message *out) {
+  const struct mem *mem = out->bytes.mem;
+  tide_message_fini(out);
+  tide_message_init(out, mem);
+}
+
+struct failure {
+  struct vm *vm;
+  struct message *out;
+  bool task_code;
+  int outcome;
+};
+
+/* Protected: (failure, error value) to the outcome's message. */
+static int failure_body(lua_State *L) {
+  struct failure *f = (struct failure *)lua_touserdata(L, 1);
+  if (!f->task_code && tide_error_kind(L, 2) == FAULT_TRANSFER) {
+    f->outcome = put_kind(f->vm, FAULT_TRANSFER, f->out);
+    return 0;
+  }
+  put_text(&f->out->bytes, (const char *)f->vm->traceback.data, f->vm->traceback.len);
+  lua_settop(L, 2);
+  if (tide_pack(L, f->out, 1, PACK_ERROR) == LUA_OK) {
+    f->outcome = FAULT_ERROR;
+    return 0;
+  }
+  restart(f->out);
+  if (tide_error_kind(L, -1) == FAULT_TRANSFER) f->outcome = put_kind(f->vm, FAULT_TRANSFER, f->out);
+  return 0;
+}
+
+/* The outcome of a failed call; the error value is on top. */
+static int fail(struct vm *vm, bool task_code, struct message *out) {
+  lua_State *L = vm->L;
+  struct failure f = {vm, out, task_code, FAULT_NOMEM};
+  restart(out);
+  lua_pushcfunction(L, failure_body);
+  lua_insert(L, -2);
+  lua_pushlightuserdata(L, &f);
+  lua_insert(L, -2);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) f.outcome = FAULT_NOMEM;
+  if (f.outcome == FAULT_NOMEM) restart(out);
+  return f.outcome;
+}
+
+int tide_vm_run(struct vm *vm, const struct message *in, struct paths *paths, const char *name,
+                struct message *out) {
+  lua_State *L = vm->L;
+  struct run r = {vm, in, paths, out, false};
+  int outcome = FAULT_NONE;
+  vm->taskname = name != NULL ? name : "";
+  vm->traceback.len = 0;
+  lua_settop(L, 0);
+  lua_pushcfunction(L, handler);
+  lua_pushcfunction(L, run_body);
+  lua_pushlightuserdata(L, &r);
+  if (lua_pcall(L, 1, 0, 1) != LUA_OK) outcome = fail(vm, r.task_code, out);
+  vm->taskname = NULL;
+  lua_settop(L, 0);
+  return outcome;
+}
+
+/* ------------------------------------------------------------ opening, closing -- */
+
+struct opening {
+  struct vm *vm;
+  struct paths *paths;
+  const struct message *init;
+};
+
+/* Protected. */
+static int open_body(lua_State *L) {
+  struct opening *o = (struct opening *)lua_touserdata(L, 1);
+  struct vm *vm = o->vm;
+  luaL_checkversion(L);
+  luaL_openlibs(L);
+  tide_worker_lib_open(L);
+  lua_pushlightuserdata(L, vm);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
+  if (vm->cfg->open_state != NULL) {
+    vm->cfg->open_state(L, vm->cfg->ud);
+    lua_settop(L, 1);
+  }
+  use_paths(vm, o->paths);
+  tide_globals_own(L);
+  if (o->init != NULL) {
+    bool task_code;
+    call(L, o->init, 1, &task_code);
+    tide_globals_own(L);
+  }
+  return 0;
+}
+
+/* Message handler while opening: the error as text. */
+static int open_handler(lua_State *L) {
+  if (tide_error_kind(L, 1) != FAULT_NONE) {
+    lua_getfield(L, 1, "message");
+    if (lua_type(L, -1) == LUA_TSTRING) return 1;
+  }
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+/* A copy of the string on top; calls nothing in Lua that may raise. */
+static char *copy_error(struct vm *vm, size_t *size) {
+  size_t len = 0;
+  const char *s = lua_type(vm->L, -1) == LUA_TSTRING ? lua_tolstring(vm->L, -1, &len) : "";
+  char *copy = (char *)tide_mem_new(vm->cfg->mem, len + 1);
+  *size = len + 1;
+  if (copy != NULL) memcpy(copy, s, len + 1);
+  return copy;
+}
+
+/* Protected: the host's last look at the state. */
+static int close_body(lua_State *L) {
+  const struct vm *vm = (const struct vm *)lua_touserdata(L, 1);
+  vm->cfg->close_state(L, vm->cfg->ud);
+  return 0;
+}
+
+struct vm *tide_vm_new(const struct vm_config *cfg, const struct paths *paths,
+                       const struct message *init, char **why, size_t *whysize) {
+  struct opening o;
+  struct vm *vm = (struct vm *)tide_mem_zero(cfg->mem, sizeof *vm);
+  *why = NULL;
+  *whysize = 0;
+  if (vm == NULL) return NULL;
+  vm->cfg = cfg;
+  tide_bytes_init(&vm->traceback, cfg->mem);
+  vm->L = cfg->alloc != NULL ? lua_newstate(cfg->alloc, cfg->alloc_ud) : luaL_newstate();
+  if (vm->L != NULL) {
+    o.vm = vm;
+    *(const struct paths **)&o.paths = paths;
+    o.init = init;
+    lua_pushcfunction(vm->L, open_handler);
+    lua_pushcfunction(vm->L, open_body);
+    lua_pushlightuserdata(vm->L, &o);
+    if (lua_pcall(vm->L, 1, 0, 1) == LUA_OK) {
+      lua_settop(vm->L, 0);
+      return vm;
+    }
+    *why = copy_error(vm, whysize);
+  }
+  tide_vm_free(vm);
+  return NULL;
+}
+
+void tide_vm_free(struct vm *vm) {
+  if (vm == NULL) return;
+  if (vm->L != NULL) {
+    if (vm->cfg->close_state != NULL) {
+      lua_pushcfunction(vm->L, close_body);
+      lua_pushlightuserdata(vm->L, vm);
+      if (lua_pcall(vm->L, 1, 0, 0) != LUA_OK && vm->cfg->warn != NULL)
+        vm->cfg->warn("tidepool: error in close_state", vm->cfg->ud);
+    }
+    lua_close(vm->L);
+  }
+  tide_paths_rele(vm->paths);
+  tide_bytes_fini(&vm->traceback);
+  tide_mem_free(vm->cfg->mem, vm, sizeof *vm);
+}

@@ -1,0 +1,55 @@
+/*
+** tidepool, floor 2: vm, one worker's lua_State.
+**
+** Makes it, runs one task at a time in it, closes it; only the worker's own thread
+** touches it. Loading, unpacking, running and packing the results of a task happen in
+** one protected call: whatever fails there fails that task and nothing else.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_VM_H
+#define TIDE_VM_H
+
+#include <lua.h>
+
+#include "message.h"
+#include "paths.h"
+
+TIDE_INTERNAL_BEGIN
+
+struct vm_config {
+  lua_Alloc alloc; /* NULL: the C library's */
+  void *alloc_ud;
+  const struct mem *mem;
+  void (*open_state)(lua_State *L, void *ud); /* may be NULL; may raise */
+  void (*close_state)(lua_State *L, void *ud); /* may be NULL */
+  void (*warn)(const char *message, void *ud); /* where its errors go; may be NULL */
+  void *ud;
+  void *user; /* for tide_vm_user */
+};
+
+struct vm;
+
+/* A new state: Lua's libraries, those that differ in a worker, open_state, `paths` and the
+** call in `init` (each may be NULL), in this order. NULL on failure; then *why is a message
+** allocated from cfg->mem, of *whysize bytes, or NULL if out of memory. cfg must outlive it. */
+struct vm *tide_vm_new(const struct vm_config *cfg, const struct paths *paths,
+                       const struct message *init, char **why, size_t *whysize);
+void tide_vm_free(struct vm *vm); /* NULL is legal */
+
+/* Runs the call in `in`, with `paths` (NULL: as they are) and under a name (NULL: none).
+** Answers the outcome (fault.h) and fills the empty message *out:
+**   FAULT_NONE   packed values
+**   FAULT_ERROR  varint length and traceback, then the packed error value
+**   others       varint length and message, varint length and traceback */
+int tide_vm_run(struct vm *vm, const struct message *in, struct paths *paths, const char *name,
+                struct message *out);
+
+/* Of the state of a worker: cfg->user, and the name of the task that runs ("": none), NULL
+** outside a task. For other states NULL. [-0, +0, -] */
+void *tide_vm_user(lua_State *L);
+const char *tide_vm_taskname(lua_State *L);
+
+TIDE_INTERNAL_END
+
+#endif

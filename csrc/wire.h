@@ -1,0 +1,74 @@
+/*
+** tidepool, floor 0: wire, the tags and limits of packed values.
+**
+** A packed sequence of values is
+**
+**     varint n, n values, then globals: { STRING name, value }*, END
+**
+** and a value is a tag byte and what follows it:
+**
+**     NIL FALSE TRUE GLOBALS      -
+**     INT                         varint, zigzag
+**     FLOAT POINTER               8 bytes
+**     STRING                      varint length, bytes
+**     BACKREF                     varint offset of the value's own tag in the message
+**     TABLE                       u32 nany, u32 nhash, nany values, nhash (key, value)
+**     TABLE_INTS TABLE_FLOATS     u32 ntyped, u32 nany, u32 nhash, ntyped * 8 bytes, …
+**     FUNCTION                    varint part (code), varint nup, nup upvalues
+**     CFUNCTION                   varint part, varint nup, nup values
+**     NAME                        varint length, "module\0field" or "module\0"
+**     REF                         varint part (an object sent by reference)
+**     REBUILD                     varint nargs, STRING "module.function", nargs values
+**     ERROR_META                  - (the metatable of the library's error objects)
+**
+** An upvalue is UPVALUE and a value, or UPREF and the offset of an UPVALUE tag. The high
+** bits of a tag say more: WIRE_SHARED, something refers back to it (set after the fact
+** by the writer, so only shared values cost the reader anything); WIRE_META, the table
+** is followed by its metatable.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_WIRE_H
+#define TIDE_WIRE_H
+
+#include "internal.h"
+
+enum wire_tag {
+  WIRE_END,
+  WIRE_NIL,
+  WIRE_FALSE,
+  WIRE_TRUE,
+  WIRE_INT,
+  WIRE_FLOAT,
+  WIRE_POINTER,
+  WIRE_STRING,
+  WIRE_BACKREF,
+  WIRE_TABLE,
+  WIRE_TABLE_INTS,
+  WIRE_TABLE_FLOATS,
+  WIRE_FUNCTION,
+  WIRE_CFUNCTION,
+  WIRE_NAME,
+  WIRE_GLOBALS,
+  WIRE_REF,
+  WIRE_REBUILD,
+  WIRE_ERROR_META,
+  WIRE_UPVALUE,
+  WIRE_UPREF
+};
+
+#define WIRE_META 0x40u
+#define WIRE_SHARED 0x80u
+#define WIRE_TAG(byte) ((byte) & 0x3fu)
+
+/* How deep values may nest: tables in tables, upvalues, metatables. One level costs
+** less than 300 bytes of C stack in either direction. */
+#define WIRE_MAX_DEPTH 1000
+
+/* Entries of one kind in one table. */
+#define WIRE_MAX_COUNT 0xffffffffu
+
+#define WIRE_ZIGZAG(i) (((uint64_t)(i) << 1) ^ (uint64_t)((i) >> 63))
+#define WIRE_UNZIGZAG(u) ((int64_t)((u) >> 1) ^ -(int64_t)((u)&1))
+
+#endif

@@ -1,0 +1,258 @@
+/* link: lua */
+/*
+** unpack: what was packed comes back; what was damaged is refused.
+**
+** Every truncation of many messages, and random bit flips of them (seed in TIDE_SEED),
+** go through unpack: under AddressSanitizer this shows that nothing is read out of bounds.
+** Refusals must be errors of kind transfer, or what a module that a flipped name points to
+** raises. Code is no part of the bytes, so a flip can never reach lua_load.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../csrc/error.h"
+#include "../../csrc/pack.h"
+#include "../../csrc/reftype.h"
+#include "../../csrc/unpack.h"
+#include "../../csrc/wire.h"
+#include "check.h"
+
+static unsigned long long seed;
+
+static unsigned rnd(unsigned n) {
+  seed ^= seed << 13;
+  seed ^= seed >> 7;
+  seed ^= seed << 17;
+  return (unsigned)(seed % n);
+}
+
+static lua_State *new_state(void) {
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  return L;
+}
+
+/* Expressions whose values are packed. */
+static const char *const sources[] = {
+    "nil, true, false, 0, -1, math.maxinteger, math.mininteger, 0.5, -0.0, 1/0, 0/0",
+    "'', 'x', ('long'):rep(50), 'a\\0b'",
+    "{}, {1,2,3}, {1.5,2.5}, {1,2.5,'x',true}, {x=1,y={z=2}}, {[1]='a',[3]='c',[2.5]=0}",
+    "(function() local t = {} t.self = t t[1] = t return t end)()",
+    "(function() local s = {} return {s, s, {s}} end)()",
+    "setmetatable({1}, {__index = {a = 1}, __name = 'meta'})",
+    "print, string.format, io.stdout, string, math.pi, _G",
+    "(function() local n = 0; local function f() n = n + 1 return n end"
+    " local function g() return n, f end return f, g end)()",
+    "function(n) return n <= 1 and 1 or n * fact(n - 1) end",
+    "(function() local f; f = function(n) return n == 0 and 0 or f(n - 1) end return f end)()",
+    "setmetatable({}, {__transfer = function() return 'string.rep', 'ab', 3 end})",
+    "(function() local t = {} for i = 1, 50 do t[i] = {id = i, name = 'n' .. i,"
+    " tags = {'a', 'b'}} end return t end)()",
+    "coroutine.wrap, setmetatable({}, getmetatable(''))",
+};
+#define NSOURCES (sizeof sources / sizeof *sources)
+
+/* Packs the values of an expression. */
+static bool pack_source(lua_State *L, const char *source, struct message *m) {
+  lua_settop(L, 0);
+  lua_pushfstring(L, "fact = fact or function(n) return n end return %s", source);
+  if (luaL_dostring(L, lua_tostring(L, -1)) != LUA_OK) {
+    fprintf(stderr, "%s\n", lua_tostring(L, -1));
+    return false;
+  }
+  lua_remove(L, 1);
+  tide_message_init(m, &tide_mem_default);
+  return tide_pack(L, m, lua_gettop(L), PACK_RESULTS) == LUA_OK;
+}
+
+static int unpack_body(lua_State *L) {
+  const struct message *m = (const struct message *)lua_touserdata(L, 1);
+  return tide_unpack(L, m, 0);
+}
+
+static int try_unpack(lua_State *L, const struct message *m) {
+  union {
+    const struct message *in;
+    void *out;
+  } p;
+  p.in = m;
+  lua_settop(L, 0);
+  lua_pushcfunction(L, unpack_body);
+  lua_pushlightuserdata(L, p.out);
+  return lua_pcall(L, 1, LUA_MULTRET, 0);
+}
+
+/* A copy of m's bytes in a block of just that size, so that one byte too far is seen. */
+static struct message copy_of(const struct message *m, size_t len) {
+  struct message copy = *m;
+  copy.bytes.data = (unsigned char *)malloc(len > 0 ? len : 1);
+  if (len > 0) memcpy(copy.bytes.data, m->bytes.data, len);
+  copy.bytes.len = copy.bytes.cap = len;
+  return copy;
+}
+
+static void test_round_trips(lua_State *from, lua_State *to) {
+  for (size_t i = 0; i < NSOURCES; i++) {
+    struct message m;
+    CHECK(pack_source(from, sources[i], &m));
+    CHECK(try_unpack(to, &m) == LUA_OK);
+    CHECK(lua_gettop(to) >= 1);
+    tide_message_fini(&m);
+  }
+}
+
+static void test_values(lua_State *from, lua_State *to) {
+  struct message m;
+  CHECK(pack_source(from, sources[0], &m));
+  CHECK(try_unpack(to, &m) == LUA_OK);
+  CHECK(lua_gettop(to) == 11);
+  CHECK(lua_isnil(to, 1) && lua_toboolean(to, 2) && lua_isboolean(to, 3) && !lua_toboolean(to, 3));
+  CHECK(lua_isinteger(to, 4) && lua_tointeger(to, 5) == -1);
+  CHECK(lua_tointeger(to, 6) == LUA_MAXINTEGER && lua_tointeger(to, 7) == LUA_MININTEGER);
+  CHECK(!lua_isinteger(to, 9) && 1 / lua_tonumber(to, 9) < 0);
+  CHECK(lua_tonumber(to, 11) != lua_tonumber(to, 11));
+  tide_message_fini(&m);
+  /* shared upvalues stay shared, and are those of this message only */
+  for (int round = 0; round < 2; round++) {
+    CHECK(pack_source(from, sources[7], &m));
+    CHECK(try_unpack(to, &m) == LUA_OK);
+    lua_pushvalue(to, 1);
+    lua_call(to, 0, 1);
+    CHECK(lua_tointeger(to, -1) == 1);
+    lua_pushvalue(to, 2);
+    lua_call(to, 0, 2);
+    CHECK(lua_tointeger(to, -2) == 1);
+    CHECK(lua_rawequal(to, -1, 1));
+    tide_message_fini(&m);
+  }
+}
+
+static void test_truncations(lua_State *from, lua_State *to) {
+  for (size_t i = 0; i < NSOURCES; i++) {
+    struct message m;
+    CHECK(pack_source(from, sources[i], &m));
+    for (size_t len = 0; len < m.bytes.len; len++) {
+      struct message cut = copy_of(&m, len);
+      int status = try_unpack(to, &cut);
+      CHECK(status == LUA_ERRRUN && tide_error_kind(to, -1) == FAULT_TRANSFER);
+      free(cut.bytes.data);
+    }
+    tide_message_fini(&m);
+  }
+}
+
+static void test_flips(lua_State *from, lua_State *to, int rounds) {
+  long refused = 0;
+  for (int r = 0; r < rounds; r++) {
+    struct message m, copy;
+    size_t i = rnd((unsigned)NSOURCES);
+    CHECK(pack_source(from, sources[i], &m));
+    for (int again = 0; again < 20; again++) {
+      copy = copy_of(&m, m.bytes.len);
+      for (unsigned flips = 1 + rnd(3); flips > 0; flips--)
+        copy.bytes.data[rnd((unsigned)copy.bytes.len)] ^= (unsigned char)(1u << rnd(8));
+      refused += try_unpack(to, &copy) != LUA_OK;
+      free(copy.bytes.data);
+    }
+    tide_message_fini(&m);
+    lua_settop(to, 0);
+  }
+  CHECK(refused > 0);
+}
+
+static void test_random_bytes(lua_State *to, int rounds) {
+  long refused = 0;
+  for (int r = 0; r < rounds; r++) {
+    struct message m;
+    size_t len = rnd(60);
+    tide_message_init(&m, &tide_mem_default);
+    for (size_t i = 0; i < len; i++) tide_bytes_put_u8(&m.bytes, i == 0 ? rnd(4) : rnd(4) ? rnd(24) : rnd(256));
+    struct message exact = copy_of(&m, m.bytes.len);
+    refused += try_unpack(to, &exact) != LUA_OK;
+    free(exact.bytes.data);
+    tide_message_fini(&m);
+  }
+  CHECK(refused > rounds / 2);
+}
+
+/* Functions and objects need their parts: the same bytes alone are refused. */
+static void test_no_parts(lua_State *from, lua_State *to) {
+  struct message m, bare;
+  CHECK(pack_source(from, sources[9], &m));
+  bare = copy_of(&m, m.bytes.len);
+  bare.nparts = 0;
+  CHECK(try_unpack(to, &bare) == LUA_ERRRUN && tide_error_kind(to, -1) == FAULT_TRANSFER);
+  free(bare.bytes.data);
+  tide_message_fini(&m);
+}
+
+static void test_depth(lua_State *from, lua_State *to) {
+  struct message m;
+  CHECK(pack_source(from,
+                    "(function() local t = {} for _ = 1, 998 do t = {t} end return t end)()", &m));
+  CHECK(try_unpack(to, &m) == LUA_OK);
+  tide_message_fini(&m);
+  CHECK(!pack_source(from,
+                     "(function() local t = {} for _ = 1, 1000 do t = {t} end return t end)()",
+                     &m));
+  CHECK(tide_error_kind(from, -1) == FAULT_TRANSFER);
+  tide_message_fini(&m);
+}
+
+/* Every allocation of packing fails once. */
+struct failing {
+  long countdown;
+};
+
+static void *failing_alloc(void *ud, void *p, size_t osize, size_t nsize) {
+  struct failing *f = (struct failing *)ud;
+  (void)osize;
+  if (nsize == 0) {
+    free(p);
+    return NULL;
+  }
+  return f->countdown-- == 0 ? NULL : realloc(p, nsize);
+}
+
+static void test_out_of_memory(lua_State *from) {
+  struct failing f;
+  struct mem mem = {failing_alloc, &f};
+  struct message m;
+  int status = LUA_ERRRUN;
+  for (long n = 0; status != LUA_OK && n < 1000; n++) {
+    lua_settop(from, 0);
+    CHECK(luaL_dostring(from, "local t = {} for i = 1, 100 do t[i] = {'v' .. i} end return t,"
+                              " function() return t end, print") == LUA_OK);
+    f.countdown = n;
+    tide_message_init(&m, &mem);
+    status = tide_pack(from, &m, 3, PACK_RESULTS);
+    tide_message_fini(&m);
+  }
+  CHECK(status == LUA_OK);
+}
+
+int main(void) {
+  lua_State *from = new_state(), *to = new_state();
+  const char *s = getenv("TIDE_SEED"), *n = getenv("TIDE_ROUNDS");
+  int rounds = n != NULL ? atoi(n) : 3000;
+  seed = s != NULL ? strtoull(s, NULL, 0) : (unsigned long long)time(NULL) * 2654435761u + 1;
+  printf("seed %llu\n", seed);
+  if (seed == 0) seed = 1;
+  test_round_trips(from, to);
+  test_values(from, to);
+  test_truncations(from, to);
+  test_flips(from, to, rounds);
+  test_random_bytes(to, 10 * rounds);
+  test_no_parts(from, to);
+  test_depth(from, to);
+  test_out_of_memory(from);
+  lua_close(from);
+  lua_close(to);
+  return check_done();
+}
