@@ -30,6 +30,9 @@ struct runner {
   void *(*open)(void *ud, int index, char **why, size_t *whysize);
   /* Runs a task that has begun: fills *out and answers the outcome. */
   int (*run)(void *worker, struct task *t, struct message *out);
+  /* After a task: whether the worker is to be closed and, before the next task it takes, opened
+  ** anew (a failing open then breaks the pool as at the start). May be NULL: never. */
+  bool (*worn)(void *worker);
   void (*close)(void *worker);
   void (*thread_start)(void *ud, int index); /* may be NULL */
   void (*thread_stop)(void *ud, int index);  /* may be NULL */

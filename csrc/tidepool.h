@@ -127,17 +127,17 @@ TIDE_API void tide_executor_adopt(tide_executor *ex, lua_State *L);
 /* Users' references. When the last goes, the executor takes no more tasks,
 ** finishes its queue, and its threads end; this never waits. Someone must still
 ** join them: an adopting state does when it closes, else call
-** tide_executor_shutdown(ex, 0, TIDE_FOREVER) before the last rele. */
+** tide_executor_shutdown(ex, NULL, 0, TIDE_FOREVER) before the last rele. */
 TIDE_API tide_executor *tide_executor_hold(tide_executor *ex);
 TIDE_API void tide_executor_rele(tide_executor *ex);
 
 enum { TIDE_SHUTDOWN_CANCEL = 1 }; /* cancel what has not started */
 
 /* Stops taking tasks, then waits until the queue is finished and the threads
-** are joined, `timeout` seconds at most (0: does not wait). Idempotent.
-** TIDE_OK; TIDE_ETIMEOUT: not finished yet; TIDE_EDEADLOCK: called with a
-** timeout other than 0 from one of its own workers. */
-TIDE_API int tide_executor_shutdown(tide_executor *ex, int flags, double timeout);
+** are joined, `timeout` seconds at most (0: does not wait). Idempotent. L as in
+** tide_future_wait. TIDE_OK; TIDE_ETIMEOUT: not finished yet; TIDE_EDEADLOCK:
+** called with a timeout other than 0 from one of its own workers. [-0, +0, e] */
+TIDE_API int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double timeout);
 
 typedef struct tide_stats {
   size_t max_workers, workers, idle; /* threads: limit, alive, waiting for work */
@@ -171,6 +171,10 @@ TIDE_API void tide_taskopts_init(tide_taskopts *o);
 ** [-(nargs+1), +0, e] */
 TIDE_API tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs,
                                   const tide_taskopts *o);
+
+/* Whether the n values on top could be sent as results: TIDE_OK and nothing pushed, or
+** TIDE_ETRANSFER and the error object that says why not. They stay. [-0, +(0|1), e] */
+TIDE_API int tide_sendable(lua_State *L, int n);
 
 /* Values a C host can send and read without a lua_State. */
 typedef enum tide_type {
@@ -227,8 +231,9 @@ TIDE_API int tide_future_wait(tide_future *f, lua_State *L, double timeout);
 TIDE_API int tide_future_outcome(const tide_future *f);
 
 /* Pushes what a done future holds: TIDE_OK and *n values, TIDE_EERROR and the
-** task's error value, or a kind and its error object. Every call decodes anew.
-** [-0, +*n, e] */
+** task's error value, or a kind and its error object. Every call decodes anew. What
+** cannot be rebuilt in L answers TIDE_ETRANSFER or, if code that rebuilds raised a value of
+** its own, TIDE_EERROR and that value. [-0, +*n, m] */
 TIDE_API int tide_pushoutcome(lua_State *L, const tide_future *f, int *n);
 
 /* Pushes the worker's traceback of a failed future, or nil. [-0, +1, m] */

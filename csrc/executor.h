@@ -1,0 +1,54 @@
+/*
+** tidepool, floor 3: executor, what the files behind tidepool.h share.
+**
+** Here threads and Lua meet: a pool (floor 1) whose runner is a vm (floor 2). No lock of
+** a pool, task or mailbox is ever held while Lua is called.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_EXECUTOR_H
+#define TIDE_EXECUTOR_H
+
+#include <stdatomic.h>
+
+#include "paths.h"
+#include "pool.h"
+#include "tidepool.h"
+#include "vm.h"
+
+TIDE_INTERNAL_BEGIN
+
+struct tide_executor {
+  struct mem mem;            /* I */
+  struct pool *pool;         /* I; one reference belongs to the users' handles */
+  atomic_size_t handles;     /* A: users' references */
+  atomic_bool adopted;       /* A: a state joins the threads when it closes */
+  atomic_size_t states;      /* A: lua_States alive */
+  int max_workers;           /* I */
+  size_t max_tasks;          /* I */
+  struct vm_config vm;       /* I */
+  void (*thread_start)(int index, void *ud); /* I */
+  void (*thread_stop)(int index, void *ud);  /* I */
+  void *ud;                  /* I */
+  struct sys_lock lock;      /* guards what is below; a leaf */
+  struct paths *paths;       /* L: for workers whose first task brings none */
+  struct message *init;      /* L until the first submit, then I; NULL: no initializer */
+  bool submitted;            /* L */
+};
+
+/* A future is a task under the API's name. */
+static inline struct task *tide_task_of(tide_future *f) { return (struct task *)(void *)f; }
+static inline const struct task *tide_ctask_of(const tide_future *f) {
+  return (const struct task *)(const void *)f;
+}
+static inline tide_future *tide_future_of(struct task *t) { return (tide_future *)(void *)t; }
+
+/* How long a wait with a lua_State sleeps before it looks whether a hook (Ctrl-C) was set. */
+#define TIDE_SLICE 0.1
+
+/* Puts a scalar; false if it is none. Raises nothing. (values.c) */
+bool tide_value_put(struct bytes *b, const tide_value *v);
+
+TIDE_INTERNAL_END
+
+#endif

@@ -1,0 +1,203 @@
+/*
+** tidepool, floor 3: future, waiting for a task and reading its outcome; promises.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <lauxlib.h>
+#include <limits.h>
+#include <string.h>
+
+#include "error.h"
+#include "executor.h"
+#include "owner.h"
+#include "pack.h"
+#include "unpack.h"
+
+tide_future *tide_future_hold(tide_future *f) {
+  tide_task_hold(tide_task_of(f));
+  return f;
+}
+
+void tide_future_rele(tide_future *f) { tide_task_rele(tide_task_of(f)); }
+
+tide_status tide_future_status(const tide_future *f) {
+  return (tide_status)tide_task_state(tide_ctask_of(f));
+}
+
+int tide_future_cancel(tide_future *f) {
+  struct task *t = tide_task_of(f);
+  if (t->pool != NULL) return tide_pool_cancel(t->pool, t);
+  return tide_task_cancel(t) || tide_task_state(t) == TASK_CANCELLED;
+}
+
+/* Sleeps in `box` until t is done. LUA_OK and *fault, or a hook's error on top. */
+static int sleep_on(struct task *t, struct mailbox *box, const struct hookwatch *hook,
+                    sys_time deadline, int *fault) {
+  struct mailset set;
+  struct watch w;
+  sys_time slice;
+  bool done;
+  int status = LUA_OK;
+  tide_mailset_init(&set, box);
+  tide_watch_start(&w, t, &set);
+  do {
+    slice = tide_hook_slice(hook, deadline);
+    done = tide_mailset_sleep(&set, 1, false, slice);
+    if (!done) status = tide_hook_run(hook);
+  } while (!done && slice < deadline && status == LUA_OK);
+  tide_watch_cancel(&w);
+  *fault = done ? FAULT_NONE : FAULT_TIMEOUT;
+  return status;
+}
+
+int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
+  struct task *t = tide_task_of(f);
+  struct owner *o;
+  struct hookwatch hook;
+  int fault = FAULT_TIMEOUT;
+  if (tide_task_done(t)) return TIDE_OK;
+  if (timeout == 0) return TIDE_ETIMEOUT;
+  o = L != NULL ? tide_owner_of(L) : NULL;
+  tide_hook_start(&hook, L);
+  if (o != NULL) {
+    if (sleep_on(t, &o->box, &hook, tide_deadline(timeout), &fault) != LUA_OK) lua_error(L);
+  } else {
+    struct mailbox box;
+    int status;
+    if (tide_mailbox_init(&box) != 0) return TIDE_ENOMEM;
+    status = sleep_on(t, &box, &hook, tide_deadline(timeout), &fault);
+    tide_mailbox_fini(&box);
+    if (status != LUA_OK) lua_error(L);
+  }
+  return fault;
+}
+
+/* ------------------------------------------------------------------- outcomes -- */
+
+int tide_future_outcome(const tide_future *f) {
+  const struct task *t = tide_ctask_of(f);
+  switch (tide_task_state(t)) {
+    case TASK_FINISHED: return t->outcome;
+    case TASK_CANCELLED: return TIDE_ECANCELLED;
+    default: return TIDE_EINVALIDSTATE;
+  }
+}
+
+/* The `nth` of the texts that stand first in the message of a failed task. */
+static const char *get_text(const struct task *t, int nth, size_t *len) {
+  const char *s = NULL;
+  struct cursor c;
+  tide_cursor_init(&c, t->msg.bytes.data, t->msg.bytes.len);
+  for (*len = 0; nth >= 0; nth--) {
+    *len = (size_t)tide_cursor_get_varint(&c);
+    s = (const char *)tide_cursor_get(&c, *len);
+    if (s == NULL) *len = 0;
+  }
+  return s;
+}
+
+struct decoding {
+  const struct task *t;
+  size_t offset;
+};
+
+/* Protected: pushes what the message holds from `offset` on. */
+static int decode(lua_State *L) {
+  const struct decoding *d = (const struct decoding *)lua_touserdata(L, 1);
+  return tide_unpack(L, &d->t->msg, d->offset);
+}
+
+static int push_packed(lua_State *L, const struct task *t, int outcome, int *n) {
+  struct decoding d = {t, 0};
+  int base = lua_gettop(L);
+  if (outcome == FAULT_ERROR) { /* the traceback comes first */
+    size_t len;
+    const char *s = get_text(t, 0, &len);
+    if (s != NULL) d.offset = (size_t)((const unsigned char *)s - t->msg.bytes.data) + len;
+  }
+  luaL_checkstack(L, 4, NULL);
+  lua_pushcfunction(L, decode);
+  lua_pushlightuserdata(L, &d);
+  if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK)
+    outcome = tide_error_kind(L, -1) == FAULT_TRANSFER ? FAULT_TRANSFER : FAULT_ERROR;
+  *n = lua_gettop(L) - base;
+  return outcome;
+}
+
+int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
+  const struct task *t = tide_ctask_of(f);
+  int outcome = tide_future_outcome(f);
+  size_t len;
+  const char *text;
+  luaL_checkstack(L, 8, NULL);
+  *n = 1;
+  switch (outcome) {
+    case FAULT_NONE:
+    case FAULT_ERROR: return push_packed(L, t, outcome, n);
+    case FAULT_INVALID_STATE: tide_error_push(L, outcome, "the future is not done"); break;
+    case FAULT_CANCELLED: tide_error_push(L, outcome, "the future was cancelled"); break;
+    case FAULT_NOMEM: lua_pushliteral(L, "not enough memory"); break;
+    default:
+      text = get_text(t, 0, &len);
+      lua_pushlstring(L, text != NULL ? text : "", len);
+      tide_error_wrap(L, outcome);
+  }
+  return outcome;
+}
+
+void tide_pushtraceback(lua_State *L, const tide_future *f) {
+  const struct task *t = tide_ctask_of(f);
+  const char *s = NULL;
+  size_t len = 0;
+  luaL_checkstack(L, 1, NULL);
+  switch (tide_future_outcome(f)) {
+    case FAULT_NONE:
+    case FAULT_CANCELLED:
+    case FAULT_INVALID_STATE:
+    case FAULT_NOMEM: break;
+    case FAULT_ERROR: s = get_text(t, 0, &len); break;
+    default: s = get_text(t, 1, &len);
+  }
+  if (s != NULL && len > 0)
+    lua_pushlstring(L, s, len);
+  else
+    lua_pushnil(L);
+}
+
+/* ------------------------------------------------------------------- promises -- */
+
+int tide_promise_new(tide_future **f) {
+  struct task *t = tide_task_new(NULL, &tide_mem_default, NULL, 0);
+  *f = t != NULL ? tide_future_of(t) : NULL;
+  return t != NULL ? TIDE_OK : TIDE_ENOMEM;
+}
+
+int tide_promise_begin(tide_future *f) {
+  struct task *t = tide_task_of(f);
+  if (t->pool != NULL) return TIDE_EINVALIDSTATE;
+  if (tide_task_begin(t)) return TIDE_OK;
+  return tide_task_state(t) == TASK_CANCELLED ? TIDE_ECANCELLED : TIDE_EINVALIDSTATE;
+}
+
+/* Finishes a promise with the n values on top, packed. [-n, +0, e] */
+static void finish(tide_future *f, lua_State *L, int n, int outcome) {
+  struct task *t = tide_task_of(f);
+  struct message m;
+  if (t->pool != NULL)
+    tide_error_raise(L, FAULT_INVALID_STATE, "the future belongs to an executor");
+  if (tide_task_done(t)) tide_error_raise(L, FAULT_INVALID_STATE, "the future is done already");
+  tide_message_init(&m, t->mem);
+  if (outcome == FAULT_ERROR) tide_bytes_put_varint(&m.bytes, 0); /* no traceback */
+  if (tide_pack(L, &m, n, outcome == FAULT_NONE ? PACK_RESULTS : PACK_ERROR) != LUA_OK) {
+    tide_message_fini(&m);
+    lua_error(L);
+  }
+  if (!tide_task_finish(t, outcome, &m)) { /* another thread was first */
+    tide_message_fini(&m);
+    tide_error_raise(L, FAULT_INVALID_STATE, "the future is done already");
+  }
+}
+
+void tide_promise_setresult(tide_future *f, lua_State *L, int n) { finish(f, L, n, FAULT_NONE); }
+
+void tide_promise_seterror(tide_future *f, lua_State *L) { finish(f, L, 1, FAULT_ERROR); }

@@ -1,0 +1,103 @@
+/*
+** tidepool, floor 3: group, futures delivered in the order in which they finish.
+**
+** A thin layer over a mailset: an entry keeps the watch, the future and the caller's tag.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <lauxlib.h>
+
+#include "owner.h"
+
+struct entry {
+  struct watch watch;
+  struct fifo_node link; /* in group->entries, until it is taken */
+  struct task *task;     /* held */
+  void *tag;
+};
+
+struct tide_group {
+  struct owner *owner;  /* I; NULL: `own` is the mailbox */
+  struct mailbox own;
+  struct mailset set;
+  struct fifo entries;  /* all that were added and not taken */
+  size_t n;
+};
+
+int tide_group_new(tide_group **out, lua_State *L) {
+  tide_group *g = (tide_group *)tide_mem_zero(&tide_mem_default, sizeof *g);
+  *out = NULL;
+  if (g == NULL) return TIDE_ENOMEM;
+  g->owner = L != NULL ? tide_owner_of(L) : NULL;
+  if (g->owner == NULL && tide_mailbox_init(&g->own) != 0) {
+    tide_mem_free(&tide_mem_default, g, sizeof *g);
+    return TIDE_ENOMEM;
+  }
+  tide_mailset_init(&g->set, g->owner != NULL ? &g->owner->box : &g->own);
+  fifo_init(&g->entries);
+  if (g->owner != NULL) g->owner->groups++;
+  *out = g;
+  return TIDE_OK;
+}
+
+static void free_entry(tide_group *g, struct entry *e) {
+  fifo_remove(&e->link);
+  g->n--;
+  tide_mem_free(&tide_mem_default, e, sizeof *e);
+}
+
+void tide_group_free(tide_group *g) {
+  struct fifo_node *node;
+  if (g == NULL) return;
+  while ((node = fifo_peek(&g->entries)) != NULL) {
+    struct entry *e = TIDE_CONTAINER(node, struct entry, link);
+    struct task *t = e->task;
+    tide_watch_cancel(&e->watch);
+    free_entry(g, e);
+    tide_task_rele(t);
+  }
+  if (g->owner != NULL)
+    g->owner->groups--;
+  else
+    tide_mailbox_fini(&g->own);
+  tide_mem_free(&tide_mem_default, g, sizeof *g);
+}
+
+int tide_group_add(tide_group *g, tide_future *f, void *tag) {
+  struct entry *e = (struct entry *)tide_mem_zero(&tide_mem_default, sizeof *e);
+  if (e == NULL) return TIDE_ENOMEM;
+  e->task = tide_task_hold(tide_task_of(f));
+  e->tag = tag;
+  fifo_push(&g->entries, &e->link);
+  g->n++;
+  tide_watch_start(&e->watch, e->task, &g->set);
+  return TIDE_OK;
+}
+
+size_t tide_group_size(const tide_group *g) { return g->n; }
+
+int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failure, double timeout) {
+  struct hookwatch hook;
+  sys_time deadline = tide_deadline(timeout), slice;
+  bool done;
+  if (need > g->n) need = g->n;
+  tide_hook_start(&hook, L);
+  do {
+    slice = timeout == 0 ? 0 : tide_hook_slice(&hook, deadline);
+    done = tide_mailset_sleep(&g->set, need, stop_on_failure != 0, slice);
+    if (!done && tide_hook_run(&hook) != LUA_OK) lua_error(L);
+  } while (!done && slice < deadline && timeout != 0);
+  return done ? TIDE_OK : TIDE_ETIMEOUT;
+}
+
+tide_future *tide_group_next(tide_group *g, void **tag) {
+  struct watch *w = tide_mailset_take(&g->set);
+  struct entry *e;
+  struct task *t;
+  if (w == NULL) return NULL;
+  e = TIDE_CONTAINER(w, struct entry, watch);
+  t = e->task;
+  if (tag != NULL) *tag = e->tag;
+  free_entry(g, e);
+  return tide_future_of(t); /* with the entry's reference */
+}

@@ -1,0 +1,156 @@
+/*
+** tidepool, floor 3: owner, what belongs to one lua_State that submits and waits.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "owner.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+static const char registry_key = 0;
+
+/* An adopted executor that nobody can use or see any more. */
+static bool is_spent(struct tide_executor *ex) {
+  struct pool_stats st;
+  if (atomic_load_explicit(&ex->handles, memory_order_acquire) > 0) return false;
+  tide_pool_stats(ex->pool, &st);
+  return st.tasks == 0 && tide_pool_wait(ex->pool, 0);
+}
+
+/* Lets go of spent executors, so that a script may make any number of them. */
+static void reap(struct owner *o) {
+  size_t kept = 0;
+  for (size_t i = 0; i < o->n; i++) {
+    if (is_spent(o->executors[i]))
+      tide_pool_rele(o->executors[i]->pool); /* frees it */
+    else
+      o->executors[kept++] = o->executors[i];
+  }
+  o->n = kept;
+}
+
+/* The sentinel's finaliser. */
+static int owner_gc(lua_State *L) {
+  struct owner *o = (struct owner *)lua_touserdata(L, 1);
+  if (!o->open) return 0;
+  o->open = false;
+  for (size_t i = 0; i < o->n; i++) tide_pool_close(o->executors[i]->pool, false);
+  for (size_t i = 0; i < o->n; i++) {
+    tide_pool_wait(o->executors[i]->pool, SYS_NEVER);
+    tide_pool_rele(o->executors[i]->pool);
+  }
+  tide_mem_free(&tide_mem_default, o->executors, o->cap * sizeof *o->executors);
+  o->executors = NULL;
+  o->n = o->cap = 0;
+  tide_mailbox_fini(&o->box);
+  return 0;
+}
+
+struct owner *tide_owner_of(lua_State *L) {
+  struct owner *o;
+  int err;
+  luaL_checkstack(L, 4, NULL);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key) == LUA_TUSERDATA) {
+    o = (struct owner *)lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return o->open ? o : NULL;
+  }
+  lua_pop(L, 1);
+  o = (struct owner *)lua_newuserdatauv(L, sizeof *o, 0);
+  memset(o, 0, sizeof *o);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, owner_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  err = tide_mailbox_init(&o->box);
+  if (err != 0) luaL_error(L, "cannot make a mailbox: %s", strerror(err));
+  o->open = true;
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
+  return o;
+}
+
+void tide_owner_adopt(lua_State *L, struct tide_executor *ex) {
+  struct owner *o = tide_owner_of(L);
+  if (o == NULL) {
+    luaL_error(L, "the state is closing");
+  } else {
+    reap(o);
+    if (o->n == o->cap) {
+      size_t cap = o->cap > 0 ? o->cap * 2 : 4;
+      struct tide_executor **p = (struct tide_executor **)tide_mem_resize(
+          &tide_mem_default, o->executors, o->cap * sizeof(void *), cap * sizeof(void *));
+      if (p == NULL) luaL_error(L, "not enough memory");
+      o->executors = p;
+      o->cap = cap;
+    }
+    tide_pool_hold(ex->pool);
+    o->executors[o->n++] = ex;
+    atomic_store_explicit(&ex->adopted, true, memory_order_release);
+  }
+}
+
+void tide_live_counts(lua_State *L, tide_live *out) {
+  struct owner *o = tide_owner_of(L);
+  memset(out, 0, sizeof *out);
+  if (o == NULL) return;
+  reap(o);
+  out->executors = o->n;
+  out->groups = o->groups;
+  for (size_t i = 0; i < o->n; i++) {
+    struct pool_stats st;
+    tide_pool_stats(o->executors[i]->pool, &st);
+    out->tasks += st.tasks;
+    out->threads += st.threads;
+    out->states += atomic_load_explicit(&o->executors[i]->states, memory_order_relaxed);
+  }
+}
+
+/* -------------------------------------------------------------------- hooks -- */
+
+static lua_State *main_state(lua_State *L) {
+  lua_State *main;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  return main;
+}
+
+void tide_hook_start(struct hookwatch *h, lua_State *L) {
+  h->L = L;
+  h->main_hook = L != NULL ? lua_gethook(main_state(L)) : NULL;
+}
+
+sys_time tide_hook_slice(const struct hookwatch *h, sys_time deadline) {
+  sys_time slice;
+  if (h->L == NULL) return deadline;
+  slice = tide_deadline(TIDE_SLICE);
+  return slice < deadline ? slice : deadline;
+}
+
+/* lua.c's Ctrl-C sets a hook on the main thread of the state, which Lua runs at that thread's
+** next step. When a coroutine is what waits, it would never take one: run it here. */
+static int call_main_hook(lua_State *L) {
+  lua_Hook hook = lua_gethook(main_state(L));
+  lua_Debug ar;
+  memset(&ar, 0, sizeof ar);
+  ar.event = LUA_HOOKCOUNT;
+  if (hook != NULL && lua_getstack(L, 0, &ar)) hook(L, &ar);
+  return 0;
+}
+
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+int tide_hook_run(const struct hookwatch *h) {
+  lua_State *L = h->L;
+  lua_Hook hook;
+  if (L == NULL) return LUA_OK;
+  hook = lua_gethook(main_state(L));
+  if (hook == h->main_hook || hook == NULL) return LUA_OK;
+  /* a call is a step: it runs a hook of this very thread */
+  lua_pushcfunction(L, lua_gethook(L) == hook ? nothing : call_main_hook);
+  return lua_pcall(L, 0, 0, 0);
+}

@@ -1,0 +1,154 @@
+/*
+** tidepool, floor 3: submit, from values to a task in the pool.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <lauxlib.h>
+#include <limits.h>
+#include <string.h>
+
+#include "error.h"
+#include "executor.h"
+#include "owner.h"
+#include "pack.h"
+#include "reftype.h"
+#include "wire.h"
+
+void tide_taskopts_init(tide_taskopts *o) {
+  memset(o, 0, sizeof *o);
+  o->struct_size = sizeof *o;
+}
+
+static struct task *new_task(tide_executor *ex, const tide_taskopts *o) {
+  return tide_task_new(ex->pool, &ex->mem, o != NULL ? o->name : NULL, o != NULL ? o->priority : 0);
+}
+
+/* Puts t into the pool's queue; waits for room as long as that takes. With a state (hook->L)
+** a hook that was set meanwhile may raise: then *status is not LUA_OK and the error on top.
+** [-0, +(0|1), -] */
+static int enqueue(tide_executor *ex, struct task *t, const struct hookwatch *hook, int *err,
+                   int *status) {
+  int fault;
+  *status = LUA_OK;
+  do {
+    fault = tide_pool_submit(ex->pool, t, tide_hook_slice(hook, SYS_NEVER), err);
+    if (fault == FAULT_TIMEOUT) *status = tide_hook_run(hook);
+  } while (fault == FAULT_TIMEOUT && *status == LUA_OK);
+  return fault;
+}
+
+/* The first submit ends the time when an initializer may be set. */
+static void mark_submitted(tide_executor *ex) {
+  tide_lock_take(&ex->lock);
+  ex->submitted = true;
+  tide_lock_drop(&ex->lock);
+}
+
+/* Raises what kept a task out of the pool. [-0, +0, e] */
+static int refuse(lua_State *L, tide_executor *ex, int fault, int err) {
+  switch (fault) {
+    case FAULT_SHUTDOWN:
+      return tide_error_raise(L, fault, "cannot submit: the executor is shut down");
+    case FAULT_BROKEN: return tide_error_raise(L, fault, "%s", tide_pool_why(ex->pool));
+    case FAULT_FULL: return tide_error_raise(L, fault, "cannot submit: the queue is full");
+    case FAULT_THREAD: return luaL_error(L, "cannot start a worker thread: %s", strerror(err));
+    default: return luaL_error(L, "not enough memory");
+  }
+}
+
+tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs, const tide_taskopts *o) {
+  struct paths *paths = tide_paths_of(L, 0);
+  struct hookwatch hook;
+  struct task *t = new_task(ex, o);
+  int fault, err = 0, status;
+  if (t == NULL) luaL_error(L, "not enough memory");
+  t->context = tide_paths_hold(paths);
+  t->free_context = tide_paths_rele;
+  status = tide_pack(L, &t->msg, nargs + 1, PACK_CALL);
+  if (status == LUA_OK) {
+    mark_submitted(ex);
+    tide_hook_start(&hook, L);
+    fault = enqueue(ex, t, &hook, &err, &status);
+    if (fault == FAULT_NONE) return tide_future_of(t);
+    tide_task_rele(t);
+    if (status == LUA_OK) refuse(L, ex, fault, err);
+  } else {
+    tide_task_rele(t);
+  }
+  lua_error(L);
+  return NULL;
+}
+
+int tide_sendable(lua_State *L, int n) {
+  struct message m;
+  int status;
+  tide_message_init(&m, &tide_mem_default);
+  luaL_checkstack(L, n + 4, "too many values");
+  for (int i = 0; i < n; i++) lua_pushvalue(L, -n);
+  status = tide_pack(L, &m, n, PACK_RESULTS);
+  tide_message_fini(&m);
+  if (status == LUA_OK) return TIDE_OK;
+  if (tide_error_kind(L, -1) == FAULT_TRANSFER) return TIDE_ETRANSFER;
+  return lua_error(L);
+}
+
+/* ------------------------------------------------------------ without a lua_State -- */
+
+/* The rest of a call whose callee was put already, then into the pool. Takes t. */
+static int submit_values(tide_future **f, tide_executor *ex, struct task *t, const tide_value *args,
+                         size_t nargs) {
+  const struct hookwatch none = {NULL, NULL};
+  struct bytes *b = &t->msg.bytes;
+  int fault = FAULT_NONE, err, status;
+  for (size_t i = 0; i < nargs && fault == FAULT_NONE; i++)
+    if (!tide_value_put(b, &args[i])) fault = FAULT_ARG;
+  tide_bytes_put_u8(b, WIRE_END);
+  if (b->failed) fault = FAULT_NOMEM;
+  if (fault == FAULT_NONE) {
+    mark_submitted(ex);
+    fault = enqueue(ex, t, &none, &err, &status);
+  }
+  if (fault != FAULT_NONE) {
+    tide_task_rele(t);
+    return fault;
+  }
+  *f = tide_future_of(t);
+  return TIDE_OK;
+}
+
+int tide_submit_named(tide_future **f, tide_executor *ex, const char *name, const tide_value *args,
+                      size_t nargs, const tide_taskopts *o) {
+  struct task *t;
+  tide_value callee;
+  *f = NULL;
+  if (name == NULL) return TIDE_EARG;
+  t = new_task(ex, o);
+  if (t == NULL) return TIDE_ENOMEM;
+  callee.type = TIDE_TSTRING;
+  callee.u.string.data = name;
+  callee.u.string.len = strlen(name);
+  tide_bytes_put_varint(&t->msg.bytes, nargs + 1);
+  tide_value_put(&t->msg.bytes, &callee);
+  return submit_values(f, ex, t, args, nargs);
+}
+
+int tide_submit_cfunction(tide_future **f, tide_executor *ex, lua_CFunction fn,
+                          const tide_value *args, size_t nargs, const tide_taskopts *o) {
+  struct task *t;
+  void *object;
+  size_t part;
+  *f = NULL;
+  if (fn == NULL) return TIDE_EARG;
+  t = new_task(ex, o);
+  if (t == NULL) return TIDE_ENOMEM;
+  memcpy(&object, &fn, sizeof object);
+  if (!tide_message_addpart(&t->msg, &tide_cfunction_part, object, NULL, &part)) {
+    tide_task_rele(t);
+    return TIDE_ENOMEM;
+  }
+  tide_bytes_put_varint(&t->msg.bytes, nargs + 1);
+  tide_bytes_put_u8(&t->msg.bytes, WIRE_CFUNCTION);
+  tide_bytes_put_varint(&t->msg.bytes, part);
+  tide_bytes_put_varint(&t->msg.bytes, 0);
+  return submit_values(f, ex, t, args, nargs);
+}

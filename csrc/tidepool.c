@@ -1,0 +1,275 @@
+/*
+** tidepool, floor 3: tidepool, executors: a pool whose workers are Lua states.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "tidepool.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "error.h"
+#include "executor.h"
+#include "owner.h"
+#include "pack.h"
+#include "reftype.h"
+
+_Static_assert((int)TIDE_ETIMEOUT == FAULT_TIMEOUT && (int)TIDE_EDEADLOCK == FAULT_DEADLOCK &&
+                   (int)TIDE_EERROR == FAULT_ERROR && (int)TIDE_EARG == FAULT_ARG,
+               "tide_kind and enum fault are the same numbers");
+_Static_assert((int)TIDE_PENDING == TASK_PENDING && (int)TIDE_CANCELLED == TASK_CANCELLED,
+               "tide_status and enum task_state are the same numbers");
+
+const char *tide_kindname(int kind) { return tide_fault_name(kind); }
+
+int tide_cpu_count(void) { return tide_sys_cpus(); }
+
+void tide_config_init(tide_config *cfg) {
+  int cpus = tide_sys_cpus();
+  memset(cfg, 0, sizeof *cfg);
+  cfg->struct_size = sizeof *cfg;
+  cfg->max_workers = cpus + 4 < 32 ? cpus + 4 : 32;
+  cfg->thread_name_prefix = "tidepool";
+  cfg->idle_timeout = -1;
+  cfg->on_full = TIDE_ONFULL_BLOCK;
+}
+
+/* ---------------------------------------------------------------- the runner -- */
+
+struct worker {
+  struct tide_executor *ex; /* I; the pool outlives its workers */
+  struct vm *vm;
+  size_t tasks; /* run in this state */
+};
+
+static void *worker_open(void *ud, int index, char **why, size_t *whysize) {
+  struct tide_executor *ex = (struct tide_executor *)ud;
+  struct worker *w = (struct worker *)tide_mem_zero(&ex->mem, sizeof *w);
+  struct paths *paths;
+  (void)index;
+  *why = NULL;
+  *whysize = 0;
+  if (w == NULL) return NULL;
+  w->ex = ex;
+  tide_lock_take(&ex->lock);
+  paths = tide_paths_hold(ex->paths);
+  tide_lock_drop(&ex->lock);
+  w->vm = tide_vm_new(&ex->vm, paths, ex->init, why, whysize);
+  tide_paths_rele(paths);
+  if (w->vm == NULL) {
+    tide_mem_free(&ex->mem, w, sizeof *w);
+    return NULL;
+  }
+  atomic_fetch_add_explicit(&ex->states, 1, memory_order_relaxed);
+  return w;
+}
+
+static void worker_close(void *worker) {
+  struct worker *w = (struct worker *)worker;
+  tide_vm_free(w->vm);
+  atomic_fetch_sub_explicit(&w->ex->states, 1, memory_order_relaxed);
+  tide_mem_free(&w->ex->mem, w, sizeof *w);
+}
+
+static int worker_run(void *worker, struct task *t, struct message *out) {
+  struct worker *w = (struct worker *)worker;
+  w->tasks++;
+  return tide_vm_run(w->vm, &t->msg, (struct paths *)t->context, t->name, out);
+}
+
+static bool worker_worn(void *worker) {
+  const struct worker *w = (const struct worker *)worker;
+  return w->ex->max_tasks > 0 && w->tasks >= w->ex->max_tasks;
+}
+
+static void thread_start(void *ud, int index) {
+  struct tide_executor *ex = (struct tide_executor *)ud;
+  if (ex->thread_start != NULL) ex->thread_start(index, ex->ud);
+}
+
+static void thread_stop(void *ud, int index) {
+  struct tide_executor *ex = (struct tide_executor *)ud;
+  if (ex->thread_stop != NULL) ex->thread_stop(index, ex->ud);
+}
+
+static void free_init(struct tide_executor *ex) {
+  if (ex->init == NULL) return;
+  tide_message_fini(ex->init);
+  tide_mem_free(&ex->mem, ex->init, sizeof *ex->init);
+  ex->init = NULL;
+}
+
+/* The pool is gone, and with it the last task. */
+static void dispose(void *ud) {
+  struct tide_executor *ex = (struct tide_executor *)ud;
+  struct mem mem = ex->mem;
+  free_init(ex);
+  tide_paths_rele(ex->paths);
+  tide_lock_fini(&ex->lock);
+  tide_mem_free(&mem, ex, sizeof *ex);
+}
+
+static const struct runner runner = {.open = worker_open,
+                                     .run = worker_run,
+                                     .worn = worker_worn,
+                                     .close = worker_close,
+                                     .thread_start = thread_start,
+                                     .thread_stop = thread_stop,
+                                     .dispose = dispose};
+
+/* ------------------------------------------------------------ making, handles -- */
+
+/* A pool for ex, or a fault. Takes ex. */
+static int start_pool(struct tide_executor *ex, const tide_config *cfg) {
+  struct pool_config pc;
+  int err = tide_lock_init(&ex->lock);
+  if (err == 0) {
+    pc.max_workers = cfg->max_workers;
+    pc.max_queue = cfg->max_queue;
+    pc.full_is_error = cfg->on_full == TIDE_ONFULL_ERROR;
+    pc.idle_timeout = cfg->idle_timeout;
+    pc.stack_size = cfg->stack_size;
+    pc.name = cfg->thread_name_prefix != NULL ? cfg->thread_name_prefix : "tidepool";
+    ex->pool = tide_pool_new(&pc, &ex->mem, &runner, ex, &err);
+    if (ex->pool != NULL) return FAULT_NONE;
+    tide_lock_fini(&ex->lock);
+  }
+  return FAULT_NOMEM;
+}
+
+int tide_executor_new(tide_executor **out, const tide_config *cfg) {
+  struct mem mem = tide_mem_default;
+  struct tide_executor *ex;
+  int fault;
+  *out = NULL;
+  if (cfg->struct_size != sizeof *cfg || cfg->max_workers < 1 || cfg->idle_timeout != cfg->idle_timeout ||
+      (cfg->on_full != TIDE_ONFULL_BLOCK && cfg->on_full != TIDE_ONFULL_ERROR))
+    return TIDE_EARG;
+  if (cfg->alloc != NULL) {
+    mem.alloc = cfg->alloc;
+    mem.ud = cfg->alloc_ud;
+  }
+  ex = (struct tide_executor *)tide_mem_zero(&mem, sizeof *ex);
+  if (ex == NULL) return TIDE_ENOMEM;
+  ex->mem = mem;
+  atomic_init(&ex->handles, 1);
+  atomic_init(&ex->adopted, false);
+  atomic_init(&ex->states, 0);
+  ex->max_workers = cfg->max_workers;
+  ex->max_tasks = cfg->max_tasks_per_worker;
+  ex->thread_start = cfg->thread_start;
+  ex->thread_stop = cfg->thread_stop;
+  ex->ud = cfg->ud;
+  ex->vm.alloc = cfg->alloc;
+  ex->vm.alloc_ud = cfg->alloc_ud;
+  ex->vm.mem = &ex->mem;
+  ex->vm.open_state = cfg->open_state;
+  ex->vm.close_state = cfg->close_state;
+  ex->vm.warn = cfg->warn;
+  ex->vm.ud = cfg->ud;
+  ex->vm.user = ex;
+  fault = start_pool(ex, cfg);
+  if (fault != FAULT_NONE) {
+    tide_mem_free(&mem, ex, sizeof *ex);
+    return fault;
+  }
+  *out = ex;
+  return TIDE_OK;
+}
+
+tide_executor *tide_executor_hold(tide_executor *ex) {
+  size_t before = atomic_fetch_add_explicit(&ex->handles, 1, memory_order_relaxed);
+  assert(before > 0);
+  (void)before;
+  return ex;
+}
+
+void tide_executor_rele(tide_executor *ex) {
+  /* release/acquire: whoever drops the last reference sees what the others did */
+  if (ex == NULL || atomic_fetch_sub_explicit(&ex->handles, 1, memory_order_acq_rel) > 1) return;
+  tide_pool_close(ex->pool, false);
+  /* Threads that nobody will join still use the pool: then it must stay. */
+  if (atomic_load_explicit(&ex->adopted, memory_order_acquire) ||
+      (!tide_pool_is_worker(ex->pool) && tide_pool_wait(ex->pool, 0)))
+    tide_pool_rele(ex->pool);
+}
+
+void tide_executor_adopt(tide_executor *ex, lua_State *L) { tide_owner_adopt(L, ex); }
+
+void tide_executor_setpaths(tide_executor *ex, lua_State *L) {
+  struct paths *now = tide_paths_hold(tide_paths_of(L, 1)), *before;
+  tide_lock_take(&ex->lock);
+  before = ex->paths;
+  ex->paths = now;
+  tide_lock_drop(&ex->lock);
+  tide_paths_rele(before);
+}
+
+void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int nargs) {
+  struct message *m;
+  bool late;
+  tide_lock_take(&ex->lock);
+  late = ex->submitted || ex->init != NULL;
+  tide_lock_drop(&ex->lock);
+  if (late)
+    tide_error_raise(L, FAULT_INVALID_STATE, "the initializer must be set once, before any submit");
+  m = (struct message *)tide_mem_new(&ex->mem, sizeof *m);
+  if (m == NULL) luaL_error(L, "not enough memory");
+  tide_message_init(m, &ex->mem);
+  if (tide_pack(L, m, nargs + 1, PACK_INITIALIZER) != LUA_OK) {
+    tide_message_fini(m);
+    tide_mem_free(&ex->mem, m, sizeof *m);
+    lua_error(L);
+  }
+  ex->init = m; /* no worker exists yet that could look */
+}
+
+/* ------------------------------------------------------------------- shutdown -- */
+
+int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double timeout) {
+  struct hookwatch hook;
+  sys_time deadline = tide_deadline(timeout), slice;
+  bool ended;
+  if (timeout != 0 && tide_pool_is_worker(ex->pool)) return TIDE_EDEADLOCK;
+  tide_pool_close(ex->pool, (flags & TIDE_SHUTDOWN_CANCEL) != 0);
+  if (timeout == 0 && tide_pool_is_worker(ex->pool)) return TIDE_ETIMEOUT;
+  tide_hook_start(&hook, L);
+  do {
+    slice = tide_hook_slice(&hook, deadline);
+    ended = tide_pool_wait(ex->pool, timeout == 0 ? 0 : slice);
+    if (!ended && tide_hook_run(&hook) != LUA_OK) lua_error(L);
+  } while (!ended && slice < deadline && timeout != 0);
+  return ended ? TIDE_OK : TIDE_ETIMEOUT;
+}
+
+void tide_executor_stats(tide_executor *ex, tide_stats *st) {
+  struct pool_stats ps;
+  tide_pool_stats(ex->pool, &ps);
+  st->max_workers = (size_t)ex->max_workers;
+  st->workers = ps.workers;
+  st->idle = ps.idle;
+  st->queued = ps.queued;
+  st->running = ps.running;
+  st->submitted = ps.submitted;
+  st->finished = ps.finished;
+  st->failed = ps.failed;
+  st->cancelled = ps.cancelled;
+}
+
+const char *tide_executor_name(tide_executor *ex) { return tide_pool_name(ex->pool); }
+
+tide_executor *tide_current_executor(lua_State *L) { return (tide_executor *)tide_vm_user(L); }
+
+const char *tide_current_name(lua_State *L) { return tide_vm_taskname(L); }
+
+void tide_pusherror(lua_State *L, int kind, const char *message) {
+  tide_error_push(L, kind, message);
+}
+
+int tide_errorkind(lua_State *L, int idx) { return tide_error_kind(L, idx); }
+
+_Static_assert(sizeof(tide_reftype) == sizeof(struct reftype), "the same struct, two names");
+
+void tide_setreftype(lua_State *L, int idx, const tide_reftype *type) {
+  tide_reftype_set(L, idx, (const struct reftype *)(const void *)type);
+}

@@ -1,0 +1,182 @@
+/*
+** tidepool, floor 3: values, what a C host sends and reads without a lua_State.
+**
+** Reads messages as unpack does, but only their outermost scalars; all else is skipped.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <lauxlib.h>
+#include <string.h>
+
+#include "executor.h"
+#include "wire.h"
+
+bool tide_value_put(struct bytes *b, const tide_value *v) {
+  uint64_t bits;
+  switch (v->type) {
+    case TIDE_TNIL: tide_bytes_put_u8(b, WIRE_NIL); return true;
+    case TIDE_TBOOLEAN: tide_bytes_put_u8(b, v->u.boolean ? WIRE_TRUE : WIRE_FALSE); return true;
+    case TIDE_TINTEGER:
+      tide_bytes_put_u8(b, WIRE_INT);
+      tide_bytes_put_varint(b, WIRE_ZIGZAG(v->u.integer));
+      return true;
+    case TIDE_TNUMBER:
+      memcpy(&bits, &v->u.number, sizeof bits);
+      tide_bytes_put_u8(b, WIRE_FLOAT);
+      tide_bytes_put_u64(b, bits);
+      return true;
+    case TIDE_TSTRING:
+      if (v->u.string.data == NULL && v->u.string.len > 0) return false;
+      tide_bytes_put_u8(b, WIRE_STRING);
+      tide_bytes_put_varint(b, v->u.string.len);
+      tide_bytes_put(b, v->u.string.data, v->u.string.len);
+      return true;
+    case TIDE_TPOINTER:
+      tide_bytes_put_u8(b, WIRE_POINTER);
+      tide_bytes_put_u64(b, (uint64_t)(uintptr_t)v->u.pointer);
+      return true;
+    default: return false;
+  }
+}
+
+/* ------------------------------------------------------------------- reading -- */
+
+static void skip_value(struct cursor *c, int depth);
+
+static void skip_values(struct cursor *c, uint64_t n, int depth) {
+  for (; n > 0 && !c->failed; n--) skip_value(c, depth);
+}
+
+static uint32_t get_u32(struct cursor *c) {
+  uint32_t n = 0;
+  const unsigned char *p = tide_cursor_get(c, sizeof n);
+  if (p != NULL) memcpy(&n, p, sizeof n);
+  return n;
+}
+
+static void skip_table(struct cursor *c, unsigned byte, int depth) {
+  uint64_t typed = WIRE_TAG(byte) == WIRE_TABLE ? 0 : get_u32(c);
+  uint64_t any = get_u32(c), hash = get_u32(c);
+  tide_cursor_get(c, (size_t)typed * 8);
+  skip_values(c, any + 2 * hash + ((byte & WIRE_META) != 0), depth);
+}
+
+/* Also skips upvalues and the metatable of errors, which stand where values stand. */
+static void skip_value(struct cursor *c, int depth) {
+  unsigned byte = tide_cursor_get_u8(c);
+  uint64_t n;
+  if (depth > 2 * WIRE_MAX_DEPTH) c->failed = true;
+  switch (WIRE_TAG(byte)) {
+    case WIRE_INT:
+    case WIRE_BACKREF:
+    case WIRE_UPREF:
+    case WIRE_REF: tide_cursor_get_varint(c); break;
+    case WIRE_FLOAT:
+    case WIRE_POINTER: tide_cursor_get(c, 8); break;
+    case WIRE_STRING:
+    case WIRE_NAME:
+      n = tide_cursor_get_varint(c);
+      tide_cursor_get(c, (size_t)n);
+      break;
+    case WIRE_TABLE:
+    case WIRE_TABLE_INTS:
+    case WIRE_TABLE_FLOATS: skip_table(c, byte, depth + 1); break;
+    case WIRE_FUNCTION:
+    case WIRE_CFUNCTION:
+      tide_cursor_get_varint(c);
+      skip_values(c, tide_cursor_get_varint(c), depth + 1);
+      break;
+    case WIRE_REBUILD:
+      n = tide_cursor_get_varint(c);
+      skip_values(c, n + 1, depth + 1);
+      break;
+    case WIRE_UPVALUE: skip_value(c, depth + 1); break;
+    default: break; /* no more than the tag */
+  }
+}
+
+static void read_string(struct cursor *c, tide_value *v) {
+  v->type = TIDE_TSTRING;
+  v->u.string.len = (size_t)tide_cursor_get_varint(c);
+  v->u.string.data = (const char *)tide_cursor_get(c, v->u.string.len);
+}
+
+static void read_value(struct cursor *c, tide_value *v) {
+  struct cursor start = *c;
+  unsigned byte = tide_cursor_get_u8(c);
+  uint64_t u;
+  v->type = TIDE_TOTHER;
+  switch (WIRE_TAG(byte)) {
+    case WIRE_NIL: v->type = TIDE_TNIL; break;
+    case WIRE_FALSE:
+    case WIRE_TRUE:
+      v->type = TIDE_TBOOLEAN;
+      v->u.boolean = WIRE_TAG(byte) == WIRE_TRUE;
+      break;
+    case WIRE_INT:
+      v->type = TIDE_TINTEGER;
+      u = tide_cursor_get_varint(c);
+      v->u.integer = (lua_Integer)WIRE_UNZIGZAG(u);
+      break;
+    case WIRE_FLOAT:
+      v->type = TIDE_TNUMBER;
+      u = tide_cursor_get_u64(c);
+      memcpy(&v->u.number, &u, sizeof u);
+      break;
+    case WIRE_POINTER:
+      v->type = TIDE_TPOINTER;
+      v->u.pointer = (void *)(uintptr_t)tide_cursor_get_u64(c);
+      break;
+    case WIRE_STRING: read_string(c, v); break;
+    case WIRE_BACKREF: /* to a string, perhaps */
+      u = tide_cursor_get_varint(c);
+      if (!c->failed && u < (uint64_t)(c->end - c->base)) {
+        struct cursor back = *c;
+        back.p = c->base + u;
+        if (WIRE_TAG(tide_cursor_get_u8(&back)) == WIRE_STRING) read_string(&back, v);
+      }
+      break;
+    default:
+      *c = start;
+      skip_value(c, 0);
+  }
+}
+
+int tide_future_values(const tide_future *f, tide_value *out, size_t max, size_t *n) {
+  const struct task *t = tide_ctask_of(f);
+  int outcome = tide_future_outcome(f);
+  struct cursor c;
+  *n = 0;
+  for (size_t i = 0; i < max; i++) out[i].type = TIDE_TNIL;
+  if (outcome == TIDE_EINVALIDSTATE || outcome == TIDE_ECANCELLED || outcome == TIDE_ENOMEM)
+    return outcome;
+  tide_cursor_init(&c, t->msg.bytes.data, t->msg.bytes.len);
+  if (outcome != TIDE_OK && outcome != TIDE_EERROR) {
+    *n = 1;
+    if (max > 0) read_string(&c, &out[0]);
+    return outcome;
+  }
+  if (outcome == TIDE_EERROR) { /* behind the traceback */
+    size_t len = (size_t)tide_cursor_get_varint(&c);
+    tide_cursor_get(&c, len);
+  }
+  *n = (size_t)tide_cursor_get_varint(&c);
+  for (size_t i = 0; i < *n && i < max && !c.failed; i++) read_value(&c, &out[i]);
+  return outcome;
+}
+
+int tide_promise_setvalues(tide_future *f, const tide_value *v, size_t n) {
+  struct task *t = tide_task_of(f);
+  struct message m;
+  int fault = TIDE_OK;
+  if (t->pool != NULL || tide_task_done(t)) return TIDE_EINVALIDSTATE;
+  tide_message_init(&m, t->mem);
+  tide_bytes_put_varint(&m.bytes, n);
+  for (size_t i = 0; i < n && fault == TIDE_OK; i++)
+    if (!tide_value_put(&m.bytes, &v[i])) fault = TIDE_EARG;
+  tide_bytes_put_u8(&m.bytes, WIRE_END);
+  if (m.bytes.failed) fault = TIDE_ENOMEM;
+  if (fault == TIDE_OK && !tide_task_finish(t, FAULT_NONE, &m)) fault = TIDE_EINVALIDSTATE;
+  if (fault != TIDE_OK) tide_message_fini(&m);
+  return fault;
+}
