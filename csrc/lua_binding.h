@@ -1,0 +1,111 @@
+/*
+** tidepool, floor 4: lua_binding, what the files of the Lua binding share.
+**
+** The binding speaks only tidepool.h. Handles are userdata made before the
+** resource they will own, so that an error in between leaks nothing. Methods
+** live in a table of their own beside each metatable; the Lua side adds to it.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_LUA_BINDING_H
+#define TIDE_LUA_BINDING_H
+
+#include <lua.h>
+#include <lauxlib.h>
+#include <stdbool.h>
+
+#include "tidepool.h"
+
+#if defined(__GNUC__)
+#pragma GCC visibility push(hidden)
+#endif
+
+#define TIDE_LUA_EXECUTOR "tidepool.executor"
+#define TIDE_LUA_FUTURE "tidepool.future"
+#define TIDE_LUA_GROUP "tidepool.group"
+
+/* A future's userdata. User values: 1 the decoded outcome, 2 the done callbacks. */
+struct tide_lua_future {
+  tide_future *f; /* a reference; NULL before it is filled and once collected */
+  int outcome;    /* valid once decoded: TIDE_OK, TIDE_EERROR or a kind */
+  int nvalues;    /* decoded values in the user value; -1: not decoded yet */
+  bool watched;   /* is in the state's callback group */
+  bool seen;      /* someone looked at the outcome, or will: no warning when collected */
+};
+
+/* ------------------------------------------------------------- support -- */
+
+struct tide_lua_class {
+  const char *name;
+  const luaL_Reg *metamethods;
+  const luaL_Reg *methods;  /* in a table of their own, the metatable's __index */
+  lua_CFunction missing;    /* the methods' own __index; or NULL */
+  const tide_reftype *type; /* makes them sendable; or NULL */
+};
+
+/* Pushes the metatable of a class; a state's first call makes it. [-0, +1, m] */
+void tide_lua_pushclass(lua_State *L, const struct tide_lua_class *c);
+
+/* Raises an error object of a kind, or a plain error for a code without one. `message` may be
+** NULL for the usual one. Never returns. [-0, +0, e] */
+int tide_lua_raise(lua_State *L, int kind, const char *message);
+
+/* A number of seconds as a timeout: math.huge is forever, negative is 0; false for NaN. */
+bool tide_lua_timeout(lua_Number seconds, double *timeout);
+/* The timeout in argument `arg`: absent and nil are forever. [-0, +0, e] */
+double tide_lua_opttimeout(lua_State *L, int arg);
+
+/* Checks that argument `arg` can be run: a function or a string "module.function". [-0, +0, e] */
+void tide_lua_checktask(lua_State *L, int arg);
+
+/* ------------------------------------------------------------ executor -- */
+
+/* Pushes the executors' metatable. [-0, +1, m] */
+void tide_lua_pushexecutorclass(lua_State *L);
+/* The executor in argument `arg`; borrowed from its userdata. [-0, +0, e] */
+tide_executor *tide_lua_checkexecutor(lua_State *L, int arg);
+/* Pushes an empty executor userdata; the caller fills it with a user's reference. [-0, +1, m] */
+tide_executor **tide_lua_newexecutorbox(lua_State *L);
+/* core.submit(executor, quiet, priority, name, fn, ...) [-n, +1, e] */
+int tide_lua_submit(lua_State *L);
+
+/* core.executor(config, initializer, ...) [-n, +1, e] */
+int tide_lua_newexecutor(lua_State *L);
+
+/* -------------------------------------------------------------- future -- */
+
+/* Pushes the futures' metatable. [-0, +1, m] */
+void tide_lua_pushfutureclass(lua_State *L);
+/* Pushes an empty future userdata, to be filled by the caller. [-0, +1, m] */
+struct tide_lua_future *tide_lua_newfuture(lua_State *L);
+/* The future in argument `arg`. [-0, +0, e] */
+struct tide_lua_future *tide_lua_checkfuture(lua_State *L, int arg);
+/* core.future(): a promise. [-0, +1, e] */
+int tide_lua_newpromise(lua_State *L);
+/* Whether it is finished or cancelled. */
+bool tide_lua_done(const struct tide_lua_future *b);
+
+/* --------------------------------------------------------------- group -- */
+
+/* Pushes a new group userdata; its user value keeps the added userdata alive. [-0, +1, e] */
+void tide_lua_pushgroup(lua_State *L);
+/* Adds the future userdata at `fut` to the group at `idx` under `key`, which stands for it
+** until it is taken: false if `key` is in there already. [-0, +0, e] */
+bool tide_lua_groupadd(lua_State *L, int idx, int fut, const void *key);
+/* Takes the next finished one: pushes its userdata, or false and nothing. [-0, +(0|1), m] */
+bool tide_lua_grouptake(lua_State *L, int idx);
+/* core.group() [-0, +1, e] */
+int tide_lua_newgroup(lua_State *L);
+
+/* ------------------------------------------------------------ callback -- */
+
+/* f:add_done_callback(fn) [-2, +0, e] */
+int tide_lua_adddonecallback(lua_State *L);
+/* Calls the callbacks of the futures that finished since; how many futures. Callbacks may
+** wait, submit and pump again. [-0, +0, m] */
+int tide_lua_pump(lua_State *L);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+#endif

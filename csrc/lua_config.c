@@ -1,0 +1,50 @@
+/*
+** tidepool, floor 4: lua_config, a new executor from a table of checked options.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "lua_binding.h"
+
+#include <string.h>
+
+/* An integer option; the Lua side has checked its range. [-0, +0, e] */
+static lua_Integer integer(lua_State *L, const char *name, lua_Integer dflt) {
+  lua_Integer v = dflt;
+  if (lua_getfield(L, 1, name) != LUA_TNIL) v = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return v;
+}
+
+static void fill(lua_State *L, tide_config *c) {
+  tide_config_init(c);
+  c->max_workers = (int)integer(L, "max_workers", c->max_workers);
+  c->max_tasks_per_worker = (size_t)integer(L, "max_tasks_per_worker", 0);
+  c->max_queue = (size_t)integer(L, "max_queue", 0);
+  if (lua_getfield(L, 1, "idle_timeout") == LUA_TNUMBER) c->idle_timeout = lua_tonumber(L, -1);
+  lua_pop(L, 1);
+  if (lua_getfield(L, 1, "on_full") == LUA_TSTRING && strcmp(lua_tostring(L, -1), "error") == 0)
+    c->on_full = TIDE_ONFULL_ERROR;
+  lua_pop(L, 1);
+  /* stays on the stack: the config only borrows it */
+  if (lua_getfield(L, 1, "thread_name_prefix") == LUA_TSTRING)
+    c->thread_name_prefix = lua_tostring(L, -1);
+}
+
+int tide_lua_newexecutor(lua_State *L) {
+  tide_config c;
+  tide_executor **box;
+  int status;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  if (lua_gettop(L) == 1) lua_pushnil(L);
+  if (!lua_isnil(L, 2)) tide_lua_checktask(L, 2);
+  box = tide_lua_newexecutorbox(L);
+  lua_insert(L, 2);
+  fill(L, &c);
+  status = tide_executor_new(box, &c);
+  if (status != TIDE_OK) return tide_lua_raise(L, status, NULL);
+  lua_pop(L, 1);
+  tide_executor_adopt(*box, L);
+  if (!lua_isnil(L, 3)) tide_executor_setinitializer(*box, L, lua_gettop(L) - 3);
+  lua_settop(L, 2);
+  return 1;
+}

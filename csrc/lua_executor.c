@@ -1,0 +1,253 @@
+/*
+** tidepool, floor 4: lua_executor, executors as scripts see them.
+**
+** The userdata holds one user's reference. Collecting it gives the reference
+** back and never waits; the state that made the executor has adopted it and
+** joins its threads when it closes. `map` and `with` are written in Lua and
+** loaded at their first use, so an executor that arrives in a worker or is
+** pushed by a host has them too.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "lua_binding.h"
+
+#include <string.h>
+
+/* The userdata is a pointer: a user's reference, or NULL before it is filled and once collected. */
+
+tide_executor *tide_lua_checkexecutor(lua_State *L, int arg) {
+  tide_executor **box = (tide_executor **)luaL_checkudata(L, arg, TIDE_LUA_EXECUTOR);
+  luaL_argcheck(L, *box, arg, "the executor is collected already");
+  return *box;
+}
+
+tide_executor **tide_lua_newexecutorbox(lua_State *L) {
+  tide_executor **box;
+  luaL_checkstack(L, 4, NULL);
+  tide_lua_pushexecutorclass(L);
+  box = (tide_executor **)lua_newuserdatauv(L, sizeof *box, 0);
+  *box = NULL;
+  lua_insert(L, -2);
+  lua_setmetatable(L, -2);
+  return box;
+}
+
+void tide_pushexecutor(lua_State *L, tide_executor *ex) {
+  *tide_lua_newexecutorbox(L) = tide_executor_hold(ex);
+}
+
+/* -------------------------------------------------------------- submit -- */
+
+/* Submits the function at `fn` and what follows it; leaves the future. [-n, +1, e] */
+static int submit(lua_State *L, tide_executor *ex, int fn, const tide_taskopts *o, bool quiet) {
+  int nargs = lua_gettop(L) - fn;
+  struct tide_lua_future *b = tide_lua_newfuture(L);
+  lua_insert(L, fn);
+  b->f = tide_submit(ex, L, nargs, o);
+  b->seen = quiet;
+  return 1;
+}
+
+/* ex:submit(fn, ...) -> future */
+static int ex_submit(lua_State *L) {
+  tide_executor *ex = tide_lua_checkexecutor(L, 1);
+  tide_lua_checktask(L, 2);
+  return submit(L, ex, 2, NULL, false);
+}
+
+/* core.submit(ex, quiet, priority, name, fn, ...) -> future; a quiet one never warns */
+int tide_lua_submit(lua_State *L) {
+  tide_executor *ex = tide_lua_checkexecutor(L, 1);
+  tide_taskopts o;
+  tide_taskopts_init(&o);
+  o.priority = (int)luaL_optinteger(L, 3, 0);
+  o.name = luaL_optstring(L, 4, NULL);
+  tide_lua_checktask(L, 5);
+  return submit(L, ex, 5, &o, lua_toboolean(L, 2));
+}
+
+/* ------------------------------------------------------------ shutdown -- */
+
+static int answer(lua_State *L, int status) { /* [-0, +1, e] */
+  tide_lua_pump(L);
+  if (status == TIDE_EDEADLOCK)
+    tide_lua_raise(L, status, "an executor cannot be awaited from one of its own tasks");
+  if (status != TIDE_OK && status != TIDE_ETIMEOUT) tide_lua_raise(L, status, NULL);
+  lua_pushboolean(L, status == TIDE_OK);
+  return 1;
+}
+
+/* A boolean option of the table at 2. [-0, +0, e] */
+static bool optflag(lua_State *L, const char *name, bool dflt) {
+  bool v = dflt;
+  int t = lua_getfield(L, 2, name);
+  if (t == LUA_TBOOLEAN)
+    v = lua_toboolean(L, -1);
+  else if (t != LUA_TNIL)
+    luaL_argerror(
+        L, 2,
+        lua_pushfstring(L, "option '%s': boolean expected, got %s", name, luaL_typename(L, -1)));
+  lua_pop(L, 1);
+  return v;
+}
+
+static void checkoptions(lua_State *L) {
+  luaL_checktype(L, 2, LUA_TTABLE);
+  for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
+    const char *k = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+    if (strcmp(k, "wait") == 0 || strcmp(k, "cancel_futures") == 0 || strcmp(k, "timeout") == 0)
+      continue;
+    luaL_argerror(
+        L, 2,
+        lua_pushfstring(L, "unknown option '%s'; known options: cancel_futures, timeout, wait",
+                        luaL_tolstring(L, -2, NULL)));
+  }
+}
+
+/* ex:shutdown{wait =, cancel_futures =, timeout =} -> true, or false if the timeout passed first */
+static int ex_shutdown(lua_State *L) {
+  tide_executor *ex = tide_lua_checkexecutor(L, 1);
+  bool wait = true;
+  int flags = 0;
+  double timeout = TIDE_FOREVER;
+  lua_settop(L, 2);
+  if (!lua_isnil(L, 2)) {
+    checkoptions(L);
+    wait = optflag(L, "wait", true);
+    if (optflag(L, "cancel_futures", false)) flags |= TIDE_SHUTDOWN_CANCEL;
+    if (lua_getfield(L, 2, "timeout") != LUA_TNIL) {
+      if (lua_type(L, -1) != LUA_TNUMBER)
+        luaL_argerror(
+            L, 2,
+            lua_pushfstring(L, "option 'timeout': number expected, got %s", luaL_typename(L, -1)));
+      if (!tide_lua_timeout(lua_tonumber(L, -1), &timeout))
+        luaL_argerror(L, 2, "option 'timeout': number of seconds expected, got NaN");
+    }
+  }
+  if (!wait) {
+    tide_executor_shutdown(ex, L, flags, 0);
+    return answer(L, TIDE_OK);
+  }
+  return answer(L, tide_executor_shutdown(ex, L, flags, timeout));
+}
+
+/* Shuts down the executor in argument 1 with flags 2 and waits. */
+static int waitall(lua_State *L) {
+  tide_executor *ex = tide_lua_checkexecutor(L, 1);
+  return answer(L, tide_executor_shutdown(ex, L, (int)lua_tointeger(L, 2), TIDE_FOREVER));
+}
+
+/* local ex <close>: waits for everything. What has not started is cancelled if the block ends by
+** an error, or if the wait itself is interrupted. */
+static int ex_close(lua_State *L) {
+  tide_executor *ex = tide_lua_checkexecutor(L, 1);
+  lua_pushcfunction(L, waitall);
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, lua_isnoneornil(L, 2) ? 0 : TIDE_SHUTDOWN_CANCEL);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    tide_executor_shutdown(ex, NULL, TIDE_SHUTDOWN_CANCEL, 0);
+    lua_error(L);
+  }
+  return 0;
+}
+
+static int ex_gc(lua_State *L) {
+  tide_executor **box = (tide_executor **)luaL_checkudata(L, 1, TIDE_LUA_EXECUTOR);
+  tide_executor *ex = *box;
+  *box = NULL;
+  tide_executor_rele(ex);
+  return 0;
+}
+
+/* --------------------------------------------------------------- facts -- */
+
+static void setcount(lua_State *L, const char *name, size_t n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, name);
+}
+
+/* ex:stats() -> table of counts */
+static int ex_stats(lua_State *L) {
+  tide_stats st;
+  tide_executor_stats(tide_lua_checkexecutor(L, 1), &st);
+  lua_createtable(L, 0, 9);
+  setcount(L, "max_workers", st.max_workers);
+  setcount(L, "workers", st.workers);
+  setcount(L, "idle", st.idle);
+  setcount(L, "queued", st.queued);
+  setcount(L, "running", st.running);
+  setcount(L, "submitted", st.submitted);
+  setcount(L, "finished", st.finished);
+  setcount(L, "failed", st.failed);
+  setcount(L, "cancelled", st.cancelled);
+  return 1;
+}
+
+/* ex:poll() -> how many finished futures had their done callbacks called */
+static int ex_poll(lua_State *L) {
+  tide_lua_checkexecutor(L, 1);
+  lua_pushinteger(L, tide_lua_pump(L));
+  return 1;
+}
+
+/* ex:name() -> its thread_name_prefix */
+static int ex_name(lua_State *L) {
+  lua_pushstring(L, tide_executor_name(tide_lua_checkexecutor(L, 1)));
+  return 1;
+}
+
+static int ex_tostring(lua_State *L) {
+  tide_executor **box = (tide_executor **)luaL_checkudata(L, 1, TIDE_LUA_EXECUTOR);
+  if (*box)
+    lua_pushfstring(L, "%s: %p (%s)", TIDE_LUA_EXECUTOR, (void *)*box, tide_executor_name(*box));
+  else
+    lua_pushfstring(L, "%s: (collected)", TIDE_LUA_EXECUTOR);
+  return 1;
+}
+
+static int ex_eq(lua_State *L) {
+  tide_executor **a = (tide_executor **)luaL_testudata(L, 1, TIDE_LUA_EXECUTOR);
+  tide_executor **b = (tide_executor **)luaL_testudata(L, 2, TIDE_LUA_EXECUTOR);
+  lua_pushboolean(L, a && b && *a == *b);
+  return 1;
+}
+
+/* --------------------------------------------------------------- class -- */
+
+static void *ref_hold(lua_State *L, int idx) {
+  tide_executor **box = (tide_executor **)luaL_testudata(L, idx, TIDE_LUA_EXECUTOR);
+  return box && *box ? tide_executor_hold(*box) : NULL;
+}
+
+static void ref_push(lua_State *L, void *object) { tide_pushexecutor(L, (tide_executor *)object); }
+
+static void ref_rele(void *object) { tide_executor_rele((tide_executor *)object); }
+
+static const tide_reftype reftype = {TIDE_LUA_EXECUTOR, ref_hold, ref_push, ref_rele};
+
+/* methods[key] when it is absent: loads the methods that are written in Lua. */
+static int loadmethod(lua_State *L) {
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (strcmp(key, "map") != 0 && strcmp(key, "with") != 0) return 0;
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "tidepool.executor");
+  lua_call(L, 1, 0);
+  lua_settop(L, 2);
+  lua_rawget(L, 1);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"submit", ex_submit}, {"shutdown", ex_shutdown},
+                                   {"stats", ex_stats},   {"poll", ex_poll},
+                                   {"name", ex_name},     {NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {{"__gc", ex_gc},
+                                       {"__close", ex_close},
+                                       {"__eq", ex_eq},
+                                       {"__tostring", ex_tostring},
+                                       {NULL, NULL}};
+
+static const struct tide_lua_class executor_class = {TIDE_LUA_EXECUTOR, metamethods, methods,
+                                                     loadmethod, &reftype};
+
+void tide_lua_pushexecutorclass(lua_State *L) { tide_lua_pushclass(L, &executor_class); }

@@ -1,0 +1,319 @@
+/*
+** tidepool, floor 4: lua_future, futures as scripts see them.
+**
+** The userdata holds a reference. The outcome is decoded once, at the first
+** look, and kept in a user value, so every look gives the same values. Futures
+** that a submit or tidepool.future() made here warn when they are collected
+** failed and unseen; those that were sent here do not, their sender sees to it.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "lua_binding.h"
+
+#define OUTCOME 1 /* user value: the one value, or a table of nvalues */
+
+static struct tide_lua_future *totest(lua_State *L, int idx) {
+  return (struct tide_lua_future *)luaL_testudata(L, idx, TIDE_LUA_FUTURE);
+}
+
+struct tide_lua_future *tide_lua_checkfuture(lua_State *L, int arg) {
+  struct tide_lua_future *b = (struct tide_lua_future *)luaL_checkudata(L, arg, TIDE_LUA_FUTURE);
+  luaL_argcheck(L, b->f, arg, "the future is collected already");
+  return b;
+}
+
+struct tide_lua_future *tide_lua_newfuture(lua_State *L) {
+  struct tide_lua_future *b;
+  luaL_checkstack(L, 4, NULL);
+  tide_lua_pushfutureclass(L);
+  b = (struct tide_lua_future *)lua_newuserdatauv(L, sizeof *b, 2);
+  b->f = NULL;
+  b->outcome = TIDE_EINVALIDSTATE;
+  b->nvalues = -1;
+  b->watched = b->seen = false;
+  lua_insert(L, -2);
+  lua_setmetatable(L, -2);
+  return b;
+}
+
+void tide_pushfuture(lua_State *L, tide_future *f) {
+  struct tide_lua_future *b = tide_lua_newfuture(L);
+  b->f = tide_future_hold(f);
+  b->seen = true;
+}
+
+int tide_lua_newpromise(lua_State *L) {
+  struct tide_lua_future *b = tide_lua_newfuture(L);
+  int status = tide_promise_new(&b->f);
+  if (status != TIDE_OK) return tide_lua_raise(L, status, NULL);
+  return 1;
+}
+
+bool tide_lua_done(const struct tide_lua_future *b) {
+  return tide_future_status(b->f) >= TIDE_FINISHED;
+}
+
+/* ------------------------------------------------------------- looking -- */
+
+/* Waits for the future in argument 1, then pumps. False if the time passed first. [-0, +0, e] */
+static bool await(lua_State *L, struct tide_lua_future *b, double timeout) {
+  int status = TIDE_OK;
+  if (!tide_lua_done(b)) status = tide_future_wait(b->f, L, timeout);
+  tide_lua_pump(L);
+  if (status != TIDE_OK && status != TIDE_ETIMEOUT) tide_lua_raise(L, status, NULL);
+  return status == TIDE_OK;
+}
+
+/* Decodes the outcome of the future in argument 1 into its user value. [-0, +0, e] */
+static void decode(lua_State *L, struct tide_lua_future *b) {
+  int base = lua_gettop(L), n = 0;
+  int outcome = tide_pushoutcome(L, b->f, &n);
+  if (n != 1) {
+    int i;
+    luaL_checkstack(L, 2, NULL);
+    lua_createtable(L, n, 0);
+    lua_insert(L, base + 1);
+    for (i = n; i >= 1; i--) lua_rawseti(L, base + 1, i);
+  }
+  lua_setiuservalue(L, 1, OUTCOME);
+  b->outcome = outcome;
+  b->nvalues = n;
+}
+
+/* Pushes the values or the error of the done future in argument 1; how many. [-0, +n, e] */
+static int pushvalues(lua_State *L, struct tide_lua_future *b) {
+  int i, list;
+  b->seen = true;
+  if (b->nvalues < 0) decode(L, b);
+  luaL_checkstack(L, b->nvalues + 1, "too many results");
+  lua_getiuservalue(L, 1, OUTCOME);
+  if (b->nvalues == 1) return 1;
+  list = lua_gettop(L);
+  for (i = 1; i <= b->nvalues; i++) lua_rawgeti(L, list, i);
+  lua_remove(L, list);
+  return b->nvalues;
+}
+
+/* Pushes the error object for a time that passed first. [-0, +1, m] */
+static void pushtimeout(lua_State *L, double timeout) {
+  lua_pushfstring(L, "the future is not done after %f seconds", (lua_Number)timeout);
+  tide_pusherror(L, TIDE_ETIMEOUT, lua_tostring(L, -1));
+  lua_remove(L, -2);
+}
+
+/* f:result([timeout]) -> the task's values, or raises its error */
+static int f_result(lua_State *L) {
+  struct tide_lua_future *b = tide_lua_checkfuture(L, 1);
+  double timeout = tide_lua_opttimeout(L, 2);
+  int n;
+  if (!await(L, b, timeout)) {
+    pushtimeout(L, timeout);
+    return lua_error(L);
+  }
+  n = pushvalues(L, b);
+  return b->outcome == TIDE_OK ? n : lua_error(L);
+}
+
+/* f:pcall([timeout]) -> true and the values, or false and the error */
+static int f_pcall(lua_State *L) {
+  struct tide_lua_future *b = tide_lua_checkfuture(L, 1);
+  double timeout = tide_lua_opttimeout(L, 2);
+  int n, at;
+  if (!await(L, b, timeout)) {
+    lua_pushboolean(L, 0);
+    pushtimeout(L, timeout);
+    return 2;
+  }
+  lua_pushboolean(L, 0);
+  at = lua_gettop(L);
+  n = pushvalues(L, b);
+  if (b->outcome == TIDE_OK) {
+    lua_pushboolean(L, 1);
+    lua_replace(L, at);
+  }
+  return n + 1;
+}
+
+/* f:exception([timeout]) -> nil, or the error */
+static int f_exception(lua_State *L) {
+  struct tide_lua_future *b = tide_lua_checkfuture(L, 1);
+  double timeout = tide_lua_opttimeout(L, 2);
+  if (!await(L, b, timeout)) {
+    pushtimeout(L, timeout);
+    return lua_error(L);
+  }
+  lua_settop(L, 1);
+  pushvalues(L, b);
+  if (b->outcome == TIDE_OK)
+    lua_pushnil(L);
+  else if (lua_isnil(L, -1))
+    lua_pushliteral(L, "<no error object>");
+  return 1;
+}
+
+/* f:traceback() -> the worker's traceback of a failed task, or nil; never waits */
+static int f_traceback(lua_State *L) {
+  struct tide_lua_future *b = tide_lua_checkfuture(L, 1);
+  if (!tide_lua_done(b)) {
+    lua_pushnil(L);
+  } else {
+    b->seen = true;
+    tide_pushtraceback(L, b->f);
+  }
+  return 1;
+}
+
+/* f:wait([timeout]) -> true when done, false when the time passed first */
+static int f_wait(lua_State *L) {
+  struct tide_lua_future *b = tide_lua_checkfuture(L, 1);
+  lua_pushboolean(L, await(L, b, tide_lua_opttimeout(L, 2)));
+  return 1;
+}
+
+/* --------------------------------------------------------------- state -- */
+
+/* f:cancel() -> true if it had not started, or was cancelled already */
+static int f_cancel(lua_State *L) {
+  int ok = tide_future_cancel(tide_lua_checkfuture(L, 1)->f);
+  tide_lua_pump(L);
+  lua_pushboolean(L, ok);
+  return 1;
+}
+
+static int f_done(lua_State *L) {
+  lua_pushboolean(L, tide_lua_done(tide_lua_checkfuture(L, 1)));
+  return 1;
+}
+
+static int f_running(lua_State *L) {
+  lua_pushboolean(L, tide_future_status(tide_lua_checkfuture(L, 1)->f) == TIDE_RUNNING);
+  return 1;
+}
+
+static int f_cancelled(lua_State *L) {
+  lua_pushboolean(L, tide_future_status(tide_lua_checkfuture(L, 1)->f) == TIDE_CANCELLED);
+  return 1;
+}
+
+static const char *statusname(const tide_future *f) {
+  static const char *const names[] = {"pending", "running", "finished", "cancelled"};
+  return names[tide_future_status(f)];
+}
+
+/* f:status() -> "pending", "running", "finished" or "cancelled" */
+static int f_status(lua_State *L) {
+  lua_pushstring(L, statusname(tide_lua_checkfuture(L, 1)->f));
+  return 1;
+}
+
+/* ------------------------------------------------------------- setting -- */
+
+/* f:set_result(...) */
+static int f_setresult(lua_State *L) {
+  tide_promise_setresult(tide_lua_checkfuture(L, 1)->f, L, lua_gettop(L) - 1);
+  tide_lua_pump(L);
+  return 0;
+}
+
+/* f:set_exception(err) */
+static int f_setexception(lua_State *L) {
+  tide_future *f = tide_lua_checkfuture(L, 1)->f;
+  luaL_checkany(L, 2);
+  lua_settop(L, 2);
+  tide_promise_seterror(f, L);
+  tide_lua_pump(L);
+  return 0;
+}
+
+/* f:set_running_or_notify_cancel() -> true: run it; false: it was cancelled */
+static int f_begin(lua_State *L) {
+  int status = tide_promise_begin(tide_lua_checkfuture(L, 1)->f);
+  if (status != TIDE_OK && status != TIDE_ECANCELLED) return tide_lua_raise(L, status, NULL);
+  lua_pushboolean(L, status == TIDE_OK);
+  return 1;
+}
+
+/* --------------------------------------------------------------- class -- */
+
+/* Warns of the future in argument 1, which failed, and no one looked or was going to. */
+static int warn(lua_State *L) {
+  const tide_future *f = totest(L, 1)->f;
+  const char *text;
+  tide_pushtraceback(L, f);
+  text = lua_tostring(L, -1);
+  if (!text) {
+    int n;
+    tide_pushoutcome(L, f, &n);
+    text = luaL_tolstring(L, -1, NULL);
+  }
+  lua_warning(L, "tidepool: a task failed and nobody looked at its future: ", 1);
+  lua_warning(L, text, 0);
+  return 0;
+}
+
+static int f_gc(lua_State *L) {
+  struct tide_lua_future *b = totest(L, 1);
+  int outcome;
+  if (!b || !b->f) return 0;
+  outcome = b->seen ? TIDE_OK : tide_future_outcome(b->f);
+  if (outcome != TIDE_OK && outcome != TIDE_EINVALIDSTATE && outcome != TIDE_ECANCELLED) {
+    lua_pushcfunction(L, warn);
+    lua_pushvalue(L, 1);
+    lua_pcall(L, 1, 0, 0); /* without memory for the words there is no warning */
+  }
+  tide_future_rele(b->f);
+  b->f = NULL;
+  return 0;
+}
+
+static int f_tostring(lua_State *L) {
+  struct tide_lua_future *b = (struct tide_lua_future *)luaL_checkudata(L, 1, TIDE_LUA_FUTURE);
+  if (b->f)
+    lua_pushfstring(L, "%s: %p (%s)", TIDE_LUA_FUTURE, (void *)b->f, statusname(b->f));
+  else
+    lua_pushfstring(L, "%s: (collected)", TIDE_LUA_FUTURE);
+  return 1;
+}
+
+static int f_eq(lua_State *L) {
+  struct tide_lua_future *a = totest(L, 1), *b = totest(L, 2);
+  lua_pushboolean(L, a && b && a->f == b->f);
+  return 1;
+}
+
+static void *ref_hold(lua_State *L, int idx) {
+  struct tide_lua_future *b = totest(L, idx);
+  if (!b || !b->f) return NULL;
+  b->seen = true; /* whoever gets it is expected to look */
+  return tide_future_hold(b->f);
+}
+
+static void ref_push(lua_State *L, void *object) { tide_pushfuture(L, (tide_future *)object); }
+
+static void ref_rele(void *object) { tide_future_rele((tide_future *)object); }
+
+static const tide_reftype reftype = {TIDE_LUA_FUTURE, ref_hold, ref_push, ref_rele};
+
+static const luaL_Reg methods[] = {{"result", f_result},
+                                   {"pcall", f_pcall},
+                                   {"exception", f_exception},
+                                   {"traceback", f_traceback},
+                                   {"wait", f_wait},
+                                   {"cancel", f_cancel},
+                                   {"done", f_done},
+                                   {"running", f_running},
+                                   {"cancelled", f_cancelled},
+                                   {"status", f_status},
+                                   {"add_done_callback", tide_lua_adddonecallback},
+                                   {"set_result", f_setresult},
+                                   {"set_exception", f_setexception},
+                                   {"set_running_or_notify_cancel", f_begin},
+                                   {NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", f_gc}, {"__eq", f_eq}, {"__tostring", f_tostring}, {NULL, NULL}};
+
+static const struct tide_lua_class future_class = {TIDE_LUA_FUTURE, metamethods, methods, NULL,
+                                                   &reftype};
+
+void tide_lua_pushfutureclass(lua_State *L) { tide_lua_pushclass(L, &future_class); }

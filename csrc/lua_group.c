@@ -1,0 +1,146 @@
+/*
+** tidepool, floor 4: lua_group, futures in the order in which they finish.
+**
+** A thin userdata over tide_group for the Lua side (wait, as_completed, map) and
+** for the done callbacks. Its user value maps a key to the future userdata that
+** was added, so the same userdata comes back, and is let go when taken.
+**
+** A group must be freed before its state is closed. Making one touches the owner
+** first, so that one's finalizer runs after the group's.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "lua_binding.h"
+
+struct group_box {
+  tide_group *g; /* owned; NULL before it is filled and once closed */
+};
+
+/* The group at idx, which is known to be one. */
+static struct group_box *at(lua_State *L, int idx) {
+  return (struct group_box *)lua_touserdata(L, idx);
+}
+
+static struct group_box *check(lua_State *L, int arg) {
+  return (struct group_box *)luaL_checkudata(L, arg, TIDE_LUA_GROUP);
+}
+
+bool tide_lua_groupadd(lua_State *L, int idx, int fut, const void *key) {
+  tide_future *f = ((struct tide_lua_future *)lua_touserdata(L, fut))->f;
+  tide_group *g = at(L, idx)->g;
+  fut = lua_absindex(L, fut);
+  idx = lua_absindex(L, idx);
+  luaL_checkstack(L, 4, NULL);
+  if (!g) luaL_error(L, "the group is closed");
+  lua_getiuservalue(L, idx, 1);
+  if (lua_rawgetp(L, -1, key) != LUA_TNIL) {
+    lua_pop(L, 2);
+    return false;
+  }
+  lua_pushvalue(L, fut);
+  lua_rawsetp(L, -3, key);
+  if (tide_group_add(g, f, (void *)key) != TIDE_OK) {
+    lua_rawsetp(L, -2, key); /* to the nil on top */
+    tide_lua_raise(L, TIDE_ENOMEM, NULL);
+  }
+  lua_pop(L, 2);
+  return true;
+}
+
+bool tide_lua_grouptake(lua_State *L, int idx) {
+  struct group_box *b = at(L, idx);
+  void *key = NULL;
+  tide_future *f;
+  idx = lua_absindex(L, idx);
+  luaL_checkstack(L, 4, NULL);
+  f = b->g ? tide_group_next(b->g, &key) : NULL;
+  if (!f) return false;
+  tide_future_rele(f); /* its userdata has a reference, too */
+  lua_getiuservalue(L, idx, 1);
+  lua_rawgetp(L, -1, key);
+  lua_pushnil(L);
+  lua_rawsetp(L, -3, key);
+  lua_remove(L, -2);
+  return true;
+}
+
+/* group:add(future) -> false if it is in there already */
+static int group_add(lua_State *L) {
+  struct tide_lua_future *f;
+  check(L, 1);
+  f = tide_lua_checkfuture(L, 2);
+  lua_pushboolean(L, tide_lua_groupadd(L, 1, 2, f->f));
+  return 1;
+}
+
+/* group:wait(need, stop_on_failure, timeout) -> true, or false if the time passed first */
+static int group_wait(lua_State *L) {
+  struct group_box *b = check(L, 1);
+  lua_Integer need = luaL_checkinteger(L, 2);
+  double timeout = tide_lua_opttimeout(L, 4);
+  size_t size, n;
+  int status;
+  luaL_argcheck(L, b->g, 1, "the group is closed");
+  size = tide_group_size(b->g);
+  n = need < 0 ? 0 : (size_t)need > size ? size : (size_t)need;
+  status = tide_group_wait(b->g, L, n, lua_toboolean(L, 3), timeout);
+  tide_lua_pump(L);
+  if (status != TIDE_OK && status != TIDE_ETIMEOUT) tide_lua_raise(L, status, NULL);
+  lua_pushboolean(L, status == TIDE_OK);
+  return 1;
+}
+
+/* group:next() -> the next finished future, or nil if none is finished now */
+static int group_next(lua_State *L) {
+  check(L, 1);
+  if (!tide_lua_grouptake(L, 1)) lua_pushnil(L);
+  return 1;
+}
+
+/* group:size() -> how many were added and not taken */
+static int group_size(lua_State *L) {
+  struct group_box *b = check(L, 1);
+  lua_pushinteger(L, b->g ? (lua_Integer)tide_group_size(b->g) : 0);
+  return 1;
+}
+
+/* group:close(): lets go of all futures; also what collecting it does */
+static int group_close(lua_State *L) {
+  struct group_box *b = check(L, 1);
+  tide_group *g = b->g;
+  b->g = NULL;
+  tide_group_free(g);
+  lua_settop(L, 1);
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, 1);
+  return 0;
+}
+
+static const luaL_Reg methods[] = {{"add", group_add},     {"wait", group_wait},
+                                   {"next", group_next},   {"size", group_size},
+                                   {"close", group_close}, {NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", group_close}, {"__close", group_close}, {NULL, NULL}};
+
+static const struct tide_lua_class group_class = {TIDE_LUA_GROUP, metamethods, methods, NULL, NULL};
+
+void tide_lua_pushgroup(lua_State *L) {
+  struct group_box *b;
+  int status;
+  luaL_checkstack(L, 4, NULL);
+  tide_lua_pushclass(L, &group_class);
+  b = (struct group_box *)lua_newuserdatauv(L, sizeof *b, 1);
+  b->g = NULL;
+  lua_newtable(L);
+  lua_setiuservalue(L, -2, 1);
+  status = tide_group_new(&b->g, L);
+  lua_insert(L, -2);
+  lua_setmetatable(L, -2); /* marks it for finalization, after the owner was */
+  if (status != TIDE_OK) tide_lua_raise(L, status, NULL);
+}
+
+int tide_lua_newgroup(lua_State *L) {
+  tide_lua_pushgroup(L);
+  return 1;
+}

@@ -1,0 +1,139 @@
+/*
+** tidepool, floor 4: lua_module, the Lua module `tidepool.core`.
+**
+** What the Lua side builds the public module from; scripts use `tidepool`.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "lua_binding.h"
+
+#include <string.h>
+#include <time.h>
+
+/* core.cpu_count() -> processors this process may use */
+static int m_cpucount(lua_State *L) {
+  lua_pushinteger(L, tide_cpu_count());
+  return 1;
+}
+
+/* core.now() -> seconds of a clock that never goes back */
+static int m_now(lua_State *L) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  lua_pushnumber(L, (lua_Number)t.tv_sec + (lua_Number)t.tv_nsec * 1e-9);
+  return 1;
+}
+
+/* core.error_kind(value) -> the word, or nil for anything but an error object of the library */
+static int m_errorkind(lua_State *L) {
+  int kind;
+  luaL_checkany(L, 1);
+  kind = tide_errorkind(L, 1);
+  lua_pushstring(L, kind == TIDE_OK ? NULL : tide_kindname(kind));
+  return 1;
+}
+
+/* core.error(kind, message) -> an error object */
+static int m_error(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1), *message = luaL_checkstring(L, 2);
+  int kind;
+  for (kind = TIDE_OK + 1; kind <= TIDE_EARG; kind++) {
+    const char *word = tide_kindname(kind);
+    if (word && strcmp(word, name) == 0) {
+      tide_pusherror(L, kind, message);
+      return 1;
+    }
+  }
+  return luaL_argerror(L, 1, lua_pushfstring(L, "unknown kind '%s'", name));
+}
+
+/* core.current_task_name() -> the name of the task that runs here, or nil outside a task */
+static int m_currenttaskname(lua_State *L) {
+  lua_pushstring(L, tide_current_name(L));
+  return 1;
+}
+
+/* core.type(value) -> "executor", "future" or nil */
+static int m_type(lua_State *L) {
+  luaL_checkany(L, 1);
+  if (luaL_testudata(L, 1, TIDE_LUA_FUTURE))
+    lua_pushliteral(L, "future");
+  else if (luaL_testudata(L, 1, TIDE_LUA_EXECUTOR))
+    lua_pushliteral(L, "executor");
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* core.iterable(value) -> "function" for what is to be called, "sequence" for what has a length
+** and items, nil for other values */
+static int m_iterable(lua_State *L) {
+  int t = lua_type(L, 1);
+  if (t == LUA_TFUNCTION || luaL_getmetafield(L, 1, "__call") != LUA_TNIL)
+    lua_pushliteral(L, "function");
+  else if (t == LUA_TTABLE || (t == LUA_TUSERDATA && luaL_getmetafield(L, 1, "__len") != LUA_TNIL))
+    lua_pushliteral(L, "sequence");
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* core.sendable(...) -> true, or false and the error object that sending them would raise */
+static int m_sendable(lua_State *L) {
+  int ok = tide_sendable(L, lua_gettop(L)) == TIDE_OK;
+  lua_pushboolean(L, ok);
+  if (ok) return 1;
+  lua_insert(L, -2);
+  return 2;
+}
+
+static void setcount(lua_State *L, const char *name, size_t n) {
+  lua_pushinteger(L, (lua_Integer)n);
+  lua_setfield(L, -2, name);
+}
+
+/* core.live() -> what is alive of this state's executors, for leak tests */
+static int m_live(lua_State *L) {
+  tide_live live;
+  tide_live_counts(L, &live);
+  lua_createtable(L, 0, 5);
+  setcount(L, "executors", live.executors);
+  setcount(L, "tasks", live.tasks);
+  setcount(L, "states", live.states);
+  setcount(L, "threads", live.threads);
+  setcount(L, "groups", live.groups);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
+                                     {"submit", tide_lua_submit},
+                                     {"future", tide_lua_newpromise},
+                                     {"group", tide_lua_newgroup},
+                                     {"cpu_count", m_cpucount},
+                                     {"now", m_now},
+                                     {"error_kind", m_errorkind},
+                                     {"error", m_error},
+                                     {"current_task_name", m_currenttaskname},
+                                     {"type", m_type},
+                                     {"iterable", m_iterable},
+                                     {"sendable", m_sendable},
+                                     {"live", m_live},
+                                     {NULL, NULL}};
+
+int luaopen_tidepool_core(lua_State *L) {
+  luaL_checkversion(L);
+  luaL_newlib(L, functions);
+  lua_pushliteral(L, TIDE_VERSION);
+  lua_setfield(L, -2, "version");
+  lua_createtable(L, 0, 2);
+  tide_lua_pushexecutorclass(L);
+  lua_getfield(L, -1, "__index");
+  lua_setfield(L, -3, "executor");
+  lua_pop(L, 1);
+  tide_lua_pushfutureclass(L);
+  lua_getfield(L, -1, "__index");
+  lua_setfield(L, -3, "future");
+  lua_pop(L, 1);
+  lua_setfield(L, -2, "methods");
+  return 1;
+}

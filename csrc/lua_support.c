@@ -1,0 +1,80 @@
+/*
+** tidepool, floor 4: lua_support, small helpers of the Lua binding.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "lua_binding.h"
+
+#include <string.h>
+
+/* Beyond this a timeout is forever: some thirty years. */
+#define LONGEST 1e9
+
+void tide_lua_pushclass(lua_State *L, const struct tide_lua_class *c) {
+  luaL_checkstack(L, 4, NULL);
+  if (luaL_getmetatable(L, c->name) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushstring(L, c->name);
+  lua_setfield(L, -2, "__name");
+  luaL_setfuncs(L, c->metamethods, 0);
+  lua_newtable(L);
+  luaL_setfuncs(L, c->methods, 0);
+  if (c->missing) {
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, c->missing);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+  }
+  lua_setfield(L, -2, "__index");
+  if (c->type) tide_setreftype(L, -1, c->type);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, c->name); /* last: never half made */
+}
+
+static const char *usual(int kind) {
+  switch (kind) {
+    case TIDE_ETIMEOUT: return "the time passed first";
+    case TIDE_ECANCELLED: return "the future was cancelled";
+    case TIDE_ESHUTDOWN: return "the executor takes no more tasks";
+    case TIDE_EBROKEN: return "the executor is broken";
+    case TIDE_EINVALIDSTATE: return "the future is not in a state for this";
+    case TIDE_EFULL: return "the queue is full";
+    case TIDE_EDEADLOCK: return "a task would wait for itself";
+    case TIDE_ENOMEM: return "not enough memory";
+    case TIDE_ETHREAD: return "no thread could be started";
+    case TIDE_EARG: return "wrong argument";
+    default: return "unexpected answer";
+  }
+}
+
+int tide_lua_raise(lua_State *L, int kind, const char *message) {
+  if (!message) message = usual(kind);
+  if (!tide_kindname(kind)) return luaL_error(L, "%s", message);
+  tide_pusherror(L, kind, message);
+  return lua_error(L);
+}
+
+bool tide_lua_timeout(lua_Number seconds, double *timeout) {
+  if (seconds != seconds) return false;
+  *timeout = seconds > LONGEST ? TIDE_FOREVER : seconds > 0 ? (double)seconds : 0;
+  return true;
+}
+
+double tide_lua_opttimeout(lua_State *L, int arg) {
+  double t = TIDE_FOREVER;
+  if (!lua_isnoneornil(L, arg) && !tide_lua_timeout(luaL_checknumber(L, arg), &t))
+    luaL_argerror(L, arg, "number of seconds expected, got NaN");
+  return t;
+}
+
+void tide_lua_checktask(lua_State *L, int arg) {
+  const char *s, *dot;
+  if (lua_type(L, arg) == LUA_TFUNCTION) return;
+  if (lua_type(L, arg) != LUA_TSTRING) luaL_typeerror(L, arg, "function");
+  s = lua_tostring(L, arg);
+  dot = strrchr(s, '.');
+  if (!dot || dot == s || !dot[1])
+    luaL_argerror(L, arg,
+                  lua_pushfstring(L, "function or 'module.function' expected, got '%s'", s));
+}

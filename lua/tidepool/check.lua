@@ -1,0 +1,117 @@
+-- tidepool.check: checks of arguments and options, with errors like those of Lua's own libraries.
+--
+-- A checker is a function of a value that answers the value to use, or nil and what was expected.
+-- Functions that raise take `level` as error() does, counted from their caller.
+-- SPDX-License-Identifier: MIT
+
+local check = {}
+
+-- The type of a value in words, as in Lua's own messages.
+local function typename(value)
+  local meta = getmetatable(value)
+  local name = type(meta) == "table" and type(value) ~= "string" and rawget(meta, "__name")
+  return type(name) == "string" and name or type(value)
+end
+check.typename = typename
+
+-- What was given, for "expected ..., got ...".
+local function got(value)
+  if type(value) == "number" then return tostring(value) end
+  if type(value) == "string" then return ("'%s'"):format(value) end
+  return typename(value)
+end
+
+function check.bad(level, n, fname, extra)
+  error(("bad argument #%d to '%s' (%s)"):format(n, fname, extra), level + 1)
+end
+
+function check.integer(least, most)
+  most = most or math.maxinteger
+  local expected = most == math.maxinteger and ("integer >= %d"):format(least)
+    or ("integer from %d to %d"):format(least, most)
+  return function(value)
+    local i = type(value) == "number" and math.tointeger(value)
+    if i and i >= least and i <= most then return i end
+    return nil, expected
+  end
+end
+
+function check.string(value)
+  if type(value) == "string" then return value end
+  return nil, "string"
+end
+
+function check.table(value)
+  if type(value) == "table" then return value end
+  return nil, "table"
+end
+
+-- A timeout: negative is 0, math.huge is forever.
+function check.seconds(value)
+  if type(value) == "number" and value == value then return math.max(value, 0) end
+  return nil, "number of seconds"
+end
+
+-- A duration: not negative, math.huge is forever.
+function check.duration(value)
+  if type(value) == "number" and value >= 0 then return value end
+  return nil, "number of seconds >= 0"
+end
+
+function check.oneof(...)
+  local words = { ... }
+  local quoted = {}
+  for i, word in ipairs(words) do quoted[i] = ("'%s'"):format(word) end
+  local expected = table.concat(quoted, ", ")
+  return function(value)
+    for _, word in ipairs(words) do
+      if value == word then return value end
+    end
+    return nil, expected
+  end
+end
+
+-- What a worker can run: a function or "module.function".
+function check.task(value)
+  if type(value) == "function" then return value end
+  if type(value) == "string" and value:find("^.+%.[^.]+$") then return value end
+  return nil, type(value) == "string" and "function or 'module.function'" or "function"
+end
+
+-- The checked options of a table; `known` maps names to checkers. Others are refused.
+function check.options(level, n, fname, given, known)
+  if type(given) ~= "table" then
+    check.bad(level + 1, n, fname, ("table expected, got %s"):format(
+      given == nil and "nil" or typename(given)))
+  end
+  local checked = {}
+  for name, value in pairs(given) do
+    local checker = known[name]
+    if not checker then
+      local names = {}
+      for k in pairs(known) do names[#names + 1] = k end
+      table.sort(names)
+      check.bad(level + 1, n, fname, ("unknown option '%s'; known options: %s"):format(
+        tostring(name), table.concat(names, ", ")))
+    end
+    local use, expected = checker(value)
+    if use == nil then
+      check.bad(level + 1, n, fname, ("option '%s': %s expected, got %s"):format(
+        name, expected, got(value)))
+    end
+    checked[name] = use
+  end
+  return checked
+end
+
+-- One argument through a checker.
+function check.argument(level, n, fname, value, checker)
+  local use, expected = checker(value)
+  if use == nil then
+    check.bad(level + 1, n, fname, ("%s expected, got %s"):format(
+      expected, type(value) == "number" and tostring(value) or typename(value)))
+  end
+  return use
+end
+
+return check

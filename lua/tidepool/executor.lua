@@ -1,0 +1,141 @@
+-- tidepool.executor: making executors, and their methods that are written in Lua: map and with.
+--
+-- The rest of an executor's methods are the core's. A view (ex:with{...}) is an executor and the
+-- options for the next submit or map; it owns nothing.
+-- SPDX-License-Identifier: MIT
+
+local core = require "tidepool.core"
+local check = require "tidepool.check"
+local map = require "tidepool.map"
+
+local BIG = 0x7fffffff -- the core keeps these as C ints
+
+local executor_options = {
+  max_workers = check.integer(1, BIG),
+  thread_name_prefix = check.string,
+  initializer = check.task,
+  initargs = check.table,
+  max_tasks_per_worker = check.integer(1),
+  idle_timeout = check.duration,
+  max_queue = check.integer(1),
+  on_full = check.oneof("block", "error"),
+}
+
+local made = 0 -- executors that this state made, for their default names
+
+-- The public function: see types.lua.
+local function new(options)
+  if options == nil then
+    options = {}
+  elseif type(options) == "number" then
+    options = { max_workers = check.argument(2, 1, "executor", options,
+      executor_options.max_workers) }
+  elseif type(options) ~= "table" then
+    check.bad(2, 1, "executor", ("table or integer expected, got %s"):format(
+      check.typename(options)))
+  end
+  local config = check.options(2, 1, "executor", options, executor_options)
+  if not config.thread_name_prefix then
+    made = made + 1
+    config.thread_name_prefix = ("tidepool-%d"):format(made)
+  end
+  if config.idle_timeout == math.huge then config.idle_timeout = nil end
+  local args = config.initargs or {}
+  return core.executor(config, config.initializer, table.unpack(args, 1, args.n or #args))
+end
+
+-- ---------------------------------------------------------------- views --
+
+local task_options = {
+  priority = check.integer(-BIG - 1, BIG),
+  name = check.string,
+  timeout = check.seconds,
+  chunksize = function(value)
+    if value == "auto" or type(value) == "number" and math.tointeger(value) and value >= 1 then
+      return value == "auto" and value or math.tointeger(value)
+    end
+    return nil, "integer >= 1 or 'auto'"
+  end,
+  buffersize = check.integer(1),
+  ordered = function(value)
+    if type(value) == "boolean" then return value end
+    return nil, "boolean"
+  end,
+}
+
+local view = {}
+local View = {
+  __name = "tidepool.view",
+  __index = view,
+  __tostring = function(self) return ("tidepool.view of %s"):format(tostring(self.executor)) end,
+}
+
+-- What map needs to know of its call; checks the function and the iterables.
+local function run_map(executor, options, fn, ...)
+  check.argument(3, 1, "map", fn, check.task)
+  local inputs = table.pack(...)
+  for i = 1, math.max(inputs.n, 1) do
+    local kind = core.iterable(inputs[i])
+    if not kind then
+      check.bad(3, i + 1, "map", ("sequence or iterator function expected, got %s"):format(
+        i > inputs.n and "no value" or check.typename(inputs[i])))
+    end
+    inputs[i] = { kind = kind, value = inputs[i] }
+  end
+  return map(executor, options, fn, inputs)
+end
+
+local function check_view(fname, value)
+  if getmetatable(value) ~= View then
+    error(("calling '%s' on bad self (tidepool.view expected, got %s)"):format(
+      fname, check.typename(value)), 3)
+  end
+end
+
+function view:submit(fn, ...)
+  check_view("submit", self)
+  check.argument(2, 1, "submit", fn, check.task)
+  local options = self.options
+  return core.submit(self.executor, false, options.priority, options.name, fn, ...)
+end
+
+function view:map(fn, ...)
+  check_view("map", self)
+  local it = run_map(self.executor, self.options, fn, ...)
+  return it, nil, nil, it
+end
+
+local function new_view(executor, options, more)
+  local merged = {}
+  for name, value in pairs(options) do merged[name] = value end
+  for name, value in pairs(more) do merged[name] = value end
+  return setmetatable({ executor = executor, options = merged }, View)
+end
+
+function view:with(options)
+  check_view("with", self)
+  return new_view(self.executor, self.options, check.options(2, 1, "with", options, task_options))
+end
+
+local methods = core.methods.executor
+local none = {}
+
+local function check_executor(fname, value)
+  if core.type(value) ~= "executor" then
+    error(("calling '%s' on bad self (tidepool.executor expected, got %s)"):format(
+      fname, check.typename(value)), 3)
+  end
+end
+
+function methods:map(fn, ...)
+  check_executor("map", self)
+  local it = run_map(self, none, fn, ...)
+  return it, nil, nil, it
+end
+
+function methods:with(options)
+  check_executor("with", self)
+  return new_view(self, none, check.options(2, 1, "with", options, task_options))
+end
+
+return new

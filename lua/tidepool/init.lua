@@ -1,0 +1,30 @@
+-- tidepool: Lua functions in parallel. The public module; types.lua is its reference.
+-- SPDX-License-Identifier: MIT
+
+local core = require "tidepool.core"
+local executor = require "tidepool.executor"
+local waiting = require "tidepool.wait"
+
+-- In a worker: what is known of the running task. Elsewhere nil.
+local function current_task()
+  local name = core.current_task_name()
+  return name and { name = name } or nil
+end
+
+return {
+  -- executor(options | max_workers): a new pool of threads, each with a Lua state of its own.
+  executor = executor,
+  -- future(): a future that no executor runs, to be set by hand.
+  future = core.future,
+  -- wait(futures, {timeout =, return_when =}): the list of the done, the list of the others.
+  wait = waiting.wait,
+  -- as_completed(futures, timeout): an iterator of futures in the order in which they finish.
+  as_completed = waiting.as_completed,
+  -- cpu_count(): the processors this process may use.
+  cpu_count = core.cpu_count,
+  -- error_kind(err): the kind of one of the library's own error objects, nil for anything else.
+  error_kind = core.error_kind,
+  -- current_task(): in a worker a table with the task's `name`, nil elsewhere.
+  current_task = current_task,
+  _VERSION = "tidepool " .. core.version,
+}

@@ -1,0 +1,234 @@
+-- tidepool.map: the iterator that ex:map returns.
+--
+-- Items are read from their source into a batch, a batch is submitted as a chunk (a ticket), and a
+-- chunk's items are given out one by one. What is read ahead is bounded by `buffersize` items, or
+-- for iterator functions by AHEAD chunks per worker; sequences without a buffersize are submitted
+-- at the call.
+--
+-- Invariants: the read - yielded items are in the batch, in `queue`, or in `current`. `outstanding`
+-- counts the tickets in `queue` and `current`. Once closed, no future is referred to.
+-- SPDX-License-Identifier: MIT
+
+local core = require "tidepool.core"
+local source = require "tidepool.source"
+local sizes = require "tidepool.sizes"
+local ticket = require "tidepool.ticket"
+
+local AHEAD = 4 -- chunks per worker that an iterator function is read ahead
+
+local methods = {}
+local Map = { __name = "tidepool.map", __index = methods }
+
+-- ------------------------------------------------------- reading, submitting --
+
+-- Submits the batch.
+local function flush(self)
+  local batch = self.batch
+  if batch.n == 0 then return end
+  self.batch = source.batch()
+  self.submitting = true
+  local direct = batch.n == 1 and not self.sizes.measures
+  local chunk = ticket.submit(self.job, batch, self.read - batch.n + 1, direct)
+  self.submitting = false
+  self.outstanding = self.outstanding + 1
+  if self.group then
+    self.queue[chunk.future] = chunk
+    self.group:add(chunk.future)
+  else
+    self.tail = self.tail + 1
+    self.queue[self.tail] = chunk
+  end
+end
+
+-- How many items may be read now.
+local function room(self)
+  if self.buffersize then return self.buffersize - (self.read - self.yielded) end
+  if self.source.sequences or self.outstanding < self.chunks_ahead then return math.maxinteger end
+  return 0
+end
+
+-- Reads and submits as far ahead as allowed.
+local function fill(self)
+  local from = self.source
+  while not from.ended do
+    local free = room(self)
+    if free <= 0 then break end
+    local batch = self.batch
+    local size = self.sizes:next(self.read - batch.n)
+    local count = math.min(size - batch.n, free)
+    if count > 0 then self.read = self.read + from:read(batch, count) end
+    if batch.n >= size or from.ended then flush(self) end
+  end
+end
+
+-- No more items will be submitted.
+local function forget_source(self)
+  self.source, self.batch = nil, source.batch()
+end
+
+-- After an item was given out: reads on. An error is kept for a later step; what was submitted
+-- before a refused submit is given out first, while an error of an iterator ends the map.
+local function refill(self)
+  if not self.source then return end
+  local ok, err = pcall(fill, self)
+  if not ok then
+    self.failure = { err = err, last = self.submitting }
+    if self.submitting then forget_source(self) else self:close() end
+  elseif self.source and self.source.ended then
+    forget_source(self)
+  end
+end
+
+-- ------------------------------------------------------------- giving out --
+
+-- The seconds that may still be waited, or nil for forever.
+local function left(self)
+  return self.deadline and self.deadline - core.now()
+end
+
+local function too_late(self)
+  local seconds = self.timeout
+  self:close()
+  error(core.error("timeout", ("the map is not done after %s seconds"):format(seconds)), 0)
+end
+
+-- Waits for the next chunk and makes it current; nil if none is left. Raises kind timeout.
+local function next_chunk(self)
+  if self.outstanding == 0 and self.source then flush(self) end
+  if self.outstanding == 0 then return nil end
+  local chunk
+  if self.group then
+    if not self.group:wait(1, false, left(self)) then too_late(self) end
+    local future = self.group:next()
+    chunk = self.queue[future]
+    self.queue[future] = nil
+  else
+    chunk = self.queue[self.head]
+    if not chunk.future:wait(left(self)) then too_late(self) end
+    self.queue[self.head] = nil
+    self.head = self.head + 1
+  end
+  self.current = chunk
+  local seconds = chunk:open()
+  if seconds then self.sizes:measured(chunk.count, seconds) end
+  return chunk
+end
+
+-- The chunk whose next item is ready, or nil at the end; raises what a refill ran into.
+local function current(self)
+  local failure = self.failure
+  if failure and not (failure.last and self.outstanding > 0) then
+    self.failure = nil
+    self:close()
+    error(failure.err, 0)
+  end
+  if self.closed then return nil end
+  local chunk = self.current or next_chunk(self)
+  if not chunk then
+    self:close()
+  elseif not chunk:ready(chunk.pos + 1, left(self)) then
+    too_late(self)
+  end
+  return chunk
+end
+
+-- `count` items of the current chunk are given out.
+local function advance(self, chunk, count)
+  chunk.pos = chunk.pos + count
+  self.yielded = self.yielded + count
+  if chunk.pos == chunk.count then
+    self.current = nil
+    self.outstanding = self.outstanding - 1
+  end
+  refill(self)
+  if self.outstanding == 0 and not self.source and not self.failure then self:close() end
+end
+
+-- The next item: its index and results, nil at the end, or its error.
+local function step(self)
+  local chunk = current(self)
+  if not chunk then return nil end
+  local i = chunk.pos + 1
+  advance(self, chunk, 1)
+  return chunk:give(i, self)
+end
+
+-- The first results of all that is left, in the order of the items.
+local function gather(self)
+  local out, n, before = {}, 0, self.yielded
+  local scattered = self.group and before > 0 -- which items are left is not known
+  while true do
+    local chunk = current(self)
+    if not chunk then break end
+    local pos = chunk.pos
+    local at = scattered and n + 1 or chunk.first + pos - before
+    local values = chunk:plain()
+    if values then
+      table.move(values, pos + 1, chunk.count, at, out)
+      n = n + chunk.count - pos
+      advance(self, chunk, chunk.count - pos)
+    else
+      local _, value = step(self)
+      out[at] = value
+      n = n + 1
+    end
+  end
+  out.n = n
+  return out
+end
+
+-- ----------------------------------------------------------------- public --
+
+function methods:collect()
+  local ok, result = pcall(gather, self)
+  self:close()
+  if not ok then error(result, 0) end
+  return result
+end
+
+function methods:traceback()
+  return self.trace
+end
+
+function methods:close()
+  if self.closed then return end
+  self.closed = true
+  if self.current then self.current:cancel() end
+  if self.group then
+    for _, chunk in pairs(self.queue) do chunk:cancel() end
+    self.group:close()
+  else
+    for i = self.head, self.tail do self.queue[i]:cancel() end
+  end
+  forget_source(self)
+  self.queue, self.current, self.group, self.job, self.outstanding = nil, nil, nil, nil, 0
+end
+
+Map.__call = step
+Map.__close = methods.close
+
+-- A new iterator over fn's results; its first items are submitted. `inputs` as for source.new.
+return function(executor, options, fn, inputs)
+  local workers = executor:stats().max_workers
+  local from = source.new(inputs)
+  local self = setmetatable({
+    job = { executor = executor, fn = fn, priority = options.priority, name = options.name },
+    source = from, batch = source.batch(),
+    buffersize = options.buffersize, chunks_ahead = AHEAD * workers,
+    sizes = sizes.new(options.chunksize, options.buffersize, workers, from.total),
+    timeout = options.timeout, deadline = options.timeout and core.now() + options.timeout,
+    group = options.ordered == false and core.group() or nil,
+    queue = {}, head = 1, tail = 0, outstanding = 0, -- unordered, queue maps a future to its ticket
+    read = 0, yielded = 0, submitting = false, closed = false,
+  }, Map)
+  local ok, err = pcall(function()
+    fill(self)
+    flush(self)
+  end)
+  if not ok then
+    self:close()
+    error(err, 0)
+  end
+  if from.ended then forget_source(self) end
+  return self
+end

@@ -1,0 +1,126 @@
+-- tidepool.source: reads the items of a map's inputs into batches.
+--
+-- Inputs are sequences and iterator functions, zipped; the shortest ends them all, and an input is
+-- not read once one before it has ended. A batch holds its items as columns, one per argument, so
+-- that equal types lie side by side: { n = items, width = arguments per item, [column] = list }.
+-- Where items differ in width, `widths` has each one's and `width` is the greatest.
+-- SPDX-License-Identifier: MIT
+
+local select = select
+
+local source = {}
+local methods = {}
+local Source = { __name = "tidepool.source", __index = methods }
+
+-- inputs: a list of { kind = "sequence" | "function", value = }.
+function source.new(inputs)
+  local self = { inputs = inputs, pos = 0, total = math.maxinteger, ended = false }
+  self.sequences = true -- nothing but sequences: `total` is known
+  for _, input in ipairs(inputs) do
+    if input.kind == "sequence" then
+      input.last = math.tointeger(#input.value) or error("object length is not an integer", 0)
+      self.total = math.min(self.total, input.last)
+    else
+      self.sequences = false
+    end
+  end
+  if not self.sequences then self.total = nil end
+  return setmetatable(self, Source)
+end
+
+function source.batch()
+  return { n = 0, width = 0 }
+end
+
+-- Appends `row`, which has `width` values, as an item.
+local function append(batch, row, width)
+  local n = batch.n + 1
+  if n == 1 then
+    batch.width = width
+  elseif width ~= batch.width or batch.widths then
+    local widths = batch.widths
+    if not widths then
+      widths = {}
+      for i = 1, n - 1 do widths[i] = batch.width end
+      batch.widths = widths
+    end
+    widths[n] = width
+    if width > batch.width then batch.width = width end
+  end
+  for c = 1, width do
+    local column = batch[c]
+    if not column then
+      column = {}
+      batch[c] = column
+    end
+    column[n] = row[c]
+  end
+  batch.n = n
+end
+
+-- Puts an iterator's values behind the `width` that row has: the new width, or nil at its end.
+local function take(row, width, ...)
+  local first = ...
+  if first == nil then return nil end
+  local n = select("#", ...)
+  row[width + 1] = first
+  for i = 2, n do row[width + i] = (select(i, ...)) end
+  return width + n
+end
+
+-- One item: its values and their number, or nil at the end.
+local function read_row(self)
+  local row, width = {}, 0
+  local pos = self.pos + 1
+  for _, input in ipairs(self.inputs) do
+    if input.kind == "function" then
+      width = take(row, width, input.value())
+      if not width then return nil end
+    elseif pos > input.last then
+      return nil
+    else
+      width = width + 1
+      row[width] = input.value[pos]
+    end
+  end
+  self.pos = pos
+  return row, width
+end
+
+local function read_slices(self, batch, count)
+  local from, n = self.pos + 1, batch.n
+  for c, input in ipairs(self.inputs) do
+    batch[c] = table.move(input.value, from, from + count - 1, n + 1, batch[c] or {})
+  end
+  batch.n, batch.width = n + count, #self.inputs
+  self.pos = self.pos + count
+end
+
+-- Reads up to `count` items into the batch; answers how many. At the end `ended` is set.
+function methods:read(batch, count)
+  if self.sequences then
+    count = math.min(count, self.total - self.pos)
+    if count > 0 then read_slices(self, batch, count) end
+    self.ended = self.pos >= self.total
+    return count
+  end
+  for i = 1, count do
+    local row, width = read_row(self)
+    if not row then
+      self.ended = true
+      return i - 1
+    end
+    append(batch, row, width)
+  end
+  return count
+end
+
+-- The arguments of item i of a batch.
+function source.arguments(batch, i)
+  local row = {}
+  local width = batch.widths and batch.widths[i] or batch.width
+  for c = 1, width do row[c] = batch[c][i] end
+  return table.unpack(row, 1, width)
+end
+
+return source

@@ -1,0 +1,78 @@
+-- tidepool.wait: waiting for many futures: wait and as_completed.
+--
+-- Futures come as a sequence or an iterator function; one that is given twice counts once. A group
+-- of the core tells which are done, in the order in which they finished.
+-- SPDX-License-Identifier: MIT
+
+local core = require "tidepool.core"
+local check = require "tidepool.check"
+
+local WHO = "sequence or iterator function of futures"
+
+-- Adds the futures to the group; calls each(future) for every one that is new.
+local function add_all(group, futures, fname, each)
+  local kind = core.iterable(futures)
+  if not kind then
+    check.bad(3, 1, fname, ("%s expected, got %s"):format(WHO, check.typename(futures)))
+  end
+  local last = kind == "sequence" and #futures or math.huge
+  local i = 0
+  while i < last do
+    i = i + 1
+    local future
+    if kind == "sequence" then future = futures[i] else future = futures() end
+    if kind == "function" and future == nil then break end
+    if core.type(future) ~= "future" then
+      check.bad(3, 1, fname, ("future expected at index %d, got %s"):format(
+        i, check.typename(future)))
+    end
+    if group:add(future) then each(future) end
+  end
+end
+
+local wait_options = {
+  timeout = check.seconds,
+  return_when = check.oneof("all_completed", "first_completed", "first_exception"),
+}
+
+local function wait(futures, options)
+  options = check.options(2, 2, "wait", options == nil and {} or options, wait_options)
+  local group <close> = core.group()
+  local all = {}
+  add_all(group, futures, "wait", function(future) all[#all + 1] = future end)
+  local need = options.return_when == "first_completed" and 1 or #all
+  group:wait(need, options.return_when == "first_exception", options.timeout)
+  local done, not_done = {}, {}
+  for _, future in ipairs(all) do
+    local list = future:done() and done or not_done
+    list[#list + 1] = future
+  end
+  return done, not_done
+end
+
+local function as_completed(futures, timeout)
+  if timeout ~= nil then
+    timeout = check.argument(2, 2, "as_completed", timeout, check.seconds)
+  end
+  local deadline = timeout and core.now() + timeout
+  local group = core.group()
+  local total = 0
+  add_all(group, futures, "as_completed", function() total = total + 1 end)
+
+  local function step()
+    local unfinished = group:size()
+    if unfinished == 0 then
+      group:close()
+      return nil
+    end
+    if not group:wait(1, false, deadline and deadline - core.now()) then
+      group:close()
+      error(core.error("timeout", ("%d (of %d) futures unfinished"):format(unfinished, total)), 0)
+    end
+    return group:next()
+  end
+
+  return step, nil, nil, group -- the group is closed when the loop is left
+end
+
+return { wait = wait, as_completed = as_completed }
