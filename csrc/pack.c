@@ -6,42 +6,13 @@
 #include "pack.h"
 
 #include <lauxlib.h>
-#include <limits.h>
 
 #include "error.h"
-#include "func.h"
-#include "memo.h"
 #include "names.h"
-#include "path.h"
+#include "packer.h"
 #include "reftype.h"
-#include "wire.h"
 
-struct packer {
-  lua_State *L;
-  struct message *m;
-  struct bytes *b; /* m's */
-  struct memo memo;
-  enum pack_style style;
-  int depth;
-  bool indexed;          /* names are up to date */
-  const struct rebuild *open;  /* the objects whose __transfer arguments are being packed */
-  int transfer;          /* stack index of the transfer userdata */
-  int globals;           /* of the names of globals to send: a list and a set; nil: none yet */
-  int anchors;           /* of what __transfer returned, so that no address is used twice */
-  const void *env;       /* the table of globals */
-  const void *errormeta; /* the metatable of error objects, NULL if not looked up */
-};
-
-struct rebuild {
-  const struct rebuild *outer;
-  const void *address;
-};
-
-static void pack_value(struct packer *P, int idx, const struct step *up);
-
-static void no_memory(struct packer *P) { luaL_error(P->L, "not enough memory"); }
-
-static void put_tag(struct packer *P, unsigned tag) { tide_bytes_put_u8(P->b, tag); }
+void tide_packer_nomemory(struct packer *P) { luaL_error(P->L, "not enough memory"); }
 
 static void put_u32(struct packer *P, uint32_t v) { tide_bytes_put(P->b, &v, sizeof v); }
 
@@ -49,19 +20,18 @@ static void patch_u32(struct packer *P, size_t at, uint32_t v) {
   if (!P->b->failed) memcpy(P->b->data + at, &v, sizeof v);
 }
 
-static void put_string(struct packer *P, const char *s, size_t len) {
-  put_tag(P, WIRE_STRING);
+void tide_packer_string(struct packer *P, const char *s, size_t len) {
+  tide_packer_tag(P, WIRE_STRING);
   tide_bytes_put_varint(P->b, len);
   tide_bytes_put(P->b, s, len);
 }
 
-/* True if `key` was written before: then a reference to it is put, with tag `ref`. */
-static bool put_backref(struct packer *P, const void *key, enum wire_tag ref) {
+bool tide_packer_backref(struct packer *P, const void *key, enum wire_tag ref) {
   size_t offset = tide_memo_add(&P->memo, key, P->b->len);
   if (offset == MEMO_NEW) return false;
-  if (offset == MEMO_FULL || P->b->failed) no_memory(P);
+  if (offset == MEMO_FULL || P->b->failed) tide_packer_nomemory(P);
   P->b->data[offset] |= WIRE_SHARED;
-  put_tag(P, ref);
+  tide_packer_tag(P, ref);
   tide_bytes_put_varint(P->b, offset);
   return true;
 }
@@ -73,12 +43,11 @@ static void enter(struct packer *P, int idx, const struct step *at) {
       tide_path_refuse(P->L, at, "an object with __transfer cannot be among its own arguments");
   if (++P->depth > WIRE_MAX_DEPTH)
     tide_path_refuse(P->L, at, "nested deeper than %d levels", WIRE_MAX_DEPTH);
-  if (P->b->failed) no_memory(P); /* here, so that a huge message stops soon */
+  if (P->b->failed) tide_packer_nomemory(P); /* here, so that a huge message stops soon */
   luaL_checkstack(P->L, 10, "too many nested values");
 }
 
-/* If the object at idx goes by name, puts the name and answers true. */
-static bool put_name(struct packer *P, int idx) {
+bool tide_packer_name(struct packer *P, int idx) {
   size_t len;
   const char *name;
   if (!P->indexed) {
@@ -87,121 +56,17 @@ static bool put_name(struct packer *P, int idx) {
   }
   if (!tide_names_find(P->L, idx, P->transfer)) return false;
   name = lua_tolstring(P->L, -1, &len);
-  put_tag(P, WIRE_NAME);
+  tide_packer_tag(P, WIRE_NAME);
   tide_bytes_put_varint(P->b, len);
   tide_bytes_put(P->b, name, len);
   lua_pop(P->L, 1);
   return true;
 }
 
-/* ------------------------------------------------------------- functions -- */
-
-/* Notes the globals that a function with this code may use. */
-static void note_globals(struct packer *P, const struct code *c) {
-  lua_State *L = P->L;
-  struct cursor names;
-  if (c->nglobals == 0) return;
-  if (lua_isnil(L, P->globals)) {
-    lua_newtable(L);
-    lua_replace(L, P->globals);
-  }
-  tide_cursor_init(&names, c->data, c->globals_len);
-  for (size_t i = 0; i < c->nglobals; i++) {
-    size_t len = (size_t)tide_cursor_get_varint(&names);
-    lua_pushlstring(L, (const char *)tide_cursor_get(&names, len), len);
-    lua_pushvalue(L, -1);
-    if (lua_rawget(L, P->globals) == LUA_TNIL) {
-      lua_pushvalue(L, -2);
-      lua_pushboolean(L, 1);
-      lua_rawset(L, P->globals);
-      lua_pushvalue(L, -2);
-      lua_rawseti(L, P->globals, (lua_Integer)lua_rawlen(L, P->globals) + 1);
-    }
-    lua_pop(L, 2);
-  }
-}
-
-static void put_globals(struct packer *P) {
-  lua_State *L = P->L;
-  if (!lua_isnil(L, P->globals)) {
-    lua_pushglobaltable(L);
-    for (lua_Integer i = 1; lua_rawgeti(L, P->globals, i) != LUA_TNIL; i++) {
-      struct step at = {NULL, STEP_GLOBAL, 0, 0, NULL};
-      size_t len;
-      at.text = lua_tolstring(L, -1, &len);
-      lua_pushvalue(L, -1);
-      if (lua_rawget(L, -3) != LUA_TNIL) {
-        put_string(P, at.text, len);
-        pack_value(P, lua_gettop(L), &at);
-      }
-      lua_pop(L, 2);
-    }
-    lua_pop(L, 2);
-  }
-  put_tag(P, WIRE_END);
-}
-
-static void put_part(struct packer *P, const void *type, void *object, void (*rele)(void *)) {
+void tide_packer_part(struct packer *P, const void *type, void *object, void (*rele)(void *)) {
   size_t part;
-  if (!tide_message_addpart(P->m, type, object, rele, &part)) no_memory(P);
+  if (!tide_message_addpart(P->m, type, object, rele, &part)) tide_packer_nomemory(P);
   tide_bytes_put_varint(P->b, part);
-}
-
-static void pack_cfunction(struct packer *P, int idx, const struct step *up) {
-  lua_State *L = P->L;
-  lua_CFunction fn = lua_tocfunction(L, idx);
-  void *object;
-  int n = 0;
-  memcpy(&object, &fn, sizeof object);
-  put_tag(P, WIRE_CFUNCTION);
-  put_part(P, &tide_cfunction_part, object, NULL);
-  while (lua_getupvalue(L, idx, n + 1) != NULL) {
-    n++;
-    lua_pop(L, 1);
-  }
-  tide_bytes_put_varint(P->b, (uint64_t)n);
-  for (int i = 1; i <= n; i++) {
-    struct step at = {up, STEP_UPVALUE, 0, i, NULL};
-    lua_getupvalue(L, idx, i);
-    pack_value(P, lua_gettop(L), &at);
-    lua_pop(L, 1);
-  }
-}
-
-static void pack_luafunction(struct packer *P, int idx, struct code *c, const struct step *up) {
-  lua_State *L = P->L;
-  size_t part = tide_memo_add(&P->memo, c, P->m->nparts);
-  put_tag(P, WIRE_FUNCTION);
-  if (part == MEMO_FULL) no_memory(P);
-  if (part == MEMO_NEW)
-    put_part(P, &tide_code_part, tide_code_hold(c), tide_code_rele);
-  else
-    tide_bytes_put_varint(P->b, part);
-  tide_bytes_put_varint(P->b, (uint64_t)c->nup);
-  for (int i = 1; i <= c->nup; i++) {
-    struct step at = {up, STEP_UPVALUE, 0, i, NULL};
-    if (put_backref(P, lua_upvalueid(L, idx, i), WIRE_UPREF)) continue;
-    put_tag(P, WIRE_UPVALUE);
-    at.text = lua_getupvalue(L, idx, i);
-    if (i == c->env && lua_topointer(L, -1) == P->env) note_globals(P, c);
-    pack_value(P, lua_gettop(L), &at);
-    lua_pop(L, 1);
-  }
-}
-
-static void pack_function(struct packer *P, int idx, const struct step *up) {
-  struct code *c;
-  if (put_backref(P, lua_topointer(P->L, idx), WIRE_BACKREF)) return;
-  if (lua_iscfunction(P->L, idx)) {
-    if (!put_name(P, idx)) pack_cfunction(P, idx, up);
-    return;
-  }
-  c = tide_func_known(P->L, idx, P->transfer);
-  if (c == NULL) {
-    if (put_name(P, idx)) return;
-    c = tide_func_code(P->L, idx, P->transfer);
-  }
-  pack_luafunction(P, idx, c, up);
 }
 
 /* --------------------------------------------------------- tables, userdata -- */
@@ -231,14 +96,14 @@ static bool pack_rebuild(struct packer *P, int idx, const struct step *up) {
     lua_rawseti(L, -2, i);
   }
   lua_rawseti(L, P->anchors, (lua_Integer)lua_rawlen(L, P->anchors) + 1);
-  put_tag(P, WIRE_REBUILD);
+  tide_packer_tag(P, WIRE_REBUILD);
   tide_bytes_put_varint(P->b, (uint64_t)(n - 1));
   name = lua_tolstring(L, base + 1, &len);
-  put_string(P, name, len);
+  tide_packer_string(P, name, len);
   P->open = &self;
   for (int i = 2; i <= n; i++) {
     at.number = i - 1;
-    pack_value(P, base + i, &at);
+    tide_packer_value(P, base + i, &at);
   }
   P->open = self.outer;
   lua_settop(L, base);
@@ -269,7 +134,7 @@ static void pack_entries(struct packer *P, int idx, const struct step *up) {
   element = next_element(L, idx, i, &more);
   if (element && lua_type(L, -1) == LUA_TNUMBER)
     tag = lua_isinteger(L, -1) ? WIRE_TABLE_INTS : WIRE_TABLE_FLOATS;
-  put_tag(P, tag);
+  tide_packer_tag(P, tag);
   header = P->b->len;
   put_u32(P, 0);
   put_u32(P, 0);
@@ -291,14 +156,14 @@ static void pack_entries(struct packer *P, int idx, const struct step *up) {
     }
   }
   for (; element; any++) {
-    pack_value(P, at.key + 1, &at);
+    tide_packer_value(P, at.key + 1, &at);
     lua_pop(L, 1);
     element = next_element(L, idx, ++i, &more);
   }
   for (; more; hash++) {
     struct step key = {up, STEP_KEY, 0, 0, NULL};
-    pack_value(P, at.key, &key);
-    pack_value(P, at.key + 1, &at);
+    tide_packer_value(P, at.key, &key);
+    tide_packer_value(P, at.key + 1, &at);
     lua_pop(L, 1);
     more = lua_next(L, idx) != 0;
   }
@@ -319,9 +184,9 @@ static void pack_metatable(struct packer *P, int idx, const struct step *up) {
     lua_pop(P->L, 1);
   }
   if (lua_topointer(P->L, -1) == P->errormeta)
-    put_tag(P, WIRE_ERROR_META);
+    tide_packer_tag(P, WIRE_ERROR_META);
   else
-    pack_value(P, lua_gettop(P->L), &at);
+    tide_packer_value(P, lua_gettop(P->L), &at);
   lua_pop(P->L, 1);
 }
 
@@ -330,10 +195,10 @@ static void pack_table(struct packer *P, int idx, const struct step *up) {
   const void *address = lua_topointer(L, idx);
   size_t start = P->b->len;
   if (address == P->env) {
-    put_tag(P, WIRE_GLOBALS);
+    tide_packer_tag(P, WIRE_GLOBALS);
     return;
   }
-  if (put_backref(P, address, WIRE_BACKREF) || put_name(P, idx)) return;
+  if (tide_packer_backref(P, address, WIRE_BACKREF) || tide_packer_name(P, idx)) return;
   if (!lua_getmetatable(L, idx)) {
     pack_entries(P, idx, up);
     return;
@@ -341,7 +206,7 @@ static void pack_table(struct packer *P, int idx, const struct step *up) {
   lua_pop(L, 1);
   if (pack_rebuild(P, idx, up)) return;
   pack_entries(P, idx, up);
-  if (P->b->failed) no_memory(P);
+  if (P->b->failed) tide_packer_nomemory(P);
   P->b->data[start] |= WIRE_META;
   lua_getmetatable(L, idx);
   pack_metatable(P, idx, up);
@@ -350,13 +215,13 @@ static void pack_table(struct packer *P, int idx, const struct step *up) {
 static void pack_userdata(struct packer *P, int idx, const struct step *up) {
   lua_State *L = P->L;
   const struct reftype *type;
-  if (put_backref(P, lua_topointer(L, idx), WIRE_BACKREF) || put_name(P, idx)) return;
+  if (tide_packer_backref(P, lua_topointer(L, idx), WIRE_BACKREF) || tide_packer_name(P, idx)) return;
   type = tide_reftype_get(L, idx);
   if (type != NULL) {
     void *object = type->hold(L, idx);
     if (object == NULL) tide_path_refuse(L, up, "cannot send this %s", type->name);
-    put_tag(P, WIRE_REF);
-    put_part(P, type, object, type->rele);
+    tide_packer_tag(P, WIRE_REF);
+    tide_packer_part(P, type, object, type->rele);
   } else if (!pack_rebuild(P, idx, up)) {
     if (luaL_getmetafield(L, idx, "__name") == LUA_TSTRING)
       tide_path_refuse(L, up, "cannot send a userdata (%s)", lua_tostring(L, -1));
@@ -369,32 +234,32 @@ static void pack_userdata(struct packer *P, int idx, const struct step *up) {
 static void pack_string(struct packer *P, int idx) {
   size_t len;
   const char *s = lua_tolstring(P->L, idx, &len);
-  if (len >= 2 && put_backref(P, s, WIRE_BACKREF)) return;
-  put_string(P, s, len);
+  if (len >= 2 && tide_packer_backref(P, s, WIRE_BACKREF)) return;
+  tide_packer_string(P, s, len);
 }
 
 static void pack_number(struct packer *P, int idx) {
   if (lua_isinteger(P->L, idx)) {
-    put_tag(P, WIRE_INT);
+    tide_packer_tag(P, WIRE_INT);
     tide_bytes_put_varint(P->b, WIRE_ZIGZAG(lua_tointeger(P->L, idx)));
   } else {
     lua_Number f = lua_tonumber(P->L, idx);
     uint64_t bits;
     memcpy(&bits, &f, sizeof bits);
-    put_tag(P, WIRE_FLOAT);
+    tide_packer_tag(P, WIRE_FLOAT);
     tide_bytes_put_u64(P->b, bits);
   }
 }
 
-static void pack_value(struct packer *P, int idx, const struct step *up) {
+void tide_packer_value(struct packer *P, int idx, const struct step *up) {
   int type = lua_type(P->L, idx);
   switch (type) {
-    case LUA_TNIL: put_tag(P, WIRE_NIL); break;
-    case LUA_TBOOLEAN: put_tag(P, lua_toboolean(P->L, idx) ? WIRE_TRUE : WIRE_FALSE); break;
+    case LUA_TNIL: tide_packer_tag(P, WIRE_NIL); break;
+    case LUA_TBOOLEAN: tide_packer_tag(P, lua_toboolean(P->L, idx) ? WIRE_TRUE : WIRE_FALSE); break;
     case LUA_TNUMBER: pack_number(P, idx); break;
     case LUA_TSTRING: pack_string(P, idx); break;
     case LUA_TLIGHTUSERDATA:
-      put_tag(P, WIRE_POINTER);
+      tide_packer_tag(P, WIRE_POINTER);
       tide_bytes_put_u64(P->b, (uint64_t)(uintptr_t)lua_touserdata(P->L, idx));
       break;
     case LUA_TTHREAD: tide_path_refuse(P->L, up, "cannot send a coroutine"); break;
@@ -403,7 +268,7 @@ static void pack_value(struct packer *P, int idx, const struct step *up) {
       if (type == LUA_TTABLE)
         pack_table(P, idx, up);
       else if (type == LUA_TFUNCTION)
-        pack_function(P, idx, up);
+        tide_packer_function(P, idx, up);
       else
         pack_userdata(P, idx, up);
       P->depth--;
@@ -442,10 +307,10 @@ static int pack_body(lua_State *L) {
         break;
       case PACK_ERROR: at.text = "error value"; break;
     }
-    pack_value(P, i + 1, &at);
+    tide_packer_value(P, i + 1, &at);
   }
-  put_globals(P);
-  if (P->b->failed) no_memory(P);
+  tide_packer_globals(P);
+  if (P->b->failed) tide_packer_nomemory(P);
   return 0;
 }
 

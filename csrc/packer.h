@@ -1,0 +1,59 @@
+/*
+** tidepool, floor 2: packer, what pack.c and pack_func.c share while a message is written.
+**
+** A packer lives in a C frame outside the protected call that uses it.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_PACKER_H
+#define TIDE_PACKER_H
+
+#include "memo.h"
+#include "pack.h"
+#include "path.h"
+#include "wire.h"
+
+TIDE_INTERNAL_BEGIN
+
+struct packer {
+  lua_State *L;
+  struct message *m;
+  struct bytes *b; /* m's */
+  struct memo memo;
+  enum pack_style style;
+  int depth;
+  bool indexed;          /* names are up to date */
+  const struct rebuild *open;  /* the objects whose __transfer arguments are being packed */
+  int transfer;          /* stack index of the transfer userdata */
+  int globals;           /* of the names of globals to send: a list and a set; nil: none yet */
+  int anchors;           /* of what __transfer returned, so that no address is used twice */
+  const void *env;       /* the table of globals */
+  const void *errormeta; /* the metatable of error objects, NULL if not looked up */
+};
+
+struct rebuild {
+  const struct rebuild *outer;
+  const void *address;
+};
+
+/* All raise when memory runs out; the stack stays as it is. */
+void tide_packer_value(struct packer *P, int idx, const struct step *up);
+void tide_packer_string(struct packer *P, const char *s, size_t len);
+/* Puts the index of a new part, which takes the reference in object. */
+void tide_packer_part(struct packer *P, const void *type, void *object, void (*rele)(void *));
+/* True if `key` was written before: then a reference to it is put, with tag `ref`. Else the
+** next byte is remembered as its place. */
+bool tide_packer_backref(struct packer *P, const void *key, enum wire_tag ref);
+/* If the object at idx goes by name, puts the name and answers true. */
+bool tide_packer_name(struct packer *P, int idx);
+void tide_packer_nomemory(struct packer *P);
+
+/* pack_func.c: a function; and, last of all, the globals that functions named, and END. */
+void tide_packer_function(struct packer *P, int idx, const struct step *up);
+void tide_packer_globals(struct packer *P);
+
+static inline void tide_packer_tag(struct packer *P, unsigned tag) { tide_bytes_put_u8(P->b, tag); }
+
+TIDE_INTERNAL_END
+
+#endif
