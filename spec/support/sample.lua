@@ -1,0 +1,27 @@
+-- sample: a module for the specs of what goes by name.
+--
+-- SPDX-License-Identifier: MIT
+local sample = {}
+
+sample.shape = { sides = 4 }
+
+function sample.double(x) return 2 * x end
+
+function sample.fail(message) error(message, 0) end
+
+--- Point: objects whose metatable is a field of this module.
+sample.Point = {}
+sample.Point.__index = sample.Point
+
+function sample.Point.__eq(a, b) return a.x == b.x and a.y == b.y end
+
+function sample.Point:length() return math.sqrt(self.x * self.x + self.y * self.y) end
+
+function sample.point(x, y) return setmetatable({ x = x, y = y }, sample.Point) end
+
+--- Rebuilds what a __transfer said.
+function sample.rebuild(...) return { rebuilt = table.pack(...) } end
+
+function sample.refuse(message) error(message) end
+
+return sample

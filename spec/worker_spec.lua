@@ -1,0 +1,236 @@
+-- SPDX-License-Identifier: MIT
+local h = require "spec.support.helper"
+local describe, it, _, after_each = h.busted()
+local assert = require "luassert"
+local gate = require "gate"
+local tidepool = require "tidepool"
+
+describe("print in a worker", function()
+  it("writes whole lines, from many tasks at once", function()
+    local out = h.runs [[
+      local ex <close> = require "tidepool".executor(8)
+      local gate = require "gate"
+      local g = gate.new()
+      for i = 1, 8 do
+        ex:submit(function()
+          gate.wait(g)
+          for k = 1, 200 do print("task", i, k, ("x"):rep(i * 10), nil, true) end
+        end)
+      end
+      gate.arrived(g, 8)
+      gate.open(g)
+    ]]
+    local n = 0
+    for line in out:gmatch "(.-)\n" do
+      n = n + 1
+      local i, k, xs = line:match "^task\t(%d)\t(%d+)\t(x+)\tnil\ttrue$"
+      assert(i, "torn line: " .. line)
+      assert(#xs == tonumber(i) * 10 and tonumber(k) <= 200)
+    end
+    assert.equal(1600, n)
+  end)
+
+  it("uses __tostring and __name as Lua's print does", function()
+    assert.equal("shown\t1\t1.0\tnil\n\n", h.runs [[
+      local ex <close> = require "tidepool".executor(1)
+      local shown = setmetatable({}, { __tostring = function() return "shown" end })
+      ex:submit(print, shown, 1, 1.0, nil)
+      ex:submit(print)
+    ]])
+  end)
+
+  it("comes out before the task is done", function()
+    assert.equal("from the task\nfrom the owner\n", h.runs [[
+      local ex <close> = require "tidepool".executor(1)
+      ex:submit(print, "from the task"):result()
+      print "from the owner"
+    ]])
+  end)
+end)
+
+describe("os.exit in a worker", function()
+  after_each(h.finish)
+
+  it("raises instead of ending the process", function()
+    local ex = h.pool(1)
+    for _, args in ipairs { {}, { 0 }, { true }, { 1, true } } do
+      local f = ex:submit(os.exit, table.unpack(args))
+      h.contains("os.exit", tostring(f:exception()))
+    end
+    assert.equal(1, ex:submit(function() return 1 end):result())
+  end)
+
+  it("can be caught by pcall like any error", function()
+    assert.is_false((h.pool(1):submit(function() return pcall(os.exit, 0) end):result()))
+  end)
+end)
+
+describe("A worker's paths", function()
+  local path, cpath
+  after_each(function()
+    package.path, package.cpath = path or package.path, cpath or package.cpath
+    path, cpath = nil, nil
+    h.finish()
+  end)
+
+  it("are package.path and package.cpath of the submitter", function()
+    path, cpath = package.path, package.cpath
+    package.path = path .. ";/nowhere/?.lua"
+    package.cpath = cpath .. ";/nowhere/?.so"
+    local p, c = h.pool(1):submit(function() return package.path, package.cpath end):result()
+    assert.equal(package.path, p)
+    assert.equal(package.cpath, c)
+  end)
+
+  it("let it require what the submitter can", function()
+    path = package.path
+    package.path = path .. ";spec/support/?.lua"
+    assert.equal(8, h.pool(1):submit("sample.double", 4):result())
+  end)
+
+  it("have the submitter's C functions of package.preload", function()
+    local out = h.runs [[
+      local gate = require "gate"
+      local open = package.loadlib(package.searchpath("gate", package.cpath), "luaopen_gate")
+      package.preload["gate.preloaded"] = open
+      local ex <close> = require "tidepool".executor(1)
+      print(ex:submit(function() return type(require "gate.preloaded".wait) end):result())
+    ]]
+    assert.equal("function\n", out)
+  end)
+end)
+
+describe("A worker's thread", function()
+  after_each(h.finish)
+
+  it("has SIGINT and SIGTERM blocked, the owner's has not", function()
+    assert.is_false(gate.blocked(gate.SIGINT))
+    assert.is_true(h.pool(1):submit(gate.blocked):result())
+    assert.is_false(gate.blocked(gate.SIGINT))
+  end)
+
+  it("is the same for tasks that follow each other on one worker", function()
+    local ex = h.pool(1)
+    local id = ex:submit(gate.thread_id):result()
+    for _ = 1, 5 do assert.equal(id, ex:submit(gate.thread_id):result()) end
+  end)
+end)
+
+describe("A worker's state", function()
+  after_each(h.finish)
+
+  it("keeps globals between tasks", function()
+    local ex = h.pool(1)
+    ex:submit(function() _G.kept = { 1 } end):result()
+    ex:submit(function() table.insert(_G.kept, 2) end):result()
+    assert.same({ 1, 2 }, ex:submit(function() return _G.kept end):result())
+    assert.is_nil(_G.kept)
+  end)
+
+  it("keeps loaded modules between tasks", function()
+    local ex = h.pool(1)
+    ex:submit(function() require "spec.support.sample".note = "left here" end):result()
+    assert.equal("left here",
+      ex:submit(function() return require "spec.support.sample".note end):result())
+    assert.is_nil(require "spec.support.sample".note)
+  end)
+
+  it("is not shared by two workers", function()
+    local ex, g = h.pool(2), gate.new()
+    local function mark()
+      _G.marks = (_G.marks or 0) + 1
+      gate.wait(g)
+      return _G.marks
+    end
+    local a, b = ex:submit(mark), ex:submit(mark)
+    gate.arrived(g, 2)
+    gate.open(g)
+    assert.same({ 1, 1 }, { a:result(), b:result() })
+  end)
+
+  it("has all the standard libraries", function()
+    local names = h.pool(1):submit(function()
+      local list = {}
+      for _, name in ipairs { "coroutine", "debug", "io", "math", "os", "package", "string",
+        "table", "utf8" } do
+        list[#list + 1] = type(_G[name])
+      end
+      return table.concat(list, " ")
+    end):result()
+    assert.equal(("table "):rep(9):sub(1, -2), names)
+  end)
+
+  it("is closed with its objects finalised", function()
+    local ex = h.pool(1)
+    ex:submit(function()
+      _G.last = setmetatable({}, { __gc = function() gate.add "finalised" end })
+    end):result()
+    assert.equal(0, gate.get "finalised")
+    ex:shutdown()
+    assert.equal(1, gate.get "finalised")
+  end)
+end)
+
+describe("tidepool.current_task", function()
+  after_each(h.finish)
+
+  it("is nil outside of a worker", function()
+    assert.is_nil(tidepool.current_task())
+  end)
+
+  it("has the task's name, if it was given one", function()
+    local ex = h.pool(1)
+    local function name()
+      local task = require "tidepool".current_task()
+      return task ~= nil, task.name
+    end
+    assert.same({ true, "mine" }, { ex:with({ name = "mine" }):submit(name):result() })
+    assert.same({ true }, { ex:submit(name):result() })
+  end)
+
+  it("works with tidepool as an upvalue", function()
+    assert.is_true(h.pool(1):submit(function() return tidepool.current_task() ~= nil end):result())
+  end)
+end)
+
+describe("tidepool in a worker", function()
+  after_each(h.finish)
+
+  it("makes executors of its own, which end with the worker's state", function()
+    local ex = h.pool(1)
+    local f = ex:submit(function()
+      local inner = require "tidepool".executor(1)
+      return inner:submit(function() return "inside" end):result()
+    end)
+    assert.equal("inside", f:result())
+    ex:shutdown()
+  end)
+
+  it("submits to its own executor from a task", function()
+    local ex = h.pool(1)
+    local f = ex:submit(function() return ex:submit(string.upper, "later") end)
+    assert.equal("LATER", f:result():result())
+  end)
+end)
+
+describe("tidepool.cpu_count", function()
+  it("is an integer of at least 1, and respects CPU affinity", function()
+    assert.equal("integer", math.type(tidepool.cpu_count()))
+    assert.is_true(tidepool.cpu_count() >= 1)
+    assert.equal("1\n", h.runs("print(require 'tidepool'.cpu_count())", 0,
+      { prefix = "taskset -c $(taskset -cp $$ | sed 's/.*: *//; s/[,-].*//')" }))
+  end)
+end)
+
+describe("require 'tidepool'", function()
+  it("has no effect but to load the module", function()
+    assert.equal("1 true\n", h.runs [[
+      local gate = require "gate"
+      local before = {}
+      for name in pairs(_G) do before[name] = true end
+      local tidepool = require "tidepool"
+      for name in pairs(_G) do assert(before[name], name) end
+      io.write(gate.threads(), " ", tostring(type(tidepool._VERSION) == "string"), "\n")
+    ]])
+  end)
+end)
