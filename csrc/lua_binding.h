@@ -46,6 +46,13 @@ struct tide_lua_class {
 /* Pushes the metatable of a class; a state's first call makes it. [-0, +1, m] */
 void tide_lua_pushclass(lua_State *L, const struct tide_lua_class *c);
 
+/* luaL_argerror and luaL_typeerror for methods, which know their own names (their upvalue) and
+** do not count the self, however they are called. Never return. [-0, +0, e] */
+int tide_lua_argerror(lua_State *L, int arg, const char *extra);
+int tide_lua_typeerror(lua_State *L, int arg, const char *expected);
+/* The userdata of a class in argument `arg`. [-0, +0, e] */
+void *tide_lua_checkudata(lua_State *L, int arg, const char *name);
+
 /* Raises an error object of a kind, or a plain error for a code without one. `message` may be
 ** NULL for the usual one. Never returns. [-0, +0, e] */
 int tide_lua_raise(lua_State *L, int kind, const char *message);

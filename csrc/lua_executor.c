@@ -16,8 +16,8 @@
 /* The userdata is a pointer: a user's reference, or NULL before it is filled and once collected. */
 
 tide_executor *tide_lua_checkexecutor(lua_State *L, int arg) {
-  tide_executor **box = (tide_executor **)luaL_checkudata(L, arg, TIDE_LUA_EXECUTOR);
-  luaL_argcheck(L, *box, arg, "the executor is collected already");
+  tide_executor **box = (tide_executor **)tide_lua_checkudata(L, arg, TIDE_LUA_EXECUTOR);
+  if (!*box) tide_lua_argerror(L, arg, "the executor is collected already");
   return *box;
 }
 
@@ -84,7 +84,7 @@ static bool optflag(lua_State *L, const char *name, bool dflt) {
   if (t == LUA_TBOOLEAN)
     v = lua_toboolean(L, -1);
   else if (t != LUA_TNIL)
-    luaL_argerror(
+    tide_lua_argerror(
         L, 2,
         lua_pushfstring(L, "option '%s': boolean expected, got %s", name, luaL_typename(L, -1)));
   lua_pop(L, 1);
@@ -92,12 +92,12 @@ static bool optflag(lua_State *L, const char *name, bool dflt) {
 }
 
 static void checkoptions(lua_State *L) {
-  luaL_checktype(L, 2, LUA_TTABLE);
+  if (lua_type(L, 2) != LUA_TTABLE) tide_lua_typeerror(L, 2, "table");
   for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
     const char *k = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
     if (strcmp(k, "wait") == 0 || strcmp(k, "cancel_futures") == 0 || strcmp(k, "timeout") == 0)
       continue;
-    luaL_argerror(
+    tide_lua_argerror(
         L, 2,
         lua_pushfstring(L, "unknown option '%s'; known options: cancel_futures, timeout, wait",
                         luaL_tolstring(L, -2, NULL)));
@@ -117,11 +117,11 @@ static int ex_shutdown(lua_State *L) {
     if (optflag(L, "cancel_futures", false)) flags |= TIDE_SHUTDOWN_CANCEL;
     if (lua_getfield(L, 2, "timeout") != LUA_TNIL) {
       if (lua_type(L, -1) != LUA_TNUMBER)
-        luaL_argerror(
+        tide_lua_argerror(
             L, 2,
             lua_pushfstring(L, "option 'timeout': number expected, got %s", luaL_typename(L, -1)));
       if (!tide_lua_timeout(lua_tonumber(L, -1), &timeout))
-        luaL_argerror(L, 2, "option 'timeout': number of seconds expected, got NaN");
+        tide_lua_argerror(L, 2, "option 'timeout': number of seconds expected, got NaN");
     }
   }
   if (!wait) {
@@ -152,7 +152,7 @@ static int ex_close(lua_State *L) {
 }
 
 static int ex_gc(lua_State *L) {
-  tide_executor **box = (tide_executor **)luaL_checkudata(L, 1, TIDE_LUA_EXECUTOR);
+  tide_executor **box = (tide_executor **)tide_lua_checkudata(L, 1, TIDE_LUA_EXECUTOR);
   tide_executor *ex = *box;
   *box = NULL;
   tide_executor_rele(ex);
@@ -197,7 +197,7 @@ static int ex_name(lua_State *L) {
 }
 
 static int ex_tostring(lua_State *L) {
-  tide_executor **box = (tide_executor **)luaL_checkudata(L, 1, TIDE_LUA_EXECUTOR);
+  tide_executor **box = (tide_executor **)tide_lua_checkudata(L, 1, TIDE_LUA_EXECUTOR);
   if (*box)
     lua_pushfstring(L, "%s: %p (%s)", TIDE_LUA_EXECUTOR, (void *)*box, tide_executor_name(*box));
   else

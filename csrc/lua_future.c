@@ -17,8 +17,9 @@ static struct tide_lua_future *totest(lua_State *L, int idx) {
 }
 
 struct tide_lua_future *tide_lua_checkfuture(lua_State *L, int arg) {
-  struct tide_lua_future *b = (struct tide_lua_future *)luaL_checkudata(L, arg, TIDE_LUA_FUTURE);
-  luaL_argcheck(L, b->f, arg, "the future is collected already");
+  struct tide_lua_future *b =
+      (struct tide_lua_future *)tide_lua_checkudata(L, arg, TIDE_LUA_FUTURE);
+  if (!b->f) tide_lua_argerror(L, arg, "the future is collected already");
   return b;
 }
 
@@ -134,7 +135,7 @@ static int f_pcall(lua_State *L) {
   return n + 1;
 }
 
-/* f:exception([timeout]) -> nil, or the error */
+/* f:exception([timeout]) -> nil, or the error; raises kind cancelled */
 static int f_exception(lua_State *L) {
   struct tide_lua_future *b = tide_lua_checkfuture(L, 1);
   double timeout = tide_lua_opttimeout(L, 2);
@@ -142,8 +143,8 @@ static int f_exception(lua_State *L) {
     pushtimeout(L, timeout);
     return lua_error(L);
   }
-  lua_settop(L, 1);
   pushvalues(L, b);
+  if (b->outcome == TIDE_ECANCELLED) return lua_error(L);
   if (b->outcome == TIDE_OK)
     lua_pushnil(L);
   else if (lua_isnil(L, -1))
@@ -218,7 +219,7 @@ static int f_setresult(lua_State *L) {
 /* f:set_exception(err) */
 static int f_setexception(lua_State *L) {
   tide_future *f = tide_lua_checkfuture(L, 1)->f;
-  luaL_checkany(L, 2);
+  if (lua_isnone(L, 2)) tide_lua_argerror(L, 2, "value expected");
   lua_settop(L, 2);
   tide_promise_seterror(f, L);
   tide_lua_pump(L);
@@ -267,7 +268,7 @@ static int f_gc(lua_State *L) {
 }
 
 static int f_tostring(lua_State *L) {
-  struct tide_lua_future *b = (struct tide_lua_future *)luaL_checkudata(L, 1, TIDE_LUA_FUTURE);
+  struct tide_lua_future *b = (struct tide_lua_future *)tide_lua_checkudata(L, 1, TIDE_LUA_FUTURE);
   if (b->f)
     lua_pushfstring(L, "%s: %p (%s)", TIDE_LUA_FUTURE, (void *)b->f, statusname(b->f));
   else

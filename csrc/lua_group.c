@@ -22,7 +22,7 @@ static struct group_box *at(lua_State *L, int idx) {
 }
 
 static struct group_box *check(lua_State *L, int arg) {
-  return (struct group_box *)luaL_checkudata(L, arg, TIDE_LUA_GROUP);
+  return (struct group_box *)tide_lua_checkudata(L, arg, TIDE_LUA_GROUP);
 }
 
 bool tide_lua_groupadd(lua_State *L, int idx, int fut, const void *key) {
@@ -80,7 +80,7 @@ static int group_wait(lua_State *L) {
   double timeout = tide_lua_opttimeout(L, 4);
   size_t size, n;
   int status;
-  luaL_argcheck(L, b->g, 1, "the group is closed");
+  if (!b->g) tide_lua_argerror(L, 1, "the group is closed");
   size = tide_group_size(b->g);
   n = need < 0 ? 0 : (size_t)need > size ? size : (size_t)need;
   status = tide_group_wait(b->g, L, n, lua_toboolean(L, 3), timeout);

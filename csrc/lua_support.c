@@ -10,6 +10,15 @@
 /* Beyond this a timeout is forever: some thirty years. */
 #define LONGEST 1e9
 
+/* Adds functions to the table on top; each has its own name as upvalue. [-0, +0, m] */
+static void setmethods(lua_State *L, const luaL_Reg *r) {
+  for (; r->name; r++) {
+    lua_pushstring(L, r->name);
+    lua_pushcclosure(L, r->func, 1);
+    lua_setfield(L, -2, r->name);
+  }
+}
+
 void tide_lua_pushclass(lua_State *L, const struct tide_lua_class *c) {
   luaL_checkstack(L, 4, NULL);
   if (luaL_getmetatable(L, c->name) == LUA_TTABLE) return;
@@ -19,7 +28,7 @@ void tide_lua_pushclass(lua_State *L, const struct tide_lua_class *c) {
   lua_setfield(L, -2, "__name");
   luaL_setfuncs(L, c->metamethods, 0);
   lua_newtable(L);
-  luaL_setfuncs(L, c->methods, 0);
+  setmethods(L, c->methods);
   if (c->missing) {
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, c->missing);
@@ -30,6 +39,26 @@ void tide_lua_pushclass(lua_State *L, const struct tide_lua_class *c) {
   if (c->type) tide_setreftype(L, -1, c->type);
   lua_pushvalue(L, -1);
   lua_setfield(L, LUA_REGISTRYINDEX, c->name); /* last: never half made */
+}
+
+int tide_lua_argerror(lua_State *L, int arg, const char *extra) {
+  const char *name = lua_tostring(L, lua_upvalueindex(1));
+  if (!name) return luaL_argerror(L, arg, extra);
+  if (arg == 1) return luaL_error(L, "calling '%s' on bad self (%s)", name, extra);
+  return luaL_error(L, "bad argument #%d to '%s' (%s)", arg - 1, name, extra);
+}
+
+int tide_lua_typeerror(lua_State *L, int arg, const char *expected) {
+  const char *got = luaL_typename(L, arg);
+  if (luaL_getmetafield(L, arg, "__name") == LUA_TSTRING) got = lua_tostring(L, -1);
+  if (lua_type(L, arg) == LUA_TLIGHTUSERDATA) got = "light userdata";
+  return tide_lua_argerror(L, arg, lua_pushfstring(L, "%s expected, got %s", expected, got));
+}
+
+void *tide_lua_checkudata(lua_State *L, int arg, const char *name) {
+  void *box = luaL_testudata(L, arg, name);
+  if (!box) tide_lua_typeerror(L, arg, name);
+  return box;
 }
 
 static const char *usual(int kind) {
@@ -63,18 +92,22 @@ bool tide_lua_timeout(lua_Number seconds, double *timeout) {
 
 double tide_lua_opttimeout(lua_State *L, int arg) {
   double t = TIDE_FOREVER;
-  if (!lua_isnoneornil(L, arg) && !tide_lua_timeout(luaL_checknumber(L, arg), &t))
-    luaL_argerror(L, arg, "number of seconds expected, got NaN");
+  int isnum;
+  lua_Number n;
+  if (lua_isnoneornil(L, arg)) return t;
+  n = lua_tonumberx(L, arg, &isnum);
+  if (!isnum) tide_lua_typeerror(L, arg, "number");
+  if (!tide_lua_timeout(n, &t)) tide_lua_argerror(L, arg, "number of seconds expected, got NaN");
   return t;
 }
 
 void tide_lua_checktask(lua_State *L, int arg) {
   const char *s, *dot;
   if (lua_type(L, arg) == LUA_TFUNCTION) return;
-  if (lua_type(L, arg) != LUA_TSTRING) luaL_typeerror(L, arg, "function");
+  if (lua_type(L, arg) != LUA_TSTRING) tide_lua_typeerror(L, arg, "function");
   s = lua_tostring(L, arg);
   dot = strrchr(s, '.');
   if (!dot || dot == s || !dot[1])
-    luaL_argerror(L, arg,
-                  lua_pushfstring(L, "function or 'module.function' expected, got '%s'", s));
+    tide_lua_argerror(L, arg,
+                      lua_pushfstring(L, "function or 'module.function' expected, got '%s'", s));
 }

@@ -153,27 +153,23 @@ local function step(self)
   return chunk:give(i, self)
 end
 
--- The first results of all that is left, in the order of the items.
+-- The first results of all that is left, each at its item's index.
 local function gather(self)
-  local out, n, before = {}, 0, self.yielded
-  local scattered = self.group and before > 0 -- which items are left is not known
+  local out = {}
   while true do
     local chunk = current(self)
     if not chunk then break end
     local pos = chunk.pos
-    local at = scattered and n + 1 or chunk.first + pos - before
     local values = chunk:plain()
     if values then
-      table.move(values, pos + 1, chunk.count, at, out)
-      n = n + chunk.count - pos
+      table.move(values, pos + 1, chunk.count, chunk.first + pos, out)
       advance(self, chunk, chunk.count - pos)
     else
-      local _, value = step(self)
-      out[at] = value
-      n = n + 1
+      local index, value = step(self)
+      out[index] = value
     end
   end
-  out.n = n
+  out.n = self.yielded
   return out
 end
 
