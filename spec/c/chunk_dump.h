@@ -1,0 +1,53 @@
+/*
+** tidepool: what the tests of chunk share: functions and their dumps.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef CHUNK_DUMP_H
+#define CHUNK_DUMP_H
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <stdio.h>
+
+#include "../../csrc/chunk.h"
+#include "check.h"
+
+static inline int dump_writer(lua_State *L, const void *p, size_t n, void *ud) {
+  (void)L;
+  tide_bytes_put((struct bytes *)ud, p, n);
+  return 0;
+}
+
+/* The dump of the function on top, which stays. */
+static inline struct bytes dump(lua_State *L, int strip) {
+  struct bytes b;
+  tide_bytes_init(&b, &tide_mem_default);
+  CHECK(lua_dump(L, dump_writer, &b, strip) == 0 && !b.failed);
+  return b;
+}
+
+/* Runs the source; what it returns is on top. */
+static inline void run(lua_State *L, const char *source) {
+  int status = luaL_loadbuffer(L, source, strlen(source), "@case.lua");
+  if (status == LUA_OK) status = lua_pcall(L, 0, 1, 0);
+  CHECK(status == LUA_OK);
+  if (status != LUA_OK) printf("%s\n", lua_tostring(L, -1));
+}
+
+/* Number from 0 of the upvalue _ENV of the function on top, or 255. */
+static inline unsigned env_of(lua_State *L) {
+  unsigned i = 0;
+  const char *name;
+  while ((name = lua_getupvalue(L, -1, (int)i + 1)) != NULL) {
+    lua_pop(L, 1);
+    if (strcmp(name, "_ENV") == 0) return i;
+    i++;
+  }
+  return 255;
+}
+
+#define LONG "a_global_whose_name_is_longer_than_forty_bytes"
+
+#endif
