@@ -7,7 +7,6 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include <stdlib.h>
 #include <time.h>
 
 #include "chunk_dump.h"
@@ -122,16 +121,7 @@ static void test_forged(lua_State *L) {
   tide_bytes_fini(&d);
 }
 
-static uint64_t random_state;
-
-static size_t random_below(size_t n) {
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 7;
-  random_state ^= random_state << 17;
-  return (size_t)(random_state % n);
-}
-
-static void test_flipped(lua_State *L, int rounds) {
+static void test_flipped(lua_State *L, uint64_t seed, int rounds) {
   struct bytes d[2];
   unsigned env;
   int i, taken = 0;
@@ -142,10 +132,10 @@ static void test_flipped(lua_State *L, int rounds) {
   for (i = 0; i < rounds; i++) {
     struct bytes *b = &d[i & 1];
     unsigned char save[4096];
-    size_t flips = 1 + random_below(4);
+    size_t flips = 1 + check_random(&seed, 4);
     memcpy(save, b->data, b->len);
     for (; flips > 0; flips--)
-      b->data[random_below(b->len)] ^= (unsigned char)(1u << random_below(8));
+      b->data[check_random(&seed, b->len)] ^= (unsigned char)(1u << check_random(&seed, 8));
     taken += feed(b->data, b->len, env);
     memcpy(b->data, save, b->len);
   }
@@ -210,18 +200,15 @@ static void test_out_of_memory(lua_State *L) {
 }
 
 int main(void) {
-  const char *given = getenv("TIDE_SEED");
-  const uint64_t seed = given != NULL ? strtoull(given, NULL, 10) : (uint64_t)time(NULL);
+  const uint64_t seed = check_seed((uint64_t)time(NULL));
   lua_State *L = luaL_newstate();
-  random_state = seed != 0 ? seed : 1;
-  printf("TIDE_SEED=%llu\n", (unsigned long long)seed);
   luaL_openlibs(L);
   test_truncated(L, hostile);
   test_truncated(L, "return function() end");
   test_truncated(L, "return function(...) a.b = 1.5; return ... end");
   CHECK(feed(NULL, 0, 0) == 0);
   test_forged(L);
-  test_flipped(L, 100000);
+  test_flipped(L, seed, 100000);
   test_depth(L);
   test_out_of_memory(L);
   lua_close(L);

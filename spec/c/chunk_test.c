@@ -146,7 +146,7 @@ static void compare(lua_State *L, int strip) {
   struct bytes was, is;
   int n = 0, i, j;
   const char *name;
-  while ((name = lua_getupvalue(L, -1, n + 1)) != NULL) lua_pop(L, 1), n++;
+  while (lua_getupvalue(L, -1, n + 1) != NULL) lua_pop(L, 1), n++;
   was = dump(L, strip);
   if (strip) { /* what Lua makes of it: names of upvalues then are there, but empty */
     CHECK(luaL_loadbufferx(L, (char *)was.data, was.len, "=dump", "b") == LUA_OK);
