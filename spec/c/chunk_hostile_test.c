@@ -134,8 +134,10 @@ static void test_flipped(lua_State *L, uint64_t seed, int rounds) {
     unsigned char save[4096];
     size_t flips = 1 + check_random(&seed, 4);
     memcpy(save, b->data, b->len);
-    for (; flips > 0; flips--)
-      b->data[check_random(&seed, b->len)] ^= (unsigned char)(1u << check_random(&seed, 8));
+    for (; flips > 0; flips--) {
+      const size_t bit = check_random(&seed, b->len * 8);
+      b->data[bit / 8] ^= (unsigned char)(1u << bit % 8);
+    }
     taken += feed(b->data, b->len, env);
     memcpy(b->data, save, b->len);
   }
