@@ -101,6 +101,8 @@ void tide_lua_pushgroup(lua_State *L);
 bool tide_lua_groupadd(lua_State *L, int idx, int fut, const void *key);
 /* Takes the next finished one: pushes its userdata, or false and nothing. [-0, +(0|1), m] */
 bool tide_lua_grouptake(lua_State *L, int idx);
+/* Frees the group at `idx` if it is empty; whether it was. [-0, +0, -] */
+bool tide_lua_groupclose(lua_State *L, int idx);
 /* core.group() [-0, +1, e] */
 int tide_lua_newgroup(lua_State *L);
 

@@ -1,10 +1,10 @@
 /*
 ** tidepool, floor 4: lua_callback, done callbacks and when they are called.
 **
-** A state has one group, made at first use and kept in its registry, that holds
-** the futures with callbacks that are not done. Pumping takes what has finished
-** from it, in the order of finishing, and calls the callbacks in the order in
-** which they were added. Every call that waits pumps before it returns.
+** While a state has futures with callbacks that are not done, its registry keeps
+** one group that holds them. Pumping takes what has finished from it, in the order
+** of finishing, and calls the callbacks in the order in which they were added.
+** Every call that waits pumps before it returns.
 **
 ** A future is taken out before its callbacks run, so a callback may wait, submit,
 ** add callbacks and pump. An error in one is a warning and stops nothing.
@@ -38,26 +38,38 @@ static void call(lua_State *L, int fut) {
   lua_pop(L, 1);
 }
 
+/* Calls the callbacks of the future on top. [-1, +0, m] */
+static void call_all(lua_State *L) {
+  int fut = lua_gettop(L), list = fut + 1;
+  struct tide_lua_future *b = (struct tide_lua_future *)lua_touserdata(L, fut);
+  lua_Integer i;
+  b->watched = false;
+  b->seen = true;
+  lua_getiuservalue(L, fut, CALLBACKS);
+  lua_pushnil(L);
+  lua_setiuservalue(L, fut, CALLBACKS);
+  /* a state that closes may have collected the future already */
+  for (i = 1; b->f && lua_rawgeti(L, list, i) != LUA_TNIL; i++) call(L, fut);
+  lua_settop(L, fut - 1);
+}
+
 int tide_lua_pump(lua_State *L) {
   int handled = 0;
-  int group = lua_gettop(L) + 1, fut = group + 1, list = group + 2;
   luaL_checkstack(L, 8, NULL);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) == LUA_TUSERDATA) {
-    while (tide_lua_grouptake(L, group)) {
-      struct tide_lua_future *b = (struct tide_lua_future *)lua_touserdata(L, fut);
-      lua_Integer i;
-      b->watched = false;
-      b->seen = true;
-      lua_getiuservalue(L, fut, CALLBACKS);
-      lua_pushnil(L);
-      lua_setiuservalue(L, fut, CALLBACKS);
-      /* a closing state may have collected it already */
-      for (i = 1; b->f && lua_rawgeti(L, list, i) != LUA_TNIL; i++) call(L, fut);
-      lua_settop(L, group);
-      handled++;
+  /* looked up each time: a callback may have pumped, which lets go of an empty group */
+  while (lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) == LUA_TUSERDATA) {
+    if (!tide_lua_grouptake(L, -1)) {
+      if (tide_lua_groupclose(L, -1)) {
+        lua_pushnil(L);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &group_key);
+      }
+      break;
     }
+    lua_remove(L, -2);
+    call_all(L);
+    handled++;
   }
-  lua_settop(L, group - 1);
+  lua_pop(L, 1);
   return handled;
 }
 

@@ -64,6 +64,15 @@ bool tide_lua_grouptake(lua_State *L, int idx) {
   return true;
 }
 
+bool tide_lua_groupclose(lua_State *L, int idx) {
+  struct group_box *b = at(L, idx);
+  tide_group *g = b->g;
+  if (g && tide_group_size(g) > 0) return false;
+  b->g = NULL;
+  tide_group_free(g);
+  return true;
+}
+
 /* group:add(future) -> false if it is in there already */
 static int group_add(lua_State *L) {
   struct tide_lua_future *f;
