@@ -2,9 +2,10 @@
 ** tidepool, floor 0: bytes, a growing buffer to write and a cursor to read.
 **
 ** Writer and reader mirror each other: put_u8/get_u8, put_varint/get_varint, …
-** Both have a sticky error: after the first failure a writer ignores what is
-** put and a cursor answers zeros, so callers check once at the end (a reader
-** before it allocates for a length). Fixed-width numbers are in the machine's
+** Both have a sticky error: after the first failure a writer grows no more and
+** what it holds is worthless (small puts may still land in room that is left),
+** and a cursor answers zeros. So callers check once at the end (a reader before
+** it allocates for a length). Fixed-width numbers are in the machine's
 ** own order: messages never leave the process.
 **
 ** SPDX-License-Identifier: MIT
@@ -29,7 +30,7 @@ struct bytes {
 };
 
 void tide_bytes_init(struct bytes *b, const struct mem *mem);
-void tide_bytes_fini(struct bytes *b); /* legal more than once */
+void tide_bytes_fini(struct bytes *b); /* legal more than once; empty afterwards, `failed` stays */
 
 /* Makes room for n more bytes; false (and failed) if that cannot be. */
 bool tide_bytes_reserve(struct bytes *b, size_t n);

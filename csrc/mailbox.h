@@ -9,8 +9,14 @@
 **
 ** A watch goes IDLE -> on its task's list (guarded by the task's lock) -> flying
 ** (taken off by the completer, which then touches the mailbox) -> arrived
-** (guarded by the mailbox's lock). tide_watch_cancel returns only when no other thread
-** can reach the watch any more; until then watch, set and mailbox stay alive.
+** (guarded by the mailbox's lock) -> taken or cancelled: IDLE again. tide_watch_cancel
+** and tide_mailset_take return a watch only when no other thread can reach it any more;
+** until then watch, set and mailbox stay alive. Afterwards all three may be freed at
+** once: a completer wakes while it holds the box's lock, so who sees `arrived` under
+** that lock knows that the completer has nothing left to do there but to let it go.
+** A watch has one user thread at a time: whose mailbox it is.
+**
+** Lock order: the box's lock is a leaf; it is never held together with another.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -33,19 +39,19 @@ struct mailset {
   struct mailbox *box;    /* I */
   struct fifo ready;      /* box lock: watches that arrived and were not taken */
   size_t nready;          /* box lock: their number */
+  size_t nfailed;         /* box lock: those of them whose task failed */
   size_t need;            /* box lock: how many more arrivals the sleeper waits for; 0: none */
   bool stop_on_failure;   /* box lock: a failed task makes need 0 */
-  bool failure_seen;      /* box lock: a failed task is in ready */
 };
 
 struct watch {
   struct fifo_node link; /* in task->watches (task lock), then in set->ready (box lock) */
-  struct mailset *set;   /* I while watching */
-  struct task *task;     /* I while watching; borrowed: the user of the watch holds it */
+  struct mailset *set;   /* I while watching; NULL while idle */
+  struct task *task;     /* I from start on; borrowed: the user of the watch holds it */
   bool on_task;          /* task lock */
   bool arrived;          /* box lock */
   bool awaited;          /* box lock: a canceller sleeps until it arrives */
-  bool failure;          /* box lock: the task failed (cancelled is no failure) */
+  bool failure;          /* box lock, until taken: the task failed (cancelled is no failure) */
 };
 
 int tide_mailbox_init(struct mailbox *box); /* 0 or errno */
@@ -53,20 +59,23 @@ void tide_mailbox_fini(struct mailbox *box);
 
 void tide_mailset_init(struct mailset *set, struct mailbox *box);
 
-/* Starts watching. A task that is done already arrives at once. The box's and
+/* Makes it idle: legal to start, and to cancel. */
+void tide_watch_init(struct watch *w);
+/* Starts watching with an idle watch. A task that is done already arrives at once. The box's and
 ** the task's locks must not be held. Never blocks for long. */
 void tide_watch_start(struct watch *w, struct task *t, struct mailset *set);
-/* Ends watching, arrived or not; legal on an arrived or taken watch. May wait for
-** a completer that is just delivering it. */
+/* Ends watching, arrived or not; nothing to do for an idle watch (never started, cancelled,
+** taken). May wait for a completer that is just delivering it. */
 void tide_watch_cancel(struct watch *w);
 /* For the completer, no lock held: w was taken off its task's list. Afterwards w
 ** belongs to the mailbox's side again and must not be touched. */
 void tide_watch_deliver(struct watch *w, bool failure);
 
-/* Sleeps until `need` watches of the set (taken ones not counted) are ready or, with stop_on_failure,
-** a failed one is; false if the deadline passed first. */
+/* Sleeps until `need` watches of the set are ready (taken ones do not count) or, with
+** stop_on_failure, a failed one is; false if the deadline passed first. The set must have
+** that many, or the deadline is all that ends the sleep. One sleeper per mailbox. */
 bool tide_mailset_sleep(struct mailset *set, size_t need, bool stop_on_failure, sys_time deadline);
-/* The watch that arrived first, now owned by the caller again; or NULL. Never blocks. */
+/* The watch that arrived first, idle again and the caller's; or NULL. Never blocks. */
 struct watch *tide_mailset_take(struct mailset *set);
 
 TIDE_INTERNAL_END

@@ -25,10 +25,12 @@
 TIDE_INTERNAL_BEGIN
 
 struct runner {
-  /* On the worker's thread. open answers a worker, or NULL and a message in *why
-  ** (allocated from the pool's mem, freed by the pool, may be NULL: out of memory). */
+  /* On the worker's thread. open answers a worker, or NULL and a message in *why: a block
+  ** of *whysize bytes that ends with a zero, from the pool's mem, freed by the pool; or NULL:
+  ** out of memory. */
   void *(*open)(void *ud, int index, char **why, size_t *whysize);
-  /* Runs a task that has begun: fills *out and answers the outcome. */
+  /* Runs a task that has begun: fills *out (empty, of the task's mem) and answers the outcome;
+  ** out of memory in *out makes it FAULT_NOMEM. */
   int (*run)(void *worker, struct task *t, struct message *out);
   /* After a task: whether the worker is to be closed and, before the next task it takes, opened
   ** anew (a failing open then breaks the pool as at the start). May be NULL: never. */
@@ -41,7 +43,7 @@ struct runner {
 
 struct pool_config {
   int max_workers;           /* >= 1 */
-  size_t max_queue;          /* 0: unbounded */
+  size_t max_queue;          /* tasks that may wait while all max_workers are busy; 0: unbounded */
   bool full_is_error;        /* else a submit waits */
   double idle_timeout;       /* seconds; negative: never */
   size_t stack_size;         /* bytes; 0: the system's */
@@ -65,13 +67,16 @@ void tide_pool_reletask(struct pool *p);
 const char *tide_pool_name(struct pool *p);
 
 /* Takes a reference to t when it answers FAULT_NONE. Starts a thread if no worker is idle and
-** fewer than max_workers exist. While the queue is full it waits until `deadline`
-** (FAULT_TIMEOUT: try again, so that callers can look at signals), or answers FAULT_FULL.
-** FAULT_SHUTDOWN; FAULT_BROKEN (tide_pool_why says why); FAULT_THREAD with errno in *err
-** if no thread could be started and none exists; then nothing is queued. */
+** fewer than max_workers exist. A worker counts as idle before its task is seen to be done, so
+** who submits, waits and submits again keeps one thread busy. While the queue is full it waits
+** until `deadline` (FAULT_TIMEOUT: try again, so that callers can look at signals), or answers
+** FAULT_FULL. FAULT_NOMEM, for a priority other than 0 only; FAULT_SHUTDOWN; FAULT_BROKEN
+** (tide_pool_why says why); FAULT_THREAD with errno in *err if no thread could be started and
+** none exists. After any of these nothing is queued. */
 int tide_pool_submit(struct pool *p, struct task *t, sys_time deadline, int *err);
 
-/* Cancels t (of this pool) and takes it out of the queue; true if it is cancelled now or was before. */
+/* Cancels t (of this pool) and takes it out of the queue; true if it is cancelled now or was
+** before. Delivers its watches: no lock may be held. The caller holds a reference. */
 bool tide_pool_cancel(struct pool *p, struct task *t);
 
 /* Stops taking tasks; with `cancel` cancels what has not started. Never waits. Idempotent. */

@@ -8,6 +8,10 @@
 **      +-----------> CANCELLED                     |  promise that was never begun)
 **      +-------------------------------------------+
 **
+** An outcome's bytes: those of FAULT_NONE and FAULT_ERROR are floor 2's (vm.h). A kind's:
+** varint n, message of n bytes, varint k, traceback of k bytes (k is 0: none); or no bytes
+** at all, when there was no memory for them, and for every cancelled task.
+**
 ** FINISHED and CANCELLED are "done". One function (set_state in task.c) writes
 ** the state, under the task's lock; anyone may read it (atomic).
 ** Lock order: the task's lock is a leaf; it is never held together with another.
@@ -30,6 +34,7 @@ TIDE_INTERNAL_BEGIN
 enum task_state { TASK_PENDING, TASK_RUNNING, TASK_FINISHED, TASK_CANCELLED };
 
 struct pool;
+struct queue_level;
 struct watch;
 
 struct task {
@@ -39,7 +44,8 @@ struct task {
   char *name;               /* I; owned; NULL: none */
   int priority;             /* I */
   struct fifo_node queued;  /* pool's lock: its place in the pool's queue */
-  struct fifo *bucket;      /* pool's lock: the queue it is in (for pool.c) */
+  struct queue_level *level; /* pool's lock: where in that queue; NULL: not in it */
+  bool taken;               /* pool's lock: a worker has it, or a broken pool fails it */
   struct sys_lock lock;
   _Atomic unsigned char state; /* enum task_state; written under lock, read by anyone (release/acquire) */
   struct fifo watches;      /* lock: who wants to know */
@@ -59,7 +65,7 @@ struct task *tide_task_hold(struct task *t);
 void tide_task_rele(struct task *t); /* NULL is legal; takes no lock that its caller may hold but mem's */
 
 static inline enum task_state tide_task_state(const struct task *t) {
-  /* acquire: pairs with the release in set_state, so `outcome` and `out` are seen */
+  /* acquire: pairs with the release in set_state, so `outcome` and `msg` are seen */
   return (enum task_state)atomic_load_explicit(&t->state, memory_order_acquire);
 }
 static inline bool tide_task_done(const struct task *t) { return tide_task_state(t) >= TASK_FINISHED; }
@@ -67,8 +73,9 @@ static inline bool tide_task_done(const struct task *t) { return tide_task_state
 /* PENDING -> RUNNING; false: it was not pending. */
 bool tide_task_begin(struct task *t);
 
-/* PENDING -> CANCELLED, true if the caller did it. Does not touch the pool's queue
-** (tide_pool_cancel does). Delivers the watches: no lock may be held. */
+/* PENDING -> CANCELLED, true if the caller did it. For promises: it does not touch a pool's
+** queue (tide_pool_cancel does). Frees the call in msg. Delivers the watches: no lock may
+** be held. The caller holds a reference. */
 bool tide_task_cancel(struct task *t);
 
 /* PENDING or RUNNING -> FINISHED; false if it is done already, then *out is untouched. Frees the

@@ -1,0 +1,71 @@
+/*
+** tidepool, floor 0: bytes, a growing buffer to write and a cursor to read.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "bytes.h"
+
+#include <assert.h>
+
+enum { FIRST_CAP = 64 };
+
+void tide_bytes_init(struct bytes *b, const struct mem *mem) {
+  b->mem = mem;
+  b->data = NULL;
+  b->len = b->cap = 0;
+  b->failed = false;
+}
+
+void tide_bytes_fini(struct bytes *b) {
+  tide_mem_free(b->mem, b->data, b->cap);
+  b->data = NULL;
+  b->len = b->cap = 0;
+}
+
+bool tide_bytes_reserve(struct bytes *b, size_t n) {
+  size_t cap;
+  unsigned char *data;
+  assert(b->len <= b->cap);
+  if (b->failed) return false;
+  if (b->cap - b->len >= n) return true;
+  if (n > SIZE_MAX - b->len) goto fail;
+  /* doubling keeps the cost of a byte constant; past half the address space it cannot double */
+  cap = b->cap <= SIZE_MAX / 2 ? b->cap * 2 : SIZE_MAX;
+  if (cap < FIRST_CAP) cap = FIRST_CAP;
+  if (cap < b->len + n) cap = b->len + n;
+  data = (unsigned char *)tide_mem_resize(b->mem, b->data, b->cap, cap);
+  if (data == NULL) goto fail;
+  b->data = data;
+  b->cap = cap;
+  return true;
+fail:
+  b->failed = true;
+  return false;
+}
+
+void tide_bytes_put(struct bytes *b, const void *p, size_t n) {
+  if (n == 0 || !tide_bytes_reserve(b, n)) return;
+  memcpy(b->data + b->len, p, n);
+  b->len += n;
+}
+
+void tide_bytes_put_varint(struct bytes *b, uint64_t v) {
+  if (b->cap - b->len < 10 && !tide_bytes_reserve(b, 10)) return;
+  for (; v >= 0x80; v >>= 7) b->data[b->len++] = (unsigned char)(v | 0x80);
+  b->data[b->len++] = (unsigned char)v;
+}
+
+uint64_t tide_cursor_get_varint(struct cursor *c) {
+  uint64_t v = 0;
+  unsigned shift;
+  for (shift = 0; shift < 64; shift += 7) {
+    const unsigned char *p = tide_cursor_get(c, 1);
+    if (p == NULL) return 0;
+    /* the tenth byte has room for one bit; a set bit beyond it would be lost */
+    if (shift == 63 && *p > 1) break;
+    v |= (uint64_t)(*p & 0x7f) << shift;
+    if (*p < 0x80) return v;
+  }
+  c->failed = true;
+  return 0;
+}

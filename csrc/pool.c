@@ -1,0 +1,253 @@
+/*
+** tidepool, floor 1: pool, a queue of tasks and the threads that serve it.
+**
+** This file is what callers do: make, submit, cancel, close, wait. Invariants and lock:
+** pool_own.h.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "pool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "pool_own.h"
+
+/* ------------------------------------------------------------- lifetime -- */
+
+static int init_sync(struct pool *p) {
+  int err = tide_lock_init(&p->lock);
+  if (err != 0) return err;
+  if ((err = tide_cond_init(&p->room)) != 0) goto no_room;
+  if ((err = tide_cond_init(&p->settled)) != 0) goto no_settled;
+  if ((err = tide_cond_init(&p->quiet)) != 0) goto no_quiet;
+  return 0;
+no_quiet:
+  tide_cond_fini(&p->settled);
+no_settled:
+  tide_cond_fini(&p->room);
+no_room:
+  tide_lock_fini(&p->lock);
+  return err;
+}
+
+struct pool *tide_pool_new(const struct pool_config *cfg, const struct mem *mem,
+                           const struct runner *runner, void *ud, int *err) {
+  struct pool *p = (struct pool *)tide_mem_zero(mem, sizeof *p);
+  size_t size = strlen(cfg->name) + 1;
+  char *name = (char *)tide_mem_new(mem, size);
+  assert(cfg->max_workers >= 1);
+  *err = p != NULL && name != NULL ? init_sync(p) : ENOMEM;
+  if (*err != 0) {
+    tide_mem_free(mem, name, size);
+    tide_mem_free(mem, p, sizeof *p);
+    return NULL;
+  }
+  memcpy(name, cfg->name, size);
+  ref_init(&p->ref);
+  atomic_init(&p->tasks, 0);
+  p->mem = mem;
+  p->runner = *runner;
+  p->ud = ud;
+  p->cfg = *cfg;
+  p->cfg.name = name;
+  tide_queue_init(&p->queue);
+  fifo_init(&p->free);
+  fifo_init(&p->asleep);
+  fifo_init(&p->ended);
+  return p;
+}
+
+static void free_pool(struct pool *p) {
+  const struct mem *mem = p->mem;
+  void (*dispose)(void *) = p->runner.dispose;
+  void *ud = p->ud;
+  struct fifo_node *n;
+  assert(p->threads == 0 && p->errands == 0 && atomic_load(&p->tasks) == 0);
+  while ((n = fifo_pop(&p->free)) != NULL) {
+    struct slot *s = TIDE_CONTAINER(n, struct slot, link);
+    tide_cond_fini(&s->wake);
+    tide_mem_free(mem, s, sizeof *s);
+  }
+  tide_queue_fini(&p->queue, mem);
+  if (p->whysize > 0) tide_mem_free(mem, (void *)(uintptr_t)p->why, p->whysize);
+  tide_mem_free(mem, (void *)(uintptr_t)p->cfg.name, strlen(p->cfg.name) + 1);
+  tide_cond_fini(&p->room);
+  tide_cond_fini(&p->settled);
+  tide_cond_fini(&p->quiet);
+  tide_lock_fini(&p->lock);
+  tide_mem_free(mem, p, sizeof *p);
+  if (dispose != NULL) dispose(ud);
+}
+
+void tide_pool_hold(struct pool *p) { ref_hold(&p->ref); }
+
+void tide_pool_rele(struct pool *p) {
+  if (ref_rele(&p->ref)) free_pool(p);
+}
+
+void tide_pool_holdtask(struct pool *p) {
+  tide_pool_hold(p);
+  /* relaxed: a number for the stats; the reference itself orders what matters */
+  atomic_fetch_add_explicit(&p->tasks, 1, memory_order_relaxed);
+}
+
+void tide_pool_reletask(struct pool *p) {
+  atomic_fetch_sub_explicit(&p->tasks, 1, memory_order_relaxed);
+  tide_pool_rele(p);
+}
+
+const char *tide_pool_name(struct pool *p) { return p->cfg.name; }
+
+/* --------------------------------------------------------------- submit -- */
+
+/* Waits until t may be queued: FAULT_NONE, or why it may not. The lock is let go meanwhile. */
+static int admit_locked(struct pool *p, const struct task *t, sys_time deadline) {
+  bool expired = false;
+  for (;;) {
+    if (p->state == POOL_BROKEN) return FAULT_BROKEN;
+    if (p->state == POOL_CLOSING) return FAULT_SHUTDOWN;
+    if (tide_pool_full_locked(p)) {
+      if (p->cfg.full_is_error) return FAULT_FULL;
+      if (expired) return FAULT_TIMEOUT;
+      p->blocked++;
+      expired = !tide_cond_wait(&p->room, &p->lock, deadline);
+      p->blocked--;
+    } else if (p->alive == 0 && p->starting > 0) {
+      /* whether there will be a thread is not known yet (invariant 4) */
+      tide_cond_wait(&p->settled, &p->lock, SYS_NEVER);
+    } else if (!tide_queue_ready(&p->queue, t->priority)) {
+      struct queue_level *level;
+      tide_lock_drop(&p->lock);
+      level = tide_queue_newlevel(p->mem);
+      tide_lock_take(&p->lock);
+      if (level == NULL) return FAULT_NOMEM;
+      tide_queue_addlevel(&p->queue, level);
+    } else {
+      return FAULT_NONE;
+    }
+  }
+}
+
+/* Queues t and sees to a thread for it. */
+static int enqueue_locked(struct pool *p, struct task *t, int *err) {
+  int e;
+  tide_queue_push(&p->queue, tide_task_hold(t));
+  p->submitted++;
+  if (tide_pool_sleepy_locked(p)) tide_pool_wake_locked(p, false);
+  if (!tide_pool_short_locked(p) || p->alive + p->starting >= p->cfg.max_workers) return FAULT_NONE;
+  e = tide_pool_start_locked(p);
+  if (e == 0 || p->alive > 0) return FAULT_NONE; /* those that exist will serve it */
+  /* This was to be the first thread, and nobody else has queued a task since. It may be gone
+  ** from the queue all the same: cancelled, so there is nothing left to fail. */
+  if (!tide_queue_remove(&p->queue, t)) return FAULT_NONE;
+  p->submitted--;
+  tide_task_rele(t); /* not the last: the caller has one */
+  *err = e;
+  return FAULT_THREAD;
+}
+
+int tide_pool_submit(struct pool *p, struct task *t, sys_time deadline, int *err) {
+  int fault;
+  assert(t->pool == p);
+  tide_lock_take(&p->lock);
+  fault = admit_locked(p, t, deadline);
+  if (fault == FAULT_NONE) fault = enqueue_locked(p, t, err);
+  /* If this call was woken for room, or if more of it was made, the next one is let in here:
+  ** one signal per place would be lost with a submitter that gave up. */
+  if (!tide_pool_full_locked(p)) tide_pool_room_locked(p);
+  tide_pool_check_locked(p);
+  tide_lock_drop(&p->lock);
+  return fault;
+}
+
+/* --------------------------------------------------------------- cancel -- */
+
+bool tide_pool_cancel(struct pool *p, struct task *t) {
+  bool queued, taken;
+  assert(t->pool == p);
+  tide_lock_take(&p->lock);
+  queued = tide_queue_remove(&p->queue, t);
+  if (queued) {
+    p->cancelled++;
+    tide_pool_room_locked(p);
+  }
+  taken = t->taken;
+  tide_pool_check_locked(p);
+  tide_lock_drop(&p->lock);
+  /* Who takes a task out of the queue decides its fate. Another canceller may have taken it
+  ** and not have cancelled it yet: whichever of us is first does it, for both. */
+  if (!taken) tide_task_cancel(t);
+  if (queued) tide_task_rele(t);
+  return tide_task_state(t) == TASK_CANCELLED;
+}
+
+/* ------------------------------------------------------- close and wait -- */
+
+void tide_pool_close(struct pool *p, bool cancel) {
+  struct fifo doomed;
+  struct fifo_node *n;
+  struct task *t;
+  fifo_init(&doomed);
+  tide_lock_take(&p->lock);
+  if (p->state == POOL_OPEN) p->state = POOL_CLOSING;
+  while (cancel && (t = tide_queue_pop(&p->queue)) != NULL) {
+    p->cancelled++;
+    fifo_push(&doomed, &t->queued);
+  }
+  p->errands++;
+  tide_pool_wake_locked(p, true); /* to end; on an empty queue nobody would */
+  tide_cond_broadcast(&p->room);
+  tide_pool_check_locked(p);
+  tide_lock_drop(&p->lock);
+  while ((n = fifo_pop(&doomed)) != NULL) {
+    t = TIDE_CONTAINER(n, struct task, queued);
+    tide_task_cancel(t);
+    tide_task_rele(t);
+  }
+  tide_lock_take(&p->lock);
+  p->errands--;
+  if (tide_pool_over_locked(p)) tide_cond_broadcast(&p->quiet);
+  tide_lock_drop(&p->lock);
+}
+
+bool tide_pool_wait(struct pool *p, sys_time deadline) {
+  bool over, expired = false;
+  assert(!tide_pool_is_worker(p));
+  tide_lock_take(&p->lock);
+  while (!(over = tide_pool_over_locked(p))) {
+    /* a thread in `ended` has nothing left to do but to return: joining it does not wait */
+    if (tide_pool_reap_locked(p)) continue;
+    if (expired) break;
+    expired = !tide_cond_wait(&p->quiet, &p->lock, deadline);
+  }
+  tide_lock_drop(&p->lock);
+  return over;
+}
+
+/* ---------------------------------------------------------------- looks -- */
+
+const char *tide_pool_why(struct pool *p) {
+  const char *why;
+  tide_lock_take(&p->lock);
+  why = p->why;
+  tide_lock_drop(&p->lock);
+  return why;
+}
+
+void tide_pool_stats(struct pool *p, struct pool_stats *out) {
+  tide_lock_take(&p->lock);
+  tide_pool_check_locked(p);
+  out->workers = (size_t)(p->alive + p->starting);
+  out->idle = (size_t)p->idle;
+  out->queued = p->queue.count;
+  out->running = p->running;
+  out->submitted = p->submitted;
+  out->finished = p->finished;
+  out->failed = p->failed;
+  out->cancelled = p->cancelled;
+  out->threads = p->threads;
+  out->tasks = atomic_load_explicit(&p->tasks, memory_order_relaxed);
+  tide_lock_drop(&p->lock);
+}

@@ -1,0 +1,374 @@
+/*
+** tidepool, floor 1: pool_threads, the life of a pool's threads.
+**
+**   reserved -> fresh -> idle <-> running        (take, serve)
+**                 ^       |
+**                 +-------+  its worker is worn: closed, and opened anew
+**                 |       v
+**                 +---- ending -> ended -> joined: the slot is free again
+**       tasks came while it closed its worker
+**
+** Invariants and lock: pool_own.h. Never holds the lock in runner functions, deliveries, joins
+** or starts.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pool_own.h"
+
+/* The pool that this thread works for. */
+static _Thread_local const struct pool *employer;
+
+bool tide_pool_is_worker(struct pool *p) { return employer == p; }
+
+/* ------------------------------------------------------------ the rules -- */
+
+void tide_pool_check_locked(const struct pool *p) {
+  assert(p->submitted == p->queue.count + p->running + p->finished + p->cancelled);
+  assert(p->failed <= p->finished);
+  assert(p->alive >= 0 && p->starting >= 0 && p->fresh >= 0 && p->idle >= 0);
+  assert(p->alive + p->starting <= p->cfg.max_workers);
+  assert((size_t)(p->idle + p->fresh) + p->running <= (size_t)(p->alive + p->starting));
+  assert(p->nasleep >= 0 && p->nasleep <= p->idle);
+  assert(!tide_pool_sleepy_locked(p));
+  assert(p->queue.count == 0 || p->alive > 0 || (p->starting > 0 && p->queue.count == 1));
+  assert(p->state != POOL_BROKEN || p->queue.count == 0);
+  assert((size_t)(p->alive + p->starting) <= p->threads);
+  (void)p;
+}
+
+bool tide_pool_short_locked(const struct pool *p) {
+  return p->queue.count > (size_t)(p->idle + p->fresh);
+}
+
+bool tide_pool_sleepy_locked(const struct pool *p) {
+  return p->nasleep > 0 && p->queue.count > (size_t)(p->idle - p->nasleep);
+}
+
+/* Tasks that free or future threads will take at once do not count as waiting, so that the
+** answer does not depend on how quick they are. */
+bool tide_pool_full_locked(const struct pool *p) {
+  size_t tasks = p->queue.count + p->running, places = (size_t)p->cfg.max_workers;
+  return p->cfg.max_queue > 0 && tasks >= places && tasks - places >= p->cfg.max_queue;
+}
+
+bool tide_pool_over_locked(const struct pool *p) {
+  return p->state != POOL_OPEN && p->threads == 0 && p->errands == 0;
+}
+
+void tide_pool_room_locked(struct pool *p) {
+  if (p->blocked > 0) tide_cond_signal(&p->room);
+}
+
+void tide_pool_wake_locked(struct pool *p, bool all) {
+  while (!fifo_empty(&p->asleep)) {
+    struct slot *s = TIDE_CONTAINER(p->asleep.head.prev, struct slot, link);
+    fifo_remove(&s->link);
+    p->nasleep--;
+    s->woken = true;
+    tide_cond_signal(&s->wake);
+    if (!all) break;
+  }
+}
+
+/* ---------------------------------------------------------------- serve -- */
+
+/* The next task, now running; sleeps for it. NULL: this thread shall end. The caller is
+** idle before, and is not any more afterwards. */
+static struct task *take_locked(struct pool *p, struct slot *self) {
+  sys_time deadline = 0;
+  bool rested = false, expired = false;
+  for (;;) {
+    struct task *t = tide_queue_pop(&p->queue);
+    if (t != NULL || p->state != POOL_OPEN || expired) {
+      p->idle--;
+      if (t != NULL) {
+        t->taken = true;
+        p->running++;
+      }
+      tide_pool_check_locked(p);
+      return t;
+    }
+    if (!rested) deadline = tide_deadline(p->cfg.idle_timeout);
+    rested = true;
+    self->woken = false;
+    fifo_push(&p->asleep, &self->link);
+    p->nasleep++;
+    tide_pool_check_locked(p);
+    while (!self->woken && !expired) expired = !tide_cond_wait(&self->wake, &p->lock, deadline);
+    if (!self->woken) {
+      fifo_remove(&self->link);
+      p->nasleep--;
+    }
+  }
+}
+
+/* Runs t, delivers its outcome and gives its reference back. The worker is idle, and the task
+** counted, before anyone can see that it is done. */
+static void serve(struct pool *p, void *worker, struct task *t) {
+  struct message out;
+  int outcome = FAULT_NONE;
+  bool begun = tide_task_begin(t); /* false: cancelled behind the pool's back */
+  tide_message_init(&out, t->mem);
+  if (begun) {
+    outcome = p->runner.run(worker, t, &out);
+    if (out.bytes.failed) {
+      tide_message_fini(&out);
+      tide_message_init(&out, t->mem);
+      outcome = FAULT_NOMEM;
+    }
+  }
+  tide_lock_take(&p->lock);
+  p->running--;
+  p->idle++;
+  if (!begun)
+    p->cancelled++;
+  else
+    p->finished++;
+  if (outcome != FAULT_NONE) p->failed++;
+  tide_pool_room_locked(p);
+  tide_pool_check_locked(p);
+  tide_lock_drop(&p->lock);
+  if (begun) {
+    bool mine = tide_task_finish(t, outcome, &out);
+    assert(mine); /* nobody else finishes a running task of a pool */
+    (void)mine;
+  }
+  tide_message_fini(&out);
+  tide_task_rele(t);
+}
+
+/* ---------------------------------------------------------------- break -- */
+
+static void put_text(struct bytes *b, const char *s, size_t len) {
+  tide_bytes_put_varint(b, len);
+  tide_bytes_put(b, s, len);
+}
+
+static void fail_broken(struct task *t, const char *why, size_t len) {
+  struct message out;
+  tide_message_init(&out, t->mem);
+  put_text(&out.bytes, why, len);
+  put_text(&out.bytes, "", 0); /* no traceback */
+  if (out.bytes.failed) {
+    tide_message_fini(&out);
+    tide_message_init(&out, t->mem);
+  }
+  /* false if it was cancelled behind the pool's back: it is done either way */
+  tide_task_finish(t, FAULT_BROKEN, &out);
+  tide_message_fini(&out);
+  tide_task_rele(t);
+}
+
+/* A worker could not be opened. Takes `why`. The first message wins; all that is queued fails.
+** The caller still counts as alive, so no wait ends before the failures are delivered. */
+static void break_pool(struct pool *p, char *why, size_t whysize) {
+  struct fifo doomed;
+  struct fifo_node *n;
+  struct task *t;
+  const char *message;
+  size_t len;
+  assert(why == NULL || (whysize > 0 && why[whysize - 1] == '\0'));
+  fifo_init(&doomed);
+  tide_lock_take(&p->lock);
+  p->fresh--;
+  if (p->state != POOL_BROKEN) {
+    static const char no_memory[] = "not enough memory to open a worker";
+    p->state = POOL_BROKEN;
+    p->why = why != NULL ? why : no_memory;
+    p->whysize = why != NULL ? whysize : 0;
+    why = NULL;
+  }
+  message = p->why;
+  len = p->whysize > 0 ? p->whysize - 1 : strlen(message);
+  while ((t = tide_queue_pop(&p->queue)) != NULL) {
+    t->taken = true;
+    p->finished++;
+    p->failed++;
+    fifo_push(&doomed, &t->queued);
+  }
+  tide_pool_wake_locked(p, true);
+  tide_cond_broadcast(&p->room);
+  tide_cond_broadcast(&p->quiet);
+  tide_pool_check_locked(p);
+  tide_lock_drop(&p->lock);
+  tide_mem_free(p->mem, why, whysize);
+  while ((n = fifo_pop(&doomed)) != NULL)
+    fail_broken(TIDE_CONTAINER(n, struct task, queued), message, len);
+}
+
+/* ------------------------------------------------------------- a thread -- */
+
+/* A worker for this fresh thread, which is idle then. NULL: there is nothing to do, or the pool is
+** broken now; then it is neither. */
+static void *open_worker(struct pool *p, int index) {
+  void *worker;
+  char *why = NULL;
+  size_t whysize = 0;
+  bool wanted;
+  tide_lock_take(&p->lock);
+  /* a pool that was closed meanwhile: no worker is opened for nothing */
+  wanted = p->state == POOL_OPEN || p->queue.count > 0;
+  if (!wanted) p->fresh--;
+  tide_lock_drop(&p->lock);
+  if (!wanted) return NULL;
+  worker = p->runner.open(p->ud, index, &why, &whysize);
+  if (worker == NULL) {
+    break_pool(p, why, whysize);
+    return NULL;
+  }
+  tide_lock_take(&p->lock);
+  p->fresh--;
+  p->idle++;
+  tide_lock_drop(&p->lock);
+  return worker;
+}
+
+/* Serves tasks with an idle thread's worker. True: the worker is worn, and the thread is fresh
+** again. False: the thread shall end, and is neither idle nor fresh. */
+static bool work(struct pool *p, struct slot *self, void *worker) {
+  struct task *t;
+  bool worn = false;
+  tide_lock_take(&p->lock);
+  while (!worn && (t = take_locked(p, self)) != NULL) {
+    tide_lock_drop(&p->lock);
+    serve(p, worker, t);
+    worn = p->runner.worn != NULL && p->runner.worn(worker);
+    tide_lock_take(&p->lock);
+  }
+  if (worn) {
+    p->idle--;
+    p->fresh++;
+    /* what was queued for this thread because it was awake (invariant 3) */
+    if (tide_pool_sleepy_locked(p)) tide_pool_wake_locked(p, false);
+    tide_pool_check_locked(p);
+  }
+  tide_lock_drop(&p->lock);
+  return worn;
+}
+
+/* One life of a thread: from fresh until it is neither fresh nor idle. */
+static void live(struct pool *p, struct slot *self) {
+  void *worker;
+  bool again = true;
+  if (p->runner.thread_start != NULL) p->runner.thread_start(p->ud, self->index);
+  while (again && (worker = open_worker(p, self->index)) != NULL) {
+    again = work(p, self, worker);
+    p->runner.close(worker);
+  }
+  if (p->runner.thread_stop != NULL) p->runner.thread_stop(p->ud, self->index);
+}
+
+static void *thread_main(void *arg) {
+  struct slot *self = (struct slot *)arg;
+  struct pool *p = self->pool;
+  bool again;
+  char name[64];
+  employer = p;
+  snprintf(name, sizeof name, "%s_%d", p->cfg.name, self->index);
+  tide_thread_setname(name);
+  /* predicate: started. From then on the slot is whole, and who joins may read it. */
+  tide_lock_take(&p->lock);
+  while (!self->started) tide_cond_wait(&self->wake, &p->lock, SYS_NEVER);
+  tide_lock_drop(&p->lock);
+  do {
+    live(p, self);
+    tide_lock_take(&p->lock);
+    /* Tasks came after it decided to go, and there was no place for another thread; or one is
+    ** being made for them, which may fail: then the last one that is alive must not go. */
+    again = tide_pool_short_locked(p) || (p->queue.count > 0 && p->alive == 1);
+    if (again) {
+      p->fresh++;
+    } else {
+      p->alive--;
+      fifo_push(&p->ended, &self->link);
+      tide_cond_broadcast(&p->quiet);
+    }
+    tide_pool_check_locked(p);
+    tide_lock_drop(&p->lock);
+  } while (again);
+  return NULL; /* the slot is the joiner's now, and after the join the pool may be gone */
+}
+
+/* -------------------------------------------------------- start and join -- */
+
+bool tide_pool_reap_locked(struct pool *p) {
+  struct fifo ended;
+  struct fifo_node *n;
+  size_t joined = 0;
+  if (fifo_empty(&p->ended)) return false;
+  fifo_init(&ended);
+  fifo_splice(&ended, &p->ended); /* ours now: each is joined once */
+  tide_lock_drop(&p->lock);
+  for (n = ended.head.next; n != &ended.head; n = n->next, joined++)
+    tide_thread_join(&TIDE_CONTAINER(n, struct slot, link)->thread);
+  tide_lock_take(&p->lock);
+  fifo_splice(&p->free, &ended);
+  p->threads -= joined;
+  if (tide_pool_over_locked(p)) tide_cond_broadcast(&p->quiet);
+  return true;
+}
+
+static struct slot *new_slot(struct pool *p) {
+  struct slot *s = (struct slot *)tide_mem_zero(p->mem, sizeof *s);
+  if (s == NULL) return NULL;
+  if (tide_cond_init(&s->wake) != 0) {
+    tide_mem_free(p->mem, s, sizeof *s);
+    return NULL;
+  }
+  fifo_node_init(&s->link);
+  s->pool = p;
+  return s;
+}
+
+/* A place for one more thread, which is reserved already. */
+static struct slot *take_slot_locked(struct pool *p) {
+  struct fifo_node *n;
+  struct slot *s;
+  tide_pool_reap_locked(p);
+  n = fifo_pop(&p->free);
+  if (n != NULL) return TIDE_CONTAINER(n, struct slot, link);
+  tide_lock_drop(&p->lock);
+  s = new_slot(p);
+  tide_lock_take(&p->lock);
+  if (s != NULL) {
+    /* When this place was reserved, and none was free, each slot had its live thread. New slots
+    ** come only with such reservations, so there are never more of them than places. */
+    s->index = p->nslots++;
+    assert(s->index < p->cfg.max_workers);
+  }
+  return s;
+}
+
+int tide_pool_start_locked(struct pool *p) {
+  struct slot *s;
+  int err = ENOMEM;
+  p->starting++;
+  p->fresh++;
+  p->threads++;
+  tide_pool_check_locked(p);
+  s = take_slot_locked(p);
+  if (s != NULL) {
+    s->started = false;
+    tide_lock_drop(&p->lock);
+    err = tide_thread_start(&s->thread, p->cfg.stack_size, thread_main, s);
+    tide_lock_take(&p->lock);
+  }
+  p->starting--;
+  if (err == 0) {
+    p->alive++;
+    s->started = true;
+    tide_cond_signal(&s->wake);
+  } else {
+    p->fresh--;
+    p->threads--;
+    if (s != NULL) fifo_push(&p->free, &s->link);
+    if (tide_pool_over_locked(p)) tide_cond_broadcast(&p->quiet);
+  }
+  tide_cond_broadcast(&p->settled);
+  return err;
+}

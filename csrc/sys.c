@@ -1,0 +1,130 @@
+/*
+** tidepool, floor 1: sys, the only room that knows pthreads and the clock.
+**
+** Calls that can only fail by a mistake of ours (a lock taken twice, a thread
+** joined twice) are asserted, not reported.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "sys.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_S UINT64_C(1000000000)
+
+static void must(int err) {
+  assert(err == 0);
+  (void)err;
+}
+
+/* ---------------------------------------------------------------- lock -- */
+
+int tide_lock_init(struct sys_lock *l) { return pthread_mutex_init(&l->m, NULL); }
+void tide_lock_fini(struct sys_lock *l) { must(pthread_mutex_destroy(&l->m)); }
+void tide_lock_take(struct sys_lock *l) { must(pthread_mutex_lock(&l->m)); }
+void tide_lock_drop(struct sys_lock *l) { must(pthread_mutex_unlock(&l->m)); }
+
+/* ----------------------------------------------------------- condition -- */
+
+int tide_cond_init(struct sys_cond *c) {
+  pthread_condattr_t attr;
+  int err = pthread_condattr_init(&attr);
+  if (err != 0) return err;
+  err = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  if (err == 0) err = pthread_cond_init(&c->c, &attr);
+  pthread_condattr_destroy(&attr);
+  return err;
+}
+
+void tide_cond_fini(struct sys_cond *c) { must(pthread_cond_destroy(&c->c)); }
+void tide_cond_signal(struct sys_cond *c) { must(pthread_cond_signal(&c->c)); }
+void tide_cond_broadcast(struct sys_cond *c) { must(pthread_cond_broadcast(&c->c)); }
+
+bool tide_cond_wait(struct sys_cond *c, struct sys_lock *l, sys_time deadline) {
+  struct timespec ts;
+  int err;
+  if (deadline == SYS_NEVER) {
+    must(pthread_cond_wait(&c->c, &l->m));
+    return true;
+  }
+  ts.tv_sec = (time_t)(deadline / NS_PER_S);
+  ts.tv_nsec = (long)(deadline % NS_PER_S);
+  err = pthread_cond_timedwait(&c->c, &l->m, &ts);
+  assert(err == 0 || err == ETIMEDOUT);
+  return err == 0;
+}
+
+/* ---------------------------------------------------------------- time -- */
+
+sys_time tide_now(void) {
+  struct timespec ts;
+  int err = clock_gettime(CLOCK_MONOTONIC, &ts);
+  must(err);
+  return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+sys_time tide_deadline(double seconds) {
+  /* a hundred years: far from where the sum, or a 64 bit time_t, could overflow */
+  const double forever = 100.0 * 366 * 86400;
+  if (!(seconds >= 0 && seconds < forever)) return SYS_NEVER;
+  return tide_now() + (uint64_t)(seconds * (double)NS_PER_S);
+}
+
+/* -------------------------------------------------------------- thread -- */
+
+/* All but those that the running code itself raises: blocking these would turn a
+** crash with a handler into one without. */
+static void maskable(sigset_t *set) {
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+  size_t i;
+  sigfillset(set);
+  for (i = 0; i < sizeof faults / sizeof faults[0]; i++) sigdelset(set, faults[i]);
+}
+
+/* Rounded up to what the system takes: a whole number of pages, at least its minimum. */
+static int set_stack(pthread_attr_t *attr, size_t size) {
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), least = (size_t)PTHREAD_STACK_MIN;
+  if (size < least) size = least;
+  if (size > SIZE_MAX - page) return EAGAIN;
+  return pthread_attr_setstacksize(attr, (size + page - 1) / page * page);
+}
+
+int tide_thread_start(struct sys_thread *t, size_t stack_size, void *(*fn)(void *), void *arg) {
+  pthread_attr_t attr;
+  sigset_t blocked, before;
+  int tries, err = pthread_attr_init(&attr);
+  if (err != 0) return err;
+  if (stack_size > 0) err = set_stack(&attr, stack_size);
+  if (err == 0) {
+    maskable(&blocked);
+    /* the mask is inherited: set before the start, no signal can slip in between */
+    must(pthread_sigmask(SIG_SETMASK, &blocked, &before));
+    err = pthread_create(&t->t, &attr, fn, arg);
+    /* thread-local data of the program comes out of the stack: the minimum may be too small */
+    for (tries = 0; err == EINVAL && stack_size > 0 && tries < 8; tries++) {
+      size_t size;
+      must(pthread_attr_getstacksize(&attr, &size));
+      err = size <= SIZE_MAX / 2 ? pthread_attr_setstacksize(&attr, size * 2) : EAGAIN;
+      if (err == 0) err = pthread_create(&t->t, &attr, fn, arg);
+    }
+    must(pthread_sigmask(SIG_SETMASK, &before, NULL));
+  }
+  pthread_attr_destroy(&attr);
+  return err;
+}
+
+void tide_thread_join(struct sys_thread *t) { must(pthread_join(t->t, NULL)); }
+
+void tide_thread_setname(const char *name) {
+  char cut[16]; /* Linux: 15 bytes and a zero */
+  size_t len = strnlen(name, sizeof cut - 1);
+  memcpy(cut, name, len);
+  cut[len] = '\0';
+  pthread_setname_np(pthread_self(), cut);
+}
