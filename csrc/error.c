@@ -11,12 +11,11 @@
 
 #define TYPE_NAME "tidepool.error"
 
-/* tostring(err): the message, with the kind in front of it. */
+/* tostring(err): the message. */
 static int error_tostring(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
-  lua_getfield(L, 1, "kind");
-  lua_getfield(L, 1, "message");
-  lua_pushfstring(L, "%s: %s", luaL_tolstring(L, -2, NULL), luaL_tolstring(L, -2, NULL));
+  if (lua_getfield(L, 1, "message") != LUA_TSTRING) lua_getfield(L, 1, "kind");
+  luaL_tolstring(L, -1, NULL);
   return 1;
 }
 

@@ -29,16 +29,28 @@ static int dump_writer(lua_State *L, const void *p, size_t n, void *ud) {
   return b->failed;
 }
 
-/* Number (from 1) of the upvalue that is the table of globals, 0 if none is. [-0, +0, -] */
+bool tide_func_isenv(lua_State *L, const char *name) {
+  bool globals;
+  lua_pushglobaltable(L);
+  globals = lua_rawequal(L, -1, -2);
+  lua_pop(L, 1);
+  if (globals) return true;
+  if (name == NULL || strcmp(name, "_ENV") != 0 || !lua_istable(L, -1) ||
+      luaL_getmetafield(L, -1, "__index") == LUA_TNIL)
+    return false;
+  lua_pop(L, 1);
+  return true;
+}
+
+/* Number (from 1) of the upvalue that is its environment, 0 if none is. [-0, +0, m] */
 static int find_env(lua_State *L, int idx, int *nup) {
   int env = 0, n = 0;
-  lua_pushglobaltable(L);
-  while (lua_getupvalue(L, idx, n + 1) != NULL) {
+  const char *name;
+  while ((name = lua_getupvalue(L, idx, n + 1)) != NULL) {
     n++;
-    if (env == 0 && lua_rawequal(L, -1, -2)) env = n;
+    if (env == 0 && tide_func_isenv(L, name)) env = n;
     lua_pop(L, 1);
   }
-  lua_pop(L, 1);
   *nup = n;
   return env;
 }

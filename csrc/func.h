@@ -19,6 +19,10 @@ TIDE_INTERNAL_BEGIN
 struct code *tide_func_known(lua_State *L, int idx, int xidx);
 /* The code of the Lua function at idx; borrowed, kept by the transfer userdata at xidx. [-0, +0, e] */
 struct code *tide_func_code(lua_State *L, int idx, int xidx);
+/* Whether the upvalue with this name and the value on top is an environment: the globals, or an
+** _ENV that inherits (its metatable has __index: test frameworks and sandboxes make such). Its
+** names are looked up at the submit, and on the other side it is that state's globals. [-0, +0, m] */
+bool tide_func_isenv(lua_State *L, const char *name);
 /* Pushes a new closure of c, all its upvalues fresh. [-0, +1, e] */
 void tide_func_push(lua_State *L, struct code *c, int xidx);
 
