@@ -62,7 +62,7 @@ function check.oneof(...)
   local words = { ... }
   local quoted = {}
   for i, word in ipairs(words) do quoted[i] = ("'%s'"):format(word) end
-  local expected = table.concat(quoted, ", ")
+  local expected = "one of " .. table.concat(quoted, ", ")
   return function(value)
     for _, word in ipairs(words) do
       if value == word then return value end

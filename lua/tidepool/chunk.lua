@@ -25,9 +25,15 @@ local function resolve(fn)
   return require(module)[name]
 end
 
+-- What a traceback begins with.
 local function message_of(err)
-  local ok, text = pcall(tostring, err)
-  return ok and text or "(error object)"
+  if type(err) == "string" then return err end
+  local meta = debug.getmetatable(err)
+  if type(err) == "number" or type(meta) == "table" and rawget(meta, "__tostring") then
+    local ok, text = pcall(tostring, err)
+    if ok then return text end
+  end
+  return ("(error object is a %s value)"):format(type(err))
 end
 
 -- Message handler: the error and where it was raised, as one value.
