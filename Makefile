@@ -121,11 +121,11 @@ test:
 test-build: $(libraries) $(spec_modules) $(c_tests) $(hosts) $(if $(SAN),$(B)/lua)
 
 # The first ten lines of a test may say what it is linked with beyond floors 0 and 1:
-#   /* link: lua -lm */    lua: Lua and floor 2; tidepool: Lua and all floors; else a flag
+#   /* link: lua -lm */     lua: Lua and floor 2; tidepool: Lua and all floors; else a flag
 $(B)/c/%: spec/c/%.c $(objects)
 	@mkdir -p $(@D)
 	$(call quiet,cc)set -e; objects='$(low_objects)'; libs=; \
-	for word in $$(sed -n '1,10s,.*/\* *link: *\(.*\)\*/.*,\1,p' $<); do case $$word in \
+	for word in $$(sed -n '1,10{s,\*/.*,,;s,^[/* ]*link: *,,p}' $<); do case $$word in \
 	  lua) objects='$(low_objects) $(lua_objects)' libs="$$libs $(lua_libs)" ;; \
 	  tidepool) objects='$(objects)' libs="$$libs $(lua_libs)" ;; \
 	  *) libs="$$libs $$word" ;; \
