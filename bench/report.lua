@@ -81,8 +81,13 @@ local function output(command)
   return line or "unknown"
 end
 
+--- How many threads wanted to run in the last minute, as the system counts them: a word.
+function report.load_average()
+  return output("cut -d ' ' -f 1 /proc/loadavg")
+end
+
 --- The page. rounds: one table of values per round. failures: messages.
---- context: `quick`, a boolean, and `lua`, the version's name.
+--- context: `quick`, a boolean; `lua`, the version's name; `load`, the load average before it all.
 function report.write(figures, rounds, failures, context)
   local rows = {
     { "figure", "median", "min – max", "the machine's own limit", "ratio", "min – max" },
@@ -100,9 +105,9 @@ function report.write(figures, rounds, failures, context)
     ("%s, %d rounds%s. How each is taken: bench/README.md."):format(
       os.date("!%Y-%m-%d %H:%M UTC"), #rounds, context.quick and ", quick mode" or ""),
     "",
-    ("Machine: %s processors, %s, %s, %s."):format(
+    ("Machine: %s processors, %s, %s, %s. Load average before the first round: %s."):format(
       output("nproc"), output("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1"),
-      output("uname -sr"), context.lua),
+      output("uname -sr"), context.lua, context.load),
     "",
     make_table(rows),
     "",

@@ -94,8 +94,11 @@ end
 
 local quick, number = read_arguments()
 build_limits()
+local load_before = report.load_average()
 local rounds, failures = run_rounds(programs(quick), number)
-local text = report.write(figures, rounds, failures, { quick = quick, lua = _VERSION })
+local text = report.write(figures, rounds, failures, {
+  quick = quick, lua = _VERSION, load = load_before,
+})
 
 assert(os.execute("mkdir -p " .. quote(OUT)))
 local f = assert(io.open(OUT .. "report.md", "w"))

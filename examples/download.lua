@@ -33,6 +33,8 @@ local function one_by_one(urls, paths)
   local sizes, errors = {}, {}
   for i, url in ipairs(urls) do
     local ok, answer = pcall(download, url, paths[i])
+    -- Ctrl-C too arrives as an error here, and is not the URL's fault.
+    if not ok and tostring(answer):find("interrupted!$") then error(answer, 0) end
     if ok then sizes[i] = answer else errors[i] = answer end
   end
   return sizes, errors
