@@ -1,0 +1,314 @@
+---@meta tidepool
+-- The API reference: every public function and method, with LuaCATS types. Never loaded.
+--
+-- Times are seconds. A timeout of nil or math.huge is forever, a negative one is 0, and NaN is a
+-- bad argument. Wrong arguments raise `bad argument #n to 'f' (…)`, as Lua's own libraries do;
+-- this is not repeated below. "Pumps" means: calls the done callbacks that are due in this state.
+-- SPDX-License-Identifier: MIT
+
+-- ---------------------------------------------------------------- errors --
+
+---@alias tidepool.kind
+---| "timeout"       # the time passed first
+---| "cancelled"     # the future was cancelled
+---| "shutdown"      # the executor takes no more tasks
+---| "broken"        # the initializer failed in a worker, so the executor is of no more use
+---| "invalid_state" # a future was set twice, or is not one to be set by hand
+---| "transfer"      # a value cannot be sent, or cannot be rebuilt on the other side
+---| "full"          # the bounded queue has no room
+---| "deadlock"      # a task would wait for itself
+
+---An error of the library itself. `tostring` gives its kind and message.
+---@class tidepool.error
+---@field kind tidepool.kind
+---@field message string
+
+-- ------------------------------------------------------- values and options --
+
+---What a worker can run: a Lua function, a C function, or its name, "module.function".
+---@alias tidepool.task function|string
+
+---A sequence, or a function (or callable) that gives the next item's values at each call and nil
+---at the end.
+---@alias tidepool.iterable table|userdata|fun(): any, ...
+
+---Futures of any executors as a sequence or an iterator function; duplicates count once.
+---@alias tidepool.futures tidepool.future[]|fun(): tidepool.future?
+
+---@class tidepool.executor_options
+---@field max_workers? integer threads at most, >= 1; default min(32, cpu_count() + 4)
+---@field thread_name_prefix? string threads are PREFIX_0, PREFIX_1, …; default "tidepool-N"
+---@field initializer? tidepool.task called in each worker's state before its first task
+---@field initargs? table the initializer's arguments: a sequence, or with their number in `n`
+---@field max_tasks_per_worker? integer tasks after which a worker's state is replaced, >= 1
+---@field idle_timeout? number seconds after which an idle thread ends; default never
+---@field max_queue? integer tasks that may wait to be started, >= 1; default unbounded
+---@field on_full? "block"|"error" what a submit does when they are too many; default "block"
+
+---@class tidepool.task_options
+---@field priority? integer higher goes first, first come first served within one; default 0
+---@field name? string what tidepool.current_task() tells the task
+---@field timeout? number seconds for a whole map, counted from its call; default forever
+---@field chunksize? integer|"auto" items of a map that go into one task; default "auto"
+---@field buffersize? integer items of a map that may be read and not yet given out, >= 1
+---@field ordered? boolean false: a map gives items as they complete; default true
+
+---@class tidepool.shutdown_options
+---@field wait? boolean wait until the queue is finished and the threads ended; default true
+---@field cancel_futures? boolean cancel what has not started; default false
+---@field timeout? number seconds to wait; default forever
+
+---@class tidepool.wait_options
+---@field timeout? number seconds to wait; default forever
+---@field return_when? "all_completed"|"first_completed"|"first_exception" default all_completed
+
+---@class tidepool.stats
+---@field max_workers integer threads at most
+---@field workers integer threads alive
+---@field idle integer threads that wait for work
+---@field queued integer tasks that have not started
+---@field running integer tasks that run
+---@field submitted integer tasks since the start
+---@field finished integer tasks that ended by themselves, failed ones included
+---@field failed integer tasks that ended by an error
+---@field cancelled integer tasks that were cancelled before they started
+
+---@class tidepool.current_task
+---@field name string the task's name, "" if it has none
+
+-- ---------------------------------------------------------------- module --
+
+---@class tidepool
+---@field _VERSION string "tidepool" and the version
+local tidepool = {}
+
+---Makes a pool of threads, each with a Lua state of its own. Threads start on demand. Does not
+---block. Raises kind transfer if the initializer or its arguments cannot be sent.
+---
+---To be closed by `<close>`, by shutdown, or by being collected, which finishes the queue; when
+---this Lua state closes it waits for what is left.
+---@param options? tidepool.executor_options|integer options, or max_workers alone
+---@return tidepool.executor
+function tidepool.executor(options) end
+
+---Makes a future that no executor runs, to be set by hand: what writers of other executors need.
+---@return tidepool.future
+function tidepool.future() end
+
+---Waits for futures. Cancelled ones are done. The lists are in the order given. A timeout is no
+---error. "first_exception" also returns when all are done. Blocks; pumps.
+---@param futures tidepool.futures
+---@param options? tidepool.wait_options
+---@return tidepool.future[] done
+---@return tidepool.future[] not_done
+function tidepool.wait(futures, options) end
+
+---Iterates over futures as they complete, those that are done already first, each once. The call
+---reads all of `futures` and does not block; each step blocks and pumps, and lets go of the future
+---that it gives. A step raises kind timeout, `N (of M) futures unfinished`, when `timeout` seconds
+---since the call have passed.
+---@param futures tidepool.futures
+---@param timeout? number seconds, counted from the call
+---@return fun(): tidepool.future? step
+---@return nil
+---@return nil
+---@return any closing for the generic for to close
+function tidepool.as_completed(futures, timeout) end
+
+---The processors that this process may use: CPU affinity and cgroup quotas count.
+---@return integer count at least 1
+function tidepool.cpu_count() end
+
+---The kind of one of the library's own errors; nil for all other values.
+---@param err any
+---@return tidepool.kind?
+function tidepool.error_kind(err) end
+
+---In a worker, what is known of the task that runs; nil elsewhere.
+---@return tidepool.current_task?
+function tidepool.current_task() end
+
+-- --------------------------------------------------------------- executor --
+
+---A pool of threads. Can be sent to tasks. `==` tells whether two are the same executor.
+---`local ex <close>` shuts it down at the end of the block and waits for everything; if the block
+---ends by an error, or the wait is interrupted, what has not started is cancelled.
+---@class tidepool.executor
+local executor = {}
+
+---Submits a call of `fn`. Blocks only while a bounded queue is full and `on_full` is "block".
+---Arguments keep their number, trailing nils too. Raises kind transfer with the path to a value
+---that cannot be sent, and kinds shutdown, broken and full.
+---@param fn tidepool.task
+---@param ... any arguments
+---@return tidepool.future
+function executor:submit(fn, ...) end
+
+---Calls `fn` for each item in the workers: an iterator for a generic `for`, index first, then all
+---results of that item. Several iterables are zipped and the shortest wins. All values that one
+---call of an iterator function returns are arguments.
+---
+---Sequences are submitted at the call. An iterator function is read as far ahead as `buffersize`
+---items, or without it 4 chunks per worker; with a `buffersize` that many items are read at the
+---call, and one more for each that is given out. An error of the iterator function is raised at
+---the call or at a step, and cancels the rest.
+---
+---Items of one chunk run in one task: tables that they share stay shared, as do `fn`'s upvalues.
+---chunksize "auto" gives long sequences shrinking chunks (short ones go item by item), and iterator
+---functions chunks of about a millisecond.
+---
+---The call raises as submit does; kind transfer names the item (`item 17, field x: …`), and what
+---was submitted is cancelled. It does not block, but as submit does on a full queue.
+---@param fn tidepool.task
+---@param iterable tidepool.iterable
+---@param ... tidepool.iterable
+---@return tidepool.map iterator
+---@return nil
+---@return nil
+---@return tidepool.map closing for the generic for to close
+function executor:map(fn, iterable, ...) end
+
+---A light view of the executor with options for its submit and map.
+---@param options tidepool.task_options
+---@return tidepool.view
+function executor:with(options) end
+
+---Stops taking tasks, then waits until the queue is finished and the threads have ended. May be
+---called again. Blocks unless `wait` is false; pumps. Raises kind deadlock when called from one of
+---its own tasks with `wait`.
+---@param options? tidepool.shutdown_options
+---@return boolean finished false if the timeout passed first
+function executor:shutdown(options) end
+
+---Counts of threads and tasks. Does not block.
+---@return tidepool.stats
+function executor:stats() end
+
+---Pumps. Does not block.
+---@return integer handled futures whose callbacks were called
+function executor:poll() end
+
+---@return string thread_name_prefix
+function executor:name() end
+
+---An executor with options for each submit and map. Owns nothing.
+---@class tidepool.view
+local view = {}
+
+---As executor:submit, with the view's `priority` and `name`.
+---@param fn tidepool.task
+---@param ... any arguments
+---@return tidepool.future
+function view:submit(fn, ...) end
+
+---As executor:map, with the view's options.
+---@param fn tidepool.task
+---@param iterable tidepool.iterable
+---@param ... tidepool.iterable
+---@return tidepool.map iterator
+---@return nil
+---@return nil
+---@return tidepool.map closing
+function view:map(fn, iterable, ...) end
+
+---A view with these options added to, or in place of, its own.
+---@param options tidepool.task_options
+---@return tidepool.view
+function view:with(options) end
+
+-- -------------------------------------------------------------------- map --
+
+---The iterator of a map. A call gives the next item's index and results, or nil at the end. It
+---blocks until the item is done, and pumps. An item's error is raised at its turn, unchanged, and
+---the iteration can go on after it: `pcall(it)`. Kind timeout is raised when the map's time has
+---passed; then what has not started is cancelled and the iteration ends.
+---@class tidepool.map
+---@overload fun(): integer?, ...
+local map = {}
+
+---Cancels what has not started and ends the iteration. Leaving the `for` does it. Does not block.
+function map:close() end
+
+---Runs through what is left. The first result of each item lies at the item's index, and the
+---number of items in `n`. Raises the first error, and closes. Blocks; pumps.
+---@return table results
+function map:collect() end
+
+---The worker's traceback of the item whose error was raised last.
+---@return string? traceback
+function map:traceback() end
+
+-- ----------------------------------------------------------------- future --
+
+---The outcome of a task, or of a promise made by tidepool.future(). Can be sent to tasks. `==`
+---tells whether two are the same future. One that failed and that nobody looked at (result,
+---exception, pcall, traceback, a done callback) is reported by `warn` when it is collected.
+---@class tidepool.future
+local future = {}
+
+---The task's return values, the same each time. Raises the task's own error value unchanged, or
+---kind timeout or cancelled. Blocks until done; pumps.
+---@param timeout? number
+---@return any ...
+function future:result(timeout) end
+
+---The task's error value, or nil if it succeeded. `error(nil)` gives "<no error object>". Raises
+---kind timeout or cancelled. Blocks until done; pumps.
+---@param timeout? number
+---@return any err
+function future:exception(timeout) end
+
+---As pcall(future.result, future, timeout): true and the values, or false and the error, which may
+---be of kind timeout or cancelled. Blocks until done; pumps.
+---@param timeout? number
+---@return boolean ok
+---@return any ...
+function future:pcall(timeout) end
+
+---The worker's traceback of a failed task; nil if it is not done or did not fail. Does not block.
+---@return string?
+function future:traceback() end
+
+---Waits. Does not raise the task's error. Blocks; pumps.
+---@param timeout? number
+---@return boolean done false if the time passed first
+function future:wait(timeout) end
+
+---Cancels a task that has not started. Does not block; pumps.
+---@return boolean cancelled true if it is cancelled now, or was before
+function future:cancel() end
+
+---Whether it is finished or cancelled.
+---@return boolean
+function future:done() end
+
+---@return boolean
+function future:running() end
+
+---@return boolean
+function future:cancelled() end
+
+---@return "pending"|"running"|"finished"|"cancelled"
+function future:status() end
+
+---Has `fn(future)` called in this state: at once if it is done, else when this state next pumps.
+---Those of futures that finish first are called first, and of one future in the order added. An
+---error in one is reported by `warn`.
+---@param fn fun(future: tidepool.future)
+function future:add_done_callback(fn) end
+
+---Finishes a promise with these values; pumps. Raises kind invalid_state if it is done or belongs
+---to an executor, kind transfer if they cannot be sent.
+---@param ... any
+function future:set_result(...) end
+
+---Finishes a promise with an error of any value; pumps. Raises as set_result.
+---@param err any
+function future:set_exception(err) end
+
+---Begins a promise: true if it is running now, false if it was cancelled and must not be run.
+---Raises kind invalid_state if it is running or finished, or belongs to an executor.
+---@return boolean run_it
+function future:set_running_or_notify_cancel() end
+
+return tidepool
