@@ -36,12 +36,12 @@ struct mailbox {
 };
 
 struct mailset {
-  struct mailbox *box;    /* I */
-  struct fifo ready;      /* box lock: watches that arrived and were not taken */
-  size_t nready;          /* box lock: their number */
-  size_t nfailed;         /* box lock: those of them whose task failed */
-  size_t need;            /* box lock: how many more arrivals the sleeper waits for; 0: none */
-  bool stop_on_failure;   /* box lock: a failed task makes need 0 */
+  struct mailbox *box;  /* I */
+  struct fifo ready;    /* box lock: watches that arrived and were not taken */
+  size_t nready;        /* box lock: their number */
+  size_t nfailed;       /* box lock: those of them whose task failed */
+  size_t need;          /* box lock: how many more arrivals the sleeper waits for; 0: none */
+  bool stop_on_failure; /* box lock: a failed task makes need 0 */
 };
 
 struct watch {

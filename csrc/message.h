@@ -16,8 +16,8 @@
 TIDE_INTERNAL_BEGIN
 
 struct part {
-  const void *type;       /* who may use it: compared by address */
-  void *object;           /* a reference is held if rele is not NULL */
+  const void *type; /* who may use it: compared by address */
+  void *object;     /* a reference is held if rele is not NULL */
   void (*rele)(void *object);
 };
 
@@ -32,8 +32,8 @@ void tide_message_fini(struct message *m); /* releases the parts; legal more tha
 
 /* Takes the reference in `object` and stores the part's index. On failure the
 ** reference is given back, false, and the message is marked failed. */
-bool tide_message_addpart(struct message *m, const void *type, void *object,
-                          void (*rele)(void *), size_t *index);
+bool tide_message_addpart(struct message *m, const void *type, void *object, void (*rele)(void *),
+                          size_t *index);
 
 TIDE_INTERNAL_END
 

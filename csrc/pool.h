@@ -42,12 +42,12 @@ struct runner {
 };
 
 struct pool_config {
-  int max_workers;           /* >= 1 */
-  size_t max_queue;          /* tasks that may wait while all max_workers are busy; 0: unbounded */
-  bool full_is_error;        /* else a submit waits */
-  double idle_timeout;       /* seconds; negative: never */
-  size_t stack_size;         /* bytes; 0: the system's */
-  const char *name;          /* copied: threads are NAME_0, NAME_1, … */
+  int max_workers;     /* >= 1 */
+  size_t max_queue;    /* tasks that may wait while all max_workers are busy; 0: unbounded */
+  bool full_is_error;  /* else a submit waits */
+  double idle_timeout; /* seconds; negative: never */
+  size_t stack_size;   /* bytes; 0: the system's */
+  const char *name;    /* copied: threads are NAME_0, NAME_1, … */
 };
 
 struct pool_stats {

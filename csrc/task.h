@@ -38,37 +38,42 @@ struct queue_level;
 struct watch;
 
 struct task {
-  struct ref ref;           /* A */
-  struct pool *pool;        /* I; a reference is held; NULL: a promise */
-  const struct mem *mem;    /* I; lives as long as the pool, or is static */
-  char *name;               /* I; owned; NULL: none */
-  int priority;             /* I */
-  struct fifo_node queued;  /* pool's lock: its place in the pool's queue */
+  struct ref ref;            /* A */
+  struct pool *pool;         /* I; a reference is held; NULL: a promise */
+  const struct mem *mem;     /* I; lives as long as the pool, or is static */
+  char *name;                /* I; owned; NULL: none */
+  int priority;              /* I */
+  struct fifo_node queued;   /* pool's lock: its place in the pool's queue */
   struct queue_level *level; /* pool's lock: where in that queue; NULL: not in it */
-  bool taken;               /* pool's lock: a worker has it, or a broken pool fails it */
+  bool taken;                /* pool's lock: a worker has it, or a broken pool fails it */
   struct sys_lock lock;
-  _Atomic unsigned char state; /* enum task_state; written under lock, read by anyone (release/acquire) */
-  struct fifo watches;      /* lock: who wants to know */
-  void *context;            /* I; what msg is to be run with, for floor 3; or NULL */
+  _Atomic unsigned char
+      state;           /* enum task_state; written under lock, read by anyone (release/acquire) */
+  struct fifo watches; /* lock: who wants to know */
+  void *context;       /* I; what msg is to be run with, for floor 3; or NULL */
   void (*free_context)(void *context);
   /* The call before it is done: written by the submitter before the pool takes it, then the
   ** worker's. Its outcome once done: written by who finishes it, before the state, and
   ** read-only from then on. A cancelled task's is empty. */
   struct message msg;
-  int outcome;              /* FAULT_NONE: values; FAULT_ERROR: the task's own error; a kind */
+  int outcome; /* FAULT_NONE: values; FAULT_ERROR: the task's own error; a kind */
 };
 
 /* NULL if out of memory. `pool` may be NULL; the task takes a reference of its own.
 ** Copies name. The caller owns one reference. */
-struct task *tide_task_new(struct pool *pool, const struct mem *mem, const char *name, int priority);
+struct task *tide_task_new(struct pool *pool, const struct mem *mem, const char *name,
+                           int priority);
 struct task *tide_task_hold(struct task *t);
-void tide_task_rele(struct task *t); /* NULL is legal; takes no lock that its caller may hold but mem's */
+void tide_task_rele(
+    struct task *t); /* NULL is legal; takes no lock that its caller may hold but mem's */
 
 static inline enum task_state tide_task_state(const struct task *t) {
   /* acquire: pairs with the release in set_state, so `outcome` and `msg` are seen */
   return (enum task_state)atomic_load_explicit(&t->state, memory_order_acquire);
 }
-static inline bool tide_task_done(const struct task *t) { return tide_task_state(t) >= TASK_FINISHED; }
+static inline bool tide_task_done(const struct task *t) {
+  return tide_task_state(t) >= TASK_FINISHED;
+}
 
 /* PENDING -> RUNNING; false: it was not pending. */
 bool tide_task_begin(struct task *t);
