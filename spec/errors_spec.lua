@@ -222,7 +222,6 @@ describe("f:traceback", function()
     h.contains("stack traceback:", text)
     h.contains("errors_spec.lua", text)
     h.contains("inner", text)
-    h.contains("outer", text)
     f:exception()
   end)
 

@@ -19,9 +19,9 @@ local busy = [[
   fs[1]:add_done_callback(function() end)
 ]]
 
-local function ends(code, status, stderr)
+local function ends(code, status, stderr, env)
   for _ = 1, rounds do
-    local r = h.run_script(busy .. code)
+    local r = h.run_script(busy .. code, { env = env })
     if stderr then
       h.contains(stderr, r.stderr)
     else
@@ -35,11 +35,14 @@ end
 describe("A script with hundreds of tasks queued ends with the right status", function()
   it("by falling off its end", function() ends("", 0) end)
 
-  it("by os.exit(0)", function() ends("os.exit(0)", 0) end)
+  -- An exit that closes nothing, with threads at work: what a leak checker finds means nothing.
+  local unclosed = { ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":detect_leaks=0" }
+
+  it("by os.exit(0)", function() ends("os.exit(0)", 0, nil, unclosed) end)
 
   it("by os.exit(0, true)", function() ends("os.exit(0, true)", 0) end)
 
-  it("by os.exit(3)", function() ends("os.exit(3)", 3) end)
+  it("by os.exit(3)", function() ends("os.exit(3)", 3, nil, unclosed) end)
 
   it("by os.exit(3, true)", function() ends("os.exit(3, true)", 3) end)
 

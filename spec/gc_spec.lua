@@ -143,6 +143,7 @@ describe("Memory", function()
   end
 
   local function grows(rounds, work)
+    if h.sanitized then rounds = 5 end
     for _ = 1, rounds do work() end
     collect()
     local lua, pages = collectgarbage "count", resident()
@@ -153,8 +154,9 @@ describe("Memory", function()
 
   local function assert_steady(rounds, work)
     local lua, pages = grows(rounds, work)
-    assert.is_true(lua < 256, ("Lua's memory grew by %d KiB"):format(lua))
-    assert.is_true(pages < 8192 * h.slow, ("resident memory grew by %d KiB"):format(pages))
+    assert.is_true(lua < 256, ("Lua's memory grew by %.0f KiB"):format(lua))
+    -- sanitizers keep what was freed, and what an error jumped over
+    assert.is_true(h.sanitized or pages < 8192, ("resident memory grew by %d KiB"):format(pages))
   end
 
   it("does not grow over many tasks", function()
@@ -167,7 +169,7 @@ describe("Memory", function()
   end)
 
   it("does not grow over many executors", function()
-    assert_steady(10, function()
+    assert_steady(40, function()
       local ex <close> = tidepool.executor(2)
       ex:submit(mul, 1, 1):result()
     end)
@@ -187,8 +189,8 @@ describe("Memory", function()
   it("does not grow over many functions loaded anew", function()
     local ex = h.pool(1)
     local n = 0
-    assert_steady(20, function()
-      for _ = 1, 20 do
+    assert_steady(50, function()
+      for _ = 1, 50 do
         n = n + 1
         assert(ex:submit(load("return " .. n)):result() == n)
       end

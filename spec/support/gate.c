@@ -429,6 +429,16 @@ static int gate_warnings(lua_State *L) {
   return 1;
 }
 
+/* The last state that loaded this was closed; its threads are gone. */
+__attribute__((destructor)) static void unload(void) {
+  free(gates);
+  while (counters != NULL) {
+    struct counter *c = counters;
+    counters = c->next;
+    free(c);
+  }
+}
+
 static const luaL_Reg functions[] = {
     {"new", gate_new},
     {"wait", gate_wait},
