@@ -68,7 +68,28 @@ int tide_lua_submit(lua_State *L) {
 
 /* ------------------------------------------------------------ shutdown -- */
 
-static int answer(lua_State *L, int status) { /* [-0, +1, e] */
+/* tide_executor_shutdown(argument 1, flags 2, timeout 3) -> status */
+static int waitall(lua_State *L) {
+  tide_executor *ex = tide_lua_checkexecutor(L, 1);
+  int flags = (int)lua_tointeger(L, 2);
+  lua_pushinteger(L, tide_executor_shutdown(ex, L, flags, (double)lua_tonumber(L, 3)));
+  return 1;
+}
+
+/* Shuts down the executor in argument 1, then pumps: true, or false if the time passed first. If
+** the wait is interrupted, what has not started is cancelled: the script can end. [-0, +1, e] */
+static int finish(lua_State *L, int flags, double timeout) {
+  tide_executor *ex = tide_lua_checkexecutor(L, 1);
+  int status;
+  lua_pushcfunction(L, waitall);
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, flags);
+  lua_pushnumber(L, (lua_Number)timeout);
+  if (lua_pcall(L, 3, 1, 0) != LUA_OK) {
+    tide_executor_shutdown(ex, NULL, TIDE_SHUTDOWN_CANCEL, 0);
+    return lua_error(L);
+  }
+  status = (int)lua_tointeger(L, -1);
   tide_lua_pump(L);
   if (status == TIDE_EDEADLOCK)
     tide_lua_raise(L, status, "an executor cannot be awaited from one of its own tasks");
@@ -124,30 +145,16 @@ static int ex_shutdown(lua_State *L) {
         tide_lua_argerror(L, 2, "option 'timeout': number of seconds expected, got NaN");
     }
   }
-  if (!wait) {
-    tide_executor_shutdown(ex, L, flags, 0);
-    return answer(L, TIDE_OK);
-  }
-  return answer(L, tide_executor_shutdown(ex, L, flags, timeout));
+  if (wait) return finish(L, flags, timeout);
+  tide_executor_shutdown(ex, L, flags, 0);
+  tide_lua_pump(L);
+  lua_pushboolean(L, 1);
+  return 1;
 }
 
-/* Shuts down the executor in argument 1 with flags 2 and waits. */
-static int waitall(lua_State *L) {
-  tide_executor *ex = tide_lua_checkexecutor(L, 1);
-  return answer(L, tide_executor_shutdown(ex, L, (int)lua_tointeger(L, 2), TIDE_FOREVER));
-}
-
-/* local ex <close>: waits for everything. What has not started is cancelled if the block ends by
-** an error, or if the wait itself is interrupted. */
+/* local ex <close>: waits for everything; if an error passes, cancels what has not started. */
 static int ex_close(lua_State *L) {
-  tide_executor *ex = tide_lua_checkexecutor(L, 1);
-  lua_pushcfunction(L, waitall);
-  lua_pushvalue(L, 1);
-  lua_pushinteger(L, lua_isnoneornil(L, 2) ? 0 : TIDE_SHUTDOWN_CANCEL);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-    tide_executor_shutdown(ex, NULL, TIDE_SHUTDOWN_CANCEL, 0);
-    lua_error(L);
-  }
+  finish(L, lua_isnoneornil(L, 2) ? 0 : TIDE_SHUTDOWN_CANCEL, TIDE_FOREVER);
   return 0;
 }
 

@@ -7,7 +7,7 @@
 
 local FEW = 48       -- sequences up to this length go item by item
 local MOST = 256     -- items in a chunk
-local SHARE = 8      -- a guided chunk is one of so many per worker
+local SHARE = 16     -- a guided chunk is one of so many per worker
 local TARGET = 0.001 -- seconds that a measured chunk should take
 
 local methods = {}

@@ -174,8 +174,8 @@ function executor:map(fn, iterable, ...) end
 function executor:with(options) end
 
 ---Stops taking tasks, then waits until the queue is finished and the threads have ended. May be
----called again. Blocks unless `wait` is false; pumps. Raises kind deadlock when called from one of
----its own tasks with `wait`.
+---called again. Blocks unless `wait` is false; pumps. If the wait is interrupted (Ctrl-C), what has
+---not started is cancelled. Raises kind deadlock when called from one of its own tasks with `wait`.
 ---@param options? tidepool.shutdown_options
 ---@return boolean finished false if the timeout passed first
 function executor:shutdown(options) end
