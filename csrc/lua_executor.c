@@ -13,27 +13,35 @@
 
 #include <string.h>
 
-/* The userdata is a pointer: a user's reference, or NULL before it is filled and once collected. */
+struct executor_box {
+  tide_executor *ex; /* a user's reference unless borrowed; NULL before filled and once collected */
+  bool borrowed;     /* L is a worker of ex: it must not keep its own executor alive */
+};
 
 tide_executor *tide_lua_checkexecutor(lua_State *L, int arg) {
-  tide_executor **box = (tide_executor **)tide_lua_checkudata(L, arg, TIDE_LUA_EXECUTOR);
-  if (!*box) tide_lua_argerror(L, arg, "the executor is collected already");
-  return *box;
+  struct executor_box *b = (struct executor_box *)tide_lua_checkudata(L, arg, TIDE_LUA_EXECUTOR);
+  if (!b->ex) tide_lua_argerror(L, arg, "the executor is collected already");
+  return b->ex;
 }
 
-tide_executor **tide_lua_newexecutorbox(lua_State *L) {
-  tide_executor **box;
+static struct executor_box *newbox(lua_State *L) { /* [-0, +1, m] */
+  struct executor_box *b;
   luaL_checkstack(L, 4, NULL);
   tide_lua_pushexecutorclass(L);
-  box = (tide_executor **)lua_newuserdatauv(L, sizeof *box, 0);
-  *box = NULL;
+  b = (struct executor_box *)lua_newuserdatauv(L, sizeof *b, 0);
+  b->ex = NULL;
+  b->borrowed = false;
   lua_insert(L, -2);
   lua_setmetatable(L, -2);
-  return box;
+  return b;
 }
 
+tide_executor **tide_lua_newexecutorbox(lua_State *L) { return &newbox(L)->ex; }
+
 void tide_pushexecutor(lua_State *L, tide_executor *ex) {
-  *tide_lua_newexecutorbox(L) = tide_executor_hold(ex);
+  struct executor_box *b = newbox(L);
+  b->borrowed = tide_current_executor(L) == ex;
+  b->ex = b->borrowed ? ex : tide_executor_hold(ex);
 }
 
 /* -------------------------------------------------------------- submit -- */
@@ -159,10 +167,10 @@ static int ex_close(lua_State *L) {
 }
 
 static int ex_gc(lua_State *L) {
-  tide_executor **box = (tide_executor **)tide_lua_checkudata(L, 1, TIDE_LUA_EXECUTOR);
-  tide_executor *ex = *box;
-  *box = NULL;
-  tide_executor_rele(ex);
+  struct executor_box *b = (struct executor_box *)tide_lua_checkudata(L, 1, TIDE_LUA_EXECUTOR);
+  tide_executor *ex = b->ex;
+  b->ex = NULL;
+  if (!b->borrowed) tide_executor_rele(ex);
   return 0;
 }
 
@@ -204,26 +212,29 @@ static int ex_name(lua_State *L) {
 }
 
 static int ex_tostring(lua_State *L) {
-  tide_executor **box = (tide_executor **)tide_lua_checkudata(L, 1, TIDE_LUA_EXECUTOR);
-  if (*box)
-    lua_pushfstring(L, "%s: %p (%s)", TIDE_LUA_EXECUTOR, (void *)*box, tide_executor_name(*box));
+  struct executor_box *b = (struct executor_box *)tide_lua_checkudata(L, 1, TIDE_LUA_EXECUTOR);
+  if (b->ex)
+    lua_pushfstring(L, "%s: %p (%s)", TIDE_LUA_EXECUTOR, (void *)b->ex, tide_executor_name(b->ex));
   else
     lua_pushfstring(L, "%s: (collected)", TIDE_LUA_EXECUTOR);
   return 1;
 }
 
+static struct executor_box *totest(lua_State *L, int idx) {
+  return (struct executor_box *)luaL_testudata(L, idx, TIDE_LUA_EXECUTOR);
+}
+
 static int ex_eq(lua_State *L) {
-  tide_executor **a = (tide_executor **)luaL_testudata(L, 1, TIDE_LUA_EXECUTOR);
-  tide_executor **b = (tide_executor **)luaL_testudata(L, 2, TIDE_LUA_EXECUTOR);
-  lua_pushboolean(L, a && b && *a == *b);
+  struct executor_box *a = totest(L, 1), *b = totest(L, 2);
+  lua_pushboolean(L, a && b && a->ex == b->ex);
   return 1;
 }
 
 /* --------------------------------------------------------------- class -- */
 
 static void *ref_hold(lua_State *L, int idx) {
-  tide_executor **box = (tide_executor **)luaL_testudata(L, idx, TIDE_LUA_EXECUTOR);
-  return box && *box ? tide_executor_hold(*box) : NULL;
+  struct executor_box *b = totest(L, idx);
+  return b && b->ex ? tide_executor_hold(b->ex) : NULL;
 }
 
 static void ref_push(lua_State *L, void *object) { tide_pushexecutor(L, (tide_executor *)object); }

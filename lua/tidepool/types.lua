@@ -311,4 +311,4 @@ function future:set_exception(err) end
 ---@return boolean run_it
 function future:set_running_or_notify_cancel() end
 
-return tidepool
+return tidepool, executor, view, map, future
