@@ -112,6 +112,24 @@ describe("An error in a map", function()
   end)
 end)
 
+describe("The traceback of a map's item", function()
+  after_each(h.finish)
+
+  it("is that of the error raised last, whatever the chunksize", function()
+    local function thrower(x) error("thrown for " .. x) end
+    for _, chunksize in ipairs { 1, 3 } do
+      local it_ = h.pool(1):with({ chunksize = chunksize }):map(thrower, { "a", "b" })
+      assert.is_nil(it_:traceback())
+      for _, name in ipairs { "a", "b" } do
+        pcall(it_)
+        h.contains("thrown for " .. name, it_:traceback())
+        h.contains("stack traceback:", it_:traceback())
+        h.contains("map_errors_spec.lua", it_:traceback())
+      end
+    end
+  end)
+end)
+
 describe("A result that cannot be sent", function()
   after_each(h.finish)
 
@@ -142,7 +160,7 @@ describe("An argument of a map that cannot be sent", function()
         return ex:with({ chunksize = chunksize }):map(type, { 1, coroutine.create(print), 3 })
           :collect()
       end)
-      h.contains("cannot send a coroutine", err.message)
+      assert.equal("item 2: cannot send a coroutine", err.message)
     end
     assert.equal(10, ex:submit(function() return 10 end):result())
   end)
