@@ -54,8 +54,9 @@ struct cursor {
 };
 
 static inline void tide_cursor_init(struct cursor *c, const void *data, size_t len) {
-  c->base = c->p = (const unsigned char *)data;
-  c->end = len > 0 ? c->p + len : c->p;
+  /* an empty buffer may be NULL, but no bytes of it are not: NULL is get's word for a failure */
+  c->base = c->p = data != NULL ? (const unsigned char *)data : (const unsigned char *)"";
+  c->end = c->p + len;
   c->failed = false;
 }
 

@@ -1,8 +1,8 @@
 /*
 ** tidepool, floor 1: pool_own, the pool's own fields, shared by pool.c and pool_threads.c alone.
 **
-** pool.c is what callers do; pool_threads.c is the threads' life. Both keep, at every
-** moment under the lock (check_locked in pool_threads.c asserts it):
+** pool.c is what callers do; pool_threads.c is the threads' life. Both keep, whenever they
+** let go of the lock (tide_pool_check_locked asserts it):
 **
 **   1  submitted = queued + running + finished + cancelled;  failed <= finished
 **   2  alive + starting <= max_workers;  idle + fresh + running <= alive + starting
@@ -74,19 +74,25 @@ struct pool {
   size_t whysize;  /* the block's size; 0: not from mem */
 };
 
-/* Starts a thread in a place reserved under the lock, which is let go meanwhile. 0 or errno. */
-int tide_pool_start_locked(struct pool *p);
+/* pool.c: */
+
+void tide_pool_check_locked(const struct pool *p);
 /* More is queued than the threads that are idle, or soon will be, can take. */
 bool tide_pool_short_locked(const struct pool *p);
 /* More is queued than the idle threads that are awake can take, while others sleep. */
 bool tide_pool_sleepy_locked(const struct pool *p);
+bool tide_pool_full_locked(const struct pool *p);
+/* Closed, and nothing is left to happen. */
+bool tide_pool_over_locked(const struct pool *p);
+/* Wakes the thread that went to sleep last, or all. */
 void tide_pool_wake_locked(struct pool *p, bool all);
 /* One task fewer is queued or running: a blocked submitter may go on. */
 void tide_pool_room_locked(struct pool *p);
-bool tide_pool_full_locked(const struct pool *p);
-/* Nothing is left to happen. */
-bool tide_pool_over_locked(const struct pool *p);
-void tide_pool_check_locked(const struct pool *p);
+
+/* pool_threads.c: */
+
+/* Starts a thread; the lock is let go meanwhile. There must be a place for one. 0 or errno. */
+int tide_pool_start_locked(struct pool *p);
 /* Joins the threads that have ended; the lock is let go meanwhile. False: there was none. */
 bool tide_pool_reap_locked(struct pool *p);
 

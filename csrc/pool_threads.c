@@ -25,56 +25,6 @@ static _Thread_local const struct pool *employer;
 
 bool tide_pool_is_worker(struct pool *p) { return employer == p; }
 
-/* ------------------------------------------------------------ the rules -- */
-
-void tide_pool_check_locked(const struct pool *p) {
-  assert(p->submitted == p->queue.count + p->running + p->finished + p->cancelled);
-  assert(p->failed <= p->finished);
-  assert(p->alive >= 0 && p->starting >= 0 && p->fresh >= 0 && p->idle >= 0);
-  assert(p->alive + p->starting <= p->cfg.max_workers);
-  assert((size_t)(p->idle + p->fresh) + p->running <= (size_t)(p->alive + p->starting));
-  assert(p->nasleep >= 0 && p->nasleep <= p->idle);
-  assert(!tide_pool_sleepy_locked(p));
-  assert(p->queue.count == 0 || p->alive > 0 || (p->starting > 0 && p->queue.count == 1));
-  assert(p->state != POOL_BROKEN || p->queue.count == 0);
-  assert((size_t)(p->alive + p->starting) <= p->threads);
-  (void)p;
-}
-
-bool tide_pool_short_locked(const struct pool *p) {
-  return p->queue.count > (size_t)(p->idle + p->fresh);
-}
-
-bool tide_pool_sleepy_locked(const struct pool *p) {
-  return p->nasleep > 0 && p->queue.count > (size_t)(p->idle - p->nasleep);
-}
-
-/* Tasks that free or future threads will take at once do not count as waiting, so that the
-** answer does not depend on how quick they are. */
-bool tide_pool_full_locked(const struct pool *p) {
-  size_t tasks = p->queue.count + p->running, places = (size_t)p->cfg.max_workers;
-  return p->cfg.max_queue > 0 && tasks >= places && tasks - places >= p->cfg.max_queue;
-}
-
-bool tide_pool_over_locked(const struct pool *p) {
-  return p->state != POOL_OPEN && p->threads == 0 && p->errands == 0;
-}
-
-void tide_pool_room_locked(struct pool *p) {
-  if (p->blocked > 0) tide_cond_signal(&p->room);
-}
-
-void tide_pool_wake_locked(struct pool *p, bool all) {
-  while (!fifo_empty(&p->asleep)) {
-    struct slot *s = TIDE_CONTAINER(p->asleep.head.prev, struct slot, link);
-    fifo_remove(&s->link);
-    p->nasleep--;
-    s->woken = true;
-    tide_cond_signal(&s->wake);
-    if (!all) break;
-  }
-}
-
 /* ---------------------------------------------------------------- serve -- */
 
 /* The next task, now running; sleeps for it. NULL: this thread shall end. The caller is

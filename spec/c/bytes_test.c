@@ -134,6 +134,13 @@ static void test_varints(void) {
   }
 }
 
+static void test_empty(void) {
+  struct cursor c;
+  tide_cursor_init(&c, NULL, 0);
+  CHECK(tide_cursor_get(&c, 0) != NULL && !c.failed);
+  CHECK(tide_cursor_get(&c, 1) == NULL && c.failed);
+}
+
 static void test_too_much(void) {
   struct bytes b;
   tide_bytes_init(&b, &counted_mem);
@@ -178,6 +185,7 @@ int main(void) {
   test_round_trips(seed);
   for (i = 0; i < 10; i++) test_cut_off(seed + i);
   test_varints();
+  test_empty();
   test_too_much();
   for (i = 0; i < 10; i++) test_out_of_memory(seed + i);
   test_default_mem();
