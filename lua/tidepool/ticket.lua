@@ -70,7 +70,8 @@ function methods:open()
   local future = self.future
   self.future = nil
   if self.direct then
-    self.row, self.traceback = table.pack(future:pcall()), future:traceback()
+    self.row = table.pack(future:pcall())
+    if not self.row[1] then self.traceback = future:traceback() end
     return nil
   end
   local ok, seconds, values, multi, failed = future:pcall()
