@@ -40,6 +40,8 @@ endif
 san_address = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 san_thread = -O1 -fsanitize=thread -fno-omit-frame-pointer
 sanflags = $(if $(SAN),$(san_$(SAN)))
+# Programs that run Lua under ThreadSanitizer need this.
+san_objects = $(if $(filter thread,$(SAN)),$(abspath $(B))/tsan_longjmp.o)
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
   -Wwrite-strings -Wpointer-arith $(WERROR)
@@ -84,6 +86,11 @@ $(B)/flags: FORCE | check-setup
 	@echo '$(CC) $(lib_cflags) $(LDFLAGS) $(sources)' | cmp -s - $@ || \
 	  echo '$(CC) $(lib_cflags) $(LDFLAGS) $(sources)' > $@
 
+# Lua's errors are longjmps, of which ThreadSanitizer's shadow stack would keep every frame that they
+# leave: where such frames can be, the calls are not recorded. Memory accesses still are.
+thread_flags = --param=tsan-instrument-func-entry-exit=0
+$(if $(filter thread,$(SAN)),$(filter-out $(low_objects),$(objects))): lib_cflags += $(thread_flags)
+
 $(B)/obj/%.o: csrc/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call quiet,cc)$(CC) $(lib_cflags) -MMD -MP -c -o $@ $<
@@ -122,9 +129,9 @@ test-build: $(libraries) $(spec_modules) $(c_tests) $(hosts) $(if $(SAN),$(B)/lu
 
 # The first ten lines of a test may say what it is linked with beyond floors 0 and 1:
 #   /* link: lua -lm */     lua: Lua and floor 2; tidepool: Lua and all floors; else a flag
-$(B)/c/%: spec/c/%.c $(objects)
+$(B)/c/%: spec/c/%.c $(objects) $(san_objects)
 	@mkdir -p $(@D)
-	$(call quiet,cc)set -e; objects='$(low_objects)'; libs=; \
+	$(call quiet,cc)set -e; objects='$(low_objects)'; libs='$(san_objects)'; \
 	for word in $$(sed -n '1,10{s,\*/.*,,;s,^[/* ]*link: *,,p}' $<); do case $$word in \
 	  lua) objects='$(low_objects) $(lua_objects)' libs="$$libs $(lua_libs)" ;; \
 	  tidepool) objects='$(objects)' libs="$$libs $(lua_libs)" ;; \
@@ -132,14 +139,19 @@ $(B)/c/%: spec/c/%.c $(objects)
 	esac; done; \
 	$(CC) $(base_cflags) -Icsrc -MMD -MP -MF $@.d -MT $@ -o $@ $< $$objects $(LDFLAGS) $$libs
 
+$(abspath $(B))/tsan_longjmp.o: spec/c/tsan_longjmp.c $(B)/flags
+	$(call quiet,cc)$(CC) $(base_cflags) -c -o $@ $<
+
 # Needs all of liblua: the C modules that scripts load find it in the program.
-$(B)/lua: spec/c/lua_main.c $(B)/flags
-	$(call quiet,cc)$(CC) $(base_cflags) -o $@ $< -Wl,-E $(LDFLAGS) -Wl,--whole-archive \
+$(B)/lua: spec/c/lua_main.c $(B)/flags $(san_objects)
+	$(call quiet,cc)$(CC) $(base_cflags) -o $@ $< $(san_objects) -Wl,-E $(LDFLAGS) -Wl,--whole-archive \
 	  $$($(PKG_CONFIG) --variable=libdir $(LUA_PC))/lib$(LUA_PC).a -Wl,--no-whole-archive -lm -ldl
 
+# They stay loaded, since what they share between states outlives each of them.
 $(B)/spec/%.so: spec/support/%.c $(B)/flags
 	@mkdir -p $(@D)
-	$(call quiet,cc)$(CC) $(base_cflags) -fPIC -Icsrc -MMD -MP -MF $@.d -MT $@ -shared $(LDFLAGS) -o $@ $<
+	$(call quiet,cc)$(CC) $(base_cflags) -fPIC -Icsrc -MMD -MP -MF $@.d -MT $@ -shared \
+	  -Wl,-z,nodelete $(LDFLAGS) -o $@ $<
 
 # The host example is built as a user would: with pkg-config, from an installed tree.
 prefix = $(abspath $(B))/prefix
@@ -149,12 +161,12 @@ $(installed): $(libraries) $(wildcard lua/tidepool/*.lua) scripts/tidepool.pc.in
 	@$(MAKE) --no-print-directory install PREFIX=$(prefix) DESTDIR= >/dev/null
 
 host_make = PKG_CONFIG_PATH=$(prefix)/lib/pkgconfig $(MAKE) -s --no-print-directory -C examples/host \
-  CC='$(CC)' CFLAGS='$(CFLAGS) $(sanflags) $(WARNINGS)' LUA_PC=$(LUA_PC) OUT=$(abspath $@)
-$(B)/host/host: $(wildcard examples/host/*.c) examples/host/Makefile $(installed)
+  CC='$(CC)' CFLAGS='$(CFLAGS) $(sanflags) $(WARNINGS) $(san_objects)' LUA_PC=$(LUA_PC) OUT=$(abspath $@)
+$(B)/host/host: $(wildcard examples/host/*.c) examples/host/Makefile $(installed) $(san_objects)
 	@mkdir -p $(@D) && rm -f $@
 	+$(call quiet,cc)$(host_make)
 
-$(B)/host/host-static: $(wildcard examples/host/*.c) examples/host/Makefile $(installed)
+$(B)/host/host-static: $(wildcard examples/host/*.c) examples/host/Makefile $(installed) $(san_objects)
 	@mkdir -p $(@D) && rm -f $@
 	+$(call quiet,cc)$(host_make) TIDEPOOL_LIBS='$(prefix)/lib/libtidepool.a -pthread'
 
