@@ -43,7 +43,7 @@ static int sleep_on(struct task *t, struct mailbox *box, const struct hookwatch 
   do {
     slice = tide_hook_slice(hook, deadline);
     done = tide_mailset_sleep(&set, 1, false, slice);
-    if (!done) status = tide_hook_run(hook);
+    status = tide_hook_run(hook); /* also when done: not inside what protects the decoding */
   } while (!done && slice < deadline && status == LUA_OK);
   tide_watch_cancel(&w);
   *fault = done ? FAULT_NONE : FAULT_TIMEOUT;
@@ -107,6 +107,12 @@ static int decode(lua_State *L) {
   return tide_unpack(L, &d->t->msg, d->offset);
 }
 
+static int try_decode(lua_State *L, struct decoding *d) {
+  lua_pushcfunction(L, decode);
+  lua_pushlightuserdata(L, d);
+  return lua_pcall(L, 1, LUA_MULTRET, 0);
+}
+
 static int push_packed(lua_State *L, const struct task *t, int outcome, int *n) {
   struct decoding d = {t, 0};
   int base = lua_gettop(L);
@@ -115,11 +121,20 @@ static int push_packed(lua_State *L, const struct task *t, int outcome, int *n) 
     const char *s = get_text(t, 0, &len);
     if (s != NULL) d.offset = (size_t)((const unsigned char *)s - t->msg.bytes.data) + len;
   }
-  luaL_checkstack(L, 4, NULL);
-  lua_pushcfunction(L, decode);
-  lua_pushlightuserdata(L, &d);
-  if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK)
-    outcome = tide_error_kind(L, -1) == FAULT_TRANSFER ? FAULT_TRANSFER : FAULT_ERROR;
+  luaL_checkstack(L, 6, NULL);
+  if (try_decode(L, &d) != LUA_OK) {
+    outcome = FAULT_TRANSFER;
+    if (tide_error_kind(L, -1) != FAULT_TRANSFER) {
+      /* What rebuilds a value raised this, or a hook that a signal set meanwhile: a hook's error
+      ** (Ctrl-C) must end the script, not become the outcome. A second try tells them apart. */
+      if (try_decode(L, &d) == LUA_OK) {
+        lua_settop(L, base + 1);
+        lua_error(L);
+      }
+      lua_replace(L, base + 1);
+      outcome = tide_error_kind(L, -1) == FAULT_TRANSFER ? FAULT_TRANSFER : FAULT_ERROR;
+    }
+  }
   *n = lua_gettop(L) - base;
   return outcome;
 }

@@ -85,7 +85,7 @@ int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failur
   do {
     slice = timeout == 0 ? 0 : tide_hook_slice(&hook, deadline);
     done = tide_mailset_sleep(&g->set, need, stop_on_failure != 0, slice);
-    if (!done && tide_hook_run(&hook) != LUA_OK) lua_error(L);
+    if (tide_hook_run(&hook) != LUA_OK) lua_error(L);
   } while (!done && slice < deadline && timeout != 0);
   return done ? TIDE_OK : TIDE_ETIMEOUT;
 }

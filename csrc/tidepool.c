@@ -237,7 +237,7 @@ int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double ti
   do {
     slice = tide_hook_slice(&hook, deadline);
     ended = tide_pool_wait(ex->pool, timeout == 0 ? 0 : slice);
-    if (!ended && tide_hook_run(&hook) != LUA_OK) lua_error(L);
+    if (tide_hook_run(&hook) != LUA_OK) lua_error(L);
   } while (!ended && slice < deadline && timeout != 0);
   return ended ? TIDE_OK : TIDE_ETIMEOUT;
 }
