@@ -20,8 +20,8 @@ TIDE_INTERNAL_BEGIN
 
 struct tide_executor {
   struct mem mem;            /* I */
-  struct pool *pool;         /* I; one reference belongs to the users' handles */
-  atomic_size_t handles;     /* A: users' references */
+  struct pool *pool;         /* I */
+  atomic_size_t handles;     /* A: users' references; each holds one of the pool's too */
   atomic_bool adopted;       /* A: a state joins the threads when it closes */
   atomic_size_t states;      /* A: lua_States alive */
   int max_workers;           /* I */

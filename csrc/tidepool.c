@@ -178,20 +178,23 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
 }
 
 tide_executor *tide_executor_hold(tide_executor *ex) {
-  size_t before = atomic_fetch_add_explicit(&ex->handles, 1, memory_order_relaxed);
-  assert(before > 0);
-  (void)before;
+  /* From 0 too: a task of an executor that all users have dropped may send it once more. */
+  tide_pool_hold(ex->pool);
+  atomic_fetch_add_explicit(&ex->handles, 1, memory_order_relaxed);
   return ex;
 }
 
 void tide_executor_rele(tide_executor *ex) {
+  bool joined = true;
+  if (ex == NULL) return;
   /* release/acquire: whoever drops the last reference sees what the others did */
-  if (ex == NULL || atomic_fetch_sub_explicit(&ex->handles, 1, memory_order_acq_rel) > 1) return;
-  tide_pool_close(ex->pool, false);
-  /* Threads that nobody will join still use the pool: then it must stay. */
-  if (atomic_load_explicit(&ex->adopted, memory_order_acquire) ||
-      (!tide_pool_is_worker(ex->pool) && tide_pool_wait(ex->pool, 0)))
-    tide_pool_rele(ex->pool);
+  if (atomic_fetch_sub_explicit(&ex->handles, 1, memory_order_acq_rel) == 1) {
+    tide_pool_close(ex->pool, false);
+    /* Threads that nobody will join still use the pool: then it must stay. */
+    joined = atomic_load_explicit(&ex->adopted, memory_order_acquire) ||
+             (!tide_pool_is_worker(ex->pool) && tide_pool_wait(ex->pool, 0));
+  }
+  if (joined) tide_pool_rele(ex->pool);
 }
 
 void tide_executor_adopt(tide_executor *ex, lua_State *L) { tide_owner_adopt(L, ex); }
