@@ -21,6 +21,7 @@ void tide_pool_check_locked(const struct pool *p) {
   assert(p->failed <= p->finished);
   assert(p->alive >= 0 && p->starting >= 0 && p->fresh >= 0 && p->idle >= 0);
   assert(p->alive + p->starting <= p->cfg.max_workers);
+  assert(p->nslots + p->making <= p->cfg.max_workers);
   assert((size_t)(p->idle + p->fresh) + p->running <= (size_t)(p->alive + p->starting));
   assert(p->nasleep >= 0 && p->nasleep <= p->idle);
   assert(!tide_pool_sleepy_locked(p));

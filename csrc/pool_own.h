@@ -53,13 +53,14 @@ struct pool {
 
   struct sys_lock lock;
   struct sys_cond room;    /* blocked submitters: the queue is not full, or the pool not open */
-  struct sys_cond settled; /* first submitters: alive > 0, or starting == 0 */
+  struct sys_cond settled; /* submitters: alive > 0, or starting == 0; those who start a thread:
+                           ** one is in `free` or `ended`, or nslots + making < max_workers */
   struct sys_cond quiet;   /* waiters: a thread to join is in `ended`, or tide_pool_over_locked */
 
   enum pool_state state;           /* L */
   struct queue queue;              /* L */
   struct fifo free, asleep, ended; /* L: slots; asleep: who went to sleep last is woken first */
-  int nslots;                      /* L: slots ever made */
+  int nslots, making;              /* L: slots ever made, and those being made */
   int alive;                       /* L: threads that run, from their start to their last look */
   int starting;                    /* L: threads being made */
   int fresh;                       /* L: those of both that have not opened their worker yet */

@@ -259,6 +259,7 @@ bool tide_pool_reap_locked(struct pool *p) {
   tide_lock_take(&p->lock);
   fifo_splice(&p->free, &ended);
   p->threads -= joined;
+  tide_cond_broadcast(&p->settled);
   if (tide_pool_over_locked(p)) tide_cond_broadcast(&p->quiet);
   return true;
 }
@@ -275,22 +276,25 @@ static struct slot *new_slot(struct pool *p) {
   return s;
 }
 
-/* A place for one more thread, which is reserved already. */
+/* The slot for a thread that is counted in `starting` already. NULL: out of memory. */
 static struct slot *take_slot_locked(struct pool *p) {
-  struct fifo_node *n;
   struct slot *s;
-  tide_pool_reap_locked(p);
-  n = fifo_pop(&p->free);
-  if (n != NULL) return TIDE_CONTAINER(n, struct slot, link);
+  for (;;) {
+    struct fifo_node *n;
+    tide_pool_reap_locked(p);
+    n = fifo_pop(&p->free);
+    if (n != NULL) return TIDE_CONTAINER(n, struct slot, link);
+    if (p->nslots + p->making < p->cfg.max_workers) break;
+    /* predicate: see pool_own.h. All slots exist, and not all have a thread, as this one has none
+    ** yet: so another caller is joining the thread of one, which has nothing left to do. */
+    tide_cond_wait(&p->settled, &p->lock, SYS_NEVER);
+  }
+  p->making++;
   tide_lock_drop(&p->lock);
   s = new_slot(p);
   tide_lock_take(&p->lock);
-  if (s != NULL) {
-    /* When this place was reserved, and none was free, each slot had its live thread. New slots
-    ** come only with such reservations, so there are never more of them than places. */
-    s->index = p->nslots++;
-    assert(s->index < p->cfg.max_workers);
-  }
+  p->making--;
+  if (s != NULL) s->index = p->nslots++;
   return s;
 }
 

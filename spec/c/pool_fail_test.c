@@ -1,0 +1,404 @@
+/* link: -Wl,--wrap=pthread_create */
+/*
+** pool_fail_test.c: a pool when threads cannot be started, workers not opened, memory not had.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+
+#include "pool_support.h"
+
+/* ------------------------------------------------------ threads that do not start -- */
+
+int __real_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *arg);
+
+static atomic_int create_fails_at;     /* the nth start from now fails, and only that; 0: none */
+static atomic_int create_fails_from;   /* the nth and all later */
+static atomic_int create_fails_one_in; /* about one in so many */
+static atomic_uint_fast64_t create_random;
+
+int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *arg) {
+  int one_in = atomic_load(&create_fails_one_in);
+  if (atomic_load(&create_fails_at) > 0 && atomic_fetch_sub(&create_fails_at, 1) == 1)
+    return EAGAIN;
+  if (atomic_load(&create_fails_from) > 0 && atomic_fetch_sub(&create_fails_from, 1) == 1) {
+    atomic_store(&create_fails_from, 1);
+    return EAGAIN;
+  }
+  if (one_in > 0) {
+    uint64_t r = atomic_fetch_add(&create_random, 1);
+    if (check_random(&r, (size_t)one_in) == 0) return EAGAIN;
+  }
+  return __real_pthread_create(t, a, fn, arg);
+}
+
+static void test_no_thread_at_all(void) {
+  struct rig rig;
+  struct pool_config cfg = config(2);
+  struct task *t;
+  int err = 0;
+  rig_start(&rig, &cfg);
+  t = task_of(&rig, NULL, 0);
+  atomic_store(&create_fails_at, 1);
+  CHECK(tide_pool_submit(rig.pool, t, SYS_NEVER, &err) == FAULT_THREAD && err == EAGAIN);
+  CHECK(tide_task_state(t) == TASK_PENDING);
+  CHECK(stats(&rig).submitted == 0 && stats(&rig).workers == 0 && stats(&rig).threads == 0);
+  CHECK(tide_pool_submit(rig.pool, t, SYS_NEVER, &err) == FAULT_NONE); /* now it can */
+  CHECK(finish(t) == FAULT_NONE);
+  rig_end(&rig);
+  rig_start(&rig, &cfg); /* a pool that never had one can be closed */
+  t = task_of(&rig, NULL, 0);
+  atomic_store(&create_fails_from, 1);
+  CHECK(tide_pool_submit(rig.pool, t, SYS_NEVER, &err) == FAULT_THREAD);
+  atomic_store(&create_fails_from, 0);
+  tide_task_rele(t);
+  rig_end(&rig);
+}
+
+/* Those that exist serve what the missing ones would have. */
+static void test_fewer_threads(void) {
+  int n, i;
+  for (n = 2; n <= 5; n++) {
+    struct rig rig;
+    struct pool_config cfg = config(8);
+    struct gate gate;
+    struct job jobs[8];
+    struct task *tasks[8];
+    rig_start(&rig, &cfg);
+    gate_init(&gate);
+    atomic_store(&create_fails_from, n);
+    for (i = 0; i < 8; i++) {
+      jobs[i] = job_of(&rig);
+      jobs[i].gate = &gate;
+      tasks[i] = submit(&rig, &jobs[i]);
+    }
+    atomic_store(&create_fails_from, 0);
+    gate_await(&gate, n - 1);
+    CHECK(stats(&rig).workers == (size_t)n - 1 && stats(&rig).queued == (size_t)(9 - n));
+    tasks[0] = (tide_task_rele(tasks[0]), submit(&rig, NULL)); /* the next submit tries again */
+    CHECK(stats(&rig).workers == (size_t)n);
+    gate_open(&gate);
+    for (i = 0; i < 8; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
+    rig_end(&rig);
+    gate_fini(&gate);
+  }
+}
+
+struct crowd {
+  struct rig *rig;
+  struct sys_thread thread;
+  uint64_t seed;
+  int rounds, refused;
+};
+
+static void *submit_many(void *arg) {
+  struct crowd *c = (struct crowd *)arg;
+  int i;
+  for (i = 0; i < c->rounds; i++) {
+    struct job job = job_of(c->rig);
+    struct task *t = task_of(c->rig, &job, 0);
+    int err = 0, fault = tide_pool_submit(c->rig->pool, t, SYS_NEVER, &err);
+    CHECK(fault == FAULT_NONE || (fault == FAULT_THREAD && err == EAGAIN));
+    if (fault == FAULT_NONE) {
+      if (check_random(&c->seed, 3) == 0) tide_pool_cancel(c->rig->pool, t);
+      CHECK(wait_for(t, -1));
+      CHECK((tide_task_state(t) == TASK_FINISHED) == (atomic_load(&job.ran) == 1));
+    } else {
+      c->refused++;
+      CHECK(tide_task_state(t) == TASK_PENDING && atomic_load(&job.ran) == 0);
+    }
+    tide_task_rele(t);
+  }
+  return NULL;
+}
+
+/* Threads that come and go at once, and often fail to start, under many submitters. No accepted
+** task is ever left behind: each is waited for. */
+static void test_failing_starts_in_a_crowd(uint64_t seed, int max_workers) {
+  enum { CROWD = 6 };
+  struct rig rig;
+  struct pool_config cfg = config(max_workers);
+  struct crowd crowd[CROWD];
+  size_t accepted = 0;
+  int i;
+  cfg.idle_timeout = 0;
+  rig_start(&rig, &cfg);
+  atomic_store(&create_random, seed);
+  for (i = 0; i < CROWD; i++) {
+    crowd[i].rig = &rig;
+    crowd[i].seed = seed + (uint64_t)i;
+    crowd[i].rounds = 300;
+    crowd[i].refused = 0;
+    spawn(&crowd[i].thread, submit_many, &crowd[i]);
+    if (i == CROWD - 1) atomic_store(&create_fails_one_in, 2);
+  }
+  for (i = 0; i < CROWD; i++) {
+    tide_thread_join(&crowd[i].thread);
+    accepted += (size_t)(300 - crowd[i].refused);
+  }
+  atomic_store(&create_fails_one_in, 0);
+  CHECK(stats(&rig).submitted == accepted);
+  rig_end(&rig);
+}
+
+/* ---------------------------------------------------------- workers that do not open -- */
+
+static void check_broken(struct task *t) {
+  struct cursor c;
+  const unsigned char *text;
+  size_t len;
+  CHECK(wait_for(t, -1) && t->outcome == FAULT_BROKEN && tide_task_state(t) == TASK_FINISHED);
+  tide_cursor_init(&c, t->msg.bytes.data, t->msg.bytes.len);
+  len = (size_t)tide_cursor_get_varint(&c);
+  text = tide_cursor_get(&c, len);
+  CHECK(text != NULL && len == strlen(why_text) && memcmp(text, why_text, len) == 0);
+  CHECK(tide_cursor_get_varint(&c) == 0 && !c.failed && tide_cursor_left(&c) == 0);
+}
+
+static void test_broken(bool closed) {
+  struct rig rig;
+  struct pool_config cfg = config(1);
+  struct gate gate;
+  struct task *tasks[20], *t;
+  int i, err;
+  rig_start(&rig, &cfg);
+  gate_init(&gate);
+  rig.open_gate = &gate;
+  atomic_store(&rig.open_fails, 1);
+  for (i = 0; i < 20; i++) tasks[i] = submit(&rig, NULL);
+  gate_await(&gate, 1);
+  CHECK(tide_pool_why(rig.pool) == NULL && stats(&rig).queued == 20);
+  if (closed) tide_pool_close(rig.pool, false);
+  gate_open(&gate);
+  for (i = 0; i < 20; i++) check_broken(tasks[i]);
+  CHECK(strcmp(tide_pool_why(rig.pool), why_text) == 0);
+  CHECK(stats(&rig).failed == 20 && stats(&rig).finished == 20);
+  for (i = 0; i < 20; i++) {
+    CHECK(!tide_pool_cancel(rig.pool, tasks[i]));
+    tide_task_rele(tasks[i]);
+  }
+  t = task_of(&rig, NULL, 0);
+  CHECK(tide_pool_submit(rig.pool, t, SYS_NEVER, &err) == FAULT_BROKEN);
+  tide_task_rele(t);
+  CHECK(tide_pool_wait(rig.pool, SYS_NEVER)); /* broken ends by itself */
+  rig_end(&rig);
+  gate_fini(&gate);
+}
+
+/* The third worker fails: what runs goes on, what waits fails, blocked submitters are told. */
+static void *call_submit(void *arg) {
+  struct crowd *c = (struct crowd *)arg;
+  struct task *t = task_of(c->rig, NULL, 0);
+  int err;
+  c->refused = tide_pool_submit(c->rig->pool, t, SYS_NEVER, &err);
+  if (c->refused == FAULT_NONE) check_broken(t);
+  tide_task_rele(t);
+  return NULL;
+}
+
+static void test_broken_midway(void) {
+  struct rig rig;
+  struct pool_config cfg = config(3);
+  struct gate gate, opening;
+  struct job jobs[2];
+  struct task *running[2], *waiting[4];
+  struct crowd blocked[3];
+  int i;
+  cfg.max_queue = 3;
+  rig_start(&rig, &cfg);
+  gate_init(&gate);
+  gate_init(&opening);
+  for (i = 0; i < 2; i++) {
+    jobs[i] = job_of(&rig);
+    jobs[i].gate = &gate;
+    running[i] = submit(&rig, &jobs[i]);
+  }
+  gate_await(&gate, 2);
+  rig.open_gate = &opening;
+  atomic_store(&rig.open_fails, 1);
+  for (i = 0; i < 4; i++) waiting[i] = submit(&rig, NULL);
+  gate_await(&opening, 1);
+  for (i = 0; i < 3; i++) {
+    blocked[i].rig = &rig;
+    spawn(&blocked[i].thread, call_submit, &blocked[i]);
+  }
+  gate_open(&opening);
+  for (i = 0; i < 3; i++) {
+    tide_thread_join(&blocked[i].thread);
+    CHECK(blocked[i].refused == FAULT_BROKEN);
+  }
+  for (i = 0; i < 4; i++) {
+    check_broken(waiting[i]);
+    tide_task_rele(waiting[i]);
+  }
+  gate_open(&gate);
+  for (i = 0; i < 2; i++) CHECK(finish(running[i]) == FAULT_NONE);
+  rig_end(&rig);
+  gate_fini(&gate);
+  gate_fini(&opening);
+}
+
+/* Out of memory for the message: broken all the same, with a message of the pool's own. And a
+** worn worker that cannot be opened anew breaks the pool too. */
+static void test_broken_silently(void) {
+  struct rig rig;
+  struct pool_config cfg = config(1);
+  struct task *t;
+  rig_start(&rig, &cfg);
+  rig.silent = true;
+  atomic_store(&rig.wear, 1);
+  CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
+  atomic_store(&rig.open_fails, 2); /* the next one may be open already */
+  for (;;) {
+    int err, fault;
+    t = task_of(&rig, NULL, 0);
+    fault = tide_pool_submit(rig.pool, t, SYS_NEVER, &err);
+    if (fault == FAULT_BROKEN) break;
+    CHECK(fault == FAULT_NONE);
+    fault = finish(t);
+    CHECK(fault == FAULT_NONE || fault == FAULT_BROKEN);
+  }
+  tide_task_rele(t);
+  CHECK(strlen(tide_pool_why(rig.pool)) > 0);
+  rig_end(&rig);
+}
+
+/* Dropped at once: a worker is opened for the queue, and what is queued is told. */
+static void test_closed_before_it_opened(void) {
+  int i;
+  for (i = 0; i < 100; i++) {
+    struct rig rig;
+    struct pool_config cfg = config(2);
+    struct task *t;
+    rig_start(&rig, &cfg);
+    atomic_store(&rig.open_fails, 1);
+    t = submit(&rig, NULL);
+    tide_pool_close(rig.pool, false);
+    check_broken(t);
+    tide_task_rele(t);
+    rig_end(&rig);
+  }
+}
+
+/* ----------------------------------------------------------------------- memory -- */
+
+static void test_new_without_memory(void) {
+  struct pool_config cfg = config(1);
+  struct runner quiet = hands;
+  struct pool *p = NULL;
+  long fail_at;
+  int err;
+  quiet.dispose = NULL;
+  for (fail_at = 1; p == NULL; fail_at++) {
+    atomic_store(&memory.fail_at, fail_at);
+    err = 0;
+    p = tide_pool_new(&cfg, &counted_mem, &quiet, NULL, &err);
+    if (p == NULL) CHECK(err == ENOMEM && memory_clean());
+  }
+  CHECK(fail_at == 4 && err == 0); /* the pool, its name, then none */
+  atomic_store(&memory.fail_at, 0);
+  tide_pool_hold(p);
+  tide_pool_rele(p);
+  tide_pool_rele(p);
+  CHECK(memory_clean());
+}
+
+/* Every allocation of three submits with new priorities fails once: the submit says so, nothing
+** is queued by it, and everything else goes on. */
+static void test_submit_without_memory(void) {
+  long fail_at, left = 0;
+  int i;
+  for (fail_at = 1; left <= 0; fail_at++) {
+    struct rig rig;
+    struct pool_config cfg = config(2);
+    struct task *tasks[3];
+    int faults[3], accepted = 0;
+    rig_start(&rig, &cfg);
+    for (i = 0; i < 3; i++) tasks[i] = task_of(&rig, NULL, i * 3 - 1);
+    atomic_store(&memory.fail_at, fail_at);
+    for (i = 0; i < 3; i++) {
+      int err = 0;
+      faults[i] = tide_pool_submit(rig.pool, tasks[i], SYS_NEVER, &err);
+      CHECK(faults[i] == FAULT_NONE || faults[i] == FAULT_NOMEM ||
+            (faults[i] == FAULT_THREAD && err == ENOMEM));
+      if (faults[i] == FAULT_NONE) accepted++;
+    }
+    for (i = 0; i < 3; i++) {
+      if (faults[i] == FAULT_NONE) CHECK(wait_for(tasks[i], -1));
+      CHECK(tide_task_done(tasks[i]) == (faults[i] == FAULT_NONE));
+      tide_task_rele(tasks[i]);
+    }
+    left = atomic_load(&memory.fail_at);
+    atomic_store(&memory.fail_at, 0);
+    CHECK(stats(&rig).submitted == (size_t)accepted && accepted >= 2);
+    rig_end(&rig);
+  }
+  CHECK(fail_at > 4);
+}
+
+static void run_out(struct job *job) {
+  (void)job;
+  atomic_store(&memory.fail_at, 1); /* the result's first byte is the next to allocate */
+}
+
+static void test_result_without_memory(void) {
+  struct rig rig;
+  struct pool_config cfg = config(1);
+  struct job job;
+  rig_start(&rig, &cfg);
+  job = job_of(&rig);
+  job.call = run_out;
+  CHECK(finish(submit(&rig, &job)) == FAULT_NOMEM);
+  CHECK(stats(&rig).failed == 1);
+  rig_end(&rig);
+}
+
+/* The message of a broken pool, and its copy in each task: any of them may be missing. */
+static void test_broken_without_memory(void) {
+  long fail_at, left = 0;
+  int i;
+  for (fail_at = 1; left <= 0; fail_at++) {
+    struct rig rig;
+    struct pool_config cfg = config(1);
+    struct gate gate;
+    struct task *tasks[3];
+    rig_start(&rig, &cfg);
+    gate_init(&gate);
+    rig.open_gate = &gate;
+    atomic_store(&rig.open_fails, 1);
+    for (i = 0; i < 3; i++) tasks[i] = submit(&rig, NULL);
+    gate_await(&gate, 1);
+    atomic_store(&memory.fail_at, fail_at);
+    gate_open(&gate);
+    for (i = 0; i < 3; i++) CHECK(finish(tasks[i]) == FAULT_BROKEN);
+    left = atomic_load(&memory.fail_at);
+    atomic_store(&memory.fail_at, 0);
+    rig_end(&rig);
+    gate_fini(&gate);
+  }
+  CHECK(fail_at == 6);
+}
+
+int main(void) {
+  uint64_t seed = check_seed(tide_now());
+  int i;
+  test_no_thread_at_all();
+  test_fewer_threads();
+  for (i = 0; i < 4; i++) {
+    test_failing_starts_in_a_crowd(seed, 1);
+    test_failing_starts_in_a_crowd(seed, 3);
+  }
+  test_broken(false);
+  test_broken(true);
+  test_broken_midway();
+  test_broken_silently();
+  test_closed_before_it_opened();
+  test_new_without_memory();
+  test_submit_without_memory();
+  test_result_without_memory();
+  test_broken_without_memory();
+  return check_done();
+}

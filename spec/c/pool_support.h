@@ -1,0 +1,190 @@
+/*
+** pool_support.h: a runner for the pool's tests, which counts what it is asked for.
+**
+** A task carries a job in its context: what to do, and what came of it. A rig is a pool
+** with the runner and its counters; rig_end closes and checks that nothing is left.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef POOL_SUPPORT_H
+#define POOL_SUPPORT_H
+
+#include "../../csrc/mailbox.h"
+#include "../../csrc/pool.h"
+#include "support.h"
+
+struct rig {
+  struct pool *pool;
+  atomic_int opened, closed, started, stopped, ran, disposed;
+  atomic_int in_use[64];  /* by index: threads that have it now */
+  atomic_int open_fails;  /* the nth open from now on and all later ones fail; 0: none */
+  bool silent;            /* a failing open has no message */
+  atomic_int wear;        /* a worker is worn after that many tasks; 0: never */
+  struct gate *open_gate; /* if any, each open passes through it */
+};
+
+struct job {
+  struct rig *rig;
+  struct gate *gate;          /* if any, the task waits here */
+  void (*call)(struct job *); /* if any, the task calls it */
+  int outcome;
+  atomic_int ran;
+};
+
+struct hand { /* a worker */
+  struct rig *rig;
+  int index, tasks;
+};
+
+static const char why_text[] = "the door is stuck";
+
+static void *hand_open(void *ud, int index, char **why, size_t *size) {
+  struct rig *rig = (struct rig *)ud;
+  struct hand *h;
+  if (rig->open_gate != NULL) gate_enter(rig->open_gate);
+  if (atomic_load(&rig->open_fails) > 0 && atomic_fetch_sub(&rig->open_fails, 1) <= 1) {
+    atomic_store(&rig->open_fails, 1);
+    if (rig->silent) return NULL;
+    *why = (char *)tide_mem_new(&counted_mem, sizeof why_text);
+    *size = sizeof why_text;
+    if (*why != NULL) memcpy(*why, why_text, sizeof why_text);
+    return NULL;
+  }
+  h = (struct hand *)malloc(sizeof *h);
+  if (h == NULL) exit(2);
+  h->rig = rig;
+  h->index = index;
+  h->tasks = 0;
+  atomic_fetch_add(&rig->opened, 1);
+  return h;
+}
+
+static int hand_run(void *worker, struct task *t, struct message *out) {
+  struct hand *h = (struct hand *)worker;
+  struct job *job = (struct job *)t->context;
+  CHECK(tide_task_state(t) == TASK_RUNNING && tide_pool_is_worker(h->rig->pool));
+  CHECK(out->bytes.len == 0 && out->nparts == 0);
+  h->tasks++;
+  atomic_fetch_add(&h->rig->ran, 1);
+  if (job == NULL) return FAULT_NONE;
+  CHECK(atomic_fetch_add(&job->ran, 1) == 0);
+  if (job->gate != NULL) gate_enter(job->gate);
+  if (job->call != NULL) job->call(job);
+  tide_bytes_put_u8(&out->bytes, 99);
+  return job->outcome;
+}
+
+static bool hand_worn(void *worker) {
+  const struct hand *h = (const struct hand *)worker;
+  int wear = atomic_load(&h->rig->wear);
+  return wear > 0 && h->tasks >= wear;
+}
+
+static void hand_close(void *worker) {
+  struct hand *h = (struct hand *)worker;
+  atomic_fetch_add(&h->rig->closed, 1);
+  free(h);
+}
+
+static void hand_start(void *ud, int index) {
+  struct rig *rig = (struct rig *)ud;
+  atomic_fetch_add(&rig->started, 1);
+  CHECK(index >= 0 && index < 64 && atomic_fetch_add(&rig->in_use[index], 1) == 0);
+}
+
+static void hand_stop(void *ud, int index) {
+  struct rig *rig = (struct rig *)ud;
+  atomic_fetch_add(&rig->stopped, 1);
+  CHECK(atomic_fetch_sub(&rig->in_use[index], 1) == 1);
+}
+
+static void hand_dispose(void *ud) { atomic_fetch_add(&((struct rig *)ud)->disposed, 1); }
+
+static const struct runner hands = {.open = hand_open,
+                                    .run = hand_run,
+                                    .worn = hand_worn,
+                                    .close = hand_close,
+                                    .thread_start = hand_start,
+                                    .thread_stop = hand_stop,
+                                    .dispose = hand_dispose};
+
+static inline struct pool_config config(int max_workers) {
+  struct pool_config cfg = {.max_workers = max_workers, .idle_timeout = -1, .name = "pool"};
+  return cfg;
+}
+
+static inline void rig_start(struct rig *rig, const struct pool_config *cfg) {
+  int err = -1;
+  memset(rig, 0, sizeof *rig);
+  rig->pool = tide_pool_new(cfg, &counted_mem, &hands, rig, &err);
+  CHECK(rig->pool != NULL && err == 0);
+  if (rig->pool == NULL) exit(2);
+}
+
+static inline struct pool_stats stats(struct rig *rig) {
+  struct pool_stats s;
+  tide_pool_stats(rig->pool, &s);
+  CHECK(s.submitted == s.queued + s.running + s.finished + s.cancelled && s.failed <= s.finished);
+  return s;
+}
+
+/* Closes, waits, lets go, and checks that all is gone. */
+static inline void rig_end(struct rig *rig) {
+  struct pool_stats s;
+  tide_pool_close(rig->pool, false);
+  CHECK(tide_pool_wait(rig->pool, SYS_NEVER));
+  s = stats(rig);
+  CHECK(s.workers == 0 && s.idle == 0 && s.queued == 0 && s.running == 0 && s.threads == 0);
+  CHECK(s.tasks == 0);
+  CHECK(atomic_load(&rig->opened) == atomic_load(&rig->closed));
+  CHECK(atomic_load(&rig->started) == atomic_load(&rig->stopped));
+  CHECK(atomic_load(&rig->disposed) == 0);
+  tide_pool_rele(rig->pool);
+  CHECK(atomic_load(&rig->disposed) == 1 && memory_clean());
+}
+
+static inline struct job job_of(struct rig *rig) {
+  struct job job = {.rig = rig};
+  return job;
+}
+
+static inline struct task *task_of(struct rig *rig, struct job *job, int priority) {
+  struct task *t = tide_task_new(rig->pool, &counted_mem, NULL, priority);
+  if (t == NULL) exit(2);
+  t->context = job;
+  return t;
+}
+
+/* Submits; the caller has a reference. */
+static inline struct task *submit(struct rig *rig, struct job *job) {
+  int err = 0;
+  struct task *t = task_of(rig, job, 0);
+  CHECK(tide_pool_submit(rig->pool, t, SYS_NEVER, &err) == FAULT_NONE && err == 0);
+  return t;
+}
+
+static inline bool wait_for(struct task *t, double seconds) {
+  struct mailbox box;
+  struct mailset set;
+  struct watch w;
+  bool come;
+  if (tide_mailbox_init(&box) != 0) exit(2);
+  tide_mailset_init(&set, &box);
+  tide_watch_start(&w, t, &set);
+  come = tide_mailset_sleep(&set, 1, false, tide_deadline(seconds));
+  tide_watch_cancel(&w);
+  tide_mailbox_fini(&box);
+  CHECK(!come || tide_task_done(t));
+  return come;
+}
+
+/* Waits for its end, gives the reference back; the outcome. */
+static inline int finish(struct task *t) {
+  int outcome;
+  CHECK(wait_for(t, -1));
+  outcome = t->outcome;
+  tide_task_rele(t);
+  return outcome;
+}
+
+#endif

@@ -1,0 +1,441 @@
+/*
+** pool_test.c: what a pool does, one rule at a time; gates make each step certain.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <pthread.h>
+#include <sched.h>
+
+#include "pool_support.h"
+
+static void test_runs_and_ends(void) {
+  struct rig rig;
+  struct pool_config cfg = config(3);
+  struct job good, bad;
+  struct task *t;
+  rig_start(&rig, &cfg);
+  good = job_of(&rig);
+  bad = job_of(&rig);
+  bad.outcome = FAULT_ERROR;
+  CHECK(strcmp(tide_pool_name(rig.pool), "pool") == 0 && !tide_pool_is_worker(rig.pool));
+  CHECK(stats(&rig).workers == 0 && !tide_pool_wait(rig.pool, 0)); /* open: nothing ends */
+  t = submit(&rig, &good);
+  CHECK(stats(&rig).tasks == 1);
+  CHECK(wait_for(t, -1) && t->outcome == FAULT_NONE && t->msg.bytes.len == 1);
+  CHECK(t->msg.bytes.data[0] == 99);
+  tide_task_rele(t);
+  CHECK(finish(submit(&rig, &bad)) == FAULT_ERROR);
+  CHECK(stats(&rig).finished == 2 && stats(&rig).failed == 1 && stats(&rig).cancelled == 0);
+  rig_end(&rig);
+  rig_start(&rig, &cfg); /* no thread was ever started */
+  rig_end(&rig);
+}
+
+/* submit, wait, submit: always the one thread; and its worker is idle when its task is done. */
+static void test_one_after_the_other(void) {
+  struct rig rig;
+  struct pool_config cfg = config(8);
+  int i;
+  rig_start(&rig, &cfg);
+  for (i = 0; i < 3000; i++) {
+    struct pool_stats s;
+    CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
+    s = stats(&rig);
+    CHECK(s.workers == 1 && s.idle == 1 && s.finished == (size_t)i + 1 && s.running == 0);
+  }
+  rig_end(&rig);
+  CHECK(atomic_load(&rig.started) == 1 && atomic_load(&rig.opened) == 1);
+}
+
+/* Submits in a row start a thread each, up to the limit, and idle ones are used before. */
+static void test_threads_on_demand(void) {
+  struct rig rig;
+  struct pool_config cfg = config(4);
+  struct gate gate;
+  struct job jobs[6];
+  struct task *tasks[6];
+  int i;
+  rig_start(&rig, &cfg);
+  gate_init(&gate);
+  for (i = 0; i < 6; i++) {
+    jobs[i] = job_of(&rig);
+    jobs[i].gate = &gate;
+    tasks[i] = submit(&rig, &jobs[i]);
+    CHECK(stats(&rig).workers == (size_t)(i < 4 ? i + 1 : 4));
+  }
+  gate_await(&gate, 4);
+  CHECK(stats(&rig).running == 4 && stats(&rig).queued == 2 && stats(&rig).idle == 0);
+  gate_open(&gate);
+  for (i = 0; i < 6; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
+  CHECK(stats(&rig).idle == 4);
+  for (i = 0; i < 100; i++) CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
+  rig_end(&rig);
+  CHECK(atomic_load(&rig.started) == 4);
+  gate_fini(&gate);
+}
+
+static void note_name(struct job *job) {
+  char name[32], expected[32];
+  (void)job;
+  CHECK(pthread_getname_np(pthread_self(), name, sizeof name) == 0);
+  snprintf(expected, sizeof expected, "pool_0");
+  CHECK(strcmp(name, expected) == 0);
+}
+
+static void test_names(void) {
+  struct rig rig;
+  struct pool_config cfg = config(1);
+  struct job job;
+  rig_start(&rig, &cfg);
+  job = job_of(&rig);
+  job.call = note_name;
+  CHECK(finish(submit(&rig, &job)) == FAULT_NONE);
+  rig_end(&rig);
+}
+
+/* ------------------------------------------------------------ order, cancel -- */
+
+static atomic_int order[16], place;
+
+static void note_order(struct job *job) {
+  atomic_store(&order[atomic_fetch_add(&place, 1)], job->outcome);
+}
+
+static void test_priorities(void) {
+  static const int priorities[] = {0, -1, 5, 0, 5, 100, -1, 0};
+  static const int expected[] = {5, 2, 4, 0, 3, 7, 1, 6};
+  struct rig rig;
+  struct pool_config cfg = config(1);
+  struct gate gate;
+  struct job first, jobs[8];
+  struct task *t, *tasks[8];
+  int i, err;
+  rig_start(&rig, &cfg);
+  gate_init(&gate);
+  first = job_of(&rig);
+  first.gate = &gate;
+  t = submit(&rig, &first);
+  gate_await(&gate, 1);
+  for (i = 0; i < 8; i++) {
+    jobs[i] = job_of(&rig);
+    jobs[i].outcome = i; /* stands for its number here */
+    jobs[i].call = note_order;
+    tasks[i] = task_of(&rig, &jobs[i], priorities[i]);
+    CHECK(tide_pool_submit(rig.pool, tasks[i], SYS_NEVER, &err) == FAULT_NONE);
+  }
+  gate_open(&gate);
+  finish(t);
+  for (i = 0; i < 8; i++) finish(tasks[i]);
+  for (i = 0; i < 8; i++) CHECK(atomic_load(&order[i]) == expected[i]);
+  rig_end(&rig);
+  gate_fini(&gate);
+}
+
+static void test_cancel(void) {
+  struct rig rig;
+  struct pool_config cfg = config(1);
+  struct gate gate;
+  struct job jobs[3];
+  struct task *tasks[3], *never;
+  int i, err;
+  rig_start(&rig, &cfg);
+  gate_init(&gate);
+  for (i = 0; i < 3; i++) {
+    jobs[i] = job_of(&rig);
+    jobs[i].gate = i == 0 ? &gate : NULL;
+    tasks[i] = submit(&rig, &jobs[i]);
+    if (i == 0) gate_await(&gate, 1);
+  }
+  CHECK(!tide_pool_cancel(rig.pool, tasks[0])); /* it runs */
+  CHECK(tide_pool_cancel(rig.pool, tasks[1]) && stats(&rig).cancelled == 1);
+  CHECK(tide_pool_cancel(rig.pool, tasks[1]) && stats(&rig).cancelled == 1);
+  CHECK(stats(&rig).queued == 1 && tide_task_state(tasks[1]) == TASK_CANCELLED);
+  never = task_of(&rig, NULL, 0); /* before it is submitted */
+  CHECK(tide_pool_cancel(rig.pool, never));
+  CHECK(tide_pool_submit(rig.pool, never, SYS_NEVER, &err) == FAULT_NONE);
+  gate_open(&gate);
+  CHECK(finish(tasks[0]) == FAULT_NONE && finish(tasks[1]) == FAULT_CANCELLED);
+  CHECK(!tide_pool_cancel(rig.pool, tasks[2]) || tide_task_state(tasks[2]) == TASK_CANCELLED);
+  finish(tasks[2]);
+  CHECK(finish(never) == FAULT_CANCELLED);
+  rig_end(&rig);
+  CHECK(atomic_load(&jobs[1].ran) == 0);
+  gate_fini(&gate);
+}
+
+/* ----------------------------------------------------------- a bounded queue -- */
+
+struct caller {
+  struct rig *rig;
+  struct sys_thread thread;
+  int fault;
+};
+
+static void *call_submit(void *arg) {
+  struct caller *c = (struct caller *)arg;
+  struct task *t = task_of(c->rig, NULL, 0);
+  int err;
+  /* in slices, as a caller that looks at signals does */
+  do {
+    c->fault = tide_pool_submit(c->rig->pool, t, tide_deadline(0.01), &err);
+  } while (c->fault == FAULT_TIMEOUT);
+  if (c->fault == FAULT_NONE) CHECK(wait_for(t, -1));
+  tide_task_rele(t);
+  return NULL;
+}
+
+static void test_full_queue(bool cancel) {
+  struct rig rig;
+  struct pool_config cfg = config(2);
+  struct gate gate;
+  struct job jobs[4];
+  struct task *tasks[4], *extra;
+  struct caller callers[5];
+  int i, err;
+  cfg.max_queue = 2;
+  rig_start(&rig, &cfg);
+  gate_init(&gate);
+  for (i = 0; i < 4; i++) { /* two run, two wait: however quick the threads are */
+    jobs[i] = job_of(&rig);
+    jobs[i].gate = &gate;
+    tasks[i] = submit(&rig, &jobs[i]);
+  }
+  extra = task_of(&rig, NULL, 0);
+  CHECK(tide_pool_submit(rig.pool, extra, tide_deadline(0.01), &err) == FAULT_TIMEOUT);
+  CHECK(tide_pool_submit(rig.pool, extra, 0, &err) == FAULT_TIMEOUT);
+  gate_await(&gate, 2);
+  for (i = 0; i < 5; i++) {
+    callers[i].rig = &rig;
+    spawn(&callers[i].thread, call_submit, &callers[i]);
+  }
+  CHECK(tide_pool_submit(rig.pool, extra, tide_deadline(0.02), &err) == FAULT_TIMEOUT);
+  CHECK(stats(&rig).submitted == 4);
+  if (cancel) { /* makes room for one, though no thread is free */
+    CHECK(tide_pool_cancel(rig.pool, tasks[3]));
+    while (stats(&rig).submitted < 5) sched_yield();
+    CHECK(stats(&rig).queued == 2);
+    CHECK(tide_pool_submit(rig.pool, extra, 0, &err) == FAULT_TIMEOUT);
+  }
+  gate_open(&gate);
+  for (i = 0; i < 5; i++) {
+    tide_thread_join(&callers[i].thread);
+    CHECK(callers[i].fault == FAULT_NONE);
+  }
+  for (i = 0; i < 4; i++) finish(tasks[i]);
+  tide_task_rele(extra);
+  rig_end(&rig);
+  gate_fini(&gate);
+}
+
+static void test_full_is_error(void) {
+  struct rig rig;
+  struct pool_config cfg = config(1);
+  struct gate gate;
+  struct job job;
+  struct task *running, *queued, *refused;
+  int err;
+  cfg.max_queue = 1;
+  cfg.full_is_error = true;
+  rig_start(&rig, &cfg);
+  gate_init(&gate);
+  job = job_of(&rig);
+  job.gate = &gate;
+  running = submit(&rig, &job);
+  queued = submit(&rig, NULL);
+  refused = task_of(&rig, NULL, 0);
+  CHECK(tide_pool_submit(rig.pool, refused, SYS_NEVER, &err) == FAULT_FULL);
+  gate_await(&gate, 1);
+  CHECK(tide_pool_submit(rig.pool, refused, SYS_NEVER, &err) == FAULT_FULL);
+  CHECK(stats(&rig).submitted == 2);
+  CHECK(tide_pool_cancel(rig.pool, queued));
+  CHECK(tide_pool_submit(rig.pool, refused, SYS_NEVER, &err) == FAULT_NONE);
+  gate_open(&gate);
+  finish(running);
+  finish(queued);
+  CHECK(finish(refused) == FAULT_NONE);
+  rig_end(&rig);
+  gate_fini(&gate);
+}
+
+/* Blocked submitters go when the pool closes. */
+static void test_close_wakes_submitters(void) {
+  struct rig rig;
+  struct pool_config cfg = config(1);
+  struct gate gate;
+  struct job job;
+  struct task *running, *queued;
+  struct caller callers[4];
+  int i;
+  cfg.max_queue = 1;
+  rig_start(&rig, &cfg);
+  gate_init(&gate);
+  job = job_of(&rig);
+  job.gate = &gate;
+  running = submit(&rig, &job);
+  queued = submit(&rig, NULL);
+  for (i = 0; i < 4; i++) {
+    callers[i].rig = &rig;
+    spawn(&callers[i].thread, call_submit, &callers[i]);
+  }
+  tide_pool_close(rig.pool, false);
+  for (i = 0; i < 4; i++) {
+    tide_thread_join(&callers[i].thread);
+    CHECK(callers[i].fault == FAULT_SHUTDOWN);
+  }
+  gate_open(&gate);
+  CHECK(finish(running) == FAULT_NONE && finish(queued) == FAULT_NONE); /* it was accepted */
+  rig_end(&rig);
+  gate_fini(&gate);
+}
+
+/* ------------------------------------------------------------------ closing -- */
+
+static void *call_wait(void *arg) {
+  struct caller *c = (struct caller *)arg;
+  if (c->fault > 0) tide_pool_close(c->rig->pool, c->fault > 1);
+  CHECK(tide_pool_wait(c->rig->pool, SYS_NEVER));
+  CHECK(stats(c->rig).threads == 0);
+  return NULL;
+}
+
+/* Many close and wait; the queue is served, or cancelled by whoever says so. */
+static void test_close(bool cancel) {
+  struct rig rig;
+  struct pool_config cfg = config(3);
+  struct gate gate;
+  struct job jobs[50];
+  struct task *tasks[50];
+  struct caller callers[6];
+  int i, round;
+  for (round = 0; round < 20; round++) {
+    int done = 0;
+    rig_start(&rig, &cfg);
+    gate_init(&gate);
+    for (i = 0; i < 50; i++) {
+      jobs[i] = job_of(&rig);
+      jobs[i].gate = &gate;
+      tasks[i] = submit(&rig, &jobs[i]);
+    }
+    gate_await(&gate, 3);
+    CHECK(!tide_pool_wait(rig.pool, 0));
+    for (i = 0; i < 6; i++) {
+      callers[i].rig = &rig;
+      callers[i].fault = i < 3 ? 1 + (cancel && i == 1) : 0;
+      spawn(&callers[i].thread, call_wait, &callers[i]);
+    }
+    if (cancel) finish(tide_task_hold(tasks[49])); /* seen by its waiter, while others run */
+    gate_open(&gate);
+    for (i = 0; i < 6; i++) tide_thread_join(&callers[i].thread);
+    for (i = 0; i < 50; i++) {
+      CHECK(tide_task_done(tasks[i]));
+      if (finish(tasks[i]) == FAULT_NONE) done++;
+    }
+    CHECK(done == (cancel ? 3 : 50));
+    CHECK(stats(&rig).cancelled == (size_t)(50 - done));
+    rig_end(&rig);
+    gate_fini(&gate);
+  }
+}
+
+static void test_after_close(void) {
+  struct rig rig;
+  struct pool_config cfg = config(2);
+  struct task *t;
+  int err;
+  rig_start(&rig, &cfg);
+  finish(submit(&rig, NULL));
+  tide_pool_close(rig.pool, false);
+  t = task_of(&rig, NULL, 0);
+  CHECK(tide_pool_submit(rig.pool, t, SYS_NEVER, &err) == FAULT_SHUTDOWN);
+  CHECK(tide_task_state(t) == TASK_PENDING);
+  tide_task_rele(t);
+  tide_pool_close(rig.pool, true);
+  CHECK(tide_pool_wait(rig.pool, SYS_NEVER) && tide_pool_wait(rig.pool, 0));
+  rig_end(&rig);
+}
+
+static void submit_more(struct job *job) {
+  struct task *t = task_of(job->rig, NULL, 0);
+  int err, fault = tide_pool_submit(job->rig->pool, t, SYS_NEVER, &err);
+  CHECK(fault == FAULT_NONE || fault == FAULT_SHUTDOWN);
+  tide_task_rele(t);
+}
+
+/* A task submits to its own pool, also while that closes. The last reference to a task may be
+** a worker's. */
+static void test_submit_from_a_task(void) {
+  struct rig rig;
+  struct pool_config cfg = config(2);
+  struct job jobs[20];
+  int i;
+  rig_start(&rig, &cfg);
+  for (i = 0; i < 20; i++) {
+    jobs[i] = job_of(&rig);
+    jobs[i].call = submit_more;
+    tide_task_rele(submit(&rig, &jobs[i]));
+  }
+  tide_pool_close(rig.pool, false);
+  CHECK(tide_pool_wait(rig.pool, SYS_NEVER));
+  CHECK(stats(&rig).finished >= 20 && stats(&rig).tasks == 0);
+  rig_end(&rig);
+}
+
+/* --------------------------------------------------------------------- idle -- */
+
+static void test_idle_timeout(double timeout) {
+  struct rig rig;
+  struct pool_config cfg = config(3);
+  int round, i;
+  cfg.idle_timeout = timeout;
+  rig_start(&rig, &cfg);
+  for (round = 0; round < 20; round++) {
+    struct task *tasks[6];
+    for (i = 0; i < 6; i++) tasks[i] = submit(&rig, NULL);
+    for (i = 0; i < 6; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
+    /* they end by themselves and wait for their join; with no thread left a submit starts anew */
+    while (round % 2 == 0 && stats(&rig).workers > 0) sched_yield();
+    CHECK(stats(&rig).threads <= 6);
+  }
+  CHECK(stats(&rig).threads <= 6);
+  CHECK(atomic_load(&rig.started) > 3);
+  rig_end(&rig);
+}
+
+/* ------------------------------------------------------------ worn workers -- */
+
+static void test_worn_workers(void) {
+  struct rig rig;
+  struct pool_config cfg = config(1);
+  struct task *tasks[30];
+  int i;
+  rig_start(&rig, &cfg);
+  atomic_store(&rig.wear, 10);
+  for (i = 0; i < 30; i++) tasks[i] = submit(&rig, NULL);
+  for (i = 0; i < 30; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
+  for (i = 0; i < 30; i++) CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
+  CHECK(stats(&rig).workers == 1);
+  rig_end(&rig);
+  CHECK(atomic_load(&rig.started) == 1);
+  CHECK(atomic_load(&rig.opened) == 6 || atomic_load(&rig.opened) == 7);
+}
+
+int main(void) {
+  test_runs_and_ends();
+  test_one_after_the_other();
+  test_threads_on_demand();
+  test_names();
+  test_priorities();
+  test_cancel();
+  test_full_queue(false);
+  test_full_queue(true);
+  test_full_is_error();
+  test_close_wakes_submitters();
+  test_close(false);
+  test_close(true);
+  test_after_close();
+  test_submit_from_a_task();
+  test_idle_timeout(0);
+  test_idle_timeout(0.005);
+  test_worn_workers();
+  return check_done();
+}
