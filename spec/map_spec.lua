@@ -310,6 +310,19 @@ describe("map with a buffersize", function()
     assert.same({ 2, 4, 6, 8, 10 }, seen)
   end)
 
+  it("reads several infinite iterables in step", function()
+    local a, b, n = {}, {}, 0
+    local ex = h.pool(2):with { buffersize = 3, chunksize = 1 }
+    for i, y in ex:map(mul, counting(math.huge, a), counting(math.huge, b)) do
+      assert.equal(i * i, y)
+      assert.equal(a.n, b.n)
+      n = i
+      if i == 10 then break end
+    end
+    assert.equal(10, n)
+    assert.is_true(a.n <= 13)
+  end)
+
   it("is bounded for an iterator function by default too", function()
     local read, n = {}, 0
     for i in h.pool(2):map(double, counting(math.huge, read)) do
