@@ -93,6 +93,46 @@ static void test_timeout(void) {
   tide_mailbox_fini(&box);
 }
 
+static struct task *pair[2];
+static struct mailset *slept_on;
+
+static void *fail_the_first(void *arg) {
+  bool asleep = false;
+  (void)arg;
+  while (!asleep) {
+    tide_lock_take(&slept_on->box->lock);
+    asleep = slept_on->need > 0;
+    tide_lock_drop(&slept_on->box->lock);
+  }
+  CHECK(tide_task_finish(pair[0], FAULT_TRANSFER, NULL));
+  return NULL;
+}
+
+/* A failure wakes one who sleeps for more than that. */
+static void test_failure_wakes(void) {
+  struct mailbox box;
+  struct mailset set;
+  struct watch w[2];
+  struct sys_thread thread;
+  int i;
+  CHECK(tide_mailbox_init(&box) == 0);
+  tide_mailset_init(&set, &box);
+  slept_on = &set;
+  for (i = 0; i < 2; i++) {
+    pair[i] = promise();
+    tide_watch_start(&w[i], pair[i], &set);
+  }
+  spawn(&thread, fail_the_first, NULL);
+  CHECK(tide_mailset_sleep(&set, 2, true, SYS_NEVER));
+  tide_thread_join(&thread);
+  CHECK(tide_mailset_take(&set) == &w[0] && w[0].failure && tide_mailset_take(&set) == NULL);
+  for (i = 0; i < 2; i++) {
+    tide_watch_cancel(&w[i]);
+    tide_task_rele(pair[i]);
+  }
+  tide_mailbox_fini(&box);
+}
+
 /* ---------------------------------------------------- several waiting threads -- */
 
 enum { WAITERS = 8 };
@@ -284,6 +324,7 @@ int main(void) {
   test_order_and_counts();
   test_several_watches();
   test_timeout();
+  test_failure_wakes();
   test_several_waiters();
   test_races(seed, 1, 400);
   test_races(seed + 1, 3, 1500);

@@ -6,7 +6,6 @@
 */
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 
 #include "pool_support.h"
 
@@ -19,9 +18,15 @@ static atomic_int create_fails_at;     /* the nth start from now fails, and only
 static atomic_int create_fails_from;   /* the nth and all later */
 static atomic_int create_fails_one_in; /* about one in so many */
 static atomic_uint_fast64_t create_random;
+static struct gate *_Atomic create_gate; /* if any, the next start waits here first, then fails */
 
 int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *arg) {
   int one_in = atomic_load(&create_fails_one_in);
+  struct gate *gate = atomic_exchange(&create_gate, NULL);
+  if (gate != NULL) {
+    gate_enter(gate);
+    return EAGAIN;
+  }
   if (atomic_load(&create_fails_at) > 0 && atomic_fetch_sub(&create_fails_at, 1) == 1)
     return EAGAIN;
   if (atomic_load(&create_fails_from) > 0 && atomic_fetch_sub(&create_fails_from, 1) == 1) {
@@ -90,6 +95,7 @@ static void test_fewer_threads(void) {
 struct crowd {
   struct rig *rig;
   struct sys_thread thread;
+  struct gate *gate;
   uint64_t seed;
   int rounds, refused;
 };
@@ -142,6 +148,55 @@ static void test_failing_starts_in_a_crowd(uint64_t seed, int max_workers) {
   atomic_store(&create_fails_one_in, 0);
   CHECK(stats(&rig).submitted == accepted);
   rig_end(&rig);
+}
+
+/* The rarest case of invariant 4: the last thread is about to go, another one is being made, which
+** will fail, and a task was queued for that one. The last thread must stay. */
+static void *submit_held(void *arg) {
+  struct crowd *c = (struct crowd *)arg;
+  struct task *t = task_of(c->rig, NULL, 0);
+  int err;
+  atomic_store(&create_gate, c->gate);
+  CHECK(tide_pool_submit(c->rig->pool, t, SYS_NEVER, &err) == FAULT_NONE);
+  CHECK(finish(t) == FAULT_CANCELLED);
+  return NULL;
+}
+
+static void test_last_thread_stays(void) {
+  struct rig rig;
+  struct pool_config cfg = config(2);
+  struct gate creating, closing;
+  struct crowd other;
+  struct task *t;
+  cfg.idle_timeout = 0;
+  rig_start(&rig, &cfg);
+  gate_init(&creating);
+  gate_init(&closing);
+  rig.close_gate = &closing;
+  finish(submit(&rig, NULL));
+  gate_await(&closing, 1); /* the one thread has decided to go */
+  other.rig = &rig;
+  other.gate = &creating;
+  spawn(&other.thread, submit_held, &other);
+  gate_await(&creating, 1);
+  {
+    struct fifo_node *n;
+    tide_lock_take(&rig.pool->lock);
+    n = fifo_peek(&rig.pool->queue.zero.tasks);
+    tide_lock_drop(&rig.pool->lock);
+    CHECK(tide_pool_cancel(rig.pool, TIDE_CONTAINER(n, struct task, queued)));
+  }
+  t = submit(&rig, NULL); /* no further thread: there is one in the making */
+  CHECK(stats(&rig).workers == 2 && stats(&rig).queued == 1);
+  rig.close_gate = NULL;
+  gate_open(&closing);
+  CHECK(wait_for(t, -1) && t->outcome == FAULT_NONE); /* though the other has not failed yet */
+  gate_open(&creating);
+  tide_thread_join(&other.thread);
+  tide_task_rele(t);
+  rig_end(&rig);
+  gate_fini(&creating);
+  gate_fini(&closing);
 }
 
 /* ---------------------------------------------------------- workers that do not open -- */
@@ -225,6 +280,7 @@ static void test_broken_midway(void) {
     blocked[i].rig = &rig;
     spawn(&blocked[i].thread, call_submit, &blocked[i]);
   }
+  await_blocked(&rig, 3);
   gate_open(&opening);
   for (i = 0; i < 3; i++) {
     tide_thread_join(&blocked[i].thread);
@@ -339,6 +395,58 @@ static void test_submit_without_memory(void) {
   CHECK(fail_at > 4);
 }
 
+static void *call_submit_high(void *arg) {
+  struct crowd *c = (struct crowd *)arg;
+  struct task *t = task_of(c->rig, NULL, 1);
+  int err;
+  c->refused = tide_pool_submit(c->rig->pool, t, SYS_NEVER, &err);
+  tide_task_rele(t);
+  return NULL;
+}
+
+static void *call_submit_low(void *arg) {
+  struct crowd *c = (struct crowd *)arg;
+  struct task *t = task_of(c->rig, NULL, 0);
+  int err;
+  c->refused = tide_pool_submit(c->rig->pool, t, SYS_NEVER, &err);
+  tide_task_rele(t);
+  return NULL;
+}
+
+/* A submitter that was woken for room and then gives up lets the next one in. */
+static void test_room_is_passed_on(void) {
+  struct rig rig;
+  struct pool_config cfg = config(1);
+  struct gate gate;
+  struct job job;
+  struct task *running, *queued;
+  struct crowd high, low;
+  cfg.max_queue = 1;
+  rig_start(&rig, &cfg);
+  gate_init(&gate);
+  job = job_of(&rig);
+  job.gate = &gate;
+  running = submit(&rig, &job);
+  queued = submit(&rig, NULL);
+  high.rig = low.rig = &rig;
+  spawn(&high.thread, call_submit_high, &high);
+  await_blocked(&rig, 1);
+  spawn(&low.thread, call_submit_low, &low);
+  await_blocked(&rig, 2);
+  atomic_store(&memory.fail_size, sizeof(struct queue_level)); /* the high one needs that */
+  CHECK(tide_pool_cancel(rig.pool, queued));
+  tide_thread_join(&low.thread);
+  CHECK(low.refused == FAULT_NONE);
+  gate_open(&gate);
+  tide_thread_join(&high.thread);
+  CHECK(high.refused == FAULT_NOMEM);
+  atomic_store(&memory.fail_size, 0);
+  finish(running);
+  finish(queued);
+  rig_end(&rig);
+  gate_fini(&gate);
+}
+
 static void run_out(struct job *job) {
   (void)job;
   atomic_store(&memory.fail_at, 1); /* the result's first byte is the next to allocate */
@@ -387,6 +495,7 @@ int main(void) {
   int i;
   test_no_thread_at_all();
   test_fewer_threads();
+  test_last_thread_stays();
   for (i = 0; i < 4; i++) {
     test_failing_starts_in_a_crowd(seed, 1);
     test_failing_starts_in_a_crowd(seed, 3);
@@ -398,6 +507,7 @@ int main(void) {
   test_closed_before_it_opened();
   test_new_without_memory();
   test_submit_without_memory();
+  test_room_is_passed_on();
   test_result_without_memory();
   test_broken_without_memory();
   return check_done();

@@ -9,18 +9,22 @@
 #ifndef POOL_SUPPORT_H
 #define POOL_SUPPORT_H
 
+#include <sched.h>
+
 #include "../../csrc/mailbox.h"
-#include "../../csrc/pool.h"
+#include "../../csrc/pool_own.h"
 #include "support.h"
 
 struct rig {
   struct pool *pool;
   atomic_int opened, closed, started, stopped, ran, disposed;
-  atomic_int in_use[64];  /* by index: threads that have it now */
-  atomic_int open_fails;  /* the nth open from now on and all later ones fail; 0: none */
-  bool silent;            /* a failing open has no message */
-  atomic_int wear;        /* a worker is worn after that many tasks; 0: never */
-  struct gate *open_gate; /* if any, each open passes through it */
+  atomic_int in_use[64];   /* by index: threads that have it now */
+  atomic_int open_fails;   /* the nth open from now on and all later ones fail; 0: none */
+  bool silent;             /* a failing open has no message */
+  atomic_int wear;         /* a worker is worn after that many tasks; 0: never */
+  struct gate *open_gate;  /* if any, each open passes through it */
+  struct gate *close_gate; /* and each close through this one */
+  atomic_int last_index;   /* of the worker that ran the latest task */
 };
 
 struct job {
@@ -65,6 +69,7 @@ static int hand_run(void *worker, struct task *t, struct message *out) {
   CHECK(tide_task_state(t) == TASK_RUNNING && tide_pool_is_worker(h->rig->pool));
   CHECK(out->bytes.len == 0 && out->nparts == 0);
   h->tasks++;
+  atomic_store(&h->rig->last_index, h->index);
   atomic_fetch_add(&h->rig->ran, 1);
   if (job == NULL) return FAULT_NONE;
   CHECK(atomic_fetch_add(&job->ran, 1) == 0);
@@ -82,6 +87,7 @@ static bool hand_worn(void *worker) {
 
 static void hand_close(void *worker) {
   struct hand *h = (struct hand *)worker;
+  if (h->rig->close_gate != NULL) gate_enter(h->rig->close_gate);
   atomic_fetch_add(&h->rig->closed, 1);
   free(h);
 }
@@ -126,6 +132,23 @@ static inline struct pool_stats stats(struct rig *rig) {
   tide_pool_stats(rig->pool, &s);
   CHECK(s.submitted == s.queued + s.running + s.finished + s.cancelled && s.failed <= s.finished);
   return s;
+}
+
+/* What no caller can see: it is asked until it is as a test needs it. */
+static inline int count_of(struct rig *rig, const int *number) {
+  int n;
+  tide_lock_take(&rig->pool->lock);
+  n = *number;
+  tide_lock_drop(&rig->pool->lock);
+  return n;
+}
+
+static inline void await_blocked(struct rig *rig, int n) {
+  while (count_of(rig, &rig->pool->blocked) != n) sched_yield();
+}
+
+static inline void await_asleep(struct rig *rig, int n) {
+  while (count_of(rig, &rig->pool->nasleep) != n) sched_yield();
 }
 
 /* Closes, waits, lets go, and checks that all is gone. */

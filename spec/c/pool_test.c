@@ -4,7 +4,6 @@
 ** SPDX-License-Identifier: MIT
 */
 #include <pthread.h>
-#include <sched.h>
 
 #include "pool_support.h"
 
@@ -71,6 +70,34 @@ static void test_threads_on_demand(void) {
   for (i = 0; i < 100; i++) CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
   rig_end(&rig);
   CHECK(atomic_load(&rig.started) == 4);
+  gate_fini(&gate);
+}
+
+/* Who went to sleep last works first, so that the others' idle time can run out. */
+static void test_last_asleep_first(void) {
+  struct rig rig;
+  struct pool_config cfg = config(4);
+  struct gate gate;
+  struct job jobs[4];
+  struct task *tasks[4];
+  int i, favourite = -1;
+  rig_start(&rig, &cfg);
+  gate_init(&gate);
+  for (i = 0; i < 4; i++) {
+    jobs[i] = job_of(&rig);
+    jobs[i].gate = &gate;
+    tasks[i] = submit(&rig, &jobs[i]);
+  }
+  gate_await(&gate, 4);
+  gate_open(&gate);
+  for (i = 0; i < 4; i++) finish(tasks[i]);
+  for (i = 0; i < 20; i++) {
+    await_asleep(&rig, 4);
+    finish(submit(&rig, NULL));
+    if (i == 0) favourite = atomic_load(&rig.last_index);
+    CHECK(atomic_load(&rig.last_index) == favourite);
+  }
+  rig_end(&rig);
   gate_fini(&gate);
 }
 
@@ -163,11 +190,73 @@ static void test_cancel(void) {
   gate_fini(&gate);
 }
 
+enum { CROWD = 2000 };
+
+struct sweep {
+  struct rig *rig;
+  struct sys_thread thread;
+  struct task **tasks;
+};
+
+static void *cancel_all(void *arg) {
+  struct sweep *s = (struct sweep *)arg;
+  int i;
+  for (i = 0; i < CROWD; i++) {
+    CHECK(tide_pool_cancel(s->rig->pool, s->tasks[i]));
+    CHECK(tide_task_state(s->tasks[i]) == TASK_CANCELLED);
+  }
+  return NULL;
+}
+
+static void *wait_for_all(void *arg) {
+  struct sweep *s = (struct sweep *)arg;
+  int i;
+  CHECK(tide_pool_wait(s->rig->pool, SYS_NEVER));
+  for (i = 0; i < CROWD; i++) CHECK(tide_task_done(s->tasks[i]));
+  return NULL;
+}
+
+/* Two cancel the same queued tasks at once: both are told so. Or: who waits for the pool's end
+** finds all cancelled, though the closing thread is still at it. */
+static void test_cancel_a_crowd(bool by_closing) {
+  static struct task *tasks[CROWD];
+  struct rig rig;
+  struct pool_config cfg = config(1);
+  struct gate gate;
+  struct job job;
+  struct task *t;
+  struct sweep sweeps[2];
+  int i;
+  rig_start(&rig, &cfg);
+  gate_init(&gate);
+  job = job_of(&rig);
+  job.gate = &gate;
+  t = submit(&rig, &job);
+  gate_await(&gate, 1);
+  for (i = 0; i < CROWD; i++) tasks[i] = submit(&rig, NULL);
+  for (i = 0; i < 2; i++) {
+    sweeps[i].rig = &rig;
+    sweeps[i].tasks = tasks;
+    spawn(&sweeps[i].thread, by_closing ? wait_for_all : cancel_all, &sweeps[i]);
+  }
+  if (by_closing) {
+    gate_open(&gate);
+    tide_pool_close(rig.pool, true);
+  }
+  for (i = 0; i < 2; i++) tide_thread_join(&sweeps[i].thread);
+  gate_open(&gate);
+  CHECK(finish(t) == FAULT_NONE);
+  for (i = 0; i < CROWD; i++) tide_task_rele(tasks[i]);
+  rig_end(&rig);
+  gate_fini(&gate);
+}
+
 /* ----------------------------------------------------------- a bounded queue -- */
 
 struct caller {
   struct rig *rig;
   struct sys_thread thread;
+  double slice;
   int fault;
 };
 
@@ -175,16 +264,16 @@ static void *call_submit(void *arg) {
   struct caller *c = (struct caller *)arg;
   struct task *t = task_of(c->rig, NULL, 0);
   int err;
-  /* in slices, as a caller that looks at signals does */
+  /* in slices, as a caller that looks at signals does; or in one */
   do {
-    c->fault = tide_pool_submit(c->rig->pool, t, tide_deadline(0.01), &err);
+    c->fault = tide_pool_submit(c->rig->pool, t, tide_deadline(c->slice), &err);
   } while (c->fault == FAULT_TIMEOUT);
   if (c->fault == FAULT_NONE) CHECK(wait_for(t, -1));
   tide_task_rele(t);
   return NULL;
 }
 
-static void test_full_queue(bool cancel) {
+static void test_full_queue(bool cancel, bool sliced) {
   struct rig rig;
   struct pool_config cfg = config(2);
   struct gate gate;
@@ -206,8 +295,10 @@ static void test_full_queue(bool cancel) {
   gate_await(&gate, 2);
   for (i = 0; i < 5; i++) {
     callers[i].rig = &rig;
+    callers[i].slice = sliced ? 0.01 : -1;
     spawn(&callers[i].thread, call_submit, &callers[i]);
   }
+  if (!sliced) await_blocked(&rig, 5);
   CHECK(tide_pool_submit(rig.pool, extra, tide_deadline(0.02), &err) == FAULT_TIMEOUT);
   CHECK(stats(&rig).submitted == 4);
   if (cancel) { /* makes room for one, though no thread is free */
@@ -275,8 +366,10 @@ static void test_close_wakes_submitters(void) {
   queued = submit(&rig, NULL);
   for (i = 0; i < 4; i++) {
     callers[i].rig = &rig;
+    callers[i].slice = -1;
     spawn(&callers[i].thread, call_submit, &callers[i]);
   }
+  await_blocked(&rig, 4);
   tide_pool_close(rig.pool, false);
   for (i = 0; i < 4; i++) {
     tide_thread_join(&callers[i].thread);
@@ -420,14 +513,22 @@ static void test_worn_workers(void) {
 }
 
 int main(void) {
+  int i;
   test_runs_and_ends();
   test_one_after_the_other();
   test_threads_on_demand();
+  test_last_asleep_first();
   test_names();
   test_priorities();
   test_cancel();
-  test_full_queue(false);
-  test_full_queue(true);
+  for (i = 0; i < 10; i++) {
+    test_cancel_a_crowd(false);
+    test_cancel_a_crowd(true);
+  }
+  test_full_queue(false, false);
+  test_full_queue(false, true);
+  test_full_queue(true, false);
+  test_full_queue(true, true);
   test_full_is_error();
   test_close_wakes_submitters();
   test_close(false);

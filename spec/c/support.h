@@ -20,7 +20,8 @@
 /* Counts what is allocated; the `fail_at`th allocation from now on fails, and only that. */
 struct counted {
   atomic_size_t blocks, bytes;
-  atomic_long fail_at; /* 0: none */
+  atomic_long fail_at;     /* 0: none */
+  atomic_size_t fail_size; /* all of just that size fail; 0: none */
 };
 
 static inline void *counted_alloc(void *ud, void *p, size_t osize, size_t nsize) {
@@ -35,6 +36,7 @@ static inline void *counted_alloc(void *ud, void *p, size_t osize, size_t nsize)
     return NULL;
   }
   if (atomic_load(&c->fail_at) > 0 && atomic_fetch_sub(&c->fail_at, 1) == 1) return NULL;
+  if (nsize == atomic_load(&c->fail_size)) return NULL;
   q = realloc(p, nsize);
   if (q == NULL) return NULL;
   if (p == NULL) atomic_fetch_add(&c->blocks, 1);
