@@ -86,11 +86,6 @@ $(B)/flags: FORCE | check-setup
 	@echo '$(CC) $(lib_cflags) $(LDFLAGS) $(sources)' | cmp -s - $@ || \
 	  echo '$(CC) $(lib_cflags) $(LDFLAGS) $(sources)' > $@
 
-# Lua's errors are longjmps, of which ThreadSanitizer's shadow stack would keep every frame that they
-# leave: where such frames can be, the calls are not recorded. Memory accesses still are.
-thread_flags = --param=tsan-instrument-func-entry-exit=0
-$(if $(filter thread,$(SAN)),$(filter-out $(low_objects),$(objects))): lib_cflags += $(thread_flags)
-
 $(B)/obj/%.o: csrc/%.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call quiet,cc)$(CC) $(lib_cflags) -MMD -MP -c -o $@ $<

@@ -16,16 +16,16 @@
 TIDE_INTERNAL_BEGIN
 
 struct code {
-  struct ref ref;         /* A */
-  const struct mem *mem;  /* I */
-  size_t size;            /* I: of this block */
-  bool factory;           /* I: loading gives a function that makes fresh closures */
-  int env;                /* I: number (from 1) of the upvalue that is _ENV; 0: none */
-  int nup;                /* I */
-  size_t nglobals;        /* I: names of the globals the function may use, those of the */
-  size_t globals_len;     /*    standard libraries left out: {varint length, bytes}* */
-  size_t len;             /* I: of the bytecode, which follows the names */
-  unsigned char data[];   /* I: names, bytecode */
+  struct ref ref;        /* A */
+  const struct mem *mem; /* I */
+  size_t size;           /* I: of this block */
+  bool factory;          /* I: loading gives a function that makes fresh closures */
+  int env;               /* I: number (from 1) of the upvalue that is _ENV; 0: none */
+  int nup;               /* I */
+  size_t nglobals;       /* I: names of the globals the function may use, those of the */
+  size_t globals_len;    /*    standard libraries left out: {varint length, bytes}* */
+  size_t len;            /* I: of the bytecode, which follows the names */
+  unsigned char data[];  /* I: names, bytecode */
 };
 
 static inline const unsigned char *tide_code_bytecode(const struct code *c) {

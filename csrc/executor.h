@@ -19,21 +19,21 @@
 TIDE_INTERNAL_BEGIN
 
 struct tide_executor {
-  struct mem mem;            /* I */
-  struct pool *pool;         /* I */
-  atomic_size_t handles;     /* A: users' references; each holds one of the pool's too */
-  atomic_bool adopted;       /* A: a state joins the threads when it closes */
-  atomic_size_t states;      /* A: lua_States alive */
-  int max_workers;           /* I */
-  size_t max_tasks;          /* I */
-  struct vm_config vm;       /* I */
+  struct mem mem;        /* I */
+  struct pool *pool;     /* I */
+  atomic_size_t handles; /* A: users' references; each holds one of the pool's too */
+  atomic_bool adopted;   /* A: a state joins the threads when it closes */
+  atomic_size_t states;  /* A: lua_States alive */
+  int max_workers;       /* I */
+  size_t max_tasks;      /* I */
+  struct vm_config vm;   /* I */
   void (*thread_start)(int index, void *ud); /* I */
   void (*thread_stop)(int index, void *ud);  /* I */
-  void *ud;                  /* I */
-  struct sys_lock lock;      /* guards what is below; a leaf */
-  struct paths *paths;       /* L: for workers whose first task brings none */
-  struct message *init;      /* L until the first submit, then I; NULL: no initializer */
-  bool submitted;            /* L */
+  void *ud;                                  /* I */
+  struct sys_lock lock;                      /* guards what is below; a leaf */
+  struct paths *paths;                       /* L: for workers whose first task brings none */
+  struct message *init; /* L until the first submit, then I; NULL: no initializer */
+  bool submitted;       /* L */
 };
 
 /* A future is a task under the API's name. */

@@ -17,10 +17,10 @@ struct entry {
 };
 
 struct tide_group {
-  struct owner *owner;  /* I; NULL: `own` is the mailbox */
+  struct owner *owner; /* I; NULL: `own` is the mailbox */
   struct mailbox own;
   struct mailset set;
-  struct fifo entries;  /* all that were added and not taken */
+  struct fifo entries; /* all that were added and not taken */
   size_t n;
 };
 

@@ -19,6 +19,6 @@
 #endif
 
 /* The struct of type T whose member m is at p. */
-#define TIDE_CONTAINER(p, T, m) ((T *)(void *)((char *)(p) - offsetof(T, m)))
+#define TIDE_CONTAINER(p, T, m) ((T *)(void *)(((char *)(p)) - offsetof(T, m)))
 
 #endif

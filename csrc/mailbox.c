@@ -109,8 +109,7 @@ bool tide_mailset_sleep(struct mailset *set, size_t need, bool stop_on_failure, 
     set->need = need - set->nready;
     set->stop_on_failure = stop_on_failure;
     /* predicate: need == 0 */
-    while (set->need > 0 && tide_cond_wait(&box->wake, &box->lock, deadline)) {
-    }
+    while (set->need > 0 && tide_cond_wait(&box->wake, &box->lock, deadline)) {}
     come = set->need == 0;
     set->need = 0;
   }

@@ -174,8 +174,7 @@ static void index_entry(lua_State *L, struct indexer *ix, enum pass pass) {
         add_name(L, ix, name, "");
       }
     }
-  } else if (progress == MODULE_NAMED && lua_istable(L, -1) &&
-             own == (pass == PASS_OWN_FIELDS)) {
+  } else if (progress == MODULE_NAMED && lua_istable(L, -1) && own == (pass == PASS_OWN_FIELDS)) {
     index_fields(L, ix, name);
     set_progress(L, ix, MODULE_FINISHED);
   }
@@ -272,8 +271,8 @@ void tide_names_resolve(lua_State *L, const char *name, size_t len) {
     if (lua_isnil(L, -1)) {
       lua_pushlstring(L, name, mlen);
       lua_pushlstring(L, sep + 1, flen);
-      tide_error_raise(L, FAULT_TRANSFER, "module '%s' has no field '%s' here",
-                       lua_tostring(L, -2), lua_tostring(L, -1));
+      tide_error_raise(L, FAULT_TRANSFER, "module '%s' has no field '%s' here", lua_tostring(L, -2),
+                       lua_tostring(L, -1));
     }
     lua_remove(L, -2);
   }
@@ -299,8 +298,8 @@ void tide_names_function(lua_State *L, const char *name, size_t len) {
     if (lua_isnil(L, -1)) {
       lua_pushlstring(L, name, (size_t)(dot - name));
       lua_pushlstring(L, dot + 1, (size_t)(name + len - dot - 1));
-      tide_error_raise(L, FAULT_TRANSFER, "module '%s' has no function '%s'",
-                       lua_tostring(L, -2), lua_tostring(L, -1));
+      tide_error_raise(L, FAULT_TRANSFER, "module '%s' has no function '%s'", lua_tostring(L, -2),
+                       lua_tostring(L, -1));
     }
     lua_remove(L, -2);
   }

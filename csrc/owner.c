@@ -64,7 +64,10 @@ struct owner *tide_owner_of(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   err = tide_mailbox_init(&o->box);
-  if (err != 0) luaL_error(L, "cannot make a mailbox: %s", strerror(err));
+  if (err != 0) {
+    char why[128];
+    luaL_error(L, "cannot make a mailbox: %s", strerror_r(err, why, sizeof why));
+  }
   o->open = true;
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   return o;

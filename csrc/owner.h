@@ -20,10 +20,10 @@ TIDE_INTERNAL_BEGIN
 
 struct owner {
   struct mailbox box;
-  bool open;                   /* box is usable: not yet finalised */
+  bool open;                        /* box is usable: not yet finalised */
   struct tide_executor **executors; /* adopted; a pool reference held for each */
   size_t n, cap;
-  size_t groups;               /* alive, made with this state */
+  size_t groups; /* alive, made with this state */
 };
 
 /* L's owner, made on first use; NULL in a state that is closing and has finalised its own. [-0, +0, e] */

@@ -215,7 +215,8 @@ static void pack_table(struct packer *P, int idx, const struct step *up) {
 static void pack_userdata(struct packer *P, int idx, const struct step *up) {
   lua_State *L = P->L;
   const struct reftype *type;
-  if (tide_packer_backref(P, lua_topointer(L, idx), WIRE_BACKREF) || tide_packer_name(P, idx)) return;
+  if (tide_packer_backref(P, lua_topointer(L, idx), WIRE_BACKREF) || tide_packer_name(P, idx))
+    return;
   type = tide_reftype_get(L, idx);
   if (type != NULL) {
     void *object = type->hold(L, idx);

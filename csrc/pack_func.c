@@ -123,4 +123,3 @@ void tide_packer_function(struct packer *P, int idx, const struct step *up) {
   }
   pack_luafunction(P, idx, c, up);
 }
-

@@ -22,12 +22,12 @@ struct packer {
   struct memo memo;
   enum pack_style style;
   int depth;
-  bool indexed;          /* names are up to date */
-  const struct rebuild *open;  /* the objects whose __transfer arguments are being packed */
-  int transfer;          /* stack index of the transfer userdata */
-  int globals;           /* of the globals to send: a list of names, and values by name; nil: none yet */
-  int anchors;           /* of what __transfer returned, so that no address is used twice */
-  const void *env;       /* the table of globals */
+  bool indexed;               /* names are up to date */
+  const struct rebuild *open; /* the objects whose __transfer arguments are being packed */
+  int transfer;               /* stack index of the transfer userdata */
+  int globals;     /* of the globals to send: a list of names, and values by name; nil: none yet */
+  int anchors;     /* of what __transfer returned, so that no address is used twice */
+  const void *env; /* the table of globals */
   const void *errormeta; /* the metatable of error objects, NULL if not looked up */
 };
 

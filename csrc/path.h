@@ -16,11 +16,11 @@
 TIDE_INTERNAL_BEGIN
 
 enum step_kind {
-  STEP_NAMED,    /* "argument 2": `text`, and `number` if it is above 0 */
-  STEP_FIELD,    /* a table's value; its key is at stack index `key` */
-  STEP_KEY,      /* a table's key */
-  STEP_UPVALUE,  /* text: its name, or NULL or "" for a number */
-  STEP_GLOBAL,   /* text: its name */
+  STEP_NAMED,   /* "argument 2": `text`, and `number` if it is above 0 */
+  STEP_FIELD,   /* a table's value; its key is at stack index `key` */
+  STEP_KEY,     /* a table's key */
+  STEP_UPVALUE, /* text: its name, or NULL or "" for a number */
+  STEP_GLOBAL,  /* text: its name */
   STEP_METATABLE
 };
 

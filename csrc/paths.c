@@ -13,8 +13,8 @@
 #include "unpack.h"
 
 struct paths {
-  struct ref ref;      /* A */
-  struct message msg;  /* I: { path =, cpath =, preload = { name = C function } } */
+  struct ref ref;     /* A */
+  struct message msg; /* I: { path =, cpath =, preload = { name = C function } } */
 };
 
 struct paths *tide_paths_hold(struct paths *p) {

@@ -46,12 +46,14 @@ static void mark_submitted(tide_executor *ex) {
 
 /* Raises what kept a task out of the pool. [-0, +0, e] */
 static int refuse(lua_State *L, tide_executor *ex, int fault, int err) {
+  char why[128];
   switch (fault) {
     case FAULT_SHUTDOWN:
       return tide_error_raise(L, fault, "cannot submit: the executor is shut down");
     case FAULT_BROKEN: return tide_error_raise(L, fault, "%s", tide_pool_why(ex->pool));
     case FAULT_FULL: return tide_error_raise(L, fault, "cannot submit: the queue is full");
-    case FAULT_THREAD: return luaL_error(L, "cannot start a worker thread: %s", strerror(err));
+    case FAULT_THREAD:
+      return luaL_error(L, "cannot start a worker thread: %s", strerror_r(err, why, sizeof why));
     default: return luaL_error(L, "not enough memory");
   }
 }

@@ -142,7 +142,8 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   struct tide_executor *ex;
   int fault;
   *out = NULL;
-  if (cfg->struct_size != sizeof *cfg || cfg->max_workers < 1 || cfg->idle_timeout != cfg->idle_timeout ||
+  if (cfg->struct_size != sizeof *cfg || cfg->max_workers < 1 ||
+      cfg->idle_timeout != cfg->idle_timeout ||
       (cfg->on_full != TIDE_ONFULL_BLOCK && cfg->on_full != TIDE_ONFULL_ERROR))
     return TIDE_EARG;
   if (cfg->alloc != NULL) {

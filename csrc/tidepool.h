@@ -140,8 +140,8 @@ enum { TIDE_SHUTDOWN_CANCEL = 1 }; /* cancel what has not started */
 TIDE_API int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double timeout);
 
 typedef struct tide_stats {
-  size_t max_workers, workers, idle; /* threads: limit, alive, waiting for work */
-  size_t queued, running;            /* tasks now */
+  size_t max_workers, workers, idle;             /* threads: limit, alive, waiting for work */
+  size_t queued, running;                        /* tasks now */
   size_t submitted, finished, failed, cancelled; /* since the start; failed is part of finished */
 } tide_stats;
 

@@ -87,8 +87,8 @@ bool tide_transfer_keep(lua_State *L, int idx, struct code *c) {
   }
   if (x->ncodes == x->capcodes) {
     size_t cap = x->capcodes > 0 ? x->capcodes * 2 : 16;
-    struct code **p = (struct code **)tide_mem_resize(
-        &tide_mem_default, x->codes, x->capcodes * sizeof *p, cap * sizeof *p);
+    struct code **p = (struct code **)tide_mem_resize(&tide_mem_default, x->codes,
+                                                      x->capcodes * sizeof *p, cap * sizeof *p);
     if (p == NULL) return false;
     x->codes = p;
     x->capcodes = cap;

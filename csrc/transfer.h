@@ -36,11 +36,11 @@ struct transfer {
   struct code **codes; /* references held for CODES/CONTENT and LOADED */
   size_t ncodes, capcodes;
   size_t nloaded;
-  struct bytes scratch;  /* for dumps */
-  size_t nmodules;       /* entries of package.loaded when last indexed */
-  lua_Integer serial;    /* of the last message whose globals were installed */
-  struct paths *paths;   /* held: what was last captured, or NULL (paths.c) */
-  bool worker;           /* NATIVE is filled: this state is a worker's */
+  struct bytes scratch;       /* for dumps */
+  size_t nmodules;            /* entries of package.loaded when last indexed */
+  lua_Integer serial;         /* of the last message whose globals were installed */
+  struct paths *paths;        /* held: what was last captured, or NULL (paths.c) */
+  bool worker;                /* NATIVE is filled: this state is a worker's */
   unsigned char filter[1024]; /* Bloom filter of the objects in NAMES, by address */
 };
 

@@ -196,7 +196,8 @@ static void unpack_table(struct unpacker *U, unsigned byte, size_t offset) {
   }
   for (uint32_t i = 0; i < hash; i++) {
     unpack_value(U);
-    if (lua_isnil(L, -1) || (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1)))
+    if (lua_isnil(L, -1) ||
+        (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1)))
       damaged(U, "a key that cannot be");
     unpack_value(U);
     lua_rawset(L, -3);

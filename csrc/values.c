@@ -136,9 +136,7 @@ static void read_value(struct cursor *c, tide_value *v) {
         if (WIRE_TAG(tide_cursor_get_u8(&back)) == WIRE_STRING) read_string(&back, v);
       }
       break;
-    default:
-      *c = start;
-      skip_value(c, 0);
+    default: *c = start; skip_value(c, 0);
   }
 }
 

@@ -151,7 +151,8 @@ static int failure_body(lua_State *L) {
     return 0;
   }
   restart(f->out);
-  if (tide_error_kind(L, -1) == FAULT_TRANSFER) f->outcome = put_kind(f->vm, FAULT_TRANSFER, f->out);
+  if (tide_error_kind(L, -1) == FAULT_TRANSFER)
+    f->outcome = put_kind(f->vm, FAULT_TRANSFER, f->out);
   return 0;
 }
 

@@ -21,7 +21,7 @@ struct vm_config {
   lua_Alloc alloc; /* NULL: the C library's */
   void *alloc_ud;
   const struct mem *mem;
-  void (*open_state)(lua_State *L, void *ud); /* may be NULL; may raise */
+  void (*open_state)(lua_State *L, void *ud);  /* may be NULL; may raise */
   void (*close_state)(lua_State *L, void *ud); /* may be NULL */
   void (*warn)(const char *message, void *ud); /* where its errors go; may be NULL */
   void *ud;

@@ -59,7 +59,7 @@ enum wire_tag {
 
 #define WIRE_META 0x40u
 #define WIRE_SHARED 0x80u
-#define WIRE_TAG(byte) ((byte) & 0x3fu)
+#define WIRE_TAG(byte) (0x3fu & (byte))
 
 /* How deep values may nest: tables in tables, upvalues, metatables. One level costs
 ** less than 300 bytes of C stack in either direction. */

@@ -29,6 +29,7 @@ build = {
     ["tidepool.sizes"] = "lua/tidepool/sizes.lua",
     ["tidepool.source"] = "lua/tidepool/source.lua",
     ["tidepool.ticket"] = "lua/tidepool/ticket.lua",
+    ["tidepool.types"] = "lua/tidepool/types.lua",
     ["tidepool.wait"] = "lua/tidepool/wait.lua",
     ["tidepool.core"] = {
       defines = { "_GNU_SOURCE" },

@@ -172,7 +172,8 @@ static void test_random_bytes(lua_State *to, int rounds) {
     struct message m;
     size_t len = rnd(60);
     tide_message_init(&m, &tide_mem_default);
-    for (size_t i = 0; i < len; i++) tide_bytes_put_u8(&m.bytes, i == 0 ? rnd(4) : rnd(4) ? rnd(24) : rnd(256));
+    for (size_t i = 0; i < len; i++)
+      tide_bytes_put_u8(&m.bytes, i == 0 ? rnd(4) : rnd(4) ? rnd(24) : rnd(256));
     struct message exact = copy_of(&m, m.bytes.len);
     refused += try_unpack(to, &exact) != LUA_OK;
     free(exact.bytes.data);
@@ -194,13 +195,12 @@ static void test_no_parts(lua_State *from, lua_State *to) {
 
 static void test_depth(lua_State *from, lua_State *to) {
   struct message m;
-  CHECK(pack_source(from,
-                    "(function() local t = {} for _ = 1, 998 do t = {t} end return t end)()", &m));
+  CHECK(pack_source(from, "(function() local t = {} for _ = 1, 998 do t = {t} end return t end)()",
+                    &m));
   CHECK(try_unpack(to, &m) == LUA_OK);
   tide_message_fini(&m);
-  CHECK(!pack_source(from,
-                     "(function() local t = {} for _ = 1, 1000 do t = {t} end return t end)()",
-                     &m));
+  CHECK(!pack_source(
+      from, "(function() local t = {} for _ = 1, 1000 do t = {t} end return t end)()", &m));
   CHECK(tide_error_kind(from, -1) == FAULT_TRANSFER);
   tide_message_fini(&m);
 }
