@@ -6,8 +6,10 @@
 ** of finishing, and calls the callbacks in the order in which they were added.
 ** Every call that waits pumps before it returns.
 **
-** A future is taken out before its callbacks run, so a callback may wait, submit,
-** add callbacks and pump. An error in one is a warning and stops nothing.
+** A future is taken out before its callbacks run, so a callback may wait, submit and
+** add callbacks. Callbacks never nest: what becomes due while one runs, also because that one
+** waits, is called after it by the pump that called it. An error in one is a warning and
+** stops nothing; a hook's error (Ctrl-C in lua.c) is none of theirs and is raised.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -15,7 +17,8 @@
 
 #define CALLBACKS 2 /* user value of a future: its callbacks, in the order added */
 
-static const char group_key = 0; /* its address is the registry's key */
+/* Their addresses are the registry's keys. */
+static const char group_key = 0, calling_key = 0;
 
 /* Message handler: the error as a string, with a traceback. */
 static int describe(lua_State *L) {
@@ -24,13 +27,27 @@ static int describe(lua_State *L) {
   return 1;
 }
 
-/* Calls the function on top with the future at `fut`; an error becomes a warning. [-1, +0, m] */
+static void no_hook(lua_State *L, lua_Debug *ar) {
+  (void)L;
+  (void)ar;
+}
+
+/* Calls the function on top with the future at `fut`; an error becomes a warning. A hook that
+** does nothing stands there meanwhile: if it is gone afterwards, a signal has put its own in its
+** place, and an error is that one's (lua.c's "interrupted!"). [-1, +0, e] */
 static void call(lua_State *L, int fut) {
+  bool mark = lua_gethook(L) == NULL, signalled;
+  int status;
   lua_pushcfunction(L, describe);
   lua_insert(L, -2);
   lua_pushvalue(L, fut);
-  if (lua_pcall(L, 1, 0, -3) != LUA_OK) {
+  if (mark) lua_sethook(L, no_hook, LUA_MASKCALL, 0);
+  status = lua_pcall(L, 1, 0, -3);
+  signalled = mark && lua_gethook(L) != no_hook;
+  if (mark && !signalled) lua_sethook(L, NULL, 0, 0);
+  if (status != LUA_OK) {
     const char *message = lua_tostring(L, -1);
+    if (signalled) lua_error(L);
     lua_warning(L, "tidepool: error in done callback: ", 1);
     lua_warning(L, message ? message : "(error object without a message)", 0);
     lua_pop(L, 1);
@@ -38,7 +55,7 @@ static void call(lua_State *L, int fut) {
   lua_pop(L, 1);
 }
 
-/* Calls the callbacks of the future on top. [-1, +0, m] */
+/* Calls the callbacks of the future on top. [-1, +0, e] */
 static void call_all(lua_State *L) {
   int fut = lua_gettop(L), list = fut + 1;
   struct tide_lua_future *b = (struct tide_lua_future *)lua_touserdata(L, fut);
@@ -53,10 +70,10 @@ static void call_all(lua_State *L) {
   lua_settop(L, fut - 1);
 }
 
-int tide_lua_pump(lua_State *L) {
-  int handled = 0;
-  luaL_checkstack(L, 8, NULL);
-  /* looked up each time: a callback may have pumped, which lets go of an empty group */
+/* Protected: takes what is due and calls its callbacks. -> the number of futures */
+static int pump(lua_State *L) {
+  lua_Integer handled = 0;
+  /* looked up each time: an empty group is let go of */
   while (lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) == LUA_TUSERDATA) {
     if (!tide_lua_grouptake(L, -1)) {
       if (tide_lua_groupclose(L, -1)) {
@@ -69,8 +86,64 @@ int tide_lua_pump(lua_State *L) {
     call_all(L);
     handled++;
   }
+  lua_pushinteger(L, handled);
+  return 1;
+}
+
+/* Whether a callback runs now. [-0, +0, -] */
+static bool calling(lua_State *L) {
+  bool is;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &calling_key);
+  is = lua_toboolean(L, -1) != 0;
+  lua_pop(L, 1);
+  return is;
+}
+
+static void setcalling(lua_State *L, bool on) {
+  lua_pushboolean(L, on);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &calling_key);
+}
+
+/* Calls the C function below the n arguments on top, while no callback but its own is called.
+** [-(n+1), +nresults, e] */
+static void guarded(lua_State *L, int n, int nresults) {
+  int status;
+  setcalling(L, true);
+  status = lua_pcall(L, n, nresults, 0);
+  setcalling(L, false);
+  if (status != LUA_OK) lua_error(L);
+}
+
+int tide_lua_pump(lua_State *L) {
+  int handled;
+  bool due;
+  luaL_checkstack(L, 8, NULL);
+  due = lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) != LUA_TNIL;
+  lua_pop(L, 1);
+  if (!due || calling(L)) return 0; /* a pump inside a callback leaves it to the one around it */
+  lua_pushcfunction(L, pump);
+  guarded(L, 0, 1);
+  handled = (int)lua_tointeger(L, -1);
   lua_pop(L, 1);
   return handled;
+}
+
+/* (future, callback): calls it. */
+static int call_one(lua_State *L) {
+  call(L, 1);
+  return 0;
+}
+
+/* Calls the callback at 2 with the done future at 1, at once; then what became due meanwhile. */
+static void call_now(lua_State *L) {
+  bool nested = calling(L);
+  lua_pushcfunction(L, call_one);
+  lua_insert(L, 1);
+  if (nested)
+    lua_call(L, 2, 0);
+  else
+    guarded(L, 2, 0);
+  tide_lua_pump(L);
 }
 
 /* Pushes the state's group. [-0, +1, e] */
@@ -89,7 +162,7 @@ int tide_lua_adddonecallback(lua_State *L) {
   if (tide_lua_done(b) && b->watched) tide_lua_pump(L); /* the earlier ones come first */
   if (tide_lua_done(b) && !b->watched) {
     b->seen = true;
-    call(L, 1);
+    call_now(L);
     return 0;
   }
   if (lua_getiuservalue(L, 1, CALLBACKS) == LUA_TNIL) {

@@ -39,7 +39,8 @@ struct slot {
   struct sys_thread thread; /* the starter's until `started`, then whoever's who joins */
   int index;                /* I: below max_workers */
   struct sys_cond wake;     /* `started`, later `woken` */
-  bool started;             /* L: the starter is done with this slot */
+  struct slot *next;        /* L: in the list of all slots */
+  bool started;             /* L: the starter is done with this slot, and `thread` is not joined */
   bool woken;               /* L: taken off `asleep` by who woke it */
 };
 
@@ -60,6 +61,7 @@ struct pool {
   enum pool_state state;           /* L */
   struct queue queue;              /* L */
   struct fifo free, asleep, ended; /* L: slots; asleep: who went to sleep last is woken first */
+  struct slot *slots;              /* L: all of them */
   int nslots, making;              /* L: slots ever made, and those being made */
   int alive;                       /* L: threads that run, from their start to their last look */
   int starting;                    /* L: threads being made */

@@ -20,10 +20,16 @@
 
 #include "pool_own.h"
 
-/* The pool that this thread works for. */
-static _Thread_local const struct pool *employer;
-
-bool tide_pool_is_worker(struct pool *p) { return employer == p; }
+/* Not by a thread-local variable: in a library that is loaded at run time each thread would
+** allocate for it. This is asked only before waits that are long anyway. */
+bool tide_pool_is_worker(struct pool *p) {
+  bool is = false;
+  tide_lock_take(&p->lock);
+  for (struct slot *s = p->slots; s != NULL && !is; s = s->next)
+    is = s->started && tide_thread_is_self(&s->thread);
+  tide_lock_drop(&p->lock);
+  return is;
+}
 
 /* ---------------------------------------------------------------- serve -- */
 
@@ -218,7 +224,6 @@ static void *thread_main(void *arg) {
   struct pool *p = self->pool;
   bool again;
   char name[64];
-  employer = p;
   snprintf(name, sizeof name, "%s_%d", p->cfg.name, self->index);
   tide_thread_setname(name);
   /* predicate: started. From then on the slot is whole, and who joins may read it. */
@@ -253,6 +258,8 @@ bool tide_pool_reap_locked(struct pool *p) {
   if (fifo_empty(&p->ended)) return false;
   fifo_init(&ended);
   fifo_splice(&ended, &p->ended); /* ours now: each is joined once */
+  for (n = ended.head.next; n != &ended.head; n = n->next)
+    TIDE_CONTAINER(n, struct slot, link)->started = false; /* its handle ends with the join */
   tide_lock_drop(&p->lock);
   for (n = ended.head.next; n != &ended.head; n = n->next, joined++)
     tide_thread_join(&TIDE_CONTAINER(n, struct slot, link)->thread);
@@ -294,7 +301,11 @@ static struct slot *take_slot_locked(struct pool *p) {
   s = new_slot(p);
   tide_lock_take(&p->lock);
   p->making--;
-  if (s != NULL) s->index = p->nslots++;
+  if (s != NULL) {
+    s->index = p->nslots++;
+    s->next = p->slots;
+    p->slots = s;
+  }
   return s;
 }
 
@@ -307,7 +318,6 @@ int tide_pool_start_locked(struct pool *p) {
   tide_pool_check_locked(p);
   s = take_slot_locked(p);
   if (s != NULL) {
-    s->started = false;
     tide_lock_drop(&p->lock);
     err = tide_thread_start(&s->thread, p->cfg.stack_size, thread_main, s);
     tide_lock_take(&p->lock);

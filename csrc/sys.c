@@ -121,6 +121,10 @@ int tide_thread_start(struct sys_thread *t, size_t stack_size, void *(*fn)(void 
 
 void tide_thread_join(struct sys_thread *t) { must(pthread_join(t->t, NULL)); }
 
+bool tide_thread_is_self(const struct sys_thread *t) {
+  return pthread_equal(t->t, pthread_self()) != 0;
+}
+
 void tide_thread_setname(const char *name) {
   char cut[16]; /* Linux: 15 bytes and a zero */
   size_t len = strnlen(name, sizeof cut - 1);

@@ -56,6 +56,8 @@ bool tide_cond_wait(struct sys_cond *c, struct sys_lock *l, sys_time deadline);
 ** a size the system refuses as too small or odd is rounded up. 0 or errno. */
 int tide_thread_start(struct sys_thread *t, size_t stack_size, void *(*fn)(void *), void *arg);
 void tide_thread_join(struct sys_thread *t); /* blocks until it has ended */
+/* Whether the caller is that thread, which must not have been joined. */
+bool tide_thread_is_self(const struct sys_thread *t);
 /* Names the calling thread for the OS, cut to what it allows. */
 void tide_thread_setname(const char *name);
 

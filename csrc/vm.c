@@ -183,6 +183,7 @@ int tide_vm_run(struct vm *vm, const struct message *in, struct paths *paths, co
   lua_pushlightuserdata(L, &r);
   if (lua_pcall(L, 1, 0, 1) != LUA_OK) outcome = fail(vm, r.task_code, out);
   vm->taskname = NULL;
+  lua_sethook(L, NULL, 0, 0); /* one that the task set is not the next task's */
   lua_settop(L, 0);
   return outcome;
 }
