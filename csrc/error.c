@@ -7,16 +7,47 @@
 
 #include <lauxlib.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define TYPE_NAME "tidepool.error"
 
-/* tostring(err): the message. */
+/* tostring(err): where it was made, as far as known, and the message. */
 static int error_tostring(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  if (lua_getfield(L, 1, "where") != LUA_TSTRING) {
+    lua_pushliteral(L, "");
+    lua_replace(L, 2);
+  }
   if (lua_getfield(L, 1, "message") != LUA_TSTRING) lua_getfield(L, 1, "kind");
   luaL_tolstring(L, -1, NULL);
+  lua_replace(L, 3);
+  lua_settop(L, 3);
+  lua_concat(L, 2);
   return 1;
+}
+
+/* Whether a source is one of the library's own Lua files, which a script's author cannot mend. */
+static bool is_ours(const char *source) {
+  const char *p = strstr(source, "/tidepool/");
+  if (source[0] != '@' || p == NULL) return false;
+  p += strlen("/tidepool/");
+  return strchr(p, '/') == NULL && strlen(p) > 4 && strcmp(p + strlen(p) - 4, ".lua") == 0;
+}
+
+/* Pushes "file:line: " of the innermost line of Lua that is not ours, or nil. The errors are
+** tables, to which Lua itself adds no position. [-0, +1, m] */
+static void push_where(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 0; level < 32 && lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline > 0 && !is_ours(ar.source)) {
+      lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+      return;
+    }
+  }
+  lua_pushnil(L);
 }
 
 void tide_error_metatable(lua_State *L) {
@@ -29,11 +60,13 @@ void tide_error_metatable(lua_State *L) {
 
 void tide_error_wrap(lua_State *L, int fault) {
   luaL_checkstack(L, 4, NULL);
-  lua_createtable(L, 0, 2);
+  lua_createtable(L, 0, 3);
   lua_insert(L, -2);
   lua_setfield(L, -2, "message");
   lua_pushstring(L, tide_fault_name(fault));
   lua_setfield(L, -2, "kind");
+  push_where(L);
+  lua_setfield(L, -2, "where");
   tide_error_metatable(L);
   lua_setmetatable(L, -2);
 }

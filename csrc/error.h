@@ -1,8 +1,9 @@
 /*
 ** tidepool, floor 2: error, the library's error objects.
 **
-** The one place where they are made: {kind = "timeout", message = "…"} with a metatable
-** that every state makes once and that keeps its identity when it is sent.
+** The one place where they are made: {kind = "timeout", message = "…", where = "file:line: "}
+** with a metatable that every state makes once and that keeps its identity when it is sent.
+** `where` is the script's line that called, if there is one; tostring puts it first.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -87,97 +87,141 @@ static void add_name(lua_State *L, struct indexer *ix, const char *module, const
   lua_pop(L, 2);
 }
 
-/* Whether package.searchpath finds `name` in package[field]. [-0, +0, e] */
-static bool on_path(lua_State *L, const char *name, const char *field) {
-  bool found = false;
+/* Pushes the file that package.searchpath finds for `name` in package[field], or nil.
+** [-0, +1, e] */
+static bool find_file(lua_State *L, const char *name, const char *field) {
   int top = lua_gettop(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   if (lua_getfield(L, -1, "package") == LUA_TTABLE &&
       lua_getfield(L, -1, "searchpath") == LUA_TFUNCTION) {
     lua_pushstring(L, name);
-    if (lua_getfield(L, -3, field) == LUA_TSTRING) {
+    if (lua_getfield(L, -3, field) == LUA_TSTRING)
       lua_call(L, 2, 1);
-      found = !lua_isnil(L, -1);
-    }
-  }
-  lua_settop(L, top);
-  return found;
-}
-
-/* Whether a worker can require it. [-0, +0, e] */
-static bool requirable(lua_State *L, const char *name) {
-  int top = lua_gettop(L);
-  bool ok;
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  if (lua_getfield(L, -1, name) != LUA_TNIL) {
-    ok = lua_iscfunction(L, -1);
+    else
+      lua_pushnil(L);
   } else {
-    ok = on_path(L, name, "path") || on_path(L, name, "cpath");
-    if (!ok && strchr(name, '.') != NULL) { /* a submodule inside its root's C library */
+    lua_pushnil(L);
+  }
+  lua_replace(L, top + 1);
+  lua_settop(L, top + 1);
+  return !lua_isnil(L, -1);
+}
+
+/* Where a worker would find a module. */
+enum origin { ORIGIN_NONE, ORIGIN_OWN, ORIGIN_LUA, ORIGIN_OTHER };
+
+/* With ORIGIN_LUA pushes the name of its file, else nil. [-0, +1, e] */
+static enum origin find_origin(lua_State *L, const char *name) {
+  enum origin origin = ORIGIN_NONE;
+  int top = lua_gettop(L);
+  if (standard_fields(name, strlen(name)) != NULL) {
+    origin = ORIGIN_OWN;
+  } else {
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    if (lua_getfield(L, -1, name) != LUA_TNIL) {
+      if (lua_iscfunction(L, -1)) origin = ORIGIN_OTHER;
+    } else if (find_file(L, name, "path")) {
+      lua_replace(L, top + 1);
+      lua_settop(L, top + 1);
+      return ORIGIN_LUA;
+    } else if (find_file(L, name, "cpath")) {
+      origin = ORIGIN_OTHER;
+    } else if (strchr(name, '.') != NULL) { /* a submodule inside its root's C library */
       const char *root = lua_pushlstring(L, name, (size_t)(strchr(name, '.') - name));
-      ok = on_path(L, root, "cpath");
+      if (find_file(L, root, "cpath")) origin = ORIGIN_OTHER;
     }
   }
   lua_settop(L, top);
-  return ok;
+  lua_pushnil(L);
+  return origin;
 }
 
-/* Whether the field on top may go by name; `own` lists those of one of Lua's libraries. */
-static bool field_counts(lua_State *L, const char *own, const char *field) {
+/* Whether the function on top was defined in the file whose name is at index `file`; with nil
+** there (a C library, which may load Lua code from anywhere) any was. [-0, +0, m] */
+static bool is_from(lua_State *L, int file) {
+  lua_Debug ar;
+  if (lua_isnil(L, file) || lua_iscfunction(L, -1)) return true;
+  lua_pushvalue(L, -1);
+  lua_getinfo(L, ">S", &ar);
+  return ar.source[0] == '@' && strcmp(ar.source + 1, lua_tostring(L, file)) == 0;
+}
+
+/* Whether the field on top may go by name; `own` lists those of one of Lua's libraries. A Lua
+** function that a script put into a module does not come with it. */
+static bool field_counts(lua_State *L, const char *own, const char *field, int file) {
   int t = lua_type(L, -1);
   if (own != NULL)
     return listed(own, field, strlen(field)) &&
            (lua_iscfunction(L, -1) || t == LUA_TTABLE || t == LUA_TUSERDATA);
-  return t == LUA_TFUNCTION || t == LUA_TTABLE || t == LUA_TUSERDATA;
+  return t == LUA_TTABLE || t == LUA_TUSERDATA || (t == LUA_TFUNCTION && is_from(L, file));
 }
 
-/* Names the fields of the module on top. [-0, +0, m] */
-static void index_fields(lua_State *L, struct indexer *ix, const char *name) {
+/* Names the fields of the module on top; its file is at index `file`. [-0, +0, m] */
+static void index_fields(lua_State *L, struct indexer *ix, const char *name, int file) {
   const char *own = standard_fields(name, strlen(name));
   lua_pushnil(L);
   while (lua_next(L, -2) != 0) {
-    if (lua_type(L, -2) == LUA_TSTRING && field_counts(L, own, lua_tostring(L, -2)))
+    if (lua_type(L, -2) == LUA_TSTRING && field_counts(L, own, lua_tostring(L, -2), file))
       add_name(L, ix, name, lua_tostring(L, -2)); /* pops the value */
     else
       lua_pop(L, 1);
   }
 }
 
-enum pass { PASS_MODULES, PASS_OWN_FIELDS, PASS_FIELDS, PASS_DONE };
+/* Modules before fields, and the fields of Lua's libraries before those of others: an object
+** with two names gets the one that costs the other side least. Modules in Lua before others: one
+** that completes a C library's table (socket, socket.core) names the whole of it. */
+enum pass { PASS_LUA_MODULES, PASS_MODULES, PASS_OWN_FIELDS, PASS_FIELDS, PASS_DONE };
 
 /* What INDEXED says of a module. */
 enum { MODULE_NAMED = 1, MODULE_FINISHED = 2 };
 
-static void set_progress(lua_State *L, struct indexer *ix, int progress) {
-  lua_pushvalue(L, -1);
+static void set_progress(lua_State *L, struct indexer *ix, int value, int progress) {
+  lua_pushvalue(L, value);
   lua_pushinteger(L, progress);
   lua_rawset(L, ix->indexed);
 }
 
+/* Whether the module at index `value` was named `name`, not by another of its names. */
+static bool has_name(lua_State *L, struct indexer *ix, int value, const char *name) {
+  bool has;
+  lua_pushvalue(L, value);
+  lua_rawget(L, ix->names);
+  has = strcmp(name, "_G") == 0 ||
+        (lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), name) == 0);
+  lua_pop(L, 1);
+  return has;
+}
+
 /* One entry (name, value) of package.loaded, name on the stack below value. [-0, +0, e] */
 static void index_entry(lua_State *L, struct indexer *ix, enum pass pass) {
-  const char *name = lua_tostring(L, -2);
-  bool own = standard_fields(name, strlen(name)) != NULL;
+  int value = lua_gettop(L), file = value + 1;
+  const char *name = lua_tostring(L, value - 1);
   lua_Integer progress;
-  lua_pushvalue(L, -1);
+  enum origin origin;
+  lua_pushvalue(L, value);
   lua_rawget(L, ix->indexed);
   progress = lua_tointeger(L, -1);
   lua_pop(L, 1);
-  if (pass == PASS_MODULES) {
-    if (progress != 0) return;
-    if (!own && !requirable(L, name)) {
-      set_progress(L, ix, MODULE_FINISHED);
-    } else {
-      set_progress(L, ix, MODULE_NAMED);
+  if (progress == MODULE_FINISHED || (progress == MODULE_NAMED) != (pass > PASS_MODULES)) return;
+  origin = find_origin(L, name);
+  if (pass <= PASS_MODULES) {
+    if (origin == ORIGIN_NONE) {
+      if (pass == PASS_MODULES) set_progress(L, ix, value, MODULE_FINISHED);
+    } else if ((origin == ORIGIN_OTHER) == (pass == PASS_MODULES)) {
+      set_progress(L, ix, value, MODULE_NAMED);
       if (strcmp(name, "_G") != 0) { /* _G itself is WIRE_GLOBALS */
-        lua_pushvalue(L, -1);
+        lua_pushvalue(L, value);
         add_name(L, ix, name, "");
       }
     }
-  } else if (progress == MODULE_NAMED && lua_istable(L, -1) && own == (pass == PASS_OWN_FIELDS)) {
-    index_fields(L, ix, name);
-    set_progress(L, ix, MODULE_FINISHED);
+  } else if (lua_istable(L, value) && (origin == ORIGIN_OWN) == (pass == PASS_OWN_FIELDS) &&
+             has_name(L, ix, value, name)) {
+    lua_pushvalue(L, value);
+    index_fields(L, ix, name, file);
+    set_progress(L, ix, value, MODULE_FINISHED);
   }
+  lua_settop(L, value);
 }
 
 static size_t count_entries(lua_State *L) {
@@ -205,9 +249,7 @@ void tide_names_refresh(lua_State *L, int xidx) {
     ix.names = lua_gettop(L);
     tide_transfer_table(L, xidx, TRANSFER_INDEXED);
     ix.indexed = lua_gettop(L);
-    /* Modules themselves before fields, the fields of Lua's libraries before those of others:
-    ** an object with two names gets the one that costs the other side least. */
-    for (int pass = PASS_MODULES; pass < PASS_DONE; pass++) {
+    for (int pass = PASS_LUA_MODULES; pass < PASS_DONE; pass++) {
       lua_pushnil(L);
       while (lua_next(L, loaded) != 0) {
         int t = lua_type(L, -1);
@@ -271,7 +313,7 @@ void tide_names_resolve(lua_State *L, const char *name, size_t len) {
     if (lua_isnil(L, -1)) {
       lua_pushlstring(L, name, mlen);
       lua_pushlstring(L, sep + 1, flen);
-      tide_error_raise(L, FAULT_TRANSFER, "module '%s' has no field '%s' here", lua_tostring(L, -2),
+      tide_error_raise(L, FAULT_TRANSFER, "module '%s' has no field '%s' in the receiving state", lua_tostring(L, -2),
                        lua_tostring(L, -1));
     }
     lua_remove(L, -2);

@@ -192,6 +192,7 @@ int tide_vm_run(struct vm *vm, const struct message *in, struct paths *paths, co
 
 struct opening {
   struct vm *vm;
+  const char *what; /* what is being done, for the message if it fails */
   struct paths *paths;
   const struct message *init;
 };
@@ -206,27 +207,40 @@ static int open_body(lua_State *L) {
   lua_pushlightuserdata(L, vm);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   if (vm->cfg->open_state != NULL) {
+    o->what = "open_state failed";
     vm->cfg->open_state(L, vm->cfg->ud);
     lua_settop(L, 1);
   }
+  o->what = "cannot set package.path";
   use_paths(vm, o->paths);
   tide_globals_own(L);
   if (o->init != NULL) {
     bool task_code;
+    o->what = "the initializer failed";
     call(L, o->init, 1, &task_code);
     tide_globals_own(L);
   }
   return 0;
 }
 
-/* Message handler while opening: the error as text. */
+/* Message handler while opening: what failed, and the error as text. The opening is its upvalue. */
 static int open_handler(lua_State *L) {
-  if (tide_error_kind(L, 1) != FAULT_NONE) {
-    lua_getfield(L, 1, "message");
-    if (lua_type(L, -1) == LUA_TSTRING) return 1;
-  }
-  luaL_tolstring(L, 1, NULL);
+  const struct opening *o = (const struct opening *)lua_touserdata(L, lua_upvalueindex(1));
+  if (tide_error_kind(L, 1) == FAULT_NONE || lua_getfield(L, 1, "message") != LUA_TSTRING)
+    luaL_tolstring(L, 1, NULL);
+  lua_pushfstring(L, "%s: %s", o->what, lua_tostring(L, -1));
   return 1;
+}
+
+/* Protected: open_body, its error as text. */
+static int open_with_handler(lua_State *L) {
+  void *opening = lua_touserdata(L, 1);
+  lua_pushlightuserdata(L, opening);
+  lua_pushcclosure(L, open_handler, 1);
+  lua_pushcfunction(L, open_body);
+  lua_pushlightuserdata(L, opening);
+  if (lua_pcall(L, 1, 0, 2) != LUA_OK) lua_error(L);
+  return 0;
 }
 
 /* A copy of the string on top; calls nothing in Lua that may raise. */
@@ -258,12 +272,12 @@ struct vm *tide_vm_new(const struct vm_config *cfg, const struct paths *paths,
   vm->L = cfg->alloc != NULL ? lua_newstate(cfg->alloc, cfg->alloc_ud) : luaL_newstate();
   if (vm->L != NULL) {
     o.vm = vm;
+    o.what = "cannot open a worker";
     *(const struct paths **)&o.paths = paths;
     o.init = init;
-    lua_pushcfunction(vm->L, open_handler);
-    lua_pushcfunction(vm->L, open_body);
+    lua_pushcfunction(vm->L, open_with_handler);
     lua_pushlightuserdata(vm->L, &o);
-    if (lua_pcall(vm->L, 1, 0, 1) == LUA_OK) {
+    if (lua_pcall(vm->L, 1, 0, 0) == LUA_OK) {
       lua_settop(vm->L, 0);
       return vm;
     }

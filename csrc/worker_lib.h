@@ -1,7 +1,8 @@
 /*
 ** tidepool, floor 2: worker_lib, what Lua's libraries do differently in a worker.
 **
-** print writes each line with one write; os.exit raises.
+** print writes each line with one write; os.exit raises; os.execute leaves the process' signals
+** alone.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -330,3 +330,20 @@ describe("Error objects of the library", function()
     assert.equal(getmetatable(err), getmetatable(back))
   end)
 end)
+
+describe("An error of the library", function()
+  after_each(h.finish)
+
+  it("tells the line of the script that called, in tostring alone", function()
+    local ex = h.pool(1)
+    local line = debug.getinfo(1, "l").currentline
+    local ok, err = pcall(function() return ex:submit(print, coroutine.create(print)) end)
+    assert.is_false(ok)
+    assert.equal("argument 1: cannot send a coroutine", err.message)
+    assert.equal(("errors_spec.lua:%d: %s"):format(line + 1, err.message),
+      tostring(err):match("[^/]*$"))
+    ok, err = pcall(function() return ex:map(print, { coroutine.create(print) }) end)
+    assert.is_false(ok)
+    h.contains(("errors_spec.lua:%d: "):format(line + 6), tostring(err))
+  end)
+end)

@@ -125,6 +125,29 @@ describe("A Lua function is sent", function()
   end)
 end)
 
+describe("A module's function", function()
+  after_each(h.finish)
+
+  it("that a script put there goes by value", function()
+    local extended = require "spec.support.extended"
+    function extended.added(x) return x + 1 end
+    local ex = h.pool(1)
+    assert.equal(3, ex:submit(extended.added, 2):result())
+    local own = ex:submit(function(f) return f == require "spec.support.extended".own end,
+      extended.own)
+    assert.is_true(own:result())
+  end)
+
+  it("of a C library that a Lua file completes goes by the Lua file's name", function()
+    local socket = require "socket"
+    local ex = h.pool(1)
+    local bind, sleep, same = ex:submit(function()
+      return type(socket.bind), type(socket.sleep), socket == require "socket"
+    end):result()
+    assert.same({ "function", "function", true }, { bind, sleep, same })
+  end)
+end)
+
 describe("A C function is sent", function()
   after_each(h.finish)
 

@@ -231,3 +231,20 @@ describe("require 'tidepool'", function()
     ]])
   end)
 end)
+
+describe("os.execute in a worker", function()
+  after_each(h.finish)
+
+  it("answers as Lua's own does", function()
+    local ex = h.pool(1)
+    for _, command in ipairs { "true", "exit 3", "kill -TERM $$", "exec no-such-program 2>/dev/null" } do
+      assert.same(table.pack(os.execute(command)), table.pack(ex:submit(os.execute, command):result()))
+    end
+    assert.equal(os.execute(), ex:submit(os.execute):result())
+  end)
+
+  it("does not pass the worker's blocked signals on", function()
+    local f = h.pool(1):submit(os.execute, "kill -TERM $$; exit 0")
+    assert.same({ nil, "signal", 15 }, { f:result() })
+  end)
+end)

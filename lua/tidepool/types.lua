@@ -22,6 +22,7 @@
 ---@class tidepool.error
 ---@field kind tidepool.kind
 ---@field message string
+---@field where string? where it was raised, as `file:line: `; nil if no line of Lua is known
 
 -- ------------------------------------------------------- values and options --
 
