@@ -313,8 +313,8 @@ void tide_names_resolve(lua_State *L, const char *name, size_t len) {
     if (lua_isnil(L, -1)) {
       lua_pushlstring(L, name, mlen);
       lua_pushlstring(L, sep + 1, flen);
-      tide_error_raise(L, FAULT_TRANSFER, "module '%s' has no field '%s' in the receiving state", lua_tostring(L, -2),
-                       lua_tostring(L, -1));
+      tide_error_raise(L, FAULT_TRANSFER, "module '%s' has no field '%s' in the receiving state",
+                       lua_tostring(L, -2), lua_tostring(L, -1));
     }
     lua_remove(L, -2);
   }

@@ -82,7 +82,8 @@ static bool pack_rebuild(struct packer *P, int idx, const struct step *up) {
   switch (luaL_getmetafield(L, idx, "__transfer")) {
     case LUA_TNIL: return false;
     case LUA_TFUNCTION: break;
-    default: tide_path_refuse(L, up, "its __transfer is a %s, not a function", luaL_typename(L, -1));
+    default:
+      tide_path_refuse(L, up, "its __transfer is a %s, not a function", luaL_typename(L, -1));
   }
   lua_pushvalue(L, idx);
   lua_call(L, 1, LUA_MULTRET);
