@@ -7,7 +7,9 @@
 
 #include <assert.h>
 
-enum { FIRST_CAP = 64 };
+/* Most messages are a call without large arguments, or no more than a number: they get a block
+** that fits. What grows beyond it is likely to grow on. */
+enum { FIRST_CAP = 24, SECOND_CAP = 256 };
 
 void tide_bytes_init(struct bytes *b, const struct mem *mem) {
   b->mem = mem;
@@ -31,7 +33,7 @@ bool tide_bytes_reserve(struct bytes *b, size_t n) {
   if (n > SIZE_MAX - b->len) goto fail;
   /* doubling keeps the cost of a byte constant; past half the address space it cannot double */
   cap = b->cap <= SIZE_MAX / 2 ? b->cap * 2 : SIZE_MAX;
-  if (cap < FIRST_CAP) cap = FIRST_CAP;
+  if (cap < SECOND_CAP) cap = b->cap == 0 ? FIRST_CAP : SECOND_CAP;
   if (cap < b->len + n) cap = b->len + n;
   data = (unsigned char *)tide_mem_resize(b->mem, b->data, b->cap, cap);
   if (data == NULL) goto fail;

@@ -36,6 +36,8 @@ static int affinity(void) {
   return 0;
 }
 
+bool tide_sys_parallel(void) { return affinity() > 1; }
+
 /* The first line of a file, or NULL. */
 static char *read_line(const char *path, char *line, int size) {
   FILE *f = fopen(path, "re");

@@ -18,6 +18,8 @@
 int tide_mailbox_init(struct mailbox *box) {
   int err = tide_lock_init(&box->lock);
   if (err != 0) return err;
+  atomic_init(&box->rung, 0);
+  tide_spin_init(&box->spin);
   err = tide_cond_init(&box->wake);
   if (err != 0) tide_lock_fini(&box->lock);
   return err;
@@ -69,7 +71,10 @@ void tide_watch_deliver(struct watch *w, bool failure) {
     wake = wake || set->need == 0;
   }
   /* under the lock: once it is free, the owner may be gone with its mailbox */
-  if (wake) tide_cond_signal(&box->wake);
+  if (wake) {
+    atomic_fetch_add_explicit(&box->rung, 1, memory_order_relaxed);
+    tide_cond_signal(&box->wake);
+  }
   tide_lock_drop(&box->lock);
 }
 
@@ -108,6 +113,12 @@ bool tide_mailset_sleep(struct mailset *set, size_t need, bool stop_on_failure, 
   if (set->nready < need && !(stop_on_failure && set->nfailed > 0)) {
     set->need = need - set->nready;
     set->stop_on_failure = stop_on_failure;
+    if (deadline != 0) {
+      size_t rung = atomic_load_explicit(&box->rung, memory_order_relaxed);
+      tide_lock_drop(&box->lock);
+      tide_spin_while(&box->spin, &box->rung, rung);
+      tide_lock_take(&box->lock);
+    }
     /* predicate: need == 0 */
     while (set->need > 0 && tide_cond_wait(&box->wake, &box->lock, deadline)) {}
     come = set->need == 0;

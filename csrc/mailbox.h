@@ -24,7 +24,7 @@
 #define TIDE_MAILBOX_H
 
 #include "fifo.h"
-#include "sys.h"
+#include "spin.h"
 
 TIDE_INTERNAL_BEGIN
 
@@ -32,6 +32,8 @@ struct task;
 
 struct mailbox {
   struct sys_lock lock;
+  atomic_size_t rung;   /* A: raised, under lock, with each wake; what the sleeper spins on */
+  struct spin spin;     /* the sleeper's */
   struct sys_cond wake; /* a set's `need` became 0, or a watch arrived that a canceller waits for */
 };
 

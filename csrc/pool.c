@@ -98,6 +98,7 @@ struct pool *tide_pool_new(const struct pool_config *cfg, const struct mem *mem,
   memcpy(name, cfg->name, size);
   ref_init(&p->ref);
   atomic_init(&p->tasks, 0);
+  atomic_init(&p->rung, 0);
   p->mem = mem;
   p->runner = *runner;
   p->ud = ud;
@@ -186,6 +187,7 @@ static int enqueue_locked(struct pool *p, struct task *t, int *err) {
   int e;
   tide_queue_push(&p->queue, tide_task_hold(t));
   p->submitted++;
+  atomic_fetch_add_explicit(&p->rung, 1, memory_order_relaxed);
   if (tide_pool_sleepy_locked(p)) tide_pool_wake_locked(p, false);
   if (!tide_pool_short_locked(p) || p->alive + p->starting >= p->cfg.max_workers) return FAULT_NONE;
   e = tide_pool_start_locked(p);
@@ -248,6 +250,7 @@ void tide_pool_close(struct pool *p, bool cancel) {
     fifo_push(&doomed, &t->queued);
   }
   p->errands++;
+  atomic_fetch_add_explicit(&p->rung, 1, memory_order_relaxed);
   tide_pool_wake_locked(p, true); /* to end; on an empty queue nobody would */
   tide_cond_broadcast(&p->room);
   tide_pool_check_locked(p);

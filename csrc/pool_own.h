@@ -26,6 +26,7 @@
 
 #include "pool.h"
 #include "queue.h"
+#include "spin.h"
 
 TIDE_INTERNAL_BEGIN
 
@@ -41,6 +42,7 @@ struct slot {
   struct sys_cond wake;     /* `started`, later `woken` */
   struct slot *next;        /* L: in the list of all slots */
   bool started;             /* L: the starter is done with this slot, and `thread` is not joined */
+  struct spin spin;         /* the thread's own */
   bool woken;               /* L: taken off `asleep` by who woke it */
 };
 
@@ -66,10 +68,12 @@ struct pool {
   int alive;                       /* L: threads that run, from their start to their last look */
   int starting;                    /* L: threads being made */
   int fresh;                       /* L: those of both that have not opened their worker yet */
-  int idle;       /* L: those with no task, asleep or on their way to look for one */
-  int nasleep;    /* L: idle ones in `asleep` */
-  int blocked;    /* L: submitters that wait for room */
-  size_t running; /* L: tasks taken by a worker */
+  int idle;           /* L: those with no task, asleep or on their way to look for one */
+  int nasleep;        /* L: idle ones in `asleep` */
+  atomic_size_t rung; /* A: raised, under lock, when a task is queued or the pool ends */
+  int spinners;       /* L: idle threads that spin on it */
+  int blocked;        /* L: submitters that wait for room */
+  size_t running;     /* L: tasks taken by a worker */
   size_t submitted, finished, failed, cancelled; /* L */
   size_t threads;                                /* L: being made, alive, or not joined yet */
   size_t errands;  /* L: deliveries under way that a wait must not overtake */

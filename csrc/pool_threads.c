@@ -33,11 +33,14 @@ bool tide_pool_is_worker(struct pool *p) {
 
 /* ---------------------------------------------------------------- serve -- */
 
+/* Idle threads that spin at the same time: more would only take processors from those that work. */
+enum { MAX_SPINNERS = 1 };
+
 /* The next task, now running; sleeps for it. NULL: this thread shall end. The caller is
 ** idle before, and is not any more afterwards. */
 static struct task *take_locked(struct pool *p, struct slot *self) {
   sys_time deadline = 0;
-  bool rested = false, expired = false;
+  bool rested = false, expired = false, spun = false;
   for (;;) {
     struct task *t = tide_queue_pop(&p->queue);
     if (t != NULL || p->state != POOL_OPEN || expired) {
@@ -49,8 +52,18 @@ static struct task *take_locked(struct pool *p, struct slot *self) {
       tide_pool_check_locked(p);
       return t;
     }
+    if (!spun && p->spinners < MAX_SPINNERS) {
+      size_t rung = atomic_load_explicit(&p->rung, memory_order_relaxed);
+      p->spinners++;
+      tide_lock_drop(&p->lock);
+      spun = !tide_spin_while(&self->spin, &p->rung, rung);
+      tide_lock_take(&p->lock);
+      p->spinners--;
+      continue;
+    }
     if (!rested) deadline = tide_deadline(p->cfg.idle_timeout);
     rested = true;
+    spun = false;
     self->woken = false;
     fifo_push(&p->asleep, &self->link);
     p->nasleep++;
@@ -147,6 +160,7 @@ static void break_pool(struct pool *p, char *why, size_t whysize) {
     p->failed++;
     fifo_push(&doomed, &t->queued);
   }
+  atomic_fetch_add_explicit(&p->rung, 1, memory_order_relaxed);
   tide_pool_wake_locked(p, true);
   tide_cond_broadcast(&p->room);
   tide_cond_broadcast(&p->quiet);
@@ -279,6 +293,7 @@ static struct slot *new_slot(struct pool *p) {
     return NULL;
   }
   fifo_node_init(&s->link);
+  tide_spin_init(&s->spin);
   s->pool = p;
   return s;
 }

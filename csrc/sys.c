@@ -25,7 +25,19 @@ static void must(int err) {
 
 /* ---------------------------------------------------------------- lock -- */
 
-int tide_lock_init(struct sys_lock *l) { return pthread_mutex_init(&l->m, NULL); }
+int tide_lock_init(struct sys_lock *l) {
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
+  pthread_mutexattr_t attr;
+  int err = pthread_mutexattr_init(&attr);
+  if (err != 0) return err;
+  pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+  err = pthread_mutex_init(&l->m, &attr);
+  pthread_mutexattr_destroy(&attr);
+  return err;
+#else
+  return pthread_mutex_init(&l->m, NULL);
+#endif
+}
 void tide_lock_fini(struct sys_lock *l) { must(pthread_mutex_destroy(&l->m)); }
 void tide_lock_take(struct sys_lock *l) { must(pthread_mutex_lock(&l->m)); }
 void tide_lock_drop(struct sys_lock *l) { must(pthread_mutex_unlock(&l->m)); }

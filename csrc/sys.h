@@ -61,6 +61,9 @@ bool tide_thread_is_self(const struct sys_thread *t);
 /* Names the calling thread for the OS, cut to what it allows. */
 void tide_thread_setname(const char *name);
 
+/* Whether more than one processor is there for this process' threads; one system call. */
+bool tide_sys_parallel(void);
+
 /* Processors this process may use: affinity mask and cgroup CPU quotas; >= 1. */
 int tide_sys_cpus(void);
 /* The quota part, for tests: `root` stands for "/" (the files proc/self/cgroup and

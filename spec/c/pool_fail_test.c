@@ -487,7 +487,7 @@ static void test_broken_without_memory(void) {
     rig_end(&rig);
     gate_fini(&gate);
   }
-  CHECK(fail_at == 6);
+  CHECK(fail_at > 5); /* the message, and at least one block for each task's copy */
 }
 
 int main(void) {

@@ -1,0 +1,92 @@
+/*
+** spin: looking ends when the counter moves, gives up in time, and is tried less and less
+** while it does not pay.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "spin.h"
+
+#include "check.h"
+
+struct bell {
+  atomic_size_t word;
+  atomic_bool ready; /* the looker is about to look */
+};
+
+static void *ring(void *arg) {
+  struct bell *b = (struct bell *)arg;
+  while (!atomic_load(&b->ready)) {}
+  atomic_fetch_add(&b->word, 1);
+  return NULL;
+}
+
+/* Whatever the moment of the change, before or while looking: it is seen, or the look gives up
+** and a second one sees it. */
+static void test_sees_the_change(void) {
+  for (int i = 0; i < 200; i++) {
+    struct bell b;
+    struct spin s;
+    struct sys_thread t;
+    bool seen = false;
+    atomic_init(&b.word, 7);
+    atomic_init(&b.ready, false);
+    tide_spin_init(&s);
+    s.enabled = true;
+    CHECK(tide_thread_start(&t, 0, ring, &b) == 0);
+    atomic_store(&b.ready, true);
+    while (!seen) {
+      s.skip = 0;
+      seen = tide_spin_while(&s, &b.word, 7);
+    }
+    CHECK(atomic_load(&b.word) == 8 && s.last == 0);
+    tide_thread_join(&t);
+  }
+}
+
+static void test_gives_up(void) {
+  atomic_size_t word = 1;
+  struct spin s;
+  sys_time start = tide_now();
+  tide_spin_init(&s);
+  s.enabled = true;
+  CHECK(!tide_spin_while(&s, &word, 1));
+  CHECK(tide_now() - start >= SPIN_TIME);
+  CHECK(s.skip == 1);
+}
+
+/* Of many sleeps that looking did not shorten, few look: their number grows with the logarithm,
+** then with one in SPIN_MAX_SKIP + 1. */
+static void test_backs_off(void) {
+  atomic_size_t word = 1;
+  struct spin s;
+  int looks = 0;
+  tide_spin_init(&s);
+  s.enabled = true;
+  for (int i = 0; i < 1000; i++) {
+    looks += s.skip == 0;
+    CHECK(!tide_spin_while(&s, &word, 1));
+  }
+  CHECK(looks >= 10 && looks <= 25);
+  /* and one that pays makes the next ones look again */
+  s.skip = 0;
+  CHECK(tide_spin_while(&s, &word, 2));
+  CHECK(!tide_spin_while(&s, &word, 1));
+  CHECK(s.skip == 1);
+}
+
+static void test_one_processor(void) {
+  atomic_size_t word = 1;
+  struct spin s;
+  tide_spin_init(&s);
+  CHECK(s.enabled == tide_sys_parallel());
+  s.enabled = false;
+  CHECK(!tide_spin_while(&s, &word, 2)); /* does not even look */
+}
+
+int main(void) {
+  test_sees_the_change();
+  test_gives_up();
+  test_backs_off();
+  test_one_processor();
+  return check_done();
+}
