@@ -4,6 +4,7 @@
 #   make demo         four examples on real input
 #   make test         everything in spec/, and the host example; SPEC=spec/map_spec.lua: only that
 #                     SAN=address, SAN=thread: built with that sanitizer
+#   make bench        the figures of bench/README.md; bench-quick: fewer rounds
 #   make lint layers valgrind rock-test    the other checks; .ci/run runs them all
 #   make install uninstall                 PREFIX, DESTDIR
 #   make clean
@@ -70,7 +71,7 @@ demos = cube download mandelbrot wordcount
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check-setup FORCE demo demo-build test test-build lint layers valgrind rock-test \
+.PHONY: all check-setup FORCE demo demo-build bench bench-quick test test-build lint layers valgrind rock-test \
   install uninstall clean
 
 all: $(libraries)
@@ -112,6 +113,13 @@ demo:
 	done
 
 demo-build: $(B)/tidepool/core.so
+
+# ---------------------------------------------------------------------- bench
+
+bench bench-quick:
+	@scripts/setup demo
+	@$(MAKE) --no-print-directory demo-build
+	@scripts/lua bench/run.lua $(if $(filter bench-quick,$@),--quick)
 
 # ----------------------------------------------------------------------- test
 
