@@ -129,7 +129,11 @@ struct code *tide_func_code(lua_State *L, int idx, int xidx) {
   lua_rawget(L, -2);
   c = (struct code *)lua_touserdata(L, -1);
   if (c == NULL) {
-    c = new_code(x->scratch.data, x->scratch.len - 1, env, nup);
+    /* from the string: a finalizer that ran meanwhile may have dumped another function */
+    size_t len;
+    const char *content = lua_tolstring(L, top + 2, &len);
+    tide_transfer_room(L, xidx);
+    c = new_code(content, len - 1, env, nup);
     failed = c == NULL || !tide_transfer_keep(L, xidx, c);
     tide_code_rele(c); /* the transfer userdata keeps it now */
     if (failed) luaL_error(L, "not enough memory");

@@ -74,17 +74,20 @@ void tide_transfer_table(lua_State *L, int idx, enum transfer_table which) {
   lua_getiuservalue(L, idx, which);
 }
 
+void tide_transfer_room(lua_State *L, int idx) {
+  struct transfer *x = (struct transfer *)lua_touserdata(L, idx);
+  if (x->ncodes < MAX_CODES) return;
+  lua_pushvalue(L, idx);
+  new_table(L, TRANSFER_CODES, "k");
+  new_table(L, TRANSFER_CONTENT, NULL);
+  new_table(L, TRANSFER_LOADED, NULL);
+  lua_pop(L, 1);
+  release_codes(x); /* after the tables: they name what is released here */
+}
+
 bool tide_transfer_keep(lua_State *L, int idx, struct code *c) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, idx);
-  idx = lua_absindex(L, idx);
-  if (x->ncodes >= MAX_CODES) {
-    lua_pushvalue(L, idx);
-    new_table(L, TRANSFER_CODES, "k");
-    new_table(L, TRANSFER_CONTENT, NULL);
-    new_table(L, TRANSFER_LOADED, NULL);
-    lua_pop(L, 1);
-    release_codes(x); /* after the tables: they name what is released here */
-  }
+  tide_transfer_room(L, idx);
   if (x->ncodes == x->capcodes) {
     size_t cap = x->capcodes > 0 ? x->capcodes * 2 : 16;
     struct code **p = (struct code **)tide_mem_resize(&tide_mem_default, x->codes,

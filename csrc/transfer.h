@@ -48,6 +48,8 @@ struct transfer {
 struct transfer *tide_transfer_get(lua_State *L);
 /* Pushes table `which` of the transfer userdata at idx. [-0, +1, -] */
 void tide_transfer_table(lua_State *L, int idx, enum transfer_table which);
+/* Flushes the caches if they are full; a keep that follows at once cannot raise. [-0, +0, m] */
+void tide_transfer_room(lua_State *L, int idx);
 /* Takes a reference to c that lasts until the caches are flushed. Flushes them first when
 ** they are full. The userdata is at idx. False: out of memory (c is not taken). [-0, +0, m] */
 bool tide_transfer_keep(lua_State *L, int idx, struct code *c);

@@ -6,6 +6,7 @@ local describe, it, _, after_each = h.busted()
 local assert = require "luassert"
 local gate = require "gate"
 local sample = require "spec.support.sample"
+local tidepool = require "tidepool"
 
 local function call(f, ...) return f(...) end
 
@@ -20,6 +21,26 @@ describe("A Lua function is sent", function()
     local f2 = ex:submit(read)
     assert.equal(1, f1:result())
     assert.equal(2, f2:result())
+  end)
+
+  it("as itself, though a finalizer sends another one meanwhile", function()
+    local ex, armed = h.pool(1), true
+    local function arm()
+      setmetatable({}, { __gc = function()
+        local f = load("return 'of the finalizer', " .. math.random(1 << 30))
+        tidepool.future():set_result(f)
+        if armed then arm() end
+      end })
+    end
+    arm()
+    collectgarbage "stop"
+    collectgarbage("incremental", 10, 1000)
+    collectgarbage "restart"
+    for i = 1, 300 do
+      assert.equal(i, ex:submit(load(("return %d -- %s"):format(i, ("x"):rep(i)))):result())
+    end
+    armed = false
+    collectgarbage "generational"
   end)
 
   it("with fresh upvalues for each task", function()
