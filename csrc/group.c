@@ -25,10 +25,15 @@ struct tide_group {
 };
 
 int tide_group_new(tide_group **out, lua_State *L) {
-  tide_group *g = (tide_group *)tide_mem_zero(&tide_mem_default, sizeof *g);
+  struct owner *owner;
+  tide_group *g;
   *out = NULL;
+  /* One made in a finalizer may never be freed, if the state is closing: it must not stay
+  ** behind in the owner's mailbox. */
+  owner = L != NULL && lua_gc(L, LUA_GCISRUNNING) >= 0 ? tide_owner_of(L) : NULL;
+  g = (tide_group *)tide_mem_zero(&tide_mem_default, sizeof *g);
   if (g == NULL) return TIDE_ENOMEM;
-  g->owner = L != NULL ? tide_owner_of(L) : NULL;
+  g->owner = owner;
   if (g->owner == NULL && tide_mailbox_init(&g->own) != 0) {
     tide_mem_free(&tide_mem_default, g, sizeof *g);
     return TIDE_ENOMEM;

@@ -57,6 +57,9 @@ struct owner *tide_owner_of(lua_State *L) {
     return o->open ? o : NULL;
   }
   lua_pop(L, 1);
+  /* Inside a finalizer, where lua_gc answers -1: that of a closing state perhaps, which will
+  ** not finalise what is made now. */
+  if (lua_gc(L, LUA_GCISRUNNING) < 0) return NULL;
   o = (struct owner *)lua_newuserdatauv(L, sizeof *o, 0);
   memset(o, 0, sizeof *o);
   lua_createtable(L, 0, 1);
@@ -76,7 +79,7 @@ struct owner *tide_owner_of(lua_State *L) {
 void tide_owner_adopt(lua_State *L, struct tide_executor *ex) {
   struct owner *o = tide_owner_of(L);
   if (o == NULL) {
-    luaL_error(L, "the state is closing");
+    luaL_error(L, "the state is closing, or a finalizer makes its first executor");
   } else {
     reap(o);
     if (o->n == o->cap) {

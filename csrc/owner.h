@@ -26,7 +26,8 @@ struct owner {
   size_t groups; /* alive, made with this state */
 };
 
-/* L's owner, made on first use; NULL in a state that is closing and has finalised its own. [-0, +0, e] */
+/* L's owner, made on first use. NULL in a state that is closing and has finalised its own, and in
+** a finalizer if there is none yet. [-0, +0, e] */
 struct owner *tide_owner_of(lua_State *L);
 /* Adopts ex. [-0, +0, e] */
 void tide_owner_adopt(lua_State *L, struct tide_executor *ex);

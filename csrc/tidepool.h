@@ -260,7 +260,7 @@ TIDE_API int tide_promise_setvalues(tide_future *f, const tide_value *v, size_t 
 
 /* A group delivers futures in the order in which they finish. One thread at a
 ** time may use a group. Sleeps on L's mailbox, or on its own if L is NULL; a
-** group made with L must be freed before L is closed. *g is NULL on failure. */
+** group made with L must be freed before L is closed. *g is NULL on failure. [-0, +0, e] */
 TIDE_API int tide_group_new(tide_group **g, lua_State *L);
 /* Does not wait, whatever is still running; tide_group_free(NULL) is legal. */
 TIDE_API void tide_group_free(tide_group *g);

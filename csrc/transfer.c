@@ -28,6 +28,9 @@ static int transfer_gc(lua_State *L) {
   tide_bytes_fini(&x->scratch);
   tide_paths_rele(x->paths);
   x->paths = NULL;
+  /* finalizers that come after this one start anew: the tables name what is gone */
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   return 0;
 }
 

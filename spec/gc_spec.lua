@@ -132,6 +132,57 @@ describe("Collection while tasks run", function()
   end)
 end)
 
+describe("A finalizer", function()
+  after_each(h.finish)
+
+  -- What a finalizer makes in a closing state is never finalised: Lua itself lets it leak.
+  local leaky = { env = { ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":detect_leaks=0" } }
+
+  it("may send a function once more when the state closes", function()
+    assert.equal("true\ttrue\n", h.runs([[
+      local tidepool = require "tidepool"
+      local ex = tidepool.executor { max_workers = 1, max_tasks_per_worker = 1 }
+      local function fn() return 1 end
+      last = setmetatable({}, { __gc = function()
+        local p = tidepool.future()
+        print(pcall(ex.submit, ex, fn), pcall(p.set_result, p, fn))
+      end })
+      ex:submit(fn):result()
+      ex:submit "os.time":result() -- in a new state: nobody else has the function's code now
+      collectgarbage()
+      collectgarbage()
+    ]], 0, leaky))
+  end)
+
+  it("cannot make a closing state's first executor, whose threads nobody would join", function()
+    local out = h.runs([[
+      last = setmetatable({}, { __gc = function()
+        print(pcall(require "tidepool".executor, 1))
+      end })
+    ]], 0, leaky)
+    h.contains("false", out)
+    h.contains("the state is closing", out)
+  end)
+
+  it("of a worker's state may wait for what finishes after that is closed", function()
+    assert.equal("true\ndone\n", h.runs([[
+      local tidepool = require "tidepool"
+      local ex, p = tidepool.executor(1), tidepool.future()
+      ex:submit(function(p)
+        local q = require "tidepool".future()
+        q:add_done_callback(function() end) -- so that the state has all it needs to wait
+        q:cancel()
+        last = setmetatable({}, { __gc = function()
+          io.write(tostring(pcall(p.add_done_callback, p, print)), "\n")
+        end })
+      end, p):result()
+      ex:shutdown()
+      p:set_result(1)
+      print "done"
+    ]], 0, leaky))
+  end)
+end)
+
 describe("Memory", function()
   after_each(h.finish)
 
