@@ -180,9 +180,9 @@ static void pack_entries(struct packer *P, int idx, const struct step *up) {
   patch_u32(P, header + 4, checked_count(P, hash, up));
 }
 
-static void pack_metatable(struct packer *P, int idx, const struct step *up) {
+/* The metatable on top. */
+static void pack_metatable(struct packer *P, const struct step *up) {
   struct step at = {up, STEP_METATABLE, 0, 0, NULL};
-  (void)idx;
   if (P->errormeta == NULL) {
     tide_error_metatable(P->L);
     P->errormeta = lua_topointer(P->L, -1);
@@ -192,7 +192,6 @@ static void pack_metatable(struct packer *P, int idx, const struct step *up) {
     tide_packer_tag(P, WIRE_ERROR_META);
   else
     tide_packer_value(P, lua_gettop(P->L), &at);
-  lua_pop(P->L, 1);
 }
 
 static void pack_table(struct packer *P, int idx, const struct step *up) {
@@ -208,13 +207,13 @@ static void pack_table(struct packer *P, int idx, const struct step *up) {
     pack_entries(P, idx, up);
     return;
   }
+  if (!pack_rebuild(P, idx, up)) { /* the metatable waits: a __transfer inside may change it */
+    pack_entries(P, idx, up);
+    if (P->b->failed) tide_packer_nomemory(P);
+    P->b->data[start] |= WIRE_META;
+    pack_metatable(P, up);
+  }
   lua_pop(L, 1);
-  if (pack_rebuild(P, idx, up)) return;
-  pack_entries(P, idx, up);
-  if (P->b->failed) tide_packer_nomemory(P);
-  P->b->data[start] |= WIRE_META;
-  lua_getmetatable(L, idx);
-  pack_metatable(P, idx, up);
 }
 
 static void pack_userdata(struct packer *P, int idx, const struct step *up) {

@@ -300,6 +300,20 @@ describe("__transfer", function()
     assert.same({ rebuilt = { "u", n = 1 } }, through(u))
   end)
 
+  it("may take away the metatable of the table around it", function()
+    local outer = setmetatable({}, { __index = { a = 1 } })
+    outer[1] = setmetatable({}, {
+      __transfer = function()
+        setmetatable(outer, nil)
+        return "string.rep", "x", 3
+      end,
+    })
+    local f = h.pool(1):submit(function(v) return v end, { 1, { x = outer, y = 5, z = outer } })
+    local list = f:result()
+    assert.equal(list[2].x, list[2].z)
+    assert.same({ 1, 1, 5, "xxx" }, { list[1], list[2].x.a, list[2].y, list[2].x[1] })
+  end)
+
   it("keeps identity within a message", function()
     local x = setmetatable({}, { __transfer = function() return "spec.support.sample.rebuild" end })
     local back = through { x, x }
