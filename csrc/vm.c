@@ -85,16 +85,33 @@ static int run_body(lua_State *L) {
   return 0;
 }
 
+static int describe(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+/* Pushes the error value at 1 as text. Its __tostring may raise: that error must not become the
+** task's. [-0, +1, m] */
+static void push_text(lua_State *L) {
+  if (lua_type(L, 1) == LUA_TSTRING) {
+    lua_pushvalue(L, 1);
+    return;
+  }
+  if (luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL) {
+    lua_pushcfunction(L, describe);
+    lua_pushvalue(L, 1);
+    if (lua_pcall(L, 1, 1, 0) == LUA_OK) return;
+  }
+  lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+}
+
 /* Message handler: keeps the traceback, leaves the error value as it is. */
 static int handler(lua_State *L) {
   struct vm *vm = vm_of(L);
   size_t len;
   const char *text;
   luaL_checkstack(L, 8, NULL);
-  if (lua_type(L, 1) == LUA_TSTRING || luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL)
-    luaL_tolstring(L, 1, NULL);
-  else
-    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+  push_text(L);
   luaL_traceback(L, L, lua_tostring(L, -1), 1);
   text = lua_tolstring(L, -1, &len);
   vm->traceback.len = 0;
@@ -144,15 +161,22 @@ static int failure_body(lua_State *L) {
     f->outcome = put_kind(f->vm, FAULT_TRANSFER, f->out);
     return 0;
   }
-  put_text(&f->out->bytes, (const char *)f->vm->traceback.data, f->vm->traceback.len);
   lua_settop(L, 2);
-  if (tide_pack(L, f->out, 1, PACK_ERROR) == LUA_OK) {
-    f->outcome = FAULT_ERROR;
-    return 0;
+  for (int tries = 0; tries < 2; tries++) {
+    int status;
+    put_text(&f->out->bytes, (const char *)f->vm->traceback.data, f->vm->traceback.len);
+    status = tide_pack(L, f->out, 1, PACK_ERROR);
+    if (status == LUA_OK) {
+      f->outcome = FAULT_ERROR;
+      return 0;
+    }
+    restart(f->out);
+    if (status == LUA_ERRMEM) return 0;
+    if (tide_error_kind(L, -1) == FAULT_TRANSFER) break;
+    /* else its __transfer raised this, which takes its place; but only once */
+    if (tries > 0) tide_error_push(L, FAULT_TRANSFER, "error value: __transfer raised an error");
   }
-  restart(f->out);
-  if (tide_error_kind(L, -1) == FAULT_TRANSFER)
-    f->outcome = put_kind(f->vm, FAULT_TRANSFER, f->out);
+  f->outcome = put_kind(f->vm, FAULT_TRANSFER, f->out);
   return 0;
 }
 

@@ -40,6 +40,16 @@ describe("A task's error", function()
     assert_alive(ex)
   end)
 
+  it("is unchanged if its __tostring raises, yields or is no function", function()
+    local ex = h.pool(1)
+    for _, tostr in ipairs { function() error "inner" end, coroutine.yield, 5, function() end } do
+      local f = ex:submit(function() error(setmetatable({ code = 7 }, { __tostring = tostr })) end)
+      assert.equal(7, f:exception().code)
+      h.contains("(error object is a table value)", f:traceback())
+    end
+    assert_alive(ex)
+  end)
+
   it("keeps a metatable that goes by name", function()
     local sample = require "spec.support.sample"
     local f = h.pool(1):submit(function() error(sample.point(3, 4)) end)
@@ -176,6 +186,19 @@ describe("A result or error value that cannot be sent", function()
       return setmetatable({}, { __transfer = function() error "will not travel" end })
     end)
     h.contains("will not travel", tostring(f:exception()))
+    assert_alive(ex)
+  end)
+
+  it("gives way to what its __transfer raises, if it is the error value", function()
+    local ex = h.pool(1)
+    local function fail(why)
+      error(setmetatable({}, { __transfer = function() error(why, 0) end }))
+    end
+    assert.equal("not today", ex:submit(fail, "not today"):exception())
+    local f = ex:submit(function()
+      fail(setmetatable({}, { __transfer = function() error "nor this" end }))
+    end)
+    assert.equal("transfer", tidepool.error_kind(f:exception()))
     assert_alive(ex)
   end)
 
