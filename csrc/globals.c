@@ -46,7 +46,8 @@ static bool keeps_own(lua_State *L, int xidx, const struct transfer *x) {
   return keeps;
 }
 
-void tide_globals_install(lua_State *L, int xidx, const char *name, size_t len) {
+void tide_globals_install(lua_State *L, int xidx, lua_Integer serial, const char *name,
+                          size_t len) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
   int value = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);
@@ -58,7 +59,7 @@ void tide_globals_install(lua_State *L, int xidx, const char *name, size_t len) 
     lua_rawset(L, -3);
     tide_transfer_table(L, xidx, TRANSFER_GOT);
     lua_pushvalue(L, value + 1);
-    lua_pushinteger(L, x->serial);
+    lua_pushinteger(L, serial);
     lua_rawset(L, -3);
     tide_transfer_table(L, xidx, TRANSFER_CAME);
     lua_pushvalue(L, value + 1);
@@ -76,14 +77,14 @@ static void clear(lua_State *L, int table, int key) {
 }
 
 /* GOT and CAME are at got and got + 1. */
-static void sweep_code(lua_State *L, int got, const struct transfer *x, const struct code *c) {
+static void sweep_code(lua_State *L, int got, lua_Integer serial, const struct code *c) {
   struct cursor names;
   tide_cursor_init(&names, c->data, c->globals_len);
   for (size_t i = 0; i < c->nglobals; i++) {
     size_t len = (size_t)tide_cursor_get_varint(&names);
     lua_pushlstring(L, (const char *)tide_cursor_get(&names, len), len);
     lua_pushvalue(L, -1);
-    if (lua_rawget(L, got) != LUA_TNIL && lua_tointeger(L, -1) != x->serial) {
+    if (lua_rawget(L, got) != LUA_TNIL && lua_tointeger(L, -1) != serial) {
       int name = lua_gettop(L) - 1;
       clear(L, got, name);
       clear(L, got + 1, name);
@@ -95,7 +96,7 @@ static void sweep_code(lua_State *L, int got, const struct transfer *x, const st
   }
 }
 
-void tide_globals_sweep(lua_State *L, int xidx, const struct message *m) {
+void tide_globals_sweep(lua_State *L, int xidx, lua_Integer serial, const struct message *m) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
   int top = lua_gettop(L);
   if (!x->worker) return;
@@ -105,7 +106,7 @@ void tide_globals_sweep(lua_State *L, int xidx, const struct message *m) {
     if (m->parts[i].type != &tide_code_part || c->nglobals == 0) continue;
     tide_transfer_table(L, xidx, TRANSFER_GOT);
     tide_transfer_table(L, xidx, TRANSFER_CAME);
-    sweep_code(L, top + 1, x, c);
+    sweep_code(L, top + 1, serial, c);
     lua_settop(L, top);
   }
 }

@@ -17,10 +17,10 @@ TIDE_INTERNAL_BEGIN
 /* Makes this state a worker's: the globals it has now are its own, but for those that came with
 ** a message (the initializer's) and are unchanged. [-0, +0, m] */
 void tide_globals_own(lua_State *L);
-/* Installs the value on top as global `name`, for the message with x->serial. [-1, +0, m] */
-void tide_globals_install(lua_State *L, int xidx, const char *name, size_t len);
-/* Removes what earlier messages installed, the code in m names, and m did not bring. [-0, +0, m] */
-void tide_globals_sweep(lua_State *L, int xidx, const struct message *m);
+/* Installs the value on top as global `name`, for the message with this serial. [-1, +0, m] */
+void tide_globals_install(lua_State *L, int xidx, lua_Integer serial, const char *name, size_t len);
+/* Removes what other messages installed, the code in m names, and m did not bring. [-0, +0, m] */
+void tide_globals_sweep(lua_State *L, int xidx, lua_Integer serial, const struct message *m);
 
 TIDE_INTERNAL_END
 

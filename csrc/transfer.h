@@ -38,7 +38,7 @@ struct transfer {
   size_t nloaded;
   struct bytes scratch;       /* for dumps */
   size_t nmodules;            /* entries of package.loaded when last indexed */
-  lua_Integer serial;         /* of the last message whose globals were installed */
+  lua_Integer serial;         /* of the last message whose globals were looked at */
   struct paths *paths;        /* held: what was last captured, or NULL (paths.c) */
   bool worker;                /* NATIVE is filled: this state is a worker's */
   unsigned char filter[1024]; /* Bloom filter of the objects in NAMES, by address */

@@ -310,16 +310,16 @@ static void unpack_value(struct unpacker *U) {
 /* { STRING name, value }*, END */
 static void unpack_globals(struct unpacker *U) {
   struct transfer *x = (struct transfer *)lua_touserdata(U->L, U->transfer);
+  lua_Integer serial = ++x->serial; /* what rebuilds a value may unpack another message */
   unsigned byte = tide_cursor_get_u8(&U->c);
-  x->serial++;
   for (; !U->c.failed && WIRE_TAG(byte) == WIRE_STRING; byte = tide_cursor_get_u8(&U->c)) {
     size_t len;
     const char *name = get_string(U, &len);
     unpack_value(U);
-    tide_globals_install(U->L, U->transfer, name, len);
+    tide_globals_install(U->L, U->transfer, serial, name, len);
   }
   if (U->c.failed || WIRE_TAG(byte) != WIRE_END) damaged(U, "no end");
-  tide_globals_sweep(U->L, U->transfer, U->m);
+  tide_globals_sweep(U->L, U->transfer, serial, U->m);
 }
 
 int tide_unpack(lua_State *L, const struct message *m, size_t offset) {

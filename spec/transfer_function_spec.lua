@@ -265,6 +265,17 @@ describe("A global that the script defined and the function names", function()
     assert.same({ false, "function" }, { f:result() })
   end)
 
+  it("stays when another global of the same task is rebuilt from a future", function()
+    local p = tidepool.future()
+    p:set_result(3)
+    _G.alpha = 17
+    _G.beta = setmetatable({}, {
+      __transfer = function() return "spec.support.sample.wait_for", p end,
+    })
+    local f = h.pool(1):submit(function() return alpha, beta end) -- luacheck: ignore 113
+    assert.same({ 17, 3 }, { f:result() })
+  end)
+
   it("that was removed is no longer seen by later tasks", function()
     local ex = h.pool(1)
     local function read() return alpha end -- luacheck: ignore 113

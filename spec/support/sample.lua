@@ -22,6 +22,9 @@ function sample.point(x, y) return setmetatable({ x = x, y = y }, sample.Point) 
 --- Rebuilds what a __transfer said.
 function sample.rebuild(...) return { rebuilt = table.pack(...) } end
 
+--- Rebuilds what a future holds.
+function sample.wait_for(future) return future:result() end
+
 function sample.refuse(message) error(message) end
 
 return sample
