@@ -77,10 +77,11 @@ static void push_step(lua_State *L, const struct step *s) {
 
 int tide_path_refuse(lua_State *L, const struct step *s, const char *fmt, ...) {
   const struct step *first[SHOWN_FIRST], *last[SHOWN_LAST];
-  int depth = 0, nfirst = 0, nlast = 0, pieces = 0;
+  int depth = 0, all, nfirst = 0, nlast = 0, pieces = 0;
   va_list ap;
   luaL_checkstack(L, SHOWN_FIRST + SHOWN_LAST + 12, NULL);
   for (const struct step *p = s; p != NULL; p = p->up) depth++;
+  all = depth;
   for (const struct step *p = s; p != NULL; p = p->up, depth--) {
     if (depth <= SHOWN_FIRST)
       first[depth - 1] = p, nfirst = nfirst < depth ? depth : nfirst;
@@ -88,7 +89,7 @@ int tide_path_refuse(lua_State *L, const struct step *s, const char *fmt, ...) {
       last[nlast++] = p;
   }
   for (int i = 0; i < nfirst; i++, pieces++) push_step(L, first[i]);
-  if (nlast == SHOWN_LAST) {
+  if (all > SHOWN_FIRST + SHOWN_LAST) {
     lua_pushliteral(L, " ... ");
     pieces++;
   }

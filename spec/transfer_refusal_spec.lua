@@ -24,6 +24,17 @@ describe("A refusal names the path:", function()
     assert.equal("argument 3: cannot send a coroutine", refusal(print, 1, 2, new_coroutine()))
   end)
 
+  it("its middle steps are left out only if it is long", function()
+    local function deep(levels)
+      local v = new_coroutine()
+      for _ = 1, levels do v = { v } end
+      return refusal(print, v)
+    end
+    assert.equal("argument 1, field " .. ("[1]"):rep(15) .. ": cannot send a coroutine", deep(15))
+    assert.equal("argument 1, field " .. ("[1]"):rep(11) .. " ... " .. ("[1]"):rep(4)
+      .. ": cannot send a coroutine", deep(16))
+  end)
+
   it("fields within fields", function()
     assert.equal("argument 2, field cfg.handle: cannot send a coroutine",
       refusal(print, 1, { cfg = { handle = new_coroutine() } }))
