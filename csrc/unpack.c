@@ -338,7 +338,7 @@ int tide_unpack(lua_State *L, const struct message *m, size_t offset) {
   if (tide_cursor_get(&U.c, offset) == NULL && offset > 0) damaged(&U, "cut short");
   n = get_count(&U, 1);
   if (n > INT_MAX / 2) damaged(&U, "too many values");
-  luaL_checkstack(L, (int)n, "too many values");
+  luaL_checkstack(L, (int)n + 8, "too many values");
   for (size_t i = 0; i < n; i++) unpack_value(&U);
   unpack_globals(&U);
   lua_remove(L, base + 2);
