@@ -52,10 +52,15 @@ static void push_where(lua_State *L) {
 
 void tide_error_metatable(lua_State *L) {
   luaL_checkstack(L, 4, NULL);
-  if (luaL_newmetatable(L, TYPE_NAME)) {
-    lua_pushcfunction(L, error_tostring);
-    lua_setfield(L, -2, "__tostring");
-  }
+  if (luaL_getmetatable(L, TYPE_NAME) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 2);
+  lua_pushliteral(L, TYPE_NAME);
+  lua_setfield(L, -2, "__name");
+  lua_pushcfunction(L, error_tostring);
+  lua_setfield(L, -2, "__tostring");
+  lua_pushvalue(L, -1);
+  lua_setfield(L, LUA_REGISTRYINDEX, TYPE_NAME); /* last: never half made */
 }
 
 void tide_error_wrap(lua_State *L, int fault) {

@@ -152,8 +152,9 @@ struct code *tide_func_code(lua_State *L, int idx, int xidx) {
 
 /* Pushes what loading c's bytecode gives. [-0, +1, e] */
 static void load_code(lua_State *L, struct code *c) {
-  if (luaL_loadbufferx(L, (const char *)tide_code_bytecode(c), c->len, "=tidepool", "b") !=
-      LUA_OK) {
+  int status = luaL_loadbufferx(L, (const char *)tide_code_bytecode(c), c->len, "=tidepool", "b");
+  if (status == LUA_ERRMEM) lua_error(L);
+  if (status != LUA_OK) {
     lua_pushfstring(L, "cannot load a function: %s", lua_tostring(L, -1));
     tide_error_raise(L, FAULT_TRANSFER, "%s", lua_tostring(L, -1));
   }

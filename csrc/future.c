@@ -115,14 +115,17 @@ static int try_decode(lua_State *L, struct decoding *d) {
 
 static int push_packed(lua_State *L, const struct task *t, int outcome, int *n) {
   struct decoding d = {t, 0};
-  int base = lua_gettop(L);
+  int base = lua_gettop(L), status;
   if (outcome == FAULT_ERROR) { /* the traceback comes first */
     size_t len;
     const char *s = get_text(t, 0, &len);
     if (s != NULL) d.offset = (size_t)((const unsigned char *)s - t->msg.bytes.data) + len;
   }
   luaL_checkstack(L, 6, NULL);
-  if (try_decode(L, &d) != LUA_OK) {
+  status = try_decode(L, &d);
+  if (status == LUA_ERRMEM)
+    lua_error(L); /* says nothing of the task: a later look may fare better */
+  if (status != LUA_OK) {
     outcome = FAULT_TRANSFER;
     if (tide_error_kind(L, -1) != FAULT_TRANSFER) {
       /* What rebuilds a value raised this, or a hook that a signal set meanwhile: a hook's error
@@ -154,6 +157,11 @@ int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
     case FAULT_NOMEM: lua_pushliteral(L, "not enough memory"); break;
     default:
       text = get_text(t, 0, &len);
+      if (text == NULL &&
+          outcome == FAULT_BROKEN) { /* no memory for the words; the pool has them */
+        text = tide_pool_why(t->pool);
+        len = strlen(text);
+      }
       lua_pushlstring(L, text != NULL ? text : "", len);
       tide_error_wrap(L, outcome);
   }
@@ -201,6 +209,7 @@ static void finish(tide_future *f, lua_State *L, int n, int outcome) {
   if (t->pool != NULL)
     tide_error_raise(L, FAULT_INVALID_STATE, "the future belongs to an executor");
   if (tide_task_done(t)) tide_error_raise(L, FAULT_INVALID_STATE, "the future is done already");
+  luaL_checkstack(L, 8, NULL); /* here, so that packing need not raise while m holds memory */
   tide_message_init(&m, t->mem);
   if (outcome == FAULT_ERROR) tide_bytes_put_varint(&m.bytes, 0); /* no traceback */
   if (tide_pack(L, &m, n, outcome == FAULT_NONE ? PACK_RESULTS : PACK_ERROR) != LUA_OK) {

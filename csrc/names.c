@@ -209,11 +209,11 @@ static void index_entry(lua_State *L, struct indexer *ix, enum pass pass) {
     if (origin == ORIGIN_NONE) {
       if (pass == PASS_MODULES) set_progress(L, ix, value, MODULE_FINISHED);
     } else if ((origin == ORIGIN_OTHER) == (pass == PASS_MODULES)) {
-      set_progress(L, ix, value, MODULE_NAMED);
       if (strcmp(name, "_G") != 0) { /* _G itself is WIRE_GLOBALS */
         lua_pushvalue(L, value);
         add_name(L, ix, name, "");
       }
+      set_progress(L, ix, value, MODULE_NAMED); /* last: if memory ran out, it is looked at again */
     }
   } else if (lua_istable(L, value) && (origin == ORIGIN_OWN) == (pass == PASS_OWN_FIELDS) &&
              has_name(L, ix, value, name)) {

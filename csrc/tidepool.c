@@ -212,11 +212,7 @@ void tide_executor_setpaths(tide_executor *ex, lua_State *L) {
 void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int nargs) {
   struct message *m;
   bool late;
-  tide_lock_take(&ex->lock);
-  late = ex->submitted || ex->init != NULL;
-  tide_lock_drop(&ex->lock);
-  if (late)
-    tide_error_raise(L, FAULT_INVALID_STATE, "the initializer must be set once, before any submit");
+  luaL_checkstack(L, 8, NULL); /* here, so that packing need not raise while m holds memory */
   m = (struct message *)tide_mem_new(&ex->mem, sizeof *m);
   if (m == NULL) luaL_error(L, "not enough memory");
   tide_message_init(m, &ex->mem);
@@ -225,7 +221,15 @@ void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int nargs) {
     tide_mem_free(&ex->mem, m, sizeof *m);
     lua_error(L);
   }
-  ex->init = m; /* no worker exists yet that could look */
+  tide_lock_take(&ex->lock);
+  late = ex->submitted || ex->init != NULL;
+  if (!late) ex->init = m; /* no worker exists yet that could look */
+  tide_lock_drop(&ex->lock);
+  if (late) {
+    tide_message_fini(m);
+    tide_mem_free(&ex->mem, m, sizeof *m);
+    tide_error_raise(L, FAULT_INVALID_STATE, "the initializer must be set once, before any submit");
+  }
 }
 
 /* ------------------------------------------------------------------- shutdown -- */
