@@ -102,6 +102,8 @@ static bool find_file(lua_State *L, const char *name, const char *field) {
   } else {
     lua_pushnil(L);
   }
+  if (lua_type(L, -1) != LUA_TSTRING)
+    lua_pushnil(L); /* a script's own searchpath may answer anything */
   lua_replace(L, top + 1);
   lua_settop(L, top + 1);
   return !lua_isnil(L, -1);

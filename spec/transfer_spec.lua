@@ -276,6 +276,18 @@ describe("By name go", function()
     assert.equal(gate.add, through(gate.add))
   end)
 
+  it("no objects that only a searchpath of the script's own would find", function()
+    local real, shape = package.searchpath, { sides = 3 }
+    package.loaded["spec.no.such.module"] = { shape = shape, f = function() return 1 end }
+    package.searchpath = function() return true end -- luacheck: ignore 122
+    local ok, copy = pcall(through, { shape, package.loaded["spec.no.such.module"].f })
+    package.searchpath = real -- luacheck: ignore 122
+    package.loaded["spec.no.such.module"] = nil
+    assert.is_true(ok, copy)
+    assert.are_not.equal(shape, copy[1])
+    assert.equal(1, copy[2]())
+  end)
+
   it("tidepool itself", function()
     assert.equal(tidepool, through(tidepool))
   end)
