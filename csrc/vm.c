@@ -198,16 +198,18 @@ int tide_vm_run(struct vm *vm, const struct message *in, struct paths *paths, co
                 struct message *out) {
   lua_State *L = vm->L;
   struct run r = {vm, in, paths, out, false};
-  int outcome = FAULT_NONE;
+  lua_Hook hook = lua_gethook(L);
+  int outcome = FAULT_NONE, mask = lua_gethookmask(L), count = lua_gethookcount(L), status;
   vm->taskname = name != NULL ? name : "";
   vm->traceback.len = 0;
   lua_settop(L, 0);
   lua_pushcfunction(L, handler);
   lua_pushcfunction(L, run_body);
   lua_pushlightuserdata(L, &r);
-  if (lua_pcall(L, 1, 0, 1) != LUA_OK) outcome = fail(vm, r.task_code, out);
+  status = lua_pcall(L, 1, 0, 1);
+  lua_sethook(L, hook, mask, count); /* one that the task set ends with it, a host's own stays */
+  if (status != LUA_OK) outcome = fail(vm, r.task_code, out);
   vm->taskname = NULL;
-  lua_sethook(L, NULL, 0, 0); /* one that the task set is not the next task's */
   lua_settop(L, 0);
   return outcome;
 }
