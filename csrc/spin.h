@@ -21,7 +21,7 @@
 TIDE_INTERNAL_BEGIN
 
 #define SPIN_TIME 50000  /* nanoseconds; about what waking a sleeper costs */
-#define SPIN_MAX_SKIP 63 /* sleeps without looking, after many failures */
+#define SPIN_MAX_SKIP 255 /* sleeps without looking, after many failures */
 
 struct spin {
   bool enabled;       /* I: there is another processor for the other side */
