@@ -20,7 +20,7 @@
 
 TIDE_INTERNAL_BEGIN
 
-#define SPIN_TIME 50000  /* nanoseconds; about what waking a sleeper costs */
+#define SPIN_TIME 50000   /* nanoseconds; about what waking a sleeper costs */
 #define SPIN_MAX_SKIP 255 /* sleeps without looking, after many failures */
 
 struct spin {
