@@ -10,7 +10,7 @@
 ** clear error, the same script then ends well with the same executor, unless a worker could not
 ** be opened, and all memory is given back.
 **
-** TIDE_OOM: the name of the one script to run, or all; then no n is left out.
+** Of the later n some are left out. TIDE_OOM: the one script to run, or all, with every n.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -177,7 +177,7 @@ static const struct script {
      "for i = 1, 1023 do t.future():set_result(load('return ' .. i)) end"},
     {"no stack", "fail_promise()", NULL},
 };
-enum { LOADING, FRESH }; /* the first two: has many allocations; finds no worker yet */
+enum { LOADING, FRESH }; /* the first two; the second finds no worker yet */
 #define NSCRIPTS (sizeof scripts / sizeof *scripts)
 
 /* A promise that is set when there is no room on the stack without growing it. */
@@ -327,7 +327,7 @@ int main(void) {
         long n = 1;
         alarm(60);
         while (try_one(&scripts[i], which, n, lasting != 0))
-          n += i == LOADING && only == NULL ? 1 + n / 16 : 1;
+          n += only == NULL && n >= 50 ? n / 25 : 1;
         printf("%s: %s, %s: to %ld\n", scripts[i].name, which == OWNER ? "owner" : "workers",
                lasting ? "long" : "short", n);
         fflush(stdout);
