@@ -92,6 +92,16 @@ describe("An executor", function()
     assert.equal(1, ex:stats().workers)
   end)
 
+  it("refuses options of map for a submit, and the module as options", function()
+    local ex = h.pool(1)
+    for name, value in pairs { timeout = 1, chunksize = 2, buffersize = 2, ordered = false } do
+      h.fails(("option '%s' is for map"):format(name), function()
+        return ex:with({ [name] = value }):submit(print)
+      end)
+    end
+    h.fails("call it with '.'", function() return tidepool:executor(3) end)
+  end)
+
   it("starts two threads for two submits in a row with one idle worker between them", function()
     local ex, g = h.pool(8), gate.new()
     ex:submit(mul, 1, 1):result()

@@ -27,6 +27,20 @@ local function check_divisions(list)
   assert.same({ false, { divided = 40 }, n = 2 }, list[4])
 end
 
+describe("A map's messages", function()
+  after_each(h.finish)
+
+  it("say how to give an iterator that comes with more values", function()
+    h.fails("in parentheses", function() return h.pool(1):map(print, io.lines "README.md") end)
+  end)
+
+  it("name the method that was called with '.'", function()
+    local it_ = h.pool(1):map(print, {})
+    h.fails("calling 'collect' on bad self", function() return it_.collect() end)
+    h.fails("calling 'close' on bad self", function() return it_.close() end)
+  end)
+end)
+
 describe("An error in a map", function()
   after_each(h.finish)
 

@@ -78,6 +78,13 @@ function check.task(value)
   return nil, type(value) == "string" and "function or 'module.function'" or "function"
 end
 
+-- The same as an option, where it is less expected to be a name.
+function check.callee(value)
+  local use = check.task(value)
+  if use then return use end
+  return nil, "function or 'module.function'"
+end
+
 -- The checked options of a table; `known` maps names to checkers. Others are refused.
 function check.options(level, n, fname, given, known)
   if type(given) ~= "table" then

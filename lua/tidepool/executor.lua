@@ -13,7 +13,7 @@ local BIG = 0x7fffffff -- the core keeps these as C ints
 local executor_options = {
   max_workers = check.integer(1, BIG),
   thread_name_prefix = check.string,
-  initializer = check.task,
+  initializer = check.callee,
   initargs = check.table,
   max_tasks_per_worker = check.integer(1),
   idle_timeout = check.duration,
@@ -30,6 +30,8 @@ local function new(options)
   elseif type(options) == "number" then
     options = { max_workers = check.argument(2, 1, "executor", options,
       executor_options.max_workers) }
+  elseif type(options) == "table" and rawget(options, "executor") == new then
+    check.bad(2, 1, "executor", "options or max_workers expected, got the module: call it with '.'")
   elseif type(options) ~= "table" then
     check.bad(2, 1, "executor", ("table or integer expected, got %s"):format(
       check.typename(options)))
@@ -63,6 +65,9 @@ local task_options = {
   end,
 }
 
+-- Those that say nothing about a single task.
+local map_options = { "timeout", "chunksize", "buffersize", "ordered" }
+
 local view = {}
 local View = {
   __name = "tidepool.view",
@@ -77,8 +82,12 @@ local function run_map(executor, options, fn, ...)
   for i = 1, math.max(inputs.n, 1) do
     local kind = core.iterable(inputs[i])
     if not kind then
-      check.bad(3, i + 1, "map", ("sequence or iterator function expected, got %s"):format(
-        i > inputs.n and "no value" or check.typename(inputs[i])))
+      local hint = ""
+      if i > 1 and inputs[i - 1].kind == "function" then
+        hint = "; an iterator that comes with more values goes in parentheses: (io.lines(name))"
+      end
+      check.bad(3, i + 1, "map", ("sequence or iterator function expected, got %s%s"):format(
+        i > inputs.n and "no value" or check.typename(inputs[i]), hint))
     end
     inputs[i] = { kind = kind, value = inputs[i] }
   end
@@ -96,6 +105,11 @@ function view:submit(fn, ...)
   check_view("submit", self)
   check.argument(2, 1, "submit", fn, check.task)
   local options = self.options
+  for _, name in ipairs(map_options) do
+    if options[name] ~= nil then
+      error(("option '%s' is for map, not for submit"):format(name), 2)
+    end
+  end
   return core.submit(self.executor, false, options.priority, options.name, fn, ...)
 end
 

@@ -175,7 +175,14 @@ end
 
 -- ----------------------------------------------------------------- public --
 
+local function check_self(fname, self)
+  if getmetatable(self) ~= Map then
+    error(("calling '%s' on bad self (tidepool.map expected)"):format(fname), 3)
+  end
+end
+
 function methods:collect()
+  check_self("collect", self)
   local ok, result = pcall(gather, self)
   self:close()
   if not ok then error(result, 0) end
@@ -183,10 +190,12 @@ function methods:collect()
 end
 
 function methods:traceback()
+  check_self("traceback", self)
   return self.trace
 end
 
 function methods:close()
+  check_self("close", self)
   if self.closed then return end
   self.closed = true
   if self.current then self.current:cancel() end
@@ -194,7 +203,9 @@ function methods:close()
     for _, chunk in pairs(self.queue) do chunk:cancel() end
     self.group:close()
   else
-    for i = self.head, self.tail do self.queue[i]:cancel() end
+    for i = self.head, self.tail do
+      if self.queue[i] then self.queue[i]:cancel() end -- none where memory ran out meanwhile
+    end
   end
   forget_source(self)
   self.queue, self.current, self.group, self.job, self.outstanding = nil, nil, nil, nil, 0

@@ -18,7 +18,7 @@
 ---| "full"          # the bounded queue has no room
 ---| "deadlock"      # a task would wait for itself
 
----An error of the library itself. `tostring` gives its kind and message.
+---An error of the library itself. `tostring` gives `where` and the message.
 ---@class tidepool.error
 ---@field kind tidepool.kind
 ---@field message string
@@ -43,12 +43,14 @@
 ---@field initargs? table the initializer's arguments: a sequence, or with their number in `n`
 ---@field max_tasks_per_worker? integer tasks after which a worker's state is replaced, >= 1
 ---@field idle_timeout? number seconds after which an idle thread ends; default never
----@field max_queue? integer tasks that may wait to be started, >= 1; default unbounded
+---@field max_queue? integer tasks that may wait beyond those that workers will take at once, >= 1:
+---full means queued + running >= max_workers + max_queue; default unbounded
 ---@field on_full? "block"|"error" what a submit does when they are too many; default "block"
 
 ---@class tidepool.task_options
 ---@field priority? integer higher goes first, first come first served within one; default 0
 ---@field name? string what tidepool.current_task() tells the task
+---The four below are for map; a submit with one of them is refused.
 ---@field timeout? number seconds for a whole map, counted from its call; default forever
 ---@field chunksize? integer|"auto" items of a map that go into one task; default "auto"
 ---@field buffersize? integer items of a map that may be read and not yet given out, >= 1
