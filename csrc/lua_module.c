@@ -123,7 +123,8 @@ static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
 int luaopen_tidepool_core(lua_State *L) {
   tide_live live;
   luaL_checkversion(L);
-  tide_live_counts(L, &live); /* makes L's owner now: what a script makes later is finalised first */
+  tide_live_counts(L,
+                   &live); /* makes L's owner now: what a script makes later is finalised first */
   luaL_newlib(L, functions);
   lua_pushliteral(L, TIDE_VERSION);
   lua_setfield(L, -2, "version");
