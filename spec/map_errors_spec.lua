@@ -37,7 +37,7 @@ describe("A map's messages", function()
   it("name the method that was called with '.'", function()
     local it_ = h.pool(1):map(print, {})
     h.fails("calling 'collect' on bad self", function() return it_.collect() end)
-    h.fails("calling 'close' on bad self", function() return it_.close() end)
+    h.fails("(tidepool.map expected, got number)", function() return it_.close(5) end)
   end)
 end)
 
@@ -139,6 +139,18 @@ describe("The traceback of a map's item", function()
         h.contains("thrown for " .. name, it_:traceback())
         h.contains("stack traceback:", it_:traceback())
         h.contains("map_errors_spec.lua", it_:traceback())
+      end
+    end
+  end)
+
+  it("stays when later items succeed, whatever the chunksize", function()
+    local function picky(x) if x == 1 then error "thrown" end end
+    for _, chunksize in ipairs { 1, 2, 3 } do
+      local it_ = h.pool(1):with({ chunksize = chunksize }):map(picky, { 1, 2, 3 })
+      pcall(it_)
+      for _ = 1, 3 do
+        h.contains("thrown", it_:traceback())
+        it_()
       end
     end
   end)

@@ -10,6 +10,7 @@
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
+local check = require "tidepool.check"
 local source = require "tidepool.source"
 local sizes = require "tidepool.sizes"
 local ticket = require "tidepool.ticket"
@@ -177,7 +178,8 @@ end
 
 local function check_self(fname, self)
   if getmetatable(self) ~= Map then
-    error(("calling '%s' on bad self (tidepool.map expected)"):format(fname), 3)
+    error(("calling '%s' on bad self (tidepool.map expected, got %s)"):format(
+      fname, check.typename(self)), 3)
   end
 end
 

@@ -99,8 +99,9 @@ function methods:plain()
   return not self.multi and not self.failed and self.values or nil
 end
 
-local function give_row(index, row)
+local function give_row(index, row, reader, traceback)
   if row[1] then return index, table.unpack(row, 2, row.n) end
+  reader.trace = traceback
   error(row[2], 0)
 end
 
@@ -109,13 +110,11 @@ end
 function methods:give(i, reader)
   local index = self.first + i - 1
   if self.direct then
-    reader.trace = self.traceback
-    return give_row(index, self.row)
+    return give_row(index, self.row, reader, self.traceback)
   elseif self.singles then
     local future = self.singles[i]
     self.singles[i] = nil
-    reader.trace = future:traceback()
-    return give_row(index, table.pack(future:pcall()))
+    return give_row(index, table.pack(future:pcall()), reader, future:traceback())
   elseif self.broken then
     reader.trace = self.traceback
     error(self.err, 0)

@@ -3,7 +3,8 @@
 --
 -- Times are seconds. A timeout of nil or math.huge is forever, a negative one is 0, and NaN is a
 -- bad argument. Wrong arguments raise `bad argument #n to 'f' (…)`, as Lua's own libraries do;
--- this is not repeated below. "Pumps" means: calls the done callbacks that are due in this state.
+-- this is not repeated below. "Pumps" means: calls the done callbacks that are due in this state;
+-- inside a callback it does nothing.
 -- SPDX-License-Identifier: MIT
 
 -- ---------------------------------------------------------------- errors --
@@ -12,7 +13,7 @@
 ---| "timeout"       # the time passed first
 ---| "cancelled"     # the future was cancelled
 ---| "shutdown"      # the executor takes no more tasks
----| "broken"        # the initializer failed in a worker, so the executor is of no more use
+---| "broken"        # the initializer or a host's open_state failed: the executor is of no more use
 ---| "invalid_state" # a future was set twice, or is not one to be set by hand
 ---| "transfer"      # a value cannot be sent, or cannot be rebuilt on the other side
 ---| "full"          # the bounded queue has no room
@@ -50,11 +51,10 @@
 ---@class tidepool.task_options
 ---@field priority? integer higher goes first, first come first served within one; default 0
 ---@field name? string what tidepool.current_task() tells the task
----The four below are for map; a submit with one of them is refused.
----@field timeout? number seconds for a whole map, counted from its call; default forever
----@field chunksize? integer|"auto" items of a map that go into one task; default "auto"
----@field buffersize? integer items of a map that may be read and not yet given out, >= 1
----@field ordered? boolean false: a map gives items as they complete; default true
+---@field timeout? number map only: seconds for all of it, counted from its call; default forever
+---@field chunksize? integer|"auto" map only: items that go into one task; default "auto"
+---@field buffersize? integer map only: items that may be read and not yet given out, >= 1
+---@field ordered? boolean map only; false: items come as they complete; default true
 
 ---@class tidepool.shutdown_options
 ---@field wait? boolean wait until the queue is finished and the threads ended; default true
@@ -151,17 +151,18 @@ function executor:submit(fn, ...) end
 ---results of that item. Several iterables are zipped and the shortest wins. All values that one
 ---call of an iterator function returns are arguments.
 ---
----Sequences are submitted at the call. An iterator function is read as far ahead as `buffersize`
----items, or without it 4 chunks per worker; with a `buffersize` that many items are read at the
----call, and one more for each that is given out. An error of the iterator function is raised at
----the call or at a step, and cancels the rest.
+---With a `buffersize` that many items are read at the call, and one more for each that is given
+---out. Without it sequences are read and submitted at the call, and an iterator function is read 4
+---chunks per worker ahead. An error of the iterator function is raised at the call or at a step,
+---and cancels the rest.
 ---
 ---Items of one chunk run in one task: tables that they share stay shared, as do `fn`'s upvalues.
 ---chunksize "auto" gives long sequences shrinking chunks (short ones go item by item), and iterator
 ---functions chunks of about a millisecond.
 ---
 ---The call raises as submit does; kind transfer names the item (`item 17, field x: …`), and what
----was submitted is cancelled. It does not block, but as submit does on a full queue.
+---was submitted is cancelled. At a step such an error comes after the items before it, and ends
+---the iteration. The call does not block, but as submit does on a full queue.
 ---@param fn tidepool.task
 ---@param iterable tidepool.iterable
 ---@param ... tidepool.iterable
@@ -178,9 +179,10 @@ function executor:with(options) end
 
 ---Stops taking tasks, then waits until the queue is finished and the threads have ended. May be
 ---called again. Blocks unless `wait` is false; pumps. If the wait is interrupted (Ctrl-C), what has
----not started is cancelled. Raises kind deadlock when called from one of its own tasks with `wait`.
+---not started is cancelled. Raises kind deadlock when called from one of its own tasks with `wait`
+---and a timeout that is not 0.
 ---@param options? tidepool.shutdown_options
----@return boolean finished false if the timeout passed first
+---@return boolean finished false if the timeout passed first; without `wait` always true
 function executor:shutdown(options) end
 
 ---Counts of threads and tasks. Does not block.
@@ -188,7 +190,7 @@ function executor:shutdown(options) end
 function executor:stats() end
 
 ---Pumps. Does not block.
----@return integer handled futures whose callbacks were called
+---@return integer handled futures whose callbacks were called; 0 inside a callback
 function executor:poll() end
 
 ---@return string thread_name_prefix
@@ -198,7 +200,8 @@ function executor:name() end
 ---@class tidepool.view
 local view = {}
 
----As executor:submit, with the view's `priority` and `name`.
+---As executor:submit, with the view's `priority` and `name`. Raises an ordinary error if the view
+---has an option that is for map only.
 ---@param fn tidepool.task
 ---@param ... any arguments
 ---@return tidepool.future
@@ -237,7 +240,7 @@ function map:close() end
 ---@return table results
 function map:collect() end
 
----The worker's traceback of the item whose error was raised last.
+---The worker's traceback of the item whose error was raised last; nil before the first.
 ---@return string? traceback
 function map:traceback() end
 
@@ -245,7 +248,8 @@ function map:traceback() end
 
 ---The outcome of a task, or of a promise made by tidepool.future(). Can be sent to tasks. `==`
 ---tells whether two are the same future. One that failed and that nobody looked at (result,
----exception, pcall, traceback, a done callback) is reported by `warn` when it is collected.
+---exception, pcall, traceback, a done callback, sending it) is reported by `warn` when it is
+---collected, if warnings are on.
 ---@class tidepool.future
 local future = {}
 
@@ -295,8 +299,9 @@ function future:cancelled() end
 function future:status() end
 
 ---Has `fn(future)` called in this state: at once if it is done, else when this state next pumps.
----Those of futures that finish first are called first, and of one future in the order added. An
----error in one is reported by `warn`.
+---Those of futures that finish first are called first, and of one future in the order added. None
+---is called inside another, but for one that is added there to a done future. An error in one is
+---reported by `warn`.
 ---@param fn fun(future: tidepool.future)
 function future:add_done_callback(fn) end
 
