@@ -4,7 +4,6 @@
 ** SPDX-License-Identifier: MIT
 */
 #include <lauxlib.h>
-#include <limits.h>
 #include <string.h>
 
 #include "error.h"

@@ -286,8 +286,8 @@ static int close_body(lua_State *L) {
   return 0;
 }
 
-struct vm *tide_vm_new(const struct vm_config *cfg, const struct paths *paths,
-                       const struct message *init, char **why, size_t *whysize) {
+struct vm *tide_vm_new(const struct vm_config *cfg, struct paths *paths, const struct message *init,
+                       char **why, size_t *whysize) {
   struct opening o;
   struct vm *vm = (struct vm *)tide_mem_zero(cfg->mem, sizeof *vm);
   *why = NULL;
@@ -299,7 +299,7 @@ struct vm *tide_vm_new(const struct vm_config *cfg, const struct paths *paths,
   if (vm->L != NULL) {
     o.vm = vm;
     o.what = "cannot open a worker";
-    *(const struct paths **)&o.paths = paths;
+    o.paths = paths;
     o.init = init;
     lua_pushcfunction(vm->L, open_with_handler);
     lua_pushlightuserdata(vm->L, &o);

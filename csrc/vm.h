@@ -33,8 +33,8 @@ struct vm;
 /* A new state: Lua's libraries, those that differ in a worker, open_state, `paths` and the
 ** call in `init` (each may be NULL), in this order. NULL on failure; then *why is a message
 ** allocated from cfg->mem, of *whysize bytes, or NULL if out of memory. cfg must outlive it. */
-struct vm *tide_vm_new(const struct vm_config *cfg, const struct paths *paths,
-                       const struct message *init, char **why, size_t *whysize);
+struct vm *tide_vm_new(const struct vm_config *cfg, struct paths *paths, const struct message *init,
+                       char **why, size_t *whysize);
 void tide_vm_free(struct vm *vm); /* NULL is legal */
 
 /* Runs the call in `in`, with `paths` (NULL: as they are) and under a name (NULL: none).
