@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -41,6 +42,15 @@ int tide_lock_init(struct sys_lock *l) {
 void tide_lock_fini(struct sys_lock *l) { must(pthread_mutex_destroy(&l->m)); }
 void tide_lock_take(struct sys_lock *l) { must(pthread_mutex_lock(&l->m)); }
 void tide_lock_drop(struct sys_lock *l) { must(pthread_mutex_unlock(&l->m)); }
+
+void tide_bytelock_wait(struct sys_bytelock *l) {
+  enum { LOOKS = 64 }; /* longer than any section; who holds it then has no processor */
+  do {
+    for (int i = 0; i < LOOKS && atomic_load_explicit(&l->held, memory_order_relaxed) != 0; i++)
+      tide_relax();
+    if (atomic_load_explicit(&l->held, memory_order_relaxed) != 0) sched_yield();
+  } while (atomic_exchange_explicit(&l->held, 1, memory_order_acquire) != 0);
+}
 
 /* ----------------------------------------------------------- condition -- */
 

@@ -32,6 +32,7 @@ void tide_config_init(tide_config *cfg) {
   cfg->thread_name_prefix = "tidepool";
   cfg->idle_timeout = -1;
   cfg->on_full = TIDE_ONFULL_BLOCK;
+  cfg->spin_time = TIDE_SPIN_TIME;
 }
 
 /* ---------------------------------------------------------------- the runner -- */
@@ -82,6 +83,8 @@ static bool worker_worn(void *worker) {
   return w->ex->max_tasks > 0 && w->tasks >= w->ex->max_tasks;
 }
 
+static void free_context(void *context) { tide_paths_rele((struct paths *)context); }
+
 static void thread_start(void *ud, int index) {
   struct tide_executor *ex = (struct tide_executor *)ud;
   if (ex->thread_start != NULL) ex->thread_start(index, ex->ud);
@@ -113,6 +116,7 @@ static const struct runner runner = {.open = worker_open,
                                      .run = worker_run,
                                      .worn = worker_worn,
                                      .close = worker_close,
+                                     .free_context = free_context,
                                      .thread_start = thread_start,
                                      .thread_stop = thread_stop,
                                      .dispose = dispose};
@@ -129,6 +133,7 @@ static int start_pool(struct tide_executor *ex, const tide_config *cfg) {
     pc.full_is_error = cfg->on_full == TIDE_ONFULL_ERROR;
     pc.idle_timeout = cfg->idle_timeout;
     pc.stack_size = cfg->stack_size;
+    pc.spin_time = (sys_time)(cfg->spin_time * 1e9);
     pc.name = cfg->thread_name_prefix != NULL ? cfg->thread_name_prefix : "tidepool";
     ex->pool = tide_pool_new(&pc, &ex->mem, &runner, ex, &err);
     if (ex->pool != NULL) return FAULT_NONE;
@@ -143,7 +148,8 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   int fault;
   *out = NULL;
   if (cfg->struct_size != sizeof *cfg || cfg->max_workers < 1 ||
-      cfg->idle_timeout != cfg->idle_timeout ||
+      cfg->idle_timeout != cfg->idle_timeout || !(cfg->spin_time >= 0) ||
+      cfg->spin_time > TIDE_MAX_SPIN_TIME ||
       (cfg->on_full != TIDE_ONFULL_BLOCK && cfg->on_full != TIDE_ONFULL_ERROR))
     return TIDE_EARG;
   if (cfg->alloc != NULL) {
@@ -156,6 +162,7 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   atomic_init(&ex->handles, 1);
   atomic_init(&ex->adopted, false);
   atomic_init(&ex->states, 0);
+  atomic_init(&ex->submitted, false);
   ex->max_workers = cfg->max_workers;
   ex->max_tasks = cfg->max_tasks_per_worker;
   ex->thread_start = cfg->thread_start;
@@ -222,7 +229,7 @@ void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int nargs) {
     lua_error(L);
   }
   tide_lock_take(&ex->lock);
-  late = ex->submitted || ex->init != NULL;
+  late = atomic_load_explicit(&ex->submitted, memory_order_relaxed) || ex->init != NULL;
   if (!late) ex->init = m; /* no worker exists yet that could look */
   tide_lock_drop(&ex->lock);
   if (late) {

@@ -78,6 +78,7 @@ typedef struct tide_config {
   size_t max_queue;               /* 0: unbounded */
   int on_full;                    /* TIDE_ONFULL_... */
   size_t stack_size;              /* bytes of a worker's C stack; 0: the system's default */
+  double spin_time;               /* seconds, 0 to 0.001; see below; default 0.00005, 0: never */
   void *ud;                       /* passed to every hook below */
 
   /* Called on the worker's thread for each new state, after the standard
@@ -99,7 +100,15 @@ typedef struct tide_config {
   /* Where warnings go that have no lua_State to be reported through, such as
   ** an error in a close_state. NULL: nowhere. Called on any thread. */
   void (*warn)(const char *message, void *ud);
+  /* spin_time: how long a thread that waits for a future of this executor, and one idle worker of
+  ** it, look for news before they go to sleep. Looking answers in about a microsecond where waking
+  ** a sleeper takes tens, and costs that much processor time if nothing comes. It is given up for
+  ** longer and longer while it does not pay, and never done where the process may use one
+  ** processor only. */
 } tide_config;
+
+#define TIDE_SPIN_TIME 0.00005
+#define TIDE_MAX_SPIN_TIME 0.001
 
 TIDE_API void tide_config_init(tide_config *cfg);
 
@@ -235,6 +244,11 @@ TIDE_API int tide_future_outcome(const tide_future *f);
 ** cannot be rebuilt in L answers TIDE_ETRANSFER or, if code that rebuilds raised a value of
 ** its own, TIDE_EERROR and that value. [-0, +*n, m] */
 TIDE_API int tide_pushoutcome(lua_State *L, const tide_future *f, int *n);
+
+/* If it has outcome TIDE_OK and a few plain values (nil, booleans, numbers, short strings),
+** pushes them as tide_pushoutcome would, only quicker: 1 and *n. Else 0, and nothing is pushed.
+** [-0, +(*n|0), m] */
+TIDE_API int tide_pushplain(lua_State *L, const tide_future *f, int *n);
 
 /* Pushes the worker's traceback of a failed future, or nil. [-0, +1, m] */
 TIDE_API void tide_pushtraceback(lua_State *L, const tide_future *f);

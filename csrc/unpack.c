@@ -54,7 +54,7 @@ static const char *get_string(struct unpacker *U, size_t *len) {
 static const struct part *get_part(struct unpacker *U) {
   uint64_t i = tide_cursor_get_varint(&U->c);
   if (U->c.failed || i >= U->m->nparts) damaged(U, "no such part");
-  return &U->m->parts[i];
+  return tide_message_part(U->m, (size_t)i);
 }
 
 /* Remembers the value on top, whose tag was at `offset`. [-0, +0, m] */

@@ -68,6 +68,7 @@ build = {
         "csrc/pool_threads.c",
         "csrc/queue.c",
         "csrc/reftype.c",
+        "csrc/slab.c",
         "csrc/spin.c",
         "csrc/submit.c",
         "csrc/sys.c",
