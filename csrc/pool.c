@@ -204,6 +204,8 @@ void tide_pool_freecontext(struct pool *p, void *context) {
   if (p->runner.free_context != NULL) p->runner.free_context(context);
 }
 
+const struct mem *tide_pool_mem(const struct pool *p) { return p->mem; }
+
 sys_time tide_pool_spintime(const struct pool *p) { return p->cfg.spin_time; }
 
 const char *tide_pool_name(struct pool *p) { return p->cfg.name; }

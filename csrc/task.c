@@ -34,7 +34,10 @@ struct task *tide_task_new(struct pool *pool, const struct mem *mem, const char 
   ref_init(&t->ref);
   t->pool = pool;
   t->name = NULL;
-  t->context = NULL;
+  if (pool != NULL)
+    t->context = NULL;
+  else
+    t->mem = mem;
   fifo_node_init(&t->queued);
   t->watches = NULL;
   t->priority = priority;
@@ -56,6 +59,10 @@ struct task *tide_task_new(struct pool *pool, const struct mem *mem, const char 
   return t;
 }
 
+const struct mem *tide_task_mem(const struct task *t) {
+  return t->pool != NULL ? tide_pool_mem(t->pool) : t->mem;
+}
+
 struct task *tide_task_hold(struct task *t) {
   ref_hold(&t->ref);
   return t;
@@ -69,7 +76,7 @@ void tide_task_rele(struct task *t) {
   pool = t->pool;
   mem = tide_task_mem(t);
   tide_message_fini(&t->msg);
-  if (t->context != NULL) tide_pool_freecontext(pool, t->context);
+  if (pool != NULL && t->context != NULL) tide_pool_freecontext(pool, t->context);
   if (t->name != NULL) tide_mem_free(mem, t->name, strlen(t->name) + 1);
   dealloc(t, pool, mem);
   /* last: the memory may belong to who owns the pool */

@@ -45,7 +45,10 @@ struct task {
   struct ref ref;    /* A */
   struct pool *pool; /* I; a reference is held; NULL: a promise */
   char *name;        /* I; owned; NULL: none */
-  void *context;     /* I; what msg is to be run with, for the runner, who frees it; or NULL */
+  union {
+    void *context; /* I; of a pool's: what msg is to be run with, for the runner, who frees it */
+    const struct mem *mem; /* I; of a promise: lives longer */
+  };
   struct fifo_node queued; /* pool's lock: its place in the pool's queue */
   struct watch *watches;   /* lock: who wants to know: the oldest, in a ring; NULL: nobody */
   int priority;            /* I */
@@ -56,8 +59,7 @@ struct task {
   unsigned char outcome; /* as msg. FAULT_NONE: values; FAULT_ERROR: its own error; a kind */
   /* The call before it is done: written by the submitter before the pool takes it, then the
   ** worker's. Its outcome once done: written by who finishes it, before the state, and
-  ** read-only from then on. A cancelled task's is empty. Its mem is the task's too, and lives as
-  ** long as the pool, or is static. */
+  ** read-only from then on. A cancelled task's is empty. */
   struct message msg;
 };
 
@@ -69,7 +71,8 @@ struct task *tide_task_hold(struct task *t);
 void tide_task_rele(
     struct task *t); /* NULL is legal; takes no lock that its caller may hold but mem's */
 
-static inline const struct mem *tide_task_mem(const struct task *t) { return t->msg.bytes.mem; }
+/* Where it and its messages are allocated: the pool's, or a promise's own. */
+const struct mem *tide_task_mem(const struct task *t);
 
 static inline enum task_state tide_task_state(const struct task *t) {
   /* acquire: pairs with the release in set_state, so `outcome` and `msg` are seen */
