@@ -1,4 +1,4 @@
--- tidepool.share in workers: decoded once in each, kept between tasks, let go of after the last use.
+-- tidepool.share in workers: decoded once in each, kept between tasks, let go of in the end.
 --
 -- How often it is decoded is counted by what rebuilds it: counted() below.
 --
