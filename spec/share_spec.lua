@@ -79,6 +79,16 @@ describe("A handle", function()
     assert.equal(7, nested:result())
   end)
 
+  it("is the same one though a module has it, which the worker would load anew", function()
+    local ex = h.pool(1)
+    local extended = require "spec.support.extended" -- nothing of it was sent before
+    extended.handle, extended.future = share { 7 }, tidepool.future()
+    extended.future:set_result(8)
+    assert.equal(7, ex:submit(get, extended.handle):result()[1])
+    assert.equal(8, ex:submit(function(f) return f:result() end, extended.future):result())
+    extended.handle, extended.future = nil, nil
+  end)
+
   it("comes back as what it was", function()
     local ex = h.pool(1)
     local t = { 1 }
