@@ -23,6 +23,7 @@
 #define TIDE_LUA_EXECUTOR "tidepool.executor"
 #define TIDE_LUA_FUTURE "tidepool.future"
 #define TIDE_LUA_GROUP "tidepool.group"
+#define TIDE_LUA_SHARE "tidepool.share"
 
 /* A future's userdata. Its user value: the decoded outcome, if that is more than plain values.
 ** There may be very many: small. */
@@ -110,6 +111,11 @@ bool tide_lua_grouptake(lua_State *L, int idx);
 bool tide_lua_groupclose(lua_State *L, int idx);
 /* core.group() [-0, +1, e] */
 int tide_lua_newgroup(lua_State *L);
+
+/* --------------------------------------------------------------- share -- */
+
+/* core.share(value) -> a handle [-1, +1, e] */
+int tide_lua_newshare(lua_State *L);
 
 /* ------------------------------------------------------------ callback -- */
 

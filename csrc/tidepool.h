@@ -40,6 +40,7 @@ extern "C" {
 typedef struct tide_executor tide_executor;
 typedef struct tide_future tide_future;
 typedef struct tide_group tide_group;
+typedef struct tide_share tide_share;
 
 /* What went wrong; tide_kindname gives the word that scripts see. */
 typedef enum tide_kind {
@@ -291,6 +292,33 @@ TIDE_API int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_
 ** done now. Never blocks. */
 TIDE_API tide_future *tide_group_next(tide_group *g, void **tag);
 
+/* --------------------------------------------------------------- share -- */
+
+/* A value that is packed once and sent by reference; each state that asks for it
+** has one copy. To be treated as immutable. */
+
+/* Packs the value on top. Raises TIDE_ETRANSFER with the path to what cannot be
+** sent. The caller owns one reference. [-1, +0, e] */
+TIDE_API tide_share *tide_share_new(lua_State *L);
+TIDE_API tide_share *tide_share_hold(tide_share *s);
+TIDE_API void tide_share_rele(tide_share *s);
+
+/* Pushes L's copy. The first call decodes it, then it is the same value as long as
+** a handle lives in L; the state that a handle was made in has the value itself.
+** Raises TIDE_ETRANSFER if it cannot be rebuilt in L; the next call tries again.
+** [-0, +1, e] */
+TIDE_API void tide_pushshared(lua_State *L, tide_share *s);
+
+/* For makers of handles: pushes a fresh copy. Raises TIDE_ETRANSFER, or what code
+** that rebuilds raised. [-0, +1, e] */
+TIDE_API void tide_share_unpack(lua_State *L, const tide_share *s);
+/* For makers of handles: in a worker's state the userdata at idx, which stands for
+** s, is kept alive between tasks until nobody but workers has s: looked at when
+** a task ends. 1 if so: then the caller's reference to s is no longer a user's,
+** and goes back by tide_share_unkeep. 0 in other states. [-0, +0, m] */
+TIDE_API int tide_share_keep(lua_State *L, int idx, tide_share *s);
+TIDE_API void tide_share_unkeep(tide_share *s);
+
 /* ------------------------------------------------------------- scripts -- */
 
 /* The module `tidepool.core`. */
@@ -299,6 +327,7 @@ TIDE_API int luaopen_tidepool_core(lua_State *L);
 /* Push handles that scripts use; each takes a reference of its own. [-0, +1, e] */
 TIDE_API void tide_pushexecutor(lua_State *L, tide_executor *ex);
 TIDE_API void tide_pushfuture(lua_State *L, tide_future *f);
+TIDE_API void tide_pushshare(lua_State *L, tide_share *s);
 
 /* Pushes an error object {kind=, message=}. [-0, +1, m] */
 TIDE_API void tide_pusherror(lua_State *L, int kind, const char *message);

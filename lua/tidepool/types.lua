@@ -120,6 +120,17 @@ function tidepool.wait(futures, options) end
 ---@return any closing for the generic for to close
 function tidepool.as_completed(futures, timeout) end
 
+---Packs a value once, for any number of tasks: the handle is sent by reference, in all ways there
+---are, and `get` gives the value on the other side. Raises as submit does, kind transfer with the
+---path (`shared value, field x: …`). Does not block.
+---
+---Treat the value as immutable. Here `get` gives the value itself, elsewhere a copy of what it was
+---at this call, functions with the globals that they name; so a change here is seen by nobody
+---else, and one that a task makes by later tasks of that same worker only.
+---@param value any
+---@return tidepool.share
+function tidepool.share(value) end
+
 ---The processors that this process may use: CPU affinity and cgroup quotas count.
 ---@return integer count at least 1
 function tidepool.cpu_count() end
@@ -321,4 +332,17 @@ function future:set_exception(err) end
 ---@return boolean run_it
 function future:set_running_or_notify_cancel() end
 
-return tidepool, executor, view, map, future
+-- ------------------------------------------------------------------ share --
+
+---A value packed once. `==` tells whether two handles are of the same share. Workers that have
+---decoded it keep their copies as long as a handle lives elsewhere or is on its way; an idle one
+---lets go at its next task or its end.
+---@class tidepool.share
+local share = {}
+
+---The value: the same one each time, decoded at a worker's first get. Raises kind transfer if it
+---cannot be rebuilt here; then the next get tries again.
+---@return any
+function share:get() end
+
+return tidepool, executor, view, map, future, share

@@ -125,6 +125,14 @@ static const struct script {
      "local e, q, c = ex:submit(echo, ex, p, coroutine.wrap):result()\n"
      "assert(e == ex and q == p and q:result() == 3 and c == coroutine.wrap)",
      NULL},
+    {"share",
+     "local t, ex = ... local v = {1, {2}, helper, made} local s = t.share(v) assert(s:get() == v)\n"
+     "local function use(s) local v = s:get() return v[2][1], (v[3]()), v[4], s end\n"
+     "for i = 1, 2 do\n"
+     "  local n, text, ab, same = ex:submit(use, s):result()\n"
+     "  assert(n == 2 and text == 'a global' and ab == 'ababab' and same == s)\n"
+     "end s, v = nil, nil assert(ex:submit(echo, 1):result() == 1)",
+     NULL},
     {"rebuilt", "local t, ex = ... assert(ex:submit(echo, made):result() == 'ababab')", NULL},
     {"errors",
      "local t, ex = ...\n"
