@@ -77,8 +77,8 @@ typedef struct tide_config {
   double idle_timeout;            /* seconds; negative: idle threads stay */
   size_t max_queue;               /* 0: unbounded */
   int on_full;                    /* TIDE_ONFULL_... */
-  size_t stack_size;              /* of a worker's C stack; 0: the system's default, at most 2 MiB */
-  void *ud;                       /* passed to every hook below */
+  size_t stack_size; /* of a worker's C stack; 0: the system's default, at most 2 MiB */
+  void *ud;          /* passed to every hook below */
 
   /* Called on the worker's thread for each new state, after the standard
   ** libraries are open and before the initializer. It runs in protected mode
