@@ -20,6 +20,7 @@ int tide_mailbox_init(struct mailbox *box) {
   if (err != 0) return err;
   atomic_init(&box->rung, 0);
   tide_spin_init(&box->spin);
+  box->spin.skip = box->spin.last = 1; /* states that wait but once do not look first */
   err = tide_cond_init(&box->wake);
   if (err != 0) tide_lock_fini(&box->lock);
   return err;

@@ -10,6 +10,7 @@
 #include "error.h"
 #include "names.h"
 #include "packer.h"
+#include "plain.h"
 #include "reftype.h"
 
 void tide_packer_nomemory(struct packer *P) { luaL_error(P->L, "not enough memory"); }
@@ -323,6 +324,7 @@ static int pack_body(lua_State *L) {
 int tide_pack(lua_State *L, struct message *m, int n, enum pack_style style) {
   struct packer P;
   int status;
+  if (tide_plain_pack(L, m, n, style == PACK_CALL || style == PACK_INITIALIZER)) return LUA_OK;
   P.L = L;
   P.m = m;
   P.b = &m->bytes;

@@ -40,11 +40,12 @@ enum pool_state { POOL_OPEN, POOL_CLOSING, POOL_BROKEN };
 struct slot {
   struct fifo_node link;    /* L: in free, asleep or ended */
   struct pool *pool;        /* I */
-  struct sys_thread thread; /* the starter's until `started`, then whoever's who joins */
+  struct sys_thread thread; /* L: valid if `running` or `started` */
   int index;                /* I: below max_workers */
-  struct sys_cond wake;     /* `started`, later `woken` */
+  struct sys_cond wake;     /* `woken` */
   struct slot *next;        /* L: in the list of all slots */
   bool started;             /* L: the starter is done with this slot, and `thread` is not joined */
+  bool running;             /* L: the thread has begun, and not ended; perhaps before `started` */
   struct spin spin;         /* the thread's own */
   bool woken;               /* L: taken off `asleep` by who woke it */
 };
@@ -89,8 +90,9 @@ struct pool {
   void *block;                               /* I: the memory that this struct was cut from */
   struct sys_cond room;    /* blocked submitters: the queue is not full, or the pool not open */
   struct sys_cond settled; /* submitters: alive > 0, or starting == 0; those who start a thread:
-                           ** one is in `free` or `ended`, or nslots + making < max_workers */
-  struct sys_cond quiet;   /* waiters: a thread to join is in `ended`, or tide_pool_over_locked */
+                           ** one is in `free` or `ended`, or nslots + making < max_workers; a
+                           ** thread that ends: its slot is `started` */
+  struct sys_cond quiet;   /* waiters: all threads are in `ended`, or tide_pool_over_locked */
   struct fifo free, asleep, ended; /* L: slots; asleep: who went to sleep last is woken first */
   struct slot *slots;              /* L: all of them */
   int nslots, making;              /* L: slots ever made, and those being made */

@@ -26,7 +26,7 @@ bool tide_pool_is_worker(struct pool *p) {
   bool is = false;
   tide_lock_take(&p->lock);
   for (struct slot *s = p->slots; s != NULL && !is; s = s->next)
-    is = s->started && tide_thread_is_self(&s->thread);
+    is = (s->started || s->running) && tide_thread_is_self(&s->thread);
   tide_lock_drop(&p->lock);
   return is;
 }
@@ -268,6 +268,9 @@ static void live(struct pool *p, struct slot *self) {
   if (p->runner.thread_stop != NULL) p->runner.thread_stop(p->ud, self->index);
 }
 
+/* No thread is there, or being made, that will still end. */
+static bool none_left_locked(const struct pool *p) { return p->alive == 0 && p->starting == 0; }
+
 static void *thread_main(void *arg) {
   struct slot *self = (struct slot *)arg;
   struct pool *p = self->pool;
@@ -275,13 +278,16 @@ static void *thread_main(void *arg) {
   char name[64];
   snprintf(name, sizeof name, "%s_%d", p->cfg.name, self->index);
   tide_thread_setname(name);
-  /* predicate: started. From then on the slot is whole, and who joins may read it. */
   tide_lock_take(&p->lock);
-  while (!self->started) tide_cond_wait(&self->wake, &p->lock, SYS_NEVER);
+  self->thread = tide_thread_self(); /* its starter may not have come to it yet */
+  self->running = true;
   tide_lock_drop(&p->lock);
   do {
     live(p, self);
     tide_lock_take(&p->lock);
+    /* predicate: started. Who starts a thread is not waited for but here, where it has long been
+    ** done: from now on the slot may be joined and used again. */
+    while (!self->started) tide_cond_wait(&p->settled, &p->lock, SYS_NEVER);
     /* Tasks came after it decided to go, and there was no place for another thread; or one is
     ** being made for them, which may fail: then the last one that is alive must not go. */
     again = tide_pool_short_locked(p) || (p->queue.count > 0 && p->alive == 1);
@@ -289,8 +295,9 @@ static void *thread_main(void *arg) {
       p->fresh++;
     } else {
       p->alive--;
+      self->running = false;
       fifo_push(&p->ended, &self->link);
-      tide_cond_broadcast(&p->quiet);
+      if (none_left_locked(p)) tide_cond_broadcast(&p->quiet); /* one joins them all */
     }
     tide_pool_check_locked(p);
     tide_lock_drop(&p->lock);
@@ -360,6 +367,7 @@ static struct slot *take_slot_locked(struct pool *p) {
 }
 
 int tide_pool_start_locked(struct pool *p) {
+  struct sys_thread thread;
   struct slot *s;
   int err = ENOMEM;
   p->starting++;
@@ -369,19 +377,19 @@ int tide_pool_start_locked(struct pool *p) {
   s = take_slot_locked(p);
   if (s != NULL) {
     tide_lock_drop(&p->lock);
-    err = tide_thread_start(&s->thread, p->cfg.stack_size, thread_main, s);
+    err = tide_thread_start(&thread, p->cfg.stack_size, thread_main, s);
     tide_lock_take(&p->lock);
   }
   p->starting--;
   if (err == 0) {
     p->alive++;
+    s->thread = thread;
     s->started = true;
-    tide_cond_signal(&s->wake);
   } else {
     p->fresh--;
     p->threads--;
     if (s != NULL) fifo_push(&p->free, &s->link);
-    if (tide_pool_over_locked(p)) tide_cond_broadcast(&p->quiet);
+    if (none_left_locked(p) || tide_pool_over_locked(p)) tide_cond_broadcast(&p->quiet);
   }
   tide_cond_broadcast(&p->settled);
   return err;

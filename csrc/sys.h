@@ -77,12 +77,15 @@ sys_time tide_deadline(double seconds);
 ** lock is held before and after. Callers loop on their predicate. */
 bool tide_cond_wait(struct sys_cond *c, struct sys_lock *l, sys_time deadline);
 
+#define SYS_STACK ((size_t)2 << 20)
+
 /* Starts a thread with all signals blocked but those a fault raises, so that
-** the host's handlers run on the host's threads. stack_size 0: the default;
-** a size the system refuses as too small or odd is rounded up. 0 or errno. */
+** the host's handlers run on the host's threads. stack_size 0: the system's
+** default, at most SYS_STACK; a size the system refuses as too small or odd is rounded up. 0 or errno. */
 int tide_thread_start(struct sys_thread *t, size_t stack_size, void *(*fn)(void *), void *arg);
 void tide_thread_join(struct sys_thread *t); /* blocks until it has ended */
 /* Whether the caller is that thread, which must not have been joined. */
+struct sys_thread tide_thread_self(void);
 bool tide_thread_is_self(const struct sys_thread *t);
 /* Names the calling thread for the OS, cut to what it allows. */
 void tide_thread_setname(const char *name);

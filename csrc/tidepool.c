@@ -25,10 +25,8 @@ const char *tide_kindname(int kind) { return tide_fault_name(kind); }
 int tide_cpu_count(void) { return tide_sys_cpus(); }
 
 void tide_config_init(tide_config *cfg) {
-  int cpus = tide_sys_cpus();
   memset(cfg, 0, sizeof *cfg);
   cfg->struct_size = sizeof *cfg;
-  cfg->max_workers = cpus + 4 < 32 ? cpus + 4 : 32;
   cfg->thread_name_prefix = "tidepool";
   cfg->idle_timeout = -1;
   cfg->on_full = TIDE_ONFULL_BLOCK;
@@ -128,7 +126,7 @@ static int start_pool(struct tide_executor *ex, const tide_config *cfg) {
   struct pool_config pc;
   int err = tide_lock_init(&ex->lock);
   if (err == 0) {
-    pc.max_workers = cfg->max_workers;
+    pc.max_workers = ex->max_workers;
     pc.max_queue = cfg->max_queue;
     pc.full_is_error = cfg->on_full == TIDE_ONFULL_ERROR;
     pc.idle_timeout = cfg->idle_timeout;
@@ -142,12 +140,18 @@ static int start_pool(struct tide_executor *ex, const tide_config *cfg) {
   return FAULT_NOMEM;
 }
 
+/* Asked only by an executor that needs it: it reads a dozen files. */
+static int default_workers(void) {
+  int cpus = tide_sys_cpus();
+  return cpus + 4 < 32 ? cpus + 4 : 32;
+}
+
 int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   struct mem mem = tide_mem_default;
   struct tide_executor *ex;
   int fault;
   *out = NULL;
-  if (cfg->struct_size != sizeof *cfg || cfg->max_workers < 1 ||
+  if (cfg->struct_size != sizeof *cfg || cfg->max_workers < 0 ||
       cfg->idle_timeout != cfg->idle_timeout || !(cfg->spin_time >= 0) ||
       cfg->spin_time > TIDE_MAX_SPIN_TIME ||
       (cfg->on_full != TIDE_ONFULL_BLOCK && cfg->on_full != TIDE_ONFULL_ERROR))
@@ -163,7 +167,7 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   atomic_init(&ex->adopted, false);
   atomic_init(&ex->states, 0);
   atomic_init(&ex->submitted, false);
-  ex->max_workers = cfg->max_workers;
+  ex->max_workers = cfg->max_workers > 0 ? cfg->max_workers : default_workers();
   ex->max_tasks = cfg->max_tasks_per_worker;
   ex->thread_start = cfg->thread_start;
   ex->thread_stop = cfg->thread_stop;

@@ -72,15 +72,15 @@ enum { TIDE_ONFULL_BLOCK = 0, TIDE_ONFULL_ERROR = 1 };
 
 typedef struct tide_config {
   size_t struct_size;             /* set by tide_config_init */
-  int max_workers;                /* >= 1; default min(32, tide_cpu_count() + 4) */
+  int max_workers;                /* 0: min(32, tide_cpu_count() + 4) */
   const char *thread_name_prefix; /* copied; default "tidepool" */
   size_t max_tasks_per_worker;    /* 0: no limit */
   double idle_timeout;            /* seconds; negative: idle threads stay */
   size_t max_queue;               /* 0: unbounded */
   int on_full;                    /* TIDE_ONFULL_... */
-  size_t stack_size;              /* bytes of a worker's C stack; 0: the system's default */
-  double spin_time;               /* seconds, 0 to 0.001; see below; default 0.00005, 0: never */
-  void *ud;                       /* passed to every hook below */
+  size_t stack_size; /* bytes of a worker's C stack; 0: the system's default, at most 2 MiB */
+  double spin_time;  /* seconds, 0 to 0.001; see below; default 0.00005, 0: never */
+  void *ud;          /* passed to every hook below */
 
   /* Called on the worker's thread for each new state, after the standard
   ** libraries are open and before the initializer. It runs in protected mode

@@ -67,6 +67,7 @@ build = {
         "csrc/pack_func.c",
         "csrc/path.c",
         "csrc/paths.c",
+        "csrc/plain.c",
         "csrc/pool.c",
         "csrc/pool_threads.c",
         "csrc/queue.c",
