@@ -23,6 +23,7 @@
 #define TIDE_LUA_EXECUTOR "tidepool.executor"
 #define TIDE_LUA_FUTURE "tidepool.future"
 #define TIDE_LUA_GROUP "tidepool.group"
+#define TIDE_LUA_MAP "tidepool.map"
 
 /* A future's userdata. User values: 1 the decoded outcome, 2 the done callbacks. */
 struct tide_lua_future {
@@ -105,6 +106,22 @@ bool tide_lua_grouptake(lua_State *L, int idx);
 bool tide_lua_groupclose(lua_State *L, int idx);
 /* core.group() [-0, +1, e] */
 int tide_lua_newgroup(lua_State *L);
+
+/* ----------------------------------------------------------------- map -- */
+
+/* What a worker does with a chunk of items: core.run_items, core.offer. [-n, +m, e] */
+int tide_lua_runitems(lua_State *L);
+int tide_lua_offer(lua_State *L);
+/* core.list, core.slice [-n, +m, e] */
+int tide_lua_list(lua_State *L);
+int tide_lua_slice(lua_State *L);
+/* A map's iterator: core.map, core.map_state, core.map_run, core.map_pause. [-n, +m, e] */
+int tide_lua_newmap(lua_State *L);
+int tide_lua_mapstate(lua_State *L);
+int tide_lua_maprun(lua_State *L);
+int tide_lua_mappause(lua_State *L);
+/* Pushes the maps' metatable. [-0, +1, m] */
+void tide_lua_pushmapclass(lua_State *L);
 
 /* ------------------------------------------------------------ callback -- */
 

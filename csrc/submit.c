@@ -22,13 +22,17 @@ static struct task *new_task(tide_executor *ex, const tide_taskopts *o) {
   return tide_task_new(ex->pool, &ex->mem, o != NULL ? o->name : NULL, o != NULL ? o->priority : 0);
 }
 
-/* Puts t into the pool's queue; waits for room as long as that takes. With a state (hook->L)
+/* Puts t into the pool's queue; waits for room as long as that takes, but with `nowait`. With a state (hook->L)
 ** a hook that was set meanwhile may raise: then *status is not LUA_OK and the error on top.
 ** [-0, +(0|1), -] */
-static int enqueue(tide_executor *ex, struct task *t, const struct hookwatch *hook, int *err,
-                   int *status) {
+static int enqueue(tide_executor *ex, struct task *t, const tide_taskopts *o,
+                   const struct hookwatch *hook, int *err, int *status) {
   int fault;
   *status = LUA_OK;
+  if (o != NULL && o->nowait) {
+    fault = tide_pool_submit(ex->pool, t, 0, err);
+    return fault == FAULT_TIMEOUT ? FAULT_FULL : fault;
+  }
   do {
     fault = tide_pool_submit(ex->pool, t, tide_hook_slice(hook, SYS_NEVER), err);
     if (fault == FAULT_TIMEOUT) *status = tide_hook_run(hook);
@@ -69,7 +73,7 @@ tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs, const tide_
   if (status == LUA_OK) {
     mark_submitted(ex);
     tide_hook_start(&hook, L);
-    fault = enqueue(ex, t, &hook, &err, &status);
+    fault = enqueue(ex, t, o, &hook, &err, &status);
     if (fault == FAULT_NONE) return tide_future_of(t);
     tide_task_rele(t);
     if (status == LUA_OK) refuse(L, ex, fault, err);
@@ -97,7 +101,7 @@ int tide_sendable(lua_State *L, int n) {
 
 /* The rest of a call whose callee was put already, then into the pool. Takes t. */
 static int submit_values(tide_future **f, tide_executor *ex, struct task *t, const tide_value *args,
-                         size_t nargs) {
+                         size_t nargs, const tide_taskopts *o) {
   const struct hookwatch none = {NULL, NULL};
   struct bytes *b = &t->msg.bytes;
   int fault = FAULT_NONE, err, status;
@@ -107,7 +111,7 @@ static int submit_values(tide_future **f, tide_executor *ex, struct task *t, con
   if (b->failed) fault = FAULT_NOMEM;
   if (fault == FAULT_NONE) {
     mark_submitted(ex);
-    fault = enqueue(ex, t, &none, &err, &status);
+    fault = enqueue(ex, t, o, &none, &err, &status);
   }
   if (fault != FAULT_NONE) {
     tide_task_rele(t);
@@ -130,7 +134,7 @@ int tide_submit_named(tide_future **f, tide_executor *ex, const char *name, cons
   callee.u.string.len = strlen(name);
   tide_bytes_put_varint(&t->msg.bytes, nargs + 1);
   tide_value_put(&t->msg.bytes, &callee);
-  return submit_values(f, ex, t, args, nargs);
+  return submit_values(f, ex, t, args, nargs, o);
 }
 
 int tide_submit_cfunction(tide_future **f, tide_executor *ex, lua_CFunction fn,
@@ -151,5 +155,5 @@ int tide_submit_cfunction(tide_future **f, tide_executor *ex, lua_CFunction fn,
   tide_bytes_put_u8(&t->msg.bytes, WIRE_CFUNCTION);
   tide_bytes_put_varint(&t->msg.bytes, part);
   tide_bytes_put_varint(&t->msg.bytes, 0);
-  return submit_values(f, ex, t, args, nargs);
+  return submit_values(f, ex, t, args, nargs, o);
 }
