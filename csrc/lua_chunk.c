@@ -35,6 +35,7 @@ struct run {
   int width;                /* arguments per item; -1: a table has each item's */
   int ncolumns;
   bool risky; /* there is a result that it may not be possible to send */
+  double took; /* hungry: the seconds that the last item took at least */
   enum ending ending;
 };
 
@@ -47,16 +48,21 @@ static bool others_idle(tide_executor *ex) {
   return st.queued == 0 && (st.idle > 0 || st.workers < st.max_workers);
 }
 
+static double seconds(const struct timespec *t) {
+  return (double)t->tv_sec + (double)t->tv_nsec * 1e-9;
+}
+
 /* Whether the coarse clock moved since the last look, and then the exact one says that the time
 ** is up, and others are idle. */
 static bool hungry(struct run *r) {
-  struct timespec now;
+  struct timespec now, step;
   clock_gettime(TICKS, &now);
   if (now.tv_nsec == r->tick.tv_nsec && now.tv_sec == r->tick.tv_sec) return false;
+  clock_getres(TICKS, &step);
+  r->took = seconds(&now) - seconds(&r->tick) - seconds(&step);
   r->tick = now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  if ((double)now.tv_sec + (double)now.tv_nsec * 1e-9 < r->since) return false;
-  return others_idle(r->ex);
+  return seconds(&now) >= r->since && others_idle(r->ex);
 }
 
 /* ----------------------------------------------------------- the items -- */
@@ -137,7 +143,8 @@ static int items(lua_State *L) {
 ** goes into `values`; else that has false, and `multi` has 0 or the packed results. Ends as
 ** "done"; "failed": item `at` raised, the handler made `error` of it; "stopped": the leash was
 ** done before item `at`; "hungry": after the time `since` (core.now; nil: never) items wait here,
-** from `at` on, while other workers are idle. */
+** from `at` on, while other workers are idle; then `error` is the seconds that the last one took at
+** least. */
 int tide_lua_runitems(lua_State *L) {
   struct run r;
   int top = lua_gettop(L);
@@ -154,6 +161,7 @@ int tide_lua_runitems(lua_State *L) {
   for (int c = COLUMNS; c <= top; c++) luaL_checktype(L, c, LUA_TTABLE);
   clock_gettime(TICKS, &r.tick);
   r.risky = false;
+  r.took = 0;
   r.ending = FAILED;
   luaL_checkstack(L, 6, NULL);
   lua_pushvalue(L, HANDLER);
@@ -162,7 +170,7 @@ int tide_lua_runitems(lua_State *L) {
   lua_insert(L, 2);
   lua_pushlightuserdata(L, &r);
   lua_replace(L, 2 + HANDLER);
-  if (lua_pcall(L, top, 0, 1) == LUA_OK) lua_pushnil(L);
+  if (lua_pcall(L, top, 0, 1) == LUA_OK) lua_pushnumber(L, (lua_Number)r.took);
   lua_pushstring(L, endings[r.ending]);
   lua_pushinteger(L, r.at);
   lua_pushboolean(L, r.risky);

@@ -5,9 +5,11 @@
 -- sequence; other counts of results, and failures, lie in side tables, there only if needed.
 --
 -- Once a chunk has taken PATIENCE seconds while other workers are idle, half of what is left of it
--- becomes a task of its own (a part), which may be shared in turn. Its worker does not wait for
--- it: the answer has the part's future, and the owner follows. So long items that lie together
--- need not be known before, and nobody is idle for much longer than one item takes.
+-- becomes a task of its own (a part), which may be shared in turn. If even single items take that
+-- long, all that is left but the next item becomes parts, of 1, 2, 4, … items: they tend to be near
+-- each other. The worker does not wait for parts: its answer has their futures, and the owner
+-- follows. So long items need not be known before, and nobody is idle for much longer than one
+-- item takes.
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
@@ -81,7 +83,7 @@ local function slice(first, last, ...)
 end
 
 -- Submits items `first` to `last` as a part; nil if that cannot be now. See chunk.run.
-local function give_away(fn, leash, priority, width, first, last, ...)
+local function give(first, last, fn, leash, priority, width, ...)
   local count, begun = last - first + 1, core.future()
   local columns, numbers = slice(first, last, ...)
   if type(width) == "table" then width = core.slice(width, first, count) end
@@ -96,6 +98,25 @@ local function give_away(fn, leash, priority, width, first, last, ...)
   return { future = given, begun = begun, count = count, batch = batch }
 end
 
+-- Gives items behind `at` away, to `last`: the second half; or if they seem to be slow, all in parts
+-- of 1, 2, 4, … items. Puts the parts before those in `parts`; answers the last item that was kept.
+-- From the end on, so that what is refused is kept and still lies behind what was kept before.
+local function share(parts, slow, at, last, ...)
+  local step = (last - at) // 2 + 1
+  if slow then
+    step = 1
+    while step * 2 <= last - at do step = step * 2 end
+  end
+  repeat
+    local part = give(at + step, last, ...)
+    if not part then break end
+    table.insert(parts, 1, part)
+    last = at + step - 1
+    step = slow and step // 2 or 0
+  until step == 0
+  return last
+end
+
 -- Calls fn for `count` items; item i's arguments are the i-th of each column. `width` is how many
 -- arguments each item has, or a table of that per item. Begins the promise `begun` first, and stops
 -- early once `leash` is done: no one will look. `priority` is for parts; false: it is not to be
@@ -106,7 +127,7 @@ function chunk.run(fn, leash, begun, priority, count, width, ...)
   local began = now()
   local call = resolve(fn)
   if not begin(begun) then return end
-  local values, multi, failed, parts = core.list(count), {}, nil, nil
+  local values, multi, failed, parts = core.list(count), {}, nil, {}
   local risky = false -- something is there that may not be sendable
   local at, last = 1, count
   local patience = priority and began + PATIENCE or nil
@@ -122,14 +143,10 @@ function chunk.run(fn, leash, begun, priority, count, width, ...)
       values[at], risky = false, true
       at = at + 1
     elseif ending == "hungry" then
-      local own = at + (last - at) // 2
-      local part = give_away(fn, leash, priority, width, own + 1, last, ...)
-      if part then
-        parts = parts or {}
-        table.insert(parts, 1, part)
-        last = own
-      end
-      patience = part and now() + PATIENCE or nil
+      local slow = math.max(err, (now() - began) / (at - 1)) > PATIENCE
+      local kept = share(parts, slow, at, last, fn, leash, priority, width, ...)
+      patience = kept < last and now() + PATIENCE or nil
+      last = kept
     else
       break
     end
@@ -137,7 +154,7 @@ function chunk.run(fn, leash, begun, priority, count, width, ...)
 
   if risky then failed = probe(values, multi, failed, last) end
   if next(multi) == nil then multi = nil end
-  return now() - began, values, multi, failed, parts
+  return now() - began, values, multi, failed, parts[1] and parts
 end
 
 return chunk

@@ -10,7 +10,8 @@
 -- over. A chunk that was split answers with the tickets of its parts, which take its place.
 --
 -- Invariants: the read - yielded items are in the batch, in `queue`, or in `current`, once settled.
--- `outstanding` counts the tickets in `queue` and `current`. Once closed, no future is referred to.
+-- `outstanding` counts the tickets in `queue` and `current`, `parts` those of them that are parts.
+-- Once closed, no future is referred to.
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
@@ -53,7 +54,7 @@ end
 
 -- The parts of a chunk that was split are next, in their order.
 local function take_parts(self, parts)
-  self.outstanding = self.outstanding + #parts
+  self.outstanding, self.parts = self.outstanding + #parts, self.parts + #parts
   for i = #parts, 1, -1 do
     if self.group then
       watch(self, parts[i])
@@ -67,7 +68,9 @@ end
 -- How many items may be read now.
 local function room(self)
   if self.buffersize then return self.buffersize - (self.read - self.yielded) end
-  if self.source.sequences or self.outstanding < self.chunks_ahead then return math.maxinteger end
+  if self.source.sequences or self.outstanding - self.parts < self.chunks_ahead then
+    return math.maxinteger
+  end
   return 0
 end
 
@@ -164,6 +167,7 @@ local function advance(self, chunk, count)
   if chunk.pos == chunk.count then
     self.current = nil
     self.outstanding = self.outstanding - 1
+    if chunk.part then self.parts = self.parts - 1 end
   end
   refill(self)
   if self.outstanding == 0 and not self.source and not self.failure then self:close() end
@@ -284,7 +288,7 @@ return function(executor, options, fn, inputs)
     timeout = options.timeout, deadline = options.timeout and core.now() + options.timeout,
     group = options.ordered == false and core.group() or nil,
     queue = {}, head = 1, tail = 0, outstanding = 0, -- unordered, queue maps a future to its ticket
-    read = 0, yielded = 0, submitting = false, closed = false,
+    parts = 0, read = 0, yielded = 0, submitting = false, closed = false,
     total = from.total,
   }, State)
   local ok, err = pcall(function()

@@ -81,7 +81,7 @@ local function tickets_of(self, parts)
   local before = own
   for i, part in ipairs(parts) do
     tickets[i] = setmetatable({
-      first = self.first + before, count = part.count, pos = 0, future = part.future,
+      first = self.first + before, count = part.count, pos = 0, future = part.future, part = true,
       leash = self.leash, begun = part.begun, job = self.job,
       batch = part.batch or source.part(self.batch, before + 1, part.count),
     }, Ticket)
