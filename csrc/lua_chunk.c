@@ -34,7 +34,7 @@ struct run {
   lua_Integer at, last;     /* the item that runs, the last one */
   int width;                /* arguments per item; -1: a table has each item's */
   int ncolumns;
-  bool risky; /* there is a result that it may not be possible to send */
+  bool risky;  /* there is a result that it may not be possible to send */
   double took; /* hungry: the seconds that the last item took at least */
   enum ending ending;
 };

@@ -98,8 +98,9 @@ local function give(first, last, fn, leash, priority, width, ...)
   return { future = given, begun = begun, count = count, batch = batch }
 end
 
--- Gives items behind `at` away, to `last`: the second half; or if they seem to be slow, all in parts
--- of 1, 2, 4, … items. Puts the parts before those in `parts`; answers the last item that was kept.
+-- Gives items behind `at` away, up to `last`: the second half; or if they seem to be slow, all of
+-- them in parts of 1, 2, 4, … items. Puts the parts before those in `parts`; answers the last item
+-- that was kept.
 -- From the end on, so that what is refused is kept and still lies behind what was kept before.
 local function share(parts, slow, at, last, ...)
   local step = (last - at) // 2 + 1

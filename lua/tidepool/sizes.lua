@@ -1,10 +1,10 @@
 -- tidepool.sizes: how many items of a map go into one chunk.
 --
--- A given chunksize is obeyed. Else sizes are a guess that workers mend: they share chunks that turn
--- out to take long (tidepool.chunk). For sequences, whose length is known, the first chunks are
--- small, so that first results come soon, and the last ones too, so that the workers end together.
--- For iterator functions sizes grow until a chunk takes about TARGET seconds, as measured in the
--- workers. Never more than the buffer holds.
+-- A given chunksize is obeyed. Else sizes are a guess that workers mend: they share chunks that
+-- turn out to take long (tidepool.chunk). For sequences, whose length is known, the first chunks
+-- are small, so that first results come soon, and sizes shrink with what is left, so that the
+-- workers end together. For iterator functions they grow until a chunk takes about TARGET seconds,
+-- as measured in the workers. Never more than the buffer holds.
 -- SPDX-License-Identifier: MIT
 
 local FEW = 48       -- sequences up to this length go item by item

@@ -1,11 +1,11 @@
 -- tidepool.ticket: a submitted chunk of a map's items, as its owner sees it.
 --
 -- One item goes as a plain task (`direct`), unless its time is to be measured; more go through
--- tidepool.chunk. Such a chunk has a leash, a promise: once it is done, no worker begins another of
--- its items. And it has `begun`, a promise that the worker begins before the first item: while it is
--- pending no item has run. So a chunk that could not be rebuilt in its worker is submitted again
--- item by item, which fails only those items that cannot be rebuilt, and nothing runs twice. (Of a
--- chunk of numbers nothing but the function can fail so, and then it would for each item: its
+-- tidepool.chunk. Such a chunk has a leash, a promise: once it is done, no worker begins another
+-- of its items. And it has `begun`, a promise that the worker begins before the first item: while
+-- it is pending no item has run. So a chunk that could not be rebuilt in its worker is submitted
+-- again item by item, which fails only those items that cannot be rebuilt, and nothing runs twice.
+-- (Of a chunk of numbers nothing but the function can fail so, and then it would for each item: its
 -- `batch` is not kept.)
 --
 -- A worker may give a part of its chunk to another one; then its answer says so, and `open` makes
@@ -31,9 +31,9 @@ local function submit_chunk(job, batch, leash)
     table.unpack(batch, 1, batch.width))
 end
 
--- Submits a batch. job: { executor, fn, priority, name, splits }, where `splits` says whether workers
--- may share a chunk; `first` is the index of its first item.
--- Raises what the submit raises, but names items instead of the chunk's arguments.
+-- Submits a batch. job: { executor, fn, priority, name, splits }, where `splits` says whether
+-- workers may share a chunk; `first` is the index of its first item. Raises what the submit
+-- raises, but names items instead of the chunk's arguments.
 function ticket.submit(job, batch, first, direct)
   local self = setmetatable({ first = first, count = batch.n, pos = 0, direct = direct }, Ticket)
   local ok, future
