@@ -48,10 +48,9 @@ static int map_call(lua_State *L) {
   if (!m || !lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(1))) m = check(L);
   if (m->pos == m->last) return call_state(L, "step");
   m->pos++;
-  lua_pushinteger(L, m->offset + m->pos);
   lua_getiuservalue(L, 1, VALUES);
-  lua_rawgeti(L, -1, m->pos);
-  lua_remove(L, -2);
+  lua_pushinteger(L, m->offset + m->pos);
+  lua_rawgeti(L, -2, m->pos);
   return 2;
 }
 
