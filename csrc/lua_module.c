@@ -121,6 +121,14 @@ static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"iterable", m_iterable},
                                      {"sendable", m_sendable},
                                      {"live", m_live},
+                                     {"run_items", tide_lua_runitems},
+                                     {"offer", tide_lua_offer},
+                                     {"list", tide_lua_list},
+                                     {"slice", tide_lua_slice},
+                                     {"map", tide_lua_newmap},
+                                     {"map_state", tide_lua_mapstate},
+                                     {"map_run", tide_lua_maprun},
+                                     {"map_pause", tide_lua_mappause},
                                      {NULL, NULL}};
 
 int luaopen_tidepool_core(lua_State *L) {
@@ -131,7 +139,7 @@ int luaopen_tidepool_core(lua_State *L) {
   luaL_newlib(L, functions);
   lua_pushliteral(L, TIDE_VERSION);
   lua_setfield(L, -2, "version");
-  lua_createtable(L, 0, 2);
+  lua_createtable(L, 0, 3);
   tide_lua_pushexecutorclass(L);
   lua_getfield(L, -1, "__index");
   lua_setfield(L, -3, "executor");
@@ -139,6 +147,10 @@ int luaopen_tidepool_core(lua_State *L) {
   tide_lua_pushfutureclass(L);
   lua_getfield(L, -1, "__index");
   lua_setfield(L, -3, "future");
+  lua_pop(L, 1);
+  tide_lua_pushmapclass(L);
+  lua_getfield(L, -1, "__index");
+  lua_setfield(L, -3, "map");
   lua_pop(L, 1);
   lua_setfield(L, -2, "methods");
   return 1;

@@ -170,6 +170,7 @@ typedef struct tide_taskopts {
   size_t struct_size; /* set by tide_taskopts_init */
   int priority;       /* higher first, FIFO within one; default 0 */
   const char *name;   /* copied; NULL: none */
+  int nowait;         /* not 0: a full queue refuses with TIDE_EFULL, whatever on_full says */
 } tide_taskopts;
 
 TIDE_API void tide_taskopts_init(tide_taskopts *o);
@@ -177,7 +178,7 @@ TIDE_API void tide_taskopts_init(tide_taskopts *o);
 /* Submits a function (or "module.function") and its nargs arguments from the top
 ** of L's stack. Raises TIDE_ETRANSFER with the path to a value that cannot be
 ** sent, TIDE_ESHUTDOWN, TIDE_EBROKEN, TIDE_EFULL. Blocks only on a full queue
-** with TIDE_ONFULL_BLOCK. `o` may be NULL. The caller owns the future.
+** with TIDE_ONFULL_BLOCK, and not with `nowait`. `o` may be NULL. The caller owns the future.
 ** [-(nargs+1), +0, e] */
 TIDE_API tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs,
                                   const tide_taskopts *o);

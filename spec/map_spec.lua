@@ -145,6 +145,24 @@ describe("map", function()
     assert.same({ 2, 4, 6 }, { co(), co(), co() })
   end)
 
+  it("may read an iterator function that yields the coroutine", function()
+    local ex, n = h.pool(2), 0
+    local co = coroutine.wrap(function()
+      local sum = 0
+      for _, y in ex:with({ buffersize = 2, chunksize = 1 }):map(double, function()
+        coroutine.yield "reading"
+        n = n + 1
+        return n <= 4 and n or nil
+      end) do
+        sum = sum + y
+      end
+      return sum
+    end)
+    local last
+    for _ = 1, 6 do last = co() end
+    assert.equal(20, last)
+  end)
+
   it("runs two maps side by side", function()
     local ex = h.pool(2)
     local a, b = ex:map(double, { 1, 2 }), ex:map(double, { 3, 4 })

@@ -170,8 +170,10 @@ function executor:submit(fn, ...) end
 ---and cancels the rest.
 ---
 ---Items of one chunk run in one task: tables that they share stay shared, as do `fn`'s upvalues.
----chunksize "auto" gives long sequences shrinking chunks (short ones go item by item), and iterator
----functions chunks of about a millisecond.
+---chunksize "auto" gives long sequences chunks that shrink towards the end (short ones go item by
+---item), and iterator functions chunks of about a millisecond. Such a chunk is shared with workers
+---that have nothing to do, once it has taken longer than that: then what its items share is copied,
+---as it is at that time, and its items count as several tasks. A chunksize that is given is obeyed.
 ---
 ---The call raises as submit does; kind transfer names the item (`item 17, field x: …`), and what
 ---was submitted is cancelled. At a step such an error comes after the items before it, and ends
