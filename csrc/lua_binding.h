@@ -23,6 +23,7 @@
 #define TIDE_LUA_EXECUTOR "tidepool.executor"
 #define TIDE_LUA_FUTURE "tidepool.future"
 #define TIDE_LUA_GROUP "tidepool.group"
+#define TIDE_LUA_ARRAY "tidepool.array"
 
 /* A future's userdata. User values: 1 the decoded outcome, 2 the done callbacks. */
 struct tide_lua_future {
@@ -105,6 +106,13 @@ bool tide_lua_grouptake(lua_State *L, int idx);
 bool tide_lua_groupclose(lua_State *L, int idx);
 /* core.group() [-0, +1, e] */
 int tide_lua_newgroup(lua_State *L);
+
+/* --------------------------------------------------------------- array -- */
+
+/* Pushes the table of the arrays' methods. [-0, +1, m] */
+void tide_lua_pusharraymethods(lua_State *L);
+/* core.array(type, count | string | table | array) [-n, +1, e] */
+int tide_lua_newarray(lua_State *L);
 
 /* ------------------------------------------------------------ callback -- */
 

@@ -53,13 +53,15 @@ static int m_currenttaskname(lua_State *L) {
   return 1;
 }
 
-/* core.type(value) -> "executor", "future" or nil */
+/* core.type(value) -> "executor", "future", "array" or nil */
 static int m_type(lua_State *L) {
   luaL_checkany(L, 1);
   if (luaL_testudata(L, 1, TIDE_LUA_FUTURE))
     lua_pushliteral(L, "future");
   else if (luaL_testudata(L, 1, TIDE_LUA_EXECUTOR))
     lua_pushliteral(L, "executor");
+  else if (tide_toarray(L, 1))
+    lua_pushliteral(L, "array");
   else
     lua_pushnil(L);
   return 1;
@@ -109,6 +111,7 @@ static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"submit", tide_lua_submit},
                                      {"future", tide_lua_newpromise},
                                      {"group", tide_lua_newgroup},
+                                     {"array", tide_lua_newarray},
                                      {"cpu_count", m_cpucount},
                                      {"now", m_now},
                                      {"error_kind", m_errorkind},
@@ -128,7 +131,7 @@ int luaopen_tidepool_core(lua_State *L) {
   luaL_newlib(L, functions);
   lua_pushliteral(L, TIDE_VERSION);
   lua_setfield(L, -2, "version");
-  lua_createtable(L, 0, 2);
+  lua_createtable(L, 0, 3);
   tide_lua_pushexecutorclass(L);
   lua_getfield(L, -1, "__index");
   lua_setfield(L, -3, "executor");
@@ -137,6 +140,8 @@ int luaopen_tidepool_core(lua_State *L) {
   lua_getfield(L, -1, "__index");
   lua_setfield(L, -3, "future");
   lua_pop(L, 1);
+  tide_lua_pusharraymethods(L);
+  lua_setfield(L, -2, "array");
   lua_setfield(L, -2, "methods");
   return 1;
 }

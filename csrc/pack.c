@@ -219,9 +219,9 @@ static void pack_table(struct packer *P, int idx, const struct step *up) {
 static void pack_userdata(struct packer *P, int idx, const struct step *up) {
   lua_State *L = P->L;
   const struct reftype *type;
-  if (tide_packer_backref(P, lua_topointer(L, idx), WIRE_BACKREF) || tide_packer_name(P, idx))
-    return;
-  type = tide_reftype_get(L, idx);
+  if (tide_packer_backref(P, lua_topointer(L, idx), WIRE_BACKREF)) return;
+  type = tide_reftype_get(L, idx); /* before its name: it is the same object on the other side */
+  if (type == NULL && tide_packer_name(P, idx)) return;
   if (type != NULL) {
     void *object = type->hold(L, idx);
     if (object == NULL) tide_path_refuse(L, up, "cannot send this %s", type->name);
