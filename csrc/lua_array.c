@@ -96,7 +96,7 @@ static struct tide_lua_array *newbox(lua_State *L) {
 /* Takes a reference. */
 static void fillbox(struct tide_lua_array *b, tide_array *a) {
   b->a = a;
-  b->data = (unsigned char *)tide_array_data(a);
+  b->data = tide_array_data(a);
   b->n = tide_array_length(a);
   b->type = tide_array_type(a);
 }
@@ -314,8 +314,8 @@ static int a_eq(lua_State *L) {
 static int a_tostring(lua_State *L) {
   struct tide_lua_array *b = test(L, 1);
   if (b && b->a)
-    lua_pushfstring(L, "%s: %p (%s, %I)", TIDE_LUA_ARRAY, (void *)b->data,
-                    tide_element_name((int)b->type), (lua_Integer)b->n);
+    lua_pushfstring(L, "%s: %p (%s, %I)", TIDE_LUA_ARRAY, b->data, tide_element_name((int)b->type),
+                    (lua_Integer)b->n);
   else
     lua_pushfstring(L, "%s: (collected)", TIDE_LUA_ARRAY);
   return 1;

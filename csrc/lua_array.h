@@ -21,7 +21,7 @@
 /* An array's userdata. What `a` says of itself is kept here too, a step nearer. */
 struct tide_lua_array {
   tide_array *a; /* a reference; NULL before it is filled and once collected, then n is 0 */
-  unsigned char *data;
+  void *data;
   size_t n;
   tide_element type;
   bool known; /* is among those that tide_pusharray finds again */
@@ -48,14 +48,14 @@ int tide_lua_arraytotable(lua_State *L);
 
 /* ------------------------------------------------------------- element -- */
 
-#define TIDE_CELL(T, data, i) ((_Atomic(T) *)(void *)(data) + (i))
-#define TIDE_CELL_LOAD(T) atomic_load_explicit(TIDE_CELL(T, data, i), memory_order_acquire)
+#define TIDE_CELL(T, data, i) ((_Atomic(T) *)(data) + (i))
+#define TIDE_CELL_LOAD(T) \
+  atomic_load_explicit((const _Atomic(T) *)(data) + (i), memory_order_acquire)
 #define TIDE_CELL_STORE(T, v) \
   atomic_store_explicit(TIDE_CELL(T, data, i), (T)(v), memory_order_release)
 
 /* Pushes element i, counted from 0, which is there. [-0, +1, -] */
-static inline void tide_lua_pushcell(lua_State *L, tide_element type, unsigned char *data,
-                                     size_t i) {
+static inline void tide_lua_pushcell(lua_State *L, tide_element type, const void *data, size_t i) {
   switch (type) {
     case TIDE_I8: lua_pushinteger(L, TIDE_CELL_LOAD(int8_t)); break;
     case TIDE_I16: lua_pushinteger(L, TIDE_CELL_LOAD(int16_t)); break;
@@ -71,8 +71,7 @@ static inline void tide_lua_pushcell(lua_State *L, tide_element type, unsigned c
 }
 
 /* An integer of the type's range, or false. */
-static inline bool tide_lua_putinteger(tide_element type, unsigned char *data, size_t i,
-                                       lua_Integer v) {
+static inline bool tide_lua_putinteger(tide_element type, void *data, size_t i, lua_Integer v) {
   lua_Unsigned u = (lua_Unsigned)v;
   switch (type) {
     case TIDE_I8:
@@ -108,7 +107,7 @@ static inline bool tide_lua_putinteger(tide_element type, unsigned char *data, s
 }
 
 /* Sets element i to the value at idx; false if that does not fit. [-0, +0, -] */
-static inline bool tide_lua_putcell(lua_State *L, int idx, tide_element type, unsigned char *data,
+static inline bool tide_lua_putcell(lua_State *L, int idx, tide_element type, void *data,
                                     size_t i) {
   lua_Integer v;
   int isint;

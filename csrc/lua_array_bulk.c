@@ -53,7 +53,7 @@ int tide_lua_arrayfill(lua_State *L) {
   struct tide_lua_array *b = tide_lua_checkarray(L, 1);
   size_t n, at = range(L, 3, b, &n);
   uint64_t element = 0;
-  if (!tide_lua_putcell(L, 2, b->type, (unsigned char *)&element, 0))
+  if (!tide_lua_putcell(L, 2, b->type, &element, 0))
     return tide_lua_argerror(L, 2, tide_lua_pushmisfit(L, 2, b->type));
   tide_array_fill(b->a, at, n, &element);
   lua_settop(L, 1);

@@ -158,7 +158,8 @@ static size_t unit_of(uintptr_t bits) {
       STORE(T, to + i - sizeof(T), LOAD(T, from + i - sizeof(T)));                     \
   break
 
-static void move_part(unsigned char *to, const unsigned char *from, size_t bytes) {
+static void move_part(void *into, const unsigned char *from, size_t bytes) {
+  unsigned char *to = (unsigned char *)into;
   switch (unit_of((uintptr_t)to | (uintptr_t)from | bytes)) {
     case 8: MOVE_UNITS(uint64_t);
     case 4: MOVE_UNITS(uint32_t);
@@ -191,7 +192,8 @@ void tide_typed_move(struct typed *to, size_t at, const struct typed *from, size
   }                                               \
   break
 
-static void fill_part(unsigned char *to, size_t bytes, const unsigned char pattern[8]) {
+static void fill_part(void *into, size_t bytes, const unsigned char pattern[8]) {
+  unsigned char *to = (unsigned char *)into;
   switch (unit_of((uintptr_t)to | bytes)) {
     case 8: FILL_UNITS(uint64_t);
     case 4: FILL_UNITS(uint32_t);
