@@ -25,6 +25,7 @@
 #define TIDE_LUA_GROUP "tidepool.group"
 #define TIDE_LUA_SHARE "tidepool.share"
 #define TIDE_LUA_MAP "tidepool.map"
+#define TIDE_LUA_ARRAY "tidepool.array"
 
 /* A future's userdata. Its user value: the decoded outcome, if that is more than plain values.
 ** There may be very many: small. */
@@ -133,6 +134,13 @@ int tide_lua_maprun(lua_State *L);
 int tide_lua_mappause(lua_State *L);
 /* Pushes the maps' metatable. [-0, +1, m] */
 void tide_lua_pushmapclass(lua_State *L);
+
+/* --------------------------------------------------------------- array -- */
+
+/* Pushes the table of the arrays' methods. [-0, +1, m] */
+void tide_lua_pusharraymethods(lua_State *L);
+/* core.array(type, count | string | table | array) [-n, +1, e] */
+int tide_lua_newarray(lua_State *L);
 
 /* ------------------------------------------------------------ callback -- */
 

@@ -53,7 +53,7 @@ static int m_currenttaskname(lua_State *L) {
   return 1;
 }
 
-/* core.type(value) -> "executor", "future", "share" or nil */
+/* core.type(value) -> "executor", "future", "share", "array" or nil */
 static int m_type(lua_State *L) {
   luaL_checkany(L, 1);
   if (luaL_testudata(L, 1, TIDE_LUA_FUTURE))
@@ -62,6 +62,8 @@ static int m_type(lua_State *L) {
     lua_pushliteral(L, "executor");
   else if (luaL_testudata(L, 1, TIDE_LUA_SHARE))
     lua_pushliteral(L, "share");
+  else if (tide_toarray(L, 1))
+    lua_pushliteral(L, "array");
   else
     lua_pushnil(L);
   return 1;
@@ -112,6 +114,7 @@ static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"future", tide_lua_newpromise},
                                      {"group", tide_lua_newgroup},
                                      {"share", tide_lua_newshare},
+                                     {"array", tide_lua_newarray},
                                      {"cpu_count", m_cpucount},
                                      {"now", m_now},
                                      {"error_kind", m_errorkind},
@@ -152,6 +155,8 @@ int luaopen_tidepool_core(lua_State *L) {
   lua_getfield(L, -1, "__index");
   lua_setfield(L, -3, "map");
   lua_pop(L, 1);
+  tide_lua_pusharraymethods(L);
+  lua_setfield(L, -2, "array");
   lua_setfield(L, -2, "methods");
   return 1;
 }
