@@ -127,8 +127,12 @@ int tide_lua_offer(lua_State *L);
 /* core.list, core.slice [-n, +m, e] */
 int tide_lua_list(lua_State *L);
 int tide_lua_slice(lua_State *L);
-/* A map's iterator: core.map, core.map_state, core.map_run, core.map_pause. [-n, +m, e] */
+/* A map's iterator: core.map, core.map_state, …; core.flat. [-n, +m, e] */
 int tide_lua_newmap(lua_State *L);
+int tide_lua_flat(lua_State *L);
+int tide_lua_mapload(lua_State *L);
+int tide_lua_mapvalue(lua_State *L);
+int tide_lua_mapmove(lua_State *L);
 int tide_lua_mapstate(lua_State *L);
 int tide_lua_maprun(lua_State *L);
 int tide_lua_mappause(lua_State *L);

@@ -19,6 +19,7 @@ local begin = future.set_running_or_notify_cancel
 local run_items, sendable, now = core.run_items, core.sendable, core.now
 
 local PATIENCE = 0.001
+local FLAT = 1024 -- results that may be an answer by themselves
 
 local chunk = {}
 
@@ -123,7 +124,9 @@ end
 -- early once `leash` is done: no one will look. `priority` is for parts; false: it is not to be
 -- split. Answers the seconds it took, the first results, two side tables or nil, multi[i] = 0 or
 -- the packed results and failed[i] = { err =, traceback = }; and the parts or nil, the items behind
--- those done here, in order: { future =, begun =, count =, batch = their columns or nil }.
+-- those done here, in order: { future =, begun =, count =, batch = their columns or nil }. If there
+-- are but scalars, one for each item, and no more of them than FLAT, the answer is *flat*: false
+-- instead of the first results, their number, nil, the parts or nil, and the results themselves.
 function chunk.run(fn, leash, begun, priority, count, width, ...)
   local began = now()
   local call = resolve(fn)
@@ -153,9 +156,13 @@ function chunk.run(fn, leash, begun, priority, count, width, ...)
     end
   end
 
+  parts = parts[1] and parts
   if risky then failed = probe(values, multi, failed, last) end
   if next(multi) == nil then multi = nil end
-  return now() - began, values, multi, failed, parts[1] and parts
+  if not risky and not multi and last <= FLAT then
+    return now() - began, false, last, nil, parts, table.unpack(values, 1, last)
+  end
+  return now() - began, values, multi, failed, parts
 end
 
 return chunk

@@ -186,7 +186,14 @@ end
 -- Whether the items of a chunk but the last need nothing but to be given: no reading on, which
 -- else must be done for each (with a buffersize) or at the end of a chunk.
 local function runs(self, chunk)
-  return chunk.pos + 1 < chunk.count and not (self.source and self.buffersize) and chunk:plain()
+  return chunk.pos + 1 < chunk.count and not (self.source and self.buffersize)
+    and (chunk.flat or chunk:plain())
+end
+
+-- Item i of a chunk.
+local function give(self, it, chunk, i)
+  if chunk.flat then return chunk.first + i - 1, core.map_value(it, i) end
+  return chunk:give(i, self)
 end
 
 -- The next item: its index and results, nil at the end, or its error.
@@ -195,15 +202,18 @@ function state:step(it)
   local chunk = current(self)
   if not chunk then return nil end
   local i = chunk.pos + 1
-  local values = runs(self, chunk)
-  if values then
+  if chunk.flat and not chunk.loaded then
+    core.map_load(it, chunk.flat)
+    chunk.loaded = true
+  end
+  if runs(self, chunk) then
     chunk.pos = i
     self.yielded = self.yielded + 1
-    core.map_run(it, values, i, chunk.count - 1, chunk.first - 1)
+    core.map_run(it, chunk:plain(), i, chunk.count - 1, chunk.first - 1)
   else
     advance(self, chunk, 1)
   end
-  return chunk:give(i, self)
+  return give(self, it, chunk, i)
 end
 
 -- The first results of all that is left, each at its item's index.
@@ -212,10 +222,14 @@ local function gather(self, it)
   while true do
     local chunk = current(self)
     if not chunk then break end
-    local pos = chunk.pos
+    local pos, offset = chunk.pos, chunk.first - 1
     local values = chunk:plain()
-    if values then
-      table.move(values, pos + 1, chunk.count, chunk.first + pos, out)
+    if chunk.flat then
+      if not chunk.loaded then core.map_load(it, chunk.flat) end
+      core.map_move(it, pos + 1, chunk.count, out, offset)
+      advance(self, chunk, chunk.count - pos)
+    elseif values then
+      table.move(values, pos + 1, chunk.count, offset + pos + 1, out)
       advance(self, chunk, chunk.count - pos)
     else
       local index, value = self:step(it)

@@ -91,8 +91,35 @@ local function tickets_of(self, parts)
   return tickets
 end
 
+-- Takes what tidepool.chunk.run answered; the tickets of the chunk's parts, if any.
+local function take(self, values, multi, failed, parts, ...)
+  if values == false then -- flat, but with parts
+    self.values = { ... }
+  else
+    self.values, self.multi, self.failed = values, multi, failed
+  end
+  return parts and tickets_of(self, parts)
+end
+
+-- The chunk as a whole has no outcome.
+local function fail(self, err, traceback)
+  local kind = core.error_kind(err)
+  if self.batch and self.begun:status() == "pending" and (not kind or kind == "transfer") then
+    submit_again(self)
+  else
+    self.err, self.broken, self.traceback = err, true, traceback
+  end
+end
+
+-- The seconds that the chunk took, and the tickets of its parts.
+local function outcome(self, future, ok, seconds, ...)
+  if ok then return seconds, take(self, ...) end
+  fail(self, seconds, future:traceback())
+end
+
 -- After the future is done: takes its outcome. Answers the seconds that a chunk took, else nil;
--- and the tickets of its parts, in order, if it was split.
+-- and the tickets of its parts, in order, if it was split. A flat answer stays in the future
+-- (field `flat`) until the map's iterator reads it.
 function methods:open()
   local future = self.future
   self.future = nil
@@ -101,21 +128,14 @@ function methods:open()
     if not self.row[1] then self.traceback = future:traceback() end
     return nil
   end
-  local tickets
-  local ok, seconds, values, multi, failed, parts = future:pcall()
-  if ok then
-    self.values, self.multi, self.failed = values, multi, failed
-    tickets = parts and tickets_of(self, parts)
+  local seconds, tickets = core.flat(future), nil
+  if seconds then
+    self.flat = future
   else
-    local kind = core.error_kind(seconds)
-    if self.batch and self.begun:status() == "pending" and (not kind or kind == "transfer") then
-      submit_again(self)
-    else
-      self.err, self.broken, self.traceback = seconds, true, future:traceback()
-    end
+    seconds, tickets = outcome(self, future, future:pcall())
   end
   self.leash, self.begun, self.job, self.batch = nil, nil, nil, nil
-  return ok and seconds or nil, tickets
+  return seconds, tickets
 end
 
 -- Whether item i can be given out; waits `left` seconds at most for one that was submitted again.
@@ -134,8 +154,8 @@ local function give_row(index, row, reader, traceback)
   error(row[2], 0)
 end
 
--- Item i of the chunk: its index and its results; raises its error, and puts its traceback into
--- the field `trace` of `reader`.
+-- Item i of the chunk, which is not flat: its index and its results; raises its error, and puts its
+-- traceback into the field `trace` of `reader`.
 function methods:give(i, reader)
   local index = self.first + i - 1
   if self.direct then
