@@ -36,6 +36,7 @@ build = {
       incdirs = { "csrc" },
       libraries = { "pthread" },
       sources = {
+        "csrc/arena.c",
         "csrc/array.c",
         "csrc/bytes.c",
         "csrc/chunk.c",
