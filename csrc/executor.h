@@ -13,13 +13,15 @@
 
 #include "paths.h"
 #include "pool.h"
+#include "shelf.h"
 #include "tidepool.h"
 #include "vm.h"
 
 TIDE_INTERNAL_BEGIN
 
 struct tide_executor {
-  struct mem mem;        /* I */
+  struct mem mem;        /* I: the host's, or `shelf` */
+  struct shelf shelf;    /* for messages that are large */
   struct pool *pool;     /* I */
   atomic_size_t handles; /* A: users' references; each holds one of the pool's too */
   atomic_bool adopted;   /* A: a state joins the threads when it closes */
@@ -32,7 +34,7 @@ struct tide_executor {
   void *ud;                                  /* I */
   struct sys_lock lock;                      /* guards what is below; a leaf */
   struct paths *paths;                       /* L: for workers whose first task brings none */
-  struct message *init; /* L until the first submit, then I; NULL: no initializer */
+  struct message *init;  /* L until the first submit, then I; NULL: no initializer */
   atomic_bool submitted; /* A: written under lock, which orders it */
 };
 

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "block.h"
 #include "error.h"
 #include "globals.h"
 #include "names.h"
@@ -20,6 +21,7 @@ struct vm {
   const struct vm_config *cfg; /* I */
   struct paths *paths;         /* held: those applied last, or NULL */
   const char *taskname;        /* borrowed while a task runs, else NULL */
+  struct blocks blocks;        /* L's memory, if the host gives none */
   struct bytes traceback;      /* of the error that the message handler saw last */
   struct keeper keeper;        /* of what outlives a task here */
 };
@@ -293,6 +295,14 @@ static int close_body(lua_State *L) {
   return 0;
 }
 
+/* Lua's own allocator for small blocks, ours for large ones. */
+static void use_blocks(struct vm *vm) {
+  struct mem small;
+  small.alloc = lua_getallocf(vm->L, &small.ud);
+  tide_blocks_init(&vm->blocks, &small);
+  lua_setallocf(vm->L, tide_blocks_alloc, &vm->blocks);
+}
+
 struct vm *tide_vm_new(const struct vm_config *cfg, struct paths *paths, const struct message *init,
                        char **why, size_t *whysize) {
   struct opening o;
@@ -304,6 +314,7 @@ struct vm *tide_vm_new(const struct vm_config *cfg, struct paths *paths, const s
   tide_bytes_init(&vm->traceback, cfg->mem);
   tide_keeper_init(&vm->keeper, cfg->mem);
   vm->L = cfg->alloc != NULL ? lua_newstate(cfg->alloc, cfg->alloc_ud) : luaL_newstate();
+  if (vm->L != NULL && cfg->alloc == NULL) use_blocks(vm);
   if (vm->L != NULL) {
     o.vm = vm;
     o.what = "cannot open a worker";
@@ -332,6 +343,7 @@ void tide_vm_free(struct vm *vm) {
     }
     lua_close(vm->L);
   }
+  tide_blocks_fini(&vm->blocks);
   tide_keeper_fini(&vm->keeper);
   tide_paths_rele(vm->paths);
   tide_bytes_fini(&vm->traceback);
