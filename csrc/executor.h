@@ -51,7 +51,7 @@ static inline tide_future *tide_future_of(struct task *t) { return (tide_future 
 /* Puts a scalar; false if it is none. Raises nothing. (values.c) */
 bool tide_value_put(struct bytes *b, const tide_value *v);
 /* Reads the next value of a message; TIDE_TOTHER: it is no scalar, and was skipped. (values.c) */
-void tide_value_get(struct cursor *c, tide_value *v);
+void tide_value_get(struct cursor *c, const struct message *m, tide_value *v);
 
 TIDE_INTERNAL_END
 
