@@ -13,13 +13,15 @@
 
 #include "paths.h"
 #include "pool.h"
+#include "shelf.h"
 #include "tidepool.h"
 #include "vm.h"
 
 TIDE_INTERNAL_BEGIN
 
 struct tide_executor {
-  struct mem mem;        /* I */
+  struct mem mem;        /* I: the host's, or `shelf` */
+  struct shelf shelf;    /* for messages that are large */
   struct pool *pool;     /* I */
   atomic_size_t handles; /* A: users' references; each holds one of the pool's too */
   atomic_bool adopted;   /* A: a state joins the threads when it closes */
@@ -32,7 +34,7 @@ struct tide_executor {
   void *ud;                                  /* I */
   struct sys_lock lock;                      /* guards what is below; a leaf */
   struct paths *paths;                       /* L: for workers whose first task brings none */
-  struct message *init; /* L until the first submit, then I; NULL: no initializer */
+  struct message *init;  /* L until the first submit, then I; NULL: no initializer */
   atomic_bool submitted; /* A: written under lock, which orders it */
 };
 
@@ -49,7 +51,7 @@ static inline tide_future *tide_future_of(struct task *t) { return (tide_future 
 /* Puts a scalar; false if it is none. Raises nothing. (values.c) */
 bool tide_value_put(struct bytes *b, const tide_value *v);
 /* Reads the next value of a message; TIDE_TOTHER: it is no scalar, and was skipped. (values.c) */
-void tide_value_get(struct cursor *c, tide_value *v);
+void tide_value_get(struct cursor *c, const struct message *m, tide_value *v);
 
 TIDE_INTERNAL_END
 

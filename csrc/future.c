@@ -8,6 +8,7 @@
 
 #include "error.h"
 #include "executor.h"
+#include "lend.h"
 #include "owner.h"
 #include "pack.h"
 #include "unpack.h"
@@ -195,9 +196,10 @@ int tide_pushplain(lua_State *L, const tide_future *f, int *n) {
   tide_cursor_init(&c, t->msg.bytes.data, t->msg.bytes.len);
   count = tide_cursor_get_varint(&c);
   if (count > MOST || !lua_checkstack(L, MOST + 1)) return 0;
+  tide_lend_peek(L);
   for (uint64_t i = 0; i < count && is_plain(&c); i++) {
     tide_value v;
-    tide_value_get(&c, &v);
+    tide_value_get(&c, &t->msg, &v);
     if (!push_scalar(L, &v)) break;
   }
   if (lua_gettop(L) - top != (int)count || tide_cursor_get_u8(&c) != WIRE_END || c.failed) {

@@ -1,27 +1,46 @@
 /*
 ** tidepool, floor 2: memo, where in the message a value was written first.
 **
-** Open addressing with linear probing, at most half full.
+** Open addressing with linear probing, at most two thirds full.
 **
 ** SPDX-License-Identifier: MIT
 */
 #include "memo.h"
 
-#include <stdint.h>
 #include <string.h>
 
-void tide_memo_init(struct memo *m, const struct mem *mem) {
-  m->mem = mem;
+/* A state keeps a block of at most this many entries for its next message. */
+enum { MOST_SPARE = 65536 };
+
+/* With more entries than this a message is large. */
+enum { MANY = 1024 };
+
+void tide_memo_init(struct memo *m) {
+  m->spare = NULL;
   m->entries = m->small;
   m->n = 0;
-  m->cap = MEMO_INLINE;
+  m->cap = m->room = MEMO_INLINE;
   memset(m->small, 0, sizeof m->small);
 }
 
+void tide_memo_free(struct memo_spare *spare) {
+  tide_mem_free(&tide_mem_default, spare->entries, spare->cap * sizeof *spare->entries);
+  spare->entries = NULL;
+  spare->cap = 0;
+}
+
 void tide_memo_fini(struct memo *m) {
-  if (m->entries != m->small) tide_mem_free(m->mem, m->entries, m->cap * sizeof *m->entries);
+  if (m->entries != m->small) {
+    struct memo_spare done = {m->entries, m->room};
+    if (m->spare != NULL && done.cap <= MOST_SPARE && done.cap > m->spare->cap) {
+      tide_memo_free(m->spare);
+      *m->spare = done;
+    } else {
+      tide_memo_free(&done);
+    }
+  }
   m->entries = m->small;
-  m->cap = MEMO_INLINE;
+  m->cap = m->room = MEMO_INLINE;
 }
 
 static struct memo_entry *find(struct memo_entry *entries, size_t cap, const void *key) {
@@ -31,23 +50,37 @@ static struct memo_entry *find(struct memo_entry *entries, size_t cap, const voi
 }
 
 static bool grow(struct memo *m) {
-  size_t cap = m->cap * 4;
-  struct memo_entry *entries;
-  if (cap > SIZE_MAX / sizeof *entries) return false;
-  entries = (struct memo_entry *)tide_mem_zero(m->mem, cap * sizeof *entries);
-  if (entries == NULL) return false;
+  struct memo bigger = *m;
+  /* to all of the spare block when the message turns out large: the last one was, too */
+  bigger.cap = m->cap < MANY ? m->cap * 4 : m->cap * 2;
+  if (m->cap >= MANY && m->spare != NULL && m->spare->cap > bigger.cap) bigger.cap = m->spare->cap;
+  if (bigger.cap > SIZE_MAX / sizeof *m->entries) return false;
+  if (m->cap >= MANY && m->spare != NULL && m->spare->cap >= bigger.cap) {
+    bigger.entries = m->spare->entries;
+    bigger.room = m->spare->cap;
+    m->spare->entries = NULL;
+    m->spare->cap = 0;
+  } else {
+    bigger.room = bigger.cap;
+    bigger.entries =
+        (struct memo_entry *)tide_mem_new(&tide_mem_default, bigger.cap * sizeof *m->entries);
+    if (bigger.entries == NULL) return false;
+  }
+  memset(bigger.entries, 0, bigger.cap * sizeof *m->entries);
   for (size_t i = 0; i < m->cap; i++)
-    if (m->entries[i].key != NULL) *find(entries, cap, m->entries[i].key) = m->entries[i];
+    if (m->entries[i].key != NULL)
+      *find(bigger.entries, bigger.cap, m->entries[i].key) = m->entries[i];
   tide_memo_fini(m);
-  m->entries = entries;
-  m->cap = cap;
+  m->entries = bigger.entries;
+  m->cap = bigger.cap;
+  m->room = bigger.room;
   return true;
 }
 
 size_t tide_memo_add(struct memo *m, const void *key, size_t offset) {
   struct memo_entry *e = find(m->entries, m->cap, key);
   if (e->key != NULL) return e->offset;
-  if (m->n >= m->cap / 2) {
+  if (m->n >= m->cap / 3 * 2) {
     if (!grow(m)) return MEMO_FULL;
     e = find(m->entries, m->cap, key);
   }

@@ -8,32 +8,45 @@
 #include <lauxlib.h>
 
 #include "error.h"
+#include "lend.h"
 #include "names.h"
 #include "packer.h"
 #include "plain.h"
 #include "reftype.h"
 
+/* Longer strings are worth a place in the memo, which forgets nothing. */
+enum { MOST_RECENT = 40 };
+
 void tide_packer_nomemory(struct packer *P) { luaL_error(P->L, "not enough memory"); }
 
-static void put_u32(struct packer *P, uint32_t v) { tide_bytes_put(P->b, &v, sizeof v); }
-
-static void patch_u32(struct packer *P, size_t at, uint32_t v) {
-  if (!P->b->failed) memcpy(P->b->data + at, &v, sizeof v);
+void tide_packer_string(struct packer *P, const char *s, size_t len) {
+  struct bytes *b = P->b;
+  if (len < 0x80 && (b->cap - b->len >= len + 2 || tide_bytes_reserve(b, len + 2))) {
+    unsigned char *p = b->data + b->len;
+    p[0] = WIRE_STRING;
+    p[1] = (unsigned char)len;
+    memcpy(p + 2, s, len);
+    b->len += len + 2;
+  } else {
+    tide_packer_tag(P, WIRE_STRING);
+    tide_bytes_put_varint(b, len);
+    tide_bytes_put(b, s, len);
+  }
 }
 
-void tide_packer_string(struct packer *P, const char *s, size_t len) {
-  tide_packer_tag(P, WIRE_STRING);
-  tide_bytes_put_varint(P->b, len);
-  tide_bytes_put(P->b, s, len);
+/* A reference to what was written first at `offset`. */
+static void put_backref(struct packer *P, size_t offset, enum wire_tag ref) {
+  if (P->b->failed) tide_packer_nomemory(P);
+  P->b->data[offset] |= WIRE_SHARED;
+  tide_packer_tag(P, ref);
+  tide_bytes_put_varint(P->b, offset);
 }
 
 bool tide_packer_backref(struct packer *P, const void *key, enum wire_tag ref) {
   size_t offset = tide_memo_add(&P->memo, key, P->b->len);
   if (offset == MEMO_NEW) return false;
-  if (offset == MEMO_FULL || P->b->failed) tide_packer_nomemory(P);
-  P->b->data[offset] |= WIRE_SHARED;
-  tide_packer_tag(P, ref);
-  tide_bytes_put_varint(P->b, offset);
+  if (offset == MEMO_FULL) tide_packer_nomemory(P);
+  put_backref(P, offset, ref);
   return true;
 }
 
@@ -45,7 +58,12 @@ static void enter(struct packer *P, int idx, const struct step *at) {
   if (++P->depth > WIRE_MAX_DEPTH)
     tide_path_refuse(P->L, at, "nested deeper than %d levels", WIRE_MAX_DEPTH);
   if (P->b->failed) tide_packer_nomemory(P); /* here, so that a huge message stops soon */
-  luaL_checkstack(P->L, 10, "too many nested values");
+  if (P->depth > P->checked) tide_packer_room(P, 0);
+}
+
+void tide_packer_room(struct packer *P, int more) {
+  luaL_checkstack(P->L, more + WIRE_LEVELS * WIRE_SLOTS, "too many nested values");
+  P->checked = P->depth + WIRE_LEVELS - 1;
 }
 
 bool tide_packer_name(struct packer *P, int idx) {
@@ -72,12 +90,11 @@ void tide_packer_part(struct packer *P, const void *type, void *object, void (*r
 
 /* --------------------------------------------------------- tables, userdata -- */
 
-/* If the object at idx has a metamethod __transfer, puts how to rebuild it. */
-static bool pack_rebuild(struct packer *P, int idx, const struct step *up) {
+bool tide_packer_rebuild(struct packer *P, int idx, const struct step *up) {
   lua_State *L = P->L;
   struct step at = {up, STEP_NAMED, 0, 0, "__transfer argument"};
   struct rebuild self = {P->open, lua_topointer(L, idx)};
-  int base = lua_gettop(L), n;
+  int base = lua_gettop(L), checked = P->checked, n;
   size_t len;
   const char *name;
   switch (luaL_getmetafield(L, idx, "__transfer")) {
@@ -91,7 +108,7 @@ static bool pack_rebuild(struct packer *P, int idx, const struct step *up) {
   n = lua_gettop(L) - base;
   if (n == 0 || lua_type(L, base + 1) != LUA_TSTRING)
     tide_path_refuse(L, up, "__transfer did not return a 'module.function' and arguments");
-  luaL_checkstack(L, 10, "too many results");
+  tide_packer_room(P, 0); /* what it returned took what was checked */
   if (lua_isnil(L, P->anchors)) {
     lua_newtable(L);
     lua_replace(L, P->anchors);
@@ -112,109 +129,9 @@ static bool pack_rebuild(struct packer *P, int idx, const struct step *up) {
     tide_packer_value(P, base + i, &at);
   }
   P->open = self.outer;
+  P->checked = checked;
   lua_settop(L, base);
   return true;
-}
-
-static bool next_element(lua_State *L, int idx, lua_Integer expected, bool *more) {
-  *more = lua_next(L, idx) != 0;
-  return *more && lua_isinteger(L, -2) && lua_tointeger(L, -2) == expected;
-}
-
-static uint32_t checked_count(struct packer *P, size_t n, const struct step *up) {
-  if (n > WIRE_MAX_COUNT) tide_path_refuse(P->L, up, "the table has too many entries");
-  return (uint32_t)n;
-}
-
-/* The values 1, 2, … as far as the table holds them in order, then all other pairs. One
-** traversal: lua_next goes through the array part first and in order. */
-static void pack_entries(struct packer *P, int idx, const struct step *up) {
-  lua_State *L = P->L;
-  struct step at = {up, STEP_FIELD, 0, 0, NULL};
-  size_t typed = 0, any = 0, hash = 0, header;
-  lua_Integer i = 1;
-  bool more, element;
-  unsigned tag = WIRE_TABLE;
-  lua_pushnil(L);
-  at.key = lua_gettop(L);
-  element = next_element(L, idx, i, &more);
-  if (element && lua_type(L, -1) == LUA_TNUMBER)
-    tag = lua_isinteger(L, -1) ? WIRE_TABLE_INTS : WIRE_TABLE_FLOATS;
-  tide_packer_tag(P, tag);
-  header = P->b->len;
-  put_u32(P, 0);
-  put_u32(P, 0);
-  if (tag != WIRE_TABLE) put_u32(P, 0);
-  if (tag == WIRE_TABLE_INTS) {
-    for (; element && lua_isinteger(L, -1); typed++) {
-      tide_bytes_put_u64(P->b, (uint64_t)lua_tointeger(L, -1));
-      lua_pop(L, 1);
-      element = next_element(L, idx, ++i, &more);
-    }
-  } else if (tag == WIRE_TABLE_FLOATS) {
-    for (; element && lua_type(L, -1) == LUA_TNUMBER && !lua_isinteger(L, -1); typed++) {
-      lua_Number f = lua_tonumber(L, -1);
-      uint64_t bits;
-      memcpy(&bits, &f, sizeof bits);
-      tide_bytes_put_u64(P->b, bits);
-      lua_pop(L, 1);
-      element = next_element(L, idx, ++i, &more);
-    }
-  }
-  for (; element; any++) {
-    tide_packer_value(P, at.key + 1, &at);
-    lua_pop(L, 1);
-    element = next_element(L, idx, ++i, &more);
-  }
-  for (; more; hash++) {
-    struct step key = {up, STEP_KEY, 0, 0, NULL};
-    tide_packer_value(P, at.key, &key);
-    tide_packer_value(P, at.key + 1, &at);
-    lua_pop(L, 1);
-    more = lua_next(L, idx) != 0;
-  }
-  if (tag != WIRE_TABLE) {
-    patch_u32(P, header, checked_count(P, typed, up));
-    header += 4;
-  }
-  patch_u32(P, header, checked_count(P, any, up));
-  patch_u32(P, header + 4, checked_count(P, hash, up));
-}
-
-/* The metatable on top. */
-static void pack_metatable(struct packer *P, const struct step *up) {
-  struct step at = {up, STEP_METATABLE, 0, 0, NULL};
-  if (P->errormeta == NULL) {
-    tide_error_metatable(P->L);
-    P->errormeta = lua_topointer(P->L, -1);
-    lua_pop(P->L, 1);
-  }
-  if (lua_topointer(P->L, -1) == P->errormeta)
-    tide_packer_tag(P, WIRE_ERROR_META);
-  else
-    tide_packer_value(P, lua_gettop(P->L), &at);
-}
-
-static void pack_table(struct packer *P, int idx, const struct step *up) {
-  lua_State *L = P->L;
-  const void *address = lua_topointer(L, idx);
-  size_t start = P->b->len;
-  if (address == P->env) {
-    tide_packer_tag(P, WIRE_GLOBALS);
-    return;
-  }
-  if (tide_packer_backref(P, address, WIRE_BACKREF) || tide_packer_name(P, idx)) return;
-  if (!lua_getmetatable(L, idx)) {
-    pack_entries(P, idx, up);
-    return;
-  }
-  if (!pack_rebuild(P, idx, up)) { /* the metatable waits: a __transfer inside may change it */
-    pack_entries(P, idx, up);
-    if (P->b->failed) tide_packer_nomemory(P);
-    P->b->data[start] |= WIRE_META;
-    pack_metatable(P, up);
-  }
-  lua_pop(L, 1);
 }
 
 static void pack_userdata(struct packer *P, int idx, const struct step *up) {
@@ -228,7 +145,7 @@ static void pack_userdata(struct packer *P, int idx, const struct step *up) {
     if (object == NULL) tide_path_refuse(L, up, "cannot send this %s", type->name);
     tide_packer_tag(P, WIRE_REF);
     tide_packer_part(P, type, object, type->rele);
-  } else if (!pack_rebuild(P, idx, up)) {
+  } else if (!tide_packer_rebuild(P, idx, up)) {
     if (luaL_getmetafield(L, idx, "__name") == LUA_TSTRING)
       tide_path_refuse(L, up, "cannot send a userdata (%s)", lua_tostring(L, -1));
     tide_path_refuse(L, up, "cannot send a userdata");
@@ -237,11 +154,33 @@ static void pack_userdata(struct packer *P, int idx, const struct step *up) {
 
 /* ------------------------------------------------------------------ values -- */
 
+/* A long string goes in place, if the state may lend it. */
+static bool pack_lent(struct packer *P, int idx) {
+  struct loan *loan = tide_lend(P->L, idx, P->transfer);
+  if (loan == NULL) return false;
+  tide_packer_tag(P, WIRE_LENT);
+  tide_packer_part(P, &tide_loan_part, loan, tide_loan_rele);
+  return true;
+}
+
 static void pack_string(struct packer *P, int idx) {
-  size_t len;
+  size_t len, offset;
   const char *s = lua_tolstring(P->L, idx, &len);
-  if (len >= 2 && tide_packer_backref(P, s, WIRE_BACKREF)) return;
-  tide_packer_string(P, s, len);
+  if (len < 2) {
+    tide_packer_string(P, s, len);
+  } else if (len <= MOST_RECENT) {
+    if (!P->recent.used) {
+      memset(&P->recent, 0, sizeof P->recent);
+      P->recent.used = true;
+    }
+    offset = tide_recent_add(&P->recent, s, P->b->len);
+    if (offset == MEMO_NEW)
+      tide_packer_string(P, s, len);
+    else
+      put_backref(P, offset, WIRE_BACKREF);
+  } else if (!tide_packer_backref(P, s, WIRE_BACKREF)) {
+    if (len < LOAN_LEAST || !pack_lent(P, idx)) tide_packer_string(P, s, len);
+  }
 }
 
 static void pack_number(struct packer *P, int idx) {
@@ -272,7 +211,7 @@ void tide_packer_value(struct packer *P, int idx, const struct step *up) {
     default:
       enter(P, idx, up);
       if (type == LUA_TTABLE)
-        pack_table(P, idx, up);
+        tide_packer_table(P, idx, up);
       else if (type == LUA_TFUNCTION)
         tide_packer_function(P, idx, up);
       else
@@ -284,10 +223,13 @@ void tide_packer_value(struct packer *P, int idx, const struct step *up) {
 /* Protected: the packer, then the values. */
 static int pack_body(lua_State *L) {
   struct packer *P = (struct packer *)lua_touserdata(L, 1);
+  struct transfer *x;
   int n = lua_gettop(L) - 1;
   luaL_checkstack(L, 16, NULL);
-  tide_transfer_get(L);
+  x = tide_transfer_get(L);
   P->transfer = lua_gettop(L);
+  if (!x->late) P->memo.spare = &x->memo;
+  tide_lend_look(L, x, P->transfer);
   lua_pushnil(L);
   P->globals = lua_gettop(L);
   lua_pushnil(L);
@@ -333,8 +275,10 @@ int tide_pack(lua_State *L, struct message *m, int n, enum pack_style style) {
   P.indexed = false;
   P.open = NULL;
   P.errormeta = NULL;
+  P.checked = 0;
+  P.recent.used = false;
   luaL_checkstack(L, 8, NULL);
-  tide_memo_init(&P.memo, m->bytes.mem);
+  tide_memo_init(&P.memo);
   lua_pushcfunction(L, pack_body);
   lua_pushlightuserdata(L, &P);
   lua_rotate(L, -(n + 2), 2);

@@ -20,8 +20,10 @@ struct packer {
   struct message *m;
   struct bytes *b; /* m's */
   struct memo memo;
+  struct recent recent;
   enum pack_style style;
   int depth;
+  int checked;                /* down to this depth there is room on the stack */
   bool indexed;               /* names are up to date */
   const struct rebuild *open; /* the objects whose __transfer arguments are being packed */
   int transfer;               /* stack index of the transfer userdata */
@@ -46,7 +48,14 @@ void tide_packer_part(struct packer *P, const void *type, void *object, void (*r
 bool tide_packer_backref(struct packer *P, const void *key, enum wire_tag ref);
 /* If the object at idx goes by name, puts the name and answers true. */
 bool tide_packer_name(struct packer *P, int idx);
+/* If the object at idx has a metamethod __transfer, puts how to rebuild it. */
+bool tide_packer_rebuild(struct packer *P, int idx, const struct step *up);
+/* Sees to room on the stack for `more` slots and for some levels below this one. */
+void tide_packer_room(struct packer *P, int more);
 void tide_packer_nomemory(struct packer *P);
+
+/* pack_table.c: a table. */
+void tide_packer_table(struct packer *P, int idx, const struct step *up);
 
 /* pack_func.c: a function; and, last of all, the globals that functions named, and END. */
 void tide_packer_function(struct packer *P, int idx, const struct step *up);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "func.h"
+#include "lend.h"
 #include "names.h"
 #include "wire.h"
 
@@ -111,6 +112,7 @@ bool tide_plain_pack(lua_State *L, struct message *m, int n, bool call) {
   struct code *c = NULL;
   bool plain = true;
   if (!lua_checkstack(L, 8)) return false;
+  tide_lend_peek(L);
   tide_bytes_put_varint(b, (uint64_t)n);
   if (call && lua_isfunction(L, i)) {
     if (!lua_iscfunction(L, i)) c = put_function(L, i, b, part);

@@ -107,6 +107,7 @@ static void dispose(void *ud) {
   free_init(ex);
   tide_paths_rele(ex->paths);
   tide_lock_fini(&ex->lock);
+  tide_shelf_fini(&ex->shelf);
   tide_mem_free(&mem, ex, sizeof *ex);
 }
 
@@ -162,6 +163,14 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   }
   ex = (struct tide_executor *)tide_mem_zero(&mem, sizeof *ex);
   if (ex == NULL) return TIDE_ENOMEM;
+  if (tide_shelf_init(&ex->shelf) != 0) {
+    tide_mem_free(&mem, ex, sizeof *ex);
+    return TIDE_ENOMEM;
+  }
+  if (cfg->alloc == NULL) {
+    mem.alloc = tide_shelf_alloc;
+    mem.ud = &ex->shelf;
+  }
   ex->mem = mem;
   atomic_init(&ex->handles, 1);
   atomic_init(&ex->adopted, false);
@@ -182,6 +191,7 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   ex->vm.user = ex;
   fault = start_pool(ex, cfg);
   if (fault != FAULT_NONE) {
+    tide_shelf_fini(&ex->shelf);
     tide_mem_free(&mem, ex, sizeof *ex);
     return fault;
   }

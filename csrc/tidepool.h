@@ -95,7 +95,8 @@ typedef struct tide_config {
 
   /* Memory of the executor and of its states; called from many threads at
   ** once, and until the last future of the executor is released. NULL: the C
-  ** library's realloc and free. */
+  ** library's realloc and free for small blocks, the system's memory for large
+  ** ones. Long strings of states with an allocator of a host's are copied, not lent. */
   lua_Alloc alloc;
   void *alloc_ud;
 

@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 
+#include "lend.h"
 #include "paths.h"
 
 /* More code than this in one state, in pieces or in bytes, and the caches start anew: a script
@@ -37,8 +38,10 @@ static int transfer_gc(lua_State *L) {
   tide_bytes_fini(&x->scratch);
   tide_paths_rele(x->paths);
   x->paths = NULL;
+  tide_memo_free(&x->memo);
+  tide_lend_close(L, x);
   /* finalizers that come after this one start anew: the tables name what is gone */
-  lua_pushnil(L);
+  lua_pushboolean(L, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   return 0;
 }
@@ -50,12 +53,16 @@ struct transfer *tide_transfer_peek(lua_State *L) {
 
 struct transfer *tide_transfer_get(lua_State *L) {
   struct transfer *x;
+  bool late;
   luaL_checkstack(L, 6, NULL);
   x = tide_transfer_peek(L);
   if (x != NULL) return x;
+  /* In a finalizer lua_gc answers -1: in that of a closing state, perhaps. */
+  late = lua_isboolean(L, -1) || lua_gc(L, LUA_GCISRUNNING) < 0;
   lua_pop(L, 1);
   x = (struct transfer *)lua_newuserdatauv(L, sizeof *x, TRANSFER_TABLES);
   memset(x, 0, sizeof *x);
+  x->late = x->never_lends = late;
   tide_bytes_init(&x->scratch, &tide_mem_default);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, transfer_gc);

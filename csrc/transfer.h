@@ -14,9 +14,11 @@
 
 #include "bytes.h"
 #include "code.h"
+#include "memo.h"
 
 TIDE_INTERNAL_BEGIN
 
+struct lender;
 struct paths;
 
 enum transfer_table {
@@ -30,7 +32,8 @@ enum transfer_table {
   TRANSFER_PACKAGE, /* not a table of ours: the library `package` (paths.c) */
   TRANSFER_PATH,    /* no tables: package.path and cpath when last captured, kept alive */
   TRANSFER_CPATH,
-  TRANSFER_TABLES = TRANSFER_CPATH
+  TRANSFER_LENT, /* strings that are out on loan (lend.c); nil until the first */
+  TRANSFER_TABLES = TRANSFER_LENT
 };
 
 struct transfer {
@@ -44,6 +47,10 @@ struct transfer {
   lua_Integer serial;       /* of the last message whose globals were looked at */
   struct paths *paths;      /* held: what was last captured, or NULL (paths.c) */
   const char *path, *cpath; /* bytes of PATH and CPATH; NULL: no string */
+  struct memo_spare memo;   /* owned: a block for the next message (pack.c) */
+  struct lender *lender;    /* owned; NULL: none yet (lend.c) */
+  bool never_lends;         /* or no lender is to be made (lend.c) */
+  bool late;                /* made while the state closes, perhaps: will not be closed itself */
   bool worker;              /* NATIVE is filled: this state is a worker's */
   unsigned char *filter;    /* Bloom filter of the objects in NAMES, by address; NULL: none */
 };

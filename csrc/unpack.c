@@ -10,33 +10,22 @@
 
 #include "enclose.h"
 #include "error.h"
-#include "func.h"
 #include "globals.h"
+#include "lend.h"
 #include "names.h"
 #include "reftype.h"
-#include "wire.h"
+#include "unpacker.h"
 
-struct unpacker {
-  lua_State *L;
-  const struct message *m;
-  struct cursor c;
-  int depth;
-  int transfer; /* stack index of the transfer userdata */
-  int shared;   /* of the values that are referred back to, by offset; nil: none yet */
-  int enclosed; /* of the functions whose globals are their own; 0: they are the state's */
-};
-
-static void unpack_value(struct unpacker *U);
-
-static int damaged(struct unpacker *U, const char *what) {
+int tide_unpacker_damaged(struct unpacker *U, const char *what) {
   return tide_error_raise(U->L, FAULT_TRANSFER, "damaged message: %s at byte %d", what,
                           (int)(U->c.p - U->c.base));
 }
 
-static size_t get_count(struct unpacker *U, size_t least) {
+size_t tide_unpacker_count(struct unpacker *U, size_t least) {
   uint64_t n = tide_cursor_get_varint(&U->c);
   /* each counted thing takes `least` bytes or more: no allocation beyond what the input pays for */
-  if (U->c.failed || n > tide_cursor_left(&U->c) / least) damaged(U, "a count out of range");
+  if (U->c.failed || n > tide_cursor_left(&U->c) / least)
+    tide_unpacker_damaged(U, "a count out of range");
   return (size_t)n;
 }
 
@@ -44,23 +33,23 @@ static uint32_t get_u32(struct unpacker *U, size_t least) {
   uint32_t n = 0;
   const unsigned char *p = tide_cursor_get(&U->c, sizeof n);
   if (p != NULL) memcpy(&n, p, sizeof n);
-  if (p == NULL || n > tide_cursor_left(&U->c) / least) damaged(U, "a count out of range");
+  if (p == NULL || n > tide_cursor_left(&U->c) / least)
+    tide_unpacker_damaged(U, "a count out of range");
   return n;
 }
 
 static const char *get_string(struct unpacker *U, size_t *len) {
-  *len = get_count(U, 1);
+  *len = tide_unpacker_count(U, 1);
   return (const char *)tide_cursor_get(&U->c, *len);
 }
 
-static const struct part *get_part(struct unpacker *U) {
+const struct part *tide_unpacker_part(struct unpacker *U) {
   uint64_t i = tide_cursor_get_varint(&U->c);
-  if (U->c.failed || i >= U->m->nparts) damaged(U, "no such part");
+  if (U->c.failed || i >= U->m->nparts) tide_unpacker_damaged(U, "no such part");
   return tide_message_part(U->m, (size_t)i);
 }
 
-/* Remembers the value on top, whose tag was at `offset`. [-0, +0, m] */
-static void remember(struct unpacker *U, size_t offset) {
+void tide_unpacker_remember(struct unpacker *U, size_t offset) {
   lua_State *L = U->L;
   if (lua_isnil(L, U->shared)) {
     lua_newtable(L);
@@ -70,84 +59,53 @@ static void remember(struct unpacker *U, size_t offset) {
   lua_rawseti(L, U->shared, (lua_Integer)offset);
 }
 
-static lua_Integer get_offset(struct unpacker *U) {
+lua_Integer tide_unpacker_offset(struct unpacker *U) {
   uint64_t offset = tide_cursor_get_varint(&U->c);
   if (U->c.failed || offset >= tide_cursor_left(&U->c) + (size_t)(U->c.p - U->c.base))
-    damaged(U, "an offset out of range");
+    tide_unpacker_damaged(U, "an offset out of range");
   return (lua_Integer)offset;
 }
 
-/* Pushes what was remembered under `key`, which must be of that type if it is not LUA_TNONE. */
-static void push_remembered(struct unpacker *U, lua_Integer key, int type) {
-  int t = lua_isnil(U->L, U->shared) ? LUA_TNIL : lua_rawgeti(U->L, U->shared, key);
-  if (t == LUA_TNIL || (type != LUA_TNONE && t != type)) damaged(U, "a reference to nothing");
+/* Messages from here on are worth the slots. */
+enum { LEAST_QUICK = 256 };
+
+/* Where the place of `offset` is, or would be. */
+static size_t place_of(const struct unpacker *U, size_t offset) {
+  size_t i = (offset * 0x9E3779B97F4A7C15u >> 32) % UNPACKER_PLACES;
+  while (U->places[i].offset != 0 && U->places[i].offset != offset) i = (i + 1) % UNPACKER_PLACES;
+  return i;
 }
 
-/* ---------------------------------------------------------------- functions -- */
+/* Remembers the string on top, in a slot if one is left. [-0, +0, m] */
+static void remember_string(struct unpacker *U, size_t offset) {
+  size_t i;
+  if (U->quick == 0 || U->nquick == UNPACKER_QUICK) {
+    tide_unpacker_remember(U, offset);
+    return;
+  }
+  i = place_of(U, offset);
+  U->places[i].offset = offset;
+  U->places[i].idx = U->quick + U->nquick++;
+  lua_copy(U->L, -1, U->places[i].idx);
+}
 
-/* An upvalue cell that several functions share is remembered as the function that has it
-** (at its offset) and its number there (at minus its offset). */
-static void unpack_upvalue(struct unpacker *U, int f, int i) {
-  lua_State *L = U->L;
-  size_t offset = (size_t)(U->c.p - U->c.base);
-  unsigned byte = tide_cursor_get_u8(&U->c);
-  if (WIRE_TAG(byte) == WIRE_UPREF) {
-    lua_Integer at = get_offset(U);
-    int number;
-    push_remembered(U, -at, LUA_TNUMBER);
-    number = (int)lua_tointeger(L, -1);
-    lua_pop(L, 1);
-    push_remembered(U, at, LUA_TFUNCTION);
-    lua_upvaluejoin(L, f, i, -1, number);
-    lua_pop(L, 1);
-  } else if (WIRE_TAG(byte) == WIRE_UPVALUE) {
-    if (byte & WIRE_SHARED) {
-      lua_pushvalue(L, f);
-      remember(U, offset);
-      lua_pop(L, 1);
-      lua_pushinteger(L, i);
-      lua_rawseti(L, U->shared, -(lua_Integer)offset);
+/* What a BACKREF refers to. [-0, +1, e] */
+static void unpack_backref(struct unpacker *U) {
+  lua_Integer offset = tide_unpacker_offset(U);
+  if (U->quick > 0) {
+    size_t i = place_of(U, (size_t)offset);
+    if (U->places[i].offset != 0) {
+      lua_pushvalue(U->L, U->places[i].idx);
+      return;
     }
-    unpack_value(U);
-    lua_setupvalue(L, f, i);
-  } else {
-    damaged(U, "no upvalue");
   }
+  tide_unpacker_recall(U, offset, LUA_TNONE);
 }
 
-static void unpack_function(struct unpacker *U, size_t offset, bool shared) {
-  lua_State *L = U->L;
-  const struct part *part = get_part(U);
-  struct code *c = (struct code *)part->object;
-  int f;
-  if (part->type != &tide_code_part) damaged(U, "a part that is no code");
-  if (tide_cursor_get_varint(&U->c) != (uint64_t)c->nup || U->c.failed)
-    damaged(U, "a wrong number of upvalues");
-  tide_func_push(L, c, U->transfer);
-  f = lua_gettop(L);
-  if (shared) remember(U, offset);
-  for (int i = 1; i <= c->nup; i++) unpack_upvalue(U, f, i);
-  if (U->enclosed > 0 && c->env > 0) tide_enclose_note(L, U->enclosed, c->env);
-}
-
-static void unpack_cfunction(struct unpacker *U, size_t offset, bool shared) {
-  lua_State *L = U->L;
-  const struct part *part = get_part(U);
-  size_t n = get_count(U, 1);
-  lua_CFunction fn;
-  int f;
-  if (part->type != &tide_cfunction_part) damaged(U, "a part that is no C function");
-  if (n > 255) damaged(U, "too many upvalues");
-  memcpy(&fn, &part->object, sizeof fn);
-  luaL_checkstack(L, (int)n + 2, NULL);
-  for (size_t i = 0; i < n; i++) lua_pushnil(L);
-  lua_pushcclosure(L, fn, (int)n);
-  f = lua_gettop(L);
-  if (shared) remember(U, offset);
-  for (int i = 1; i <= (int)n; i++) {
-    unpack_value(U);
-    lua_setupvalue(L, f, i);
-  }
+void tide_unpacker_recall(struct unpacker *U, lua_Integer key, int type) {
+  int t = lua_isnil(U->L, U->shared) ? LUA_TNIL : lua_rawgeti(U->L, U->shared, key);
+  if (t == LUA_TNIL || (type != LUA_TNONE && t != type))
+    tide_unpacker_damaged(U, "a reference to nothing");
 }
 
 /* ------------------------------------------------------------------- tables -- */
@@ -161,8 +119,8 @@ static void unpack_metatable(struct unpacker *U) {
     U->c.p++;
     tide_error_metatable(L);
   } else {
-    unpack_value(U);
-    if (!lua_istable(L, -1)) damaged(U, "a metatable that is no table");
+    tide_unpacker_value(U);
+    if (!lua_istable(L, -1)) tide_unpacker_damaged(U, "a metatable that is no table");
   }
   lua_setmetatable(L, -2);
 }
@@ -170,7 +128,7 @@ static void unpack_metatable(struct unpacker *U) {
 static void unpack_typed(struct unpacker *U, uint32_t n, bool ints) {
   lua_State *L = U->L;
   const unsigned char *p = tide_cursor_get(&U->c, (size_t)n * 8);
-  if (p == NULL) damaged(U, "a table cut short");
+  if (p == NULL) tide_unpacker_damaged(U, "a table cut short");
   for (uint32_t i = 0; i < n; i++, p += 8) {
     if (ints) {
       lua_Integer v;
@@ -191,18 +149,19 @@ static void unpack_table(struct unpacker *U, unsigned byte, size_t offset) {
   uint32_t typed = tag == WIRE_TABLE ? 0 : get_u32(U, 8);
   uint32_t any = get_u32(U, 1), hash = get_u32(U, 2);
   lua_createtable(L, size_hint((uint64_t)typed + any), size_hint(hash));
-  if (byte & WIRE_SHARED) remember(U, offset);
+  if (byte & WIRE_SHARED) tide_unpacker_remember(U, offset);
   if (typed > 0) unpack_typed(U, typed, tag == WIRE_TABLE_INTS);
   for (uint32_t i = 1; i <= any; i++) {
-    unpack_value(U);
+    tide_unpacker_value(U);
     lua_rawseti(L, -2, (lua_Integer)typed + i);
   }
   for (uint32_t i = 0; i < hash; i++) {
-    unpack_value(U);
-    if (lua_isnil(L, -1) ||
-        (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1)))
-      damaged(U, "a key that cannot be");
-    unpack_value(U);
+    int type;
+    tide_unpacker_value(U);
+    type = lua_type(L, -1);
+    if (type == LUA_TNIL || (type == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1)))
+      tide_unpacker_damaged(U, "a key that cannot be");
+    tide_unpacker_value(U);
     lua_rawset(L, -3);
   }
   if (byte & WIRE_META) unpack_metatable(U);
@@ -211,22 +170,33 @@ static void unpack_table(struct unpacker *U, unsigned byte, size_t offset) {
 /* ------------------------------------------------------------------- values -- */
 
 static void unpack_ref(struct unpacker *U) {
-  const struct part *part = get_part(U);
+  const struct part *part = tide_unpacker_part(U);
   const struct reftype *type = (const struct reftype *)part->type;
-  if (type == NULL || part->type == &tide_code_part || part->type == &tide_cfunction_part)
-    damaged(U, "a part that is no object");
+  if (type == NULL || part->type == &tide_code_part || part->type == &tide_cfunction_part ||
+      part->type == &tide_loan_part)
+    tide_unpacker_damaged(U, "a part that is no object");
   type->push(U->L, part->object);
 }
 
+static void unpack_lent(struct unpacker *U) {
+  const struct part *part = tide_unpacker_part(U);
+  const struct loan *loan = (const struct loan *)part->object;
+  if (part->type != &tide_loan_part) tide_unpacker_damaged(U, "a part that is no string");
+  lua_pushlstring(U->L, loan->data, loan->len);
+}
+
 static void unpack_rebuild(struct unpacker *U) {
-  size_t n = get_count(U, 1), len;
+  size_t n = tide_unpacker_count(U, 1), len;
   const char *name;
+  int checked = U->checked;
   if (WIRE_TAG(tide_cursor_get_u8(&U->c)) != WIRE_STRING || n > INT_MAX / 2)
-    damaged(U, "no function to rebuild with");
+    tide_unpacker_damaged(U, "no function to rebuild with");
   name = get_string(U, &len);
   tide_names_function(U->L, name, len);
-  luaL_checkstack(U->L, (int)n + 8, "too many arguments");
-  for (size_t i = 0; i < n; i++) unpack_value(U);
+  luaL_checkstack(U->L, (int)n + WIRE_LEVELS * WIRE_SLOTS, "too many arguments");
+  U->checked = U->depth + WIRE_LEVELS - 1; /* above the arguments */
+  for (size_t i = 0; i < n; i++) tide_unpacker_value(U);
+  U->checked = checked;
   lua_call(U->L, (int)n, 1);
 }
 
@@ -253,9 +223,9 @@ static void unpack_scalar(struct unpacker *U, unsigned tag) {
       lua_pushlightuserdata(L, (void *)(uintptr_t)u);
       break;
     case WIRE_GLOBALS: lua_pushglobaltable(L); break;
-    default: damaged(U, "an unknown tag");
+    default: tide_unpacker_damaged(U, "an unknown tag");
   }
-  if (U->c.failed) damaged(U, "cut short");
+  if (U->c.failed) tide_unpacker_damaged(U, "cut short");
 }
 
 /* Values that contain others, or that others refer to. */
@@ -264,8 +234,11 @@ static void unpack_object(struct unpacker *U, unsigned byte, size_t offset) {
   size_t len;
   const char *s;
   bool shared = (byte & WIRE_SHARED) != 0;
-  if (++U->depth > WIRE_MAX_DEPTH + 1) damaged(U, "nested too deep");
-  luaL_checkstack(L, 10, "too many nested values");
+  if (++U->depth > WIRE_MAX_DEPTH + 1) tide_unpacker_damaged(U, "nested too deep");
+  if (U->depth > U->checked) {
+    luaL_checkstack(L, WIRE_LEVELS * WIRE_SLOTS, "too many nested values");
+    U->checked = U->depth + WIRE_LEVELS - 1;
+  }
   switch (WIRE_TAG(byte)) {
     case WIRE_TABLE:
     case WIRE_TABLE_INTS:
@@ -274,11 +247,11 @@ static void unpack_object(struct unpacker *U, unsigned byte, size_t offset) {
       shared = false; /* remembered already, before its contents */
       break;
     case WIRE_FUNCTION:
-      unpack_function(U, offset, shared);
+      tide_unpacker_function(U, offset, shared);
       shared = false;
       break;
     case WIRE_CFUNCTION:
-      unpack_cfunction(U, offset, shared);
+      tide_unpacker_cfunction(U, offset, shared);
       shared = false;
       break;
     case WIRE_NAME:
@@ -286,26 +259,28 @@ static void unpack_object(struct unpacker *U, unsigned byte, size_t offset) {
       tide_names_resolve(L, s, len);
       break;
     case WIRE_REF: unpack_ref(U); break;
+    case WIRE_LENT: unpack_lent(U); break;
     case WIRE_REBUILD: unpack_rebuild(U); break;
     default: unpack_scalar(U, WIRE_TAG(byte));
   }
-  if (shared) remember(U, offset);
-  if ((byte & WIRE_META) && !lua_istable(L, -1)) damaged(U, "a metatable for no table");
+  if (shared) tide_unpacker_remember(U, offset);
+  if ((byte & WIRE_META) && !lua_istable(L, -1))
+    tide_unpacker_damaged(U, "a metatable for no table");
   U->depth--;
 }
 
-static void unpack_value(struct unpacker *U) {
+void tide_unpacker_value(struct unpacker *U) {
   size_t offset = (size_t)(U->c.p - U->c.base), len;
   unsigned byte = tide_cursor_get_u8(&U->c);
   const char *s;
-  if (U->c.failed) damaged(U, "cut short");
+  if (U->c.failed) tide_unpacker_damaged(U, "cut short");
   switch (WIRE_TAG(byte)) {
     case WIRE_STRING:
       s = get_string(U, &len);
       lua_pushlstring(U->L, s, len);
-      if (byte & WIRE_SHARED) remember(U, offset);
+      if (byte & WIRE_SHARED) remember_string(U, offset);
       break;
-    case WIRE_BACKREF: push_remembered(U, get_offset(U), LUA_TNONE); break;
+    case WIRE_BACKREF: unpack_backref(U); break;
     default: unpack_object(U, byte, offset);
   }
 }
@@ -318,13 +293,13 @@ static void unpack_globals(struct unpacker *U) {
   for (; !U->c.failed && WIRE_TAG(byte) == WIRE_STRING; byte = tide_cursor_get_u8(&U->c)) {
     size_t len;
     const char *name = get_string(U, &len);
-    unpack_value(U);
+    tide_unpacker_value(U);
     if (U->enclosed > 0)
       tide_enclose_put(U->L, U->enclosed, U->transfer, name, len);
     else
       tide_globals_install(U->L, U->transfer, serial, name, len);
   }
-  if (U->c.failed || WIRE_TAG(byte) != WIRE_END) damaged(U, "no end");
+  if (U->c.failed || WIRE_TAG(byte) != WIRE_END) tide_unpacker_damaged(U, "no end");
   if (U->enclosed > 0)
     tide_enclose_finish(U->L, U->enclosed);
   else
@@ -334,26 +309,36 @@ static void unpack_globals(struct unpacker *U) {
 /* `enclosed`: 0, or the stack index of the list of functions that get globals of their own. */
 static int unpack_message(lua_State *L, const struct message *m, size_t offset, int enclosed) {
   struct unpacker U;
-  int base = lua_gettop(L);
+  const struct transfer *x;
+  int base = lua_gettop(L), first;
   size_t n;
   luaL_checkstack(L, 16, NULL);
   U.L = L;
   U.m = m;
   U.depth = 0;
+  U.checked = WIRE_LEVELS;
+  U.quick = U.nquick = 0;
   U.enclosed = enclosed;
   tide_cursor_init(&U.c, m->bytes.data, m->bytes.len);
-  tide_transfer_get(L);
+  x = tide_transfer_get(L);
   U.transfer = lua_gettop(L);
+  tide_lend_look(L, x, U.transfer);
   lua_pushnil(L);
   U.shared = lua_gettop(L);
-  if (tide_cursor_get(&U.c, offset) == NULL && offset > 0) damaged(&U, "cut short");
-  n = get_count(&U, 1);
-  if (n > INT_MAX / 2) damaged(&U, "too many values");
-  luaL_checkstack(L, (int)n + 8, "too many values");
-  for (size_t i = 0; i < n; i++) unpack_value(&U);
+  if (tide_cursor_get(&U.c, offset) == NULL && offset > 0) tide_unpacker_damaged(&U, "cut short");
+  n = tide_unpacker_count(&U, 1);
+  if (n > INT_MAX / 2) tide_unpacker_damaged(&U, "too many values");
+  luaL_checkstack(L, (int)n + UNPACKER_QUICK + WIRE_LEVELS * WIRE_SLOTS, "too many values");
+  if (m->bytes.len >= LEAST_QUICK) {
+    memset(U.places, 0, sizeof U.places);
+    U.quick = U.shared + 1;
+    lua_settop(L, U.shared + UNPACKER_QUICK);
+  }
+  first = lua_gettop(L);
+  for (size_t i = 0; i < n; i++) tide_unpacker_value(&U);
   unpack_globals(&U);
-  lua_remove(L, base + 2);
-  lua_remove(L, base + 1);
+  for (int i = 1; i <= (int)n; i++) lua_copy(L, first + i, base + i);
+  lua_settop(L, base + (int)n);
   return (int)n;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "executor.h"
+#include "lend.h"
 #include "wire.h"
 
 bool tide_value_put(struct bytes *b, const tide_value *v) {
@@ -70,7 +71,8 @@ static void skip_value(struct cursor *c, int depth) {
     case WIRE_INT:
     case WIRE_BACKREF:
     case WIRE_UPREF:
-    case WIRE_REF: tide_cursor_get_varint(c); break;
+    case WIRE_REF:
+    case WIRE_LENT: tide_cursor_get_varint(c); break;
     case WIRE_FLOAT:
     case WIRE_POINTER: tide_cursor_get(c, 8); break;
     case WIRE_STRING:
@@ -101,7 +103,19 @@ static void read_string(struct cursor *c, tide_value *v) {
   v->u.string.data = (const char *)tide_cursor_get(c, v->u.string.len);
 }
 
-void tide_value_get(struct cursor *c, tide_value *v) {
+static void read_lent(struct cursor *c, const struct message *m, tide_value *v) {
+  uint64_t i = tide_cursor_get_varint(c);
+  if (i >= m->nparts || tide_message_part(m, (size_t)i)->type != &tide_loan_part) {
+    c->failed = true;
+  } else {
+    const struct loan *loan = (const struct loan *)tide_message_part(m, (size_t)i)->object;
+    v->type = TIDE_TSTRING;
+    v->u.string.data = loan->data;
+    v->u.string.len = loan->len;
+  }
+}
+
+void tide_value_get(struct cursor *c, const struct message *m, tide_value *v) {
   struct cursor start = *c;
   unsigned byte = tide_cursor_get_u8(c);
   uint64_t u;
@@ -128,12 +142,15 @@ void tide_value_get(struct cursor *c, tide_value *v) {
       v->u.pointer = (void *)(uintptr_t)tide_cursor_get_u64(c);
       break;
     case WIRE_STRING: read_string(c, v); break;
+    case WIRE_LENT: read_lent(c, m, v); break;
     case WIRE_BACKREF: /* to a string, perhaps */
       u = tide_cursor_get_varint(c);
       if (!c->failed && u < (uint64_t)(c->end - c->base)) {
         struct cursor back = *c;
         back.p = c->base + u;
-        if (WIRE_TAG(tide_cursor_get_u8(&back)) == WIRE_STRING) read_string(&back, v);
+        byte = WIRE_TAG(tide_cursor_get_u8(&back));
+        if (byte == WIRE_STRING) read_string(&back, v);
+        if (byte == WIRE_LENT) read_lent(&back, m, v);
       }
       break;
     default: *c = start; skip_value(c, 0);
@@ -159,7 +176,7 @@ int tide_future_values(const tide_future *f, tide_value *out, size_t max, size_t
     tide_cursor_get(&c, len);
   }
   *n = (size_t)tide_cursor_get_varint(&c);
-  for (size_t i = 0; i < *n && i < max && !c.failed; i++) tide_value_get(&c, &out[i]);
+  for (size_t i = 0; i < *n && i < max && !c.failed; i++) tide_value_get(&c, &t->msg, &out[i]);
   return outcome;
 }
 

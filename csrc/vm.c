@@ -9,6 +9,7 @@
 #include <lualib.h>
 
 #include "arena.h"
+#include "block.h"
 #include "error.h"
 #include "globals.h"
 #include "names.h"
@@ -24,7 +25,8 @@ struct vm {
   struct bytes traceback;      /* of the error that the message handler saw last */
   struct keeper keeper;        /* of what outlives a task here */
   struct worker_warn warn;
-  struct arena arena; /* L's memory, if the host gives none */
+  struct arena arena;   /* L's memory, if the host gives none: small blocks */
+  struct blocks blocks; /* and large ones */
 };
 
 static const char registry_key = 0;
@@ -297,6 +299,14 @@ static int close_body(lua_State *L) {
   return 0;
 }
 
+/* The arena for small blocks, warm ones for large blocks. */
+static void use_blocks(struct vm *vm) {
+  struct mem small;
+  small.alloc = lua_getallocf(vm->L, &small.ud);
+  tide_blocks_init(&vm->blocks, &small);
+  lua_setallocf(vm->L, tide_blocks_alloc, &vm->blocks);
+}
+
 struct vm *tide_vm_new(const struct vm_config *cfg, struct paths *paths, const struct message *init,
                        char **why, size_t *whysize) {
   struct opening o;
@@ -310,6 +320,7 @@ struct vm *tide_vm_new(const struct vm_config *cfg, struct paths *paths, const s
   tide_arena_init(&vm->arena, &tide_mem_default);
   vm->L = cfg->alloc != NULL ? lua_newstate(cfg->alloc, cfg->alloc_ud)
                              : lua_newstate(tide_arena_alloc, &vm->arena);
+  if (vm->L != NULL && cfg->alloc == NULL) use_blocks(vm);
   if (vm->L != NULL) {
     o.vm = vm;
     o.what = "cannot open a worker";
@@ -338,6 +349,7 @@ void tide_vm_free(struct vm *vm) {
     }
     lua_close(vm->L);
   }
+  tide_blocks_fini(&vm->blocks);
   tide_keeper_fini(&vm->keeper);
   tide_arena_fini(&vm->arena);
   tide_paths_rele(vm->paths);

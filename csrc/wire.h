@@ -11,6 +11,7 @@
 **     INT                         varint, zigzag
 **     FLOAT POINTER               8 bytes
 **     STRING                      varint length, bytes
+**     LENT                        varint part (a long string that its state lends)
 **     BACKREF                     varint offset of the value's own tag in the message
 **     TABLE                       u32 nany, u32 nhash, nany values, nhash (key, value)
 **     TABLE_INTS TABLE_FLOATS     u32 ntyped, u32 nany, u32 nhash, ntyped * 8 bytes, …
@@ -54,7 +55,8 @@ enum wire_tag {
   WIRE_REBUILD,
   WIRE_ERROR_META,
   WIRE_UPVALUE,
-  WIRE_UPREF
+  WIRE_UPREF,
+  WIRE_LENT
 };
 
 #define WIRE_META 0x40u
@@ -64,6 +66,11 @@ enum wire_tag {
 /* How deep values may nest: tables in tables, upvalues, metatables. One level costs
 ** less than 300 bytes of C stack in either direction. */
 #define WIRE_MAX_DEPTH 1000
+
+/* Slots of the Lua stack that a level takes in either direction; reserved for so many levels at
+** once. */
+#define WIRE_SLOTS 10
+#define WIRE_LEVELS 4
 
 /* Entries of one kind in one table. */
 #define WIRE_MAX_COUNT 0xffffffffu

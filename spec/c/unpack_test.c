@@ -55,6 +55,10 @@ static const char *const sources[] = {
     "(function() local t = {} for i = 1, 50 do t[i] = {id = i, name = 'n' .. i,"
     " tags = {'a', 'b'}} end return t end)()",
     "coroutine.wrap, setmetatable({}, getmetatable(''))",
+    "('lent'):rep(20000), {('x'):rep(70000)}",
+    "(function() local t = {} for i = 1, 90 do t[i] = 'key' .. i % 45 end return t end)()",
+    "setmetatable({}, {__transfer = function() local a = {} for i = 1, 100 do"
+    " a[i] = {{{{{{i}}}}}} end return 'table.pack', table.unpack(a) end})",
 };
 #define NSOURCES (sizeof sources / sizeof *sources)
 
@@ -131,6 +135,27 @@ static void test_values(lua_State *from, lua_State *to) {
     CHECK(lua_rawequal(to, -1, 1));
     tide_message_fini(&m);
   }
+}
+
+/* More strings than the writer remembers and the reader has slots for, each several times. */
+static void test_strings(lua_State *from, lua_State *to) {
+  struct message m;
+  CHECK(pack_source(from,
+                    "(function() local t = {} for i = 1, 5000 do"
+                    " t[i] = (i % 3 == 0 and 'short' or ('long'):rep(12)) .. i * 7 % 1500 end"
+                    " return t end)()",
+                    &m));
+  CHECK(try_unpack(to, &m) == LUA_OK && lua_rawlen(to, 1) == 5000);
+  for (int i = 1; i <= 5000; i++) {
+    char expected[80];
+    lua_rawgeti(to, 1, i);
+    snprintf(expected, sizeof expected, "%s%d",
+             i % 3 == 0 ? "short" : "longlonglonglonglonglonglonglonglonglonglonglong",
+             i * 7 % 1500);
+    if (strcmp(lua_tostring(to, -1), expected) != 0) CHECK(!"the string that was sent");
+    lua_pop(to, 1);
+  }
+  tide_message_fini(&m);
 }
 
 static void test_truncations(lua_State *from, lua_State *to) {
@@ -246,6 +271,7 @@ int main(void) {
   if (seed == 0) seed = 1;
   test_round_trips(from, to);
   test_values(from, to);
+  test_strings(from, to);
   test_truncations(from, to);
   test_flips(from, to, rounds);
   test_random_bytes(to, 10 * rounds);

@@ -1,0 +1,152 @@
+/*
+** tidepool, floor 0: block, an allocator for a state whose large blocks stay warm.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "block.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define KIB ((size_t)1024)
+#define HUGE_PAGE (2048 * KIB)
+#define LARGE ((size_t)BLOCKS_LARGE)
+/* Blocks from here on are mapped, whole huge pages if that wastes no more than a quarter. */
+#define MAPPED (HUGE_PAGE / 4 * 3)
+/* A state may keep this much even if it uses nothing. */
+#define ALWAYS_KEPT (8192 * KIB)
+
+/* What a block of that size takes; 0: too much. Few sizes, so that one fits the next. */
+static size_t room_for(size_t size) {
+  size_t step = LARGE / 4, room;
+  if (size < LARGE) return size;
+  while (step < size / 8) step *= 2;
+  if (size > SIZE_MAX - HUGE_PAGE - step) return 0;
+  room = (size + step - 1) / step * step;
+  if (room >= MAPPED) {
+    size_t whole = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    if (whole - size <= whole / 4) room = whole;
+  }
+  return room;
+}
+
+bool tide_blocks_same(size_t a, size_t b) {
+  return a >= LARGE && b >= LARGE && room_for(a) == room_for(b);
+}
+
+static void *map(size_t room) {
+  /* aligned to a huge page: more is asked for, and the ends given back */
+  size_t asked = room + HUGE_PAGE, head, tail;
+  char *p = (char *)mmap(NULL, asked, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (p == (char *)MAP_FAILED) return NULL;
+  head = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+  tail = asked - head - room;
+  if (head > 0) munmap(p, head);
+  if (tail > 0) munmap(p + head + room, tail);
+#ifdef MADV_HUGEPAGE
+  madvise(p + head, room, MADV_HUGEPAGE); /* if that cannot be, small pages do */
+#endif
+  return p + head;
+}
+
+static void *obtain(size_t room) { return room < MAPPED ? realloc(NULL, room) : map(room); }
+
+static void release(void *p, size_t room) {
+  if (room < MAPPED)
+    free(p);
+  else
+    munmap(p, room);
+}
+
+void tide_blocks_init(struct blocks *b, const struct mem *small) {
+  memset(b, 0, sizeof *b);
+  b->small = *small;
+}
+
+static void drop(struct blocks *b, size_t i) {
+  b->kept -= b->warm[i].size;
+  b->n--;
+  memmove(&b->warm[i], &b->warm[i + 1], (b->n - i) * sizeof b->warm[0]);
+}
+
+/* Gives the oldest back to the system. */
+static void evict(struct blocks *b) {
+  release(b->warm[0].p, b->warm[0].size);
+  drop(b, 0);
+}
+
+void tide_blocks_fini(struct blocks *b) {
+  while (b->n > 0) evict(b);
+}
+
+/* A large block: one that was kept, the latest first, or a new one. */
+static void *take(struct blocks *b, size_t size) {
+  size_t room = room_for(size);
+  void *p;
+  if (room == 0) return NULL;
+  for (size_t i = b->n; i > 0; i--)
+    if (b->warm[i - 1].size == room) {
+      p = b->warm[i - 1].p;
+      drop(b, i - 1);
+      b->used += room;
+      return p;
+    }
+  p = obtain(room);
+  while (p == NULL && b->n > 0) { /* what is kept may be what is missing */
+    evict(b);
+    p = obtain(room);
+  }
+  if (p != NULL) b->used += room;
+  return p;
+}
+
+static void give(struct blocks *b, void *p, size_t size) {
+  size_t room = room_for(size);
+  size_t most = b->used > ALWAYS_KEPT ? b->used : ALWAYS_KEPT;
+  b->used -= room;
+  if (room > most) {
+    release(p, room);
+    return;
+  }
+  while (b->n == BLOCKS_WARM || b->kept + room > most) evict(b);
+  b->warm[b->n].p = p;
+  b->warm[b->n].size = room;
+  b->n++;
+  b->kept += room;
+}
+
+static void *resize(struct blocks *b, void *p, size_t osize, size_t nsize) {
+  void *q;
+  if (tide_blocks_same(osize, nsize)) return p;
+  q = nsize < LARGE ? tide_mem_new(&b->small, nsize) : take(b, nsize);
+  if (q == NULL) return NULL;
+  memcpy(q, p, osize < nsize ? osize : nsize);
+  if (osize < LARGE)
+    tide_mem_free(&b->small, p, osize);
+  else
+    give(b, p, osize);
+  return q;
+}
+
+void *tide_blocks_alloc(void *blocks, void *p, size_t osize, size_t nsize) {
+  struct blocks *b = (struct blocks *)blocks;
+  if (nsize < LARGE && (p == NULL || osize < LARGE))
+    return b->small.alloc(b->small.ud, p, osize, nsize);
+  if (p == NULL) return take(b, nsize);
+  if (nsize > 0) return resize(b, p, osize, nsize);
+  give(b, p, osize);
+  return NULL;
+}
+
+static void *loose_alloc(void *ud, void *p, size_t osize, size_t nsize) {
+  (void)ud;
+  (void)nsize; /* 0: nothing but freeing is asked for */
+  assert(nsize == 0 && osize >= LARGE);
+  release(p, room_for(osize));
+  return NULL;
+}
+
+const struct mem tide_blocks_loose = {loose_alloc, NULL};

@@ -1,0 +1,138 @@
+/*
+** block_test.c: large blocks keep what is in them when they grow and shrink, come back warm, and
+** are given back in the end, whatever was kept; those of a shelf also when threads share it.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "../../csrc/block.h"
+#include "../../csrc/shelf.h"
+#include "support.h"
+
+enum { KIB = 1024, MIB = 1024 * KIB, SLOTS = 24, ROUNDS = 2000 };
+
+static uint64_t seed;
+
+static size_t rnd(size_t n) {
+  seed ^= seed << 13;
+  seed ^= seed >> 7;
+  seed ^= seed << 17;
+  return (size_t)(seed % n);
+}
+
+/* Of all kinds: passed on, kept, mapped; also just at the borders. */
+static size_t any_size(void) {
+  static const size_t border[] = {64 * KIB, 128 * KIB, 1536 * KIB, 2 * MIB, 4 * MIB};
+  switch (rnd(4)) {
+    case 0: return 1 + rnd(64 * KIB);
+    case 1: return border[rnd(5)] - 1 + rnd(3);
+    case 2: return 64 * KIB + rnd(MIB);
+    default: return MIB + rnd(5 * MIB);
+  }
+}
+
+/* Marks a block at both ends, so that overlaps and lost bytes show. */
+static void mark(unsigned char *p, size_t size, unsigned char what) {
+  p[0] = p[size - 1] = what;
+  p[size / 2] = what;
+}
+
+static void test_model(void) {
+  struct blocks b;
+  unsigned char *p[SLOTS] = {NULL};
+  size_t size[SLOTS] = {0};
+  tide_blocks_init(&b, &counted_mem);
+  for (int r = 0; r < ROUNDS; r++) {
+    size_t i = rnd(SLOTS), n = rnd(3) == 0 ? 0 : any_size();
+    unsigned char *q;
+    if (p[i] != NULL) CHECK(p[i][0] == i + 1 && p[i][size[i] - 1] == i + 1);
+    q = (unsigned char *)tide_blocks_alloc(&b, p[i], p[i] != NULL ? size[i] : 5, n);
+    CHECK(n == 0 ? q == NULL : q != NULL);
+    if (n > 0 && p[i] != NULL)
+      CHECK(q[0] == i + 1 && (n <= size[i] / 2 || q[size[i] / 2] == i + 1));
+    p[i] = q;
+    size[i] = n;
+    if (n > 0) mark(q, n, (unsigned char)(i + 1));
+    CHECK(b.kept <= 8 * MIB || b.kept <= b.used + 6 * MIB);
+  }
+  for (size_t i = 0; i < SLOTS; i++) {
+    if (p[i] == NULL) continue;
+    if (size[i] >= BLOCKS_LARGE && i % 2 == 0)
+      tide_mem_free(&tide_blocks_loose, p[i], size[i]);
+    else
+      tide_blocks_alloc(&b, p[i], size[i], 0);
+  }
+  tide_blocks_fini(&b);
+  CHECK(b.kept == 0 && memory_clean());
+}
+
+static void test_warm(void) {
+  struct blocks b;
+  void *p, *q;
+  tide_blocks_init(&b, &counted_mem);
+  p = tide_blocks_alloc(&b, NULL, 0, MIB);
+  CHECK(p != NULL && b.used >= MIB && b.kept == 0);
+  CHECK(tide_blocks_alloc(&b, p, MIB, 0) == NULL);
+  CHECK(b.used == 0 && b.kept >= MIB);
+  q = tide_blocks_alloc(&b, NULL, 0, MIB - 100); /* takes the same */
+  CHECK(q == p && b.kept == 0);
+  CHECK(tide_blocks_alloc(&b, q, MIB - 100, MIB) == q);
+  CHECK(tide_blocks_alloc(&b, NULL, 0, SIZE_MAX - 1) == NULL);
+  tide_blocks_alloc(&b, q, MIB, 0);
+  p = tide_blocks_alloc(&b, NULL, 0, 64 * (size_t)MIB); /* too much to be kept */
+  CHECK(p != NULL);
+  tide_blocks_alloc(&b, p, 64 * (size_t)MIB, 0);
+  q = tide_blocks_alloc(&b, NULL, 0, 30 * (size_t)MIB);
+  CHECK(q != NULL);
+  tide_blocks_alloc(&b, q, 30 * (size_t)MIB, 0);
+  tide_blocks_fini(&b);
+}
+
+/* ------------------------------------------------------------------ shelf -- */
+
+struct sharing {
+  struct shelf shelf;
+  struct mem mem;
+  _Atomic(unsigned char *) slot; /* what one thread fills, another frees */
+};
+
+static void *fill_and_free(void *ud) {
+  struct sharing *s = (struct sharing *)ud;
+  size_t size = 200 * KIB;
+  for (int i = 0; i < 300; i++) {
+    unsigned char *p = (unsigned char *)tide_mem_new(&s->mem, size);
+    CHECK(p != NULL);
+    memset(p, i, 100);
+    p = (unsigned char *)tide_mem_resize(&s->mem, p, size, 3 * size);
+    CHECK(p != NULL && p[99] == (unsigned char)i);
+    p = (unsigned char *)tide_mem_resize(&s->mem, p, 3 * size, 100);
+    CHECK(p != NULL && p[99] == (unsigned char)i);
+    p = (unsigned char *)tide_mem_resize(&s->mem, p, 100, size);
+    CHECK(p != NULL && p[99] == (unsigned char)i);
+    p = atomic_exchange(&s->slot, p);
+    tide_mem_free(&s->mem, p, size);
+  }
+  return NULL;
+}
+
+static void test_shelf(void) {
+  struct sharing s;
+  struct sys_thread t[3];
+  CHECK(tide_shelf_init(&s.shelf) == 0);
+  s.mem.alloc = tide_shelf_alloc;
+  s.mem.ud = &s.shelf;
+  atomic_init(&s.slot, NULL);
+  for (int i = 0; i < 3; i++) spawn(&t[i], fill_and_free, &s);
+  for (int i = 0; i < 3; i++) tide_thread_join(&t[i]);
+  tide_mem_free(&s.mem, atomic_load(&s.slot), 200 * KIB);
+  CHECK(s.shelf.blocks.used == 0 && s.shelf.blocks.kept > 0);
+  tide_shelf_fini(&s.shelf);
+}
+
+int main(void) {
+  seed = check_seed(88172645463325252u);
+  if (seed == 0) seed = 1;
+  test_warm();
+  test_model();
+  test_shelf();
+  return check_done();
+}
