@@ -56,11 +56,15 @@ local function data_block(name, points, scale)
 end
 
 local function script_of(plot, rounds, path)
-  local blocks, drawn, x_min, x_max = {}, {}, math.huge, 0
+  local blocks, drawn = {}, {}
+  local x_min, x_max, y_min, y_max = math.huge, 0, math.huge, 0
   for i, curve in ipairs(plot) do
     local points = gather(rounds, curve[1])
     if #points > 0 then
       x_min, x_max = math.min(x_min, points[1][1]), math.max(x_max, points[#points][1])
+      for _, p in ipairs(points) do
+        y_min, y_max = math.min(y_min, p[3] * plot.scale), math.max(y_max, p[4] * plot.scale)
+      end
       blocks[#blocks + 1] = data_block(curve[1], points, plot.scale)
       drawn[#drawn + 1] = ("$%s using 1:2:3:4 with yerrorlines lw 2 pt 7 ps 0.8 lc %d title '%s'")
         :format(curve[1], i, curve[2])
@@ -85,14 +89,15 @@ local function script_of(plot, rounds, path)
     "set grid xtics ytics mytics lc rgb 'gray80', lc rgb 'gray92'",
     "set key top left reverse Left",
     ("set xrange [%g:%g]"):format(x_min * 0.8, x_max * 1.25),
-    "set offsets graph 0, graph 0, graph 0.3, graph 0.1",
+    -- Room for the key above, and never so narrow that noise looks like a trend.
+    ("set yrange [%g:%g]"):format(y_min / 2, math.max(y_max * 5, y_min * 20)),
     table.concat(blocks, "\n"),
     "plot " .. table.concat(drawn, ", \\\n  "),
   }, "\n") .. "\n"
 end
 
---- Draws all plots into the directory `out`; answers file and title of each. What cannot be drawn is
---- said in notes.
+--- Draws all plots into the directory `out`; answers file and title of each. What cannot be drawn
+--- is said in notes.
 function curves.plot(rounds, out, notes)
   local plots = {}
   for _, plot in ipairs(list) do

@@ -169,8 +169,8 @@ figure(10, "no-op with 64 workers, over 2", TIMES,
 
 -- ------------------------------------------------------------------- peers --
 
---- What tidepool and others are compared by: title; unit; own(v); key of the others' values; whether
---- more is better.
+--- What tidepool and others are compared by: title; unit; own(v); key of the others' values;
+--- whether more is better.
 figures.rows = {
   { "round trip of a no-op, p50", US, function(v) return v.roundtrip_p50 end, "roundtrip_p50" },
   { "no-ops submitted, then collected, 2 workers", PER_SECOND,

@@ -40,7 +40,8 @@ static void *work(void *ud) {
 static double lateness(double end) {
   double sum = 0;
   int times = 0;
-  for (double when = now() + 1e-3; when < end; when = now() + 1e-3) {
+  while (now() < end) {
+    double when = now() + 1e-3;
     sleep_until(when);
     sum += now() - when;
     times++;

@@ -6,8 +6,8 @@
 -- "quick".
 -- SPDX-License-Identifier: MIT
 
-local here = arg[0]:match("^(.*/)") or "./"
-package.cpath = here .. "../../build/bench/?.so;" .. package.cpath
+local place = arg[0]:match("^(.*/)") or "./"
+package.cpath = place .. "../../build/bench/?.so;" .. package.cpath
 local native = require "bench_native"
 
 local measure = { quick = arg[1] == "quick", now = native.now }

@@ -36,8 +36,8 @@ local workloads = {
   { "curve_workers.lua" },
 }
 
---- Lua libraries that are found on the Lua path: the adapter under peers/, the module, and what else
---- it needs.
+--- Lua libraries that are found on the Lua path: the adapter under peers/, the module, and what
+--- else it needs.
 local lua_peers = {
   { "luv", "luv" },
   { "Lanes", "lanes" },
@@ -60,13 +60,19 @@ end
 local function lacks(peer)
   for i = 2, #peer do
     local name = peer[i]
-    if not package.searchpath(name, package.cpath) and not package.searchpath(name, package.path) then
-      return name
-    end
+    local found = package.searchpath(name, package.cpath) or
+      package.searchpath(name, package.path)
+    if not found then return name end
   end
 end
 
+-- The interpreter; the states that other libraries open find bench_native through the environment.
+local function lua_of(place)
+  return ([[LUA_CPATH=%s"$LUA_CPATH" %s]]):format(quote(place.build .. "?.so;"), quote(place.lua))
+end
+
 local function add_lua_peers(list, absent, place)
+  local lua = lua_of(place)
   for _, peer in ipairs(lua_peers) do
     local module = lacks(peer)
     if module then
@@ -74,9 +80,10 @@ local function add_lua_peers(list, absent, place)
     else
       local adapter = dofile(place.here .. "peers/" .. peer[1]:lower() .. ".lua")
       for _, metric in ipairs(adapter.metrics) do
+        local environment = adapter.environment and adapter.environment(metric) or ""
         list[#list + 1] = { name = peer[1] .. " " .. metric, peer = peer[1],
-          command = ("%s %s %s %s %s"):format(place.lua, quote(place.here .. "peers/drive.lua"),
-            place.mode, peer[1]:lower(), metric) }
+          command = ("%s %s %s %s %s %s"):format(environment, lua,
+            quote(place.here .. "peers/drive.lua"), place.mode, peer[1]:lower(), metric) }
       end
     end
   end
@@ -125,7 +132,7 @@ function programs.list(place)
   for _, w in ipairs(workloads) do
     local argument = w[2] or w[place.mode] or ""
     list[#list + 1] = { name = w[1] .. " " .. argument,
-      command = ("%s%s %s %s %s"):format(w.prefix or "", place.lua,
+      command = ("%s%s %s %s %s"):format(w.prefix or "", quote(place.lua),
         quote(place.here .. "workloads/" .. w[1]), place.mode, argument) }
   end
   add_lua_peers(list, absent, place)
@@ -143,7 +150,7 @@ function programs.huge(place)
   if f then f:close() end
   if not kib or kib < 8 << 20 then return nil, "wants 8 GiB of free memory" end
   return { name = "curve_queue.lua 10000000", command = ("%s %s full 10000000"):format(
-    place.lua, quote(place.here .. "workloads/curve_queue.lua")) }
+    quote(place.lua), quote(place.here .. "workloads/curve_queue.lua")) }
 end
 
 return programs

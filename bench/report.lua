@@ -92,7 +92,8 @@ local function targets(figures, rounds)
     local row, is_missed = figure_row(figure, rounds)
     rows[#rows + 1] = row
     if is_missed then
-      missed[#missed + 1] = ("- point %s, %s: %s instead of %s"):format(row[1], row[2], row[4], row[3])
+      missed[#missed + 1] = ("- point %s, %s: %s instead of %s"):format(
+        row[1], row[2], row[4], row[3])
     elseif row[6] == "met" then
       met = met + 1
     elseif row[6] ~= "" then

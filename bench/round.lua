@@ -30,8 +30,8 @@ function methods:read(line, peer)
   if key then self[peer and peer .. "." .. key or key] = tonumber(value) end
 end
 
---- How often y at x = `to` (default: the last of the curve below ten million) is that at `from`; and
---- how often the one x is the other.
+--- How often y at x = `to` (default: the last of the curve below ten million) is that at `from`;
+--- and how often the one x is the other.
 function methods:growth(name, from, to)
   local first, last
   for _, point in ipairs(self.curves[name]) do

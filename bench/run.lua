@@ -7,6 +7,8 @@
 
 local here = arg[0]:match("^(.*/)") or "./"
 package.path = here .. "?.lua;" .. package.path
+package.cpath = here .. "../build/bench/?.so;" .. package.cpath
+local now = require("bench_native").now
 local curves = require "curves"
 local figures = require "figures"
 local programs = require "programs"
@@ -38,12 +40,13 @@ local function read_arguments()
     end
     i = i + 1
   end
-  return quick, rounds or (quick and 2 or 5)
+  return quick, rounds or (quick and 1 or 5)
 end
 
 -- Runs a program and puts what it prints into v; nil and a message if it failed.
 local function run_program(program, v)
-  local pipe = assert(io.popen(("timeout %d %s"):format(LONGEST, program.command)))
+  local command = ("timeout %d sh -c %s"):format(LONGEST, programs.quote(program.command))
+  local pipe = assert(io.popen(command))
   for line in pipe:lines() do
     v:read(line, program.peer)
   end
@@ -55,7 +58,7 @@ end
 local started = os.time()
 local quick, number = read_arguments()
 local place = {
-  here = here, build = here .. "../build/bench/", lua = programs.quote(interpreter()),
+  here = here, build = here .. "../build/bench/", lua = interpreter(),
   mode = quick and "quick" or "full",
 }
 local load_before = report.load_average()
@@ -63,8 +66,10 @@ local list, notes = programs.list(place)
 local rounds, failed = {}, false
 
 local function run(program, v, where)
-  io.stderr:write(where, ": ", program.name, "\n")
+  io.stderr:write(where, ": ", program.name)
+  local start = now()
   local ok, message = run_program(program, v)
+  io.stderr:write((": %.1f s\n"):format(now() - start))
   if ok then return end
   io.stderr:write(message, "\n")
   notes[#notes + 1] = ("failed in %s: %s"):format(where, message)

@@ -8,7 +8,7 @@ package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path
 local measure = require "measure"
 local tidepool = require "tidepool"
 
-local TASKS, SECONDS = measure.pick(32, 64), 0.020
+local TASKS, SECONDS = measure.pick(16, 64), 0.020
 
 local work = {}
 
@@ -20,7 +20,7 @@ function work.arithmetic(steps)
   return x
 end
 
--- Tables that die young, strings of all lengths up to 200 bytes, and some of both that stay a while.
+-- Tables that die young, strings of many lengths, and some of both that stay a while.
 function work.allocating(steps)
   local kept, x = {}, 0
   for i = 1, steps do
@@ -29,7 +29,7 @@ function work.allocating(steps)
     kept[1 + i % 1000] = i % 2 == 0 and t or s
     x = x + #s + t[2][1]
   end
-  return x
+  return x + #kept
 end
 
 local fn = work[arg[2]]
@@ -63,7 +63,7 @@ end
 ex:submit(fn, 1):result()
 collectgarbage()
 local alone, together = 0, 0
-for _ = 1, 2 do
+for _ = 1, measure.pick(1, 2) do
   alone = alone + measure.time(sequential)
   together = together + measure.time(parallel)
 end

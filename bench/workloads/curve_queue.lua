@@ -33,8 +33,10 @@ end
 fill(AT_LEAST, {})
 local length = LONGEST > 1000000 and LONGEST or 1
 while length <= LONGEST do
+  collectgarbage() -- the futures of the last length
   local repeats = math.max(1, AT_LEAST // length)
-  local queue, collect, futures = 0, 0, {}
+  local queue, collect = 0, 0
+  local futures <const> = {}
   for _ = 1, repeats do
     local submitted, collected = fill(length, futures)
     queue, collect = queue + submitted, collect + collected
@@ -42,7 +44,5 @@ while length <= LONGEST do
   measure.point("queue_submit", length, queue / (repeats * length))
   measure.point("queue_collect", length, collect / (repeats * length))
   measure.point("queue_both", length, (queue + collect) / (repeats * length))
-  futures = nil
-  collectgarbage()
   length = length * 10
 end

@@ -5,7 +5,7 @@ package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path
 local measure = require "measure"
 local tidepool = require "tidepool"
 
-local TASKS = measure.pick(20000, 50000)
+local TASKS = measure.pick(5000, 50000)
 
 local function noop() end
 
@@ -24,7 +24,7 @@ while workers <= 64 do
   measure.park(ex, workers)()
   batch()
   measure.point("workers_no_op", workers, measure.median(measure.times(3, batch)) / TASKS)
-  local trips = measure.times(measure.pick(500, 2000), function() ex:submit(noop):result() end)
+  local trips = measure.times(measure.pick(200, 2000), function() ex:submit(noop):result() end)
   measure.point("workers_round_trip", workers, measure.median(trips))
   workers = workers * 2
 end

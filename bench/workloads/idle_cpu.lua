@@ -1,4 +1,4 @@
--- idle_cpu.lua: processor time that an idle pool uses in a second, from 1 ms after its last task on.
+-- idle_cpu.lua: processor time that an idle pool uses in one second, from 1 ms after its last task.
 -- SPDX-License-Identifier: MIT
 
 package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path

@@ -9,7 +9,7 @@ local measure = require "measure"
 local tidepool = require "tidepool"
 
 local REPEATS = measure.pick(1, 2)
-local LONG, LONG_ITEMS = 50e-3, measure.pick(4, 8)
+local LONG, LONG_ITEMS = 50e-3, measure.pick(2, 8)
 
 local function burn(steps)
   local x = 1
@@ -35,7 +35,7 @@ end
 
 -- Many items of 1 µs, and a few of 50 ms where is_long says so.
 local function mix(is_long)
-  local number = 20000
+  local number = measure.pick(5000, 20000)
   local items = equal(number, 1e-6)
   for i = 1, number do
     if is_long(i, number) then items[i] = steps_of(LONG) end
@@ -48,8 +48,8 @@ local function every(i, number)
 end
 
 local kinds = {
-  { "tiny", equal(measure.pick(200000, 400000), 0.1e-6), { 16, 64, 256, 1024, 4096, 16384 } },
-  { "10us", equal(measure.pick(10000, 20000), 10e-6), { 1, 4, 16, 64, 256, 1024, 4096 } },
+  { "tiny", equal(measure.pick(100000, 400000), 0.1e-6), { 16, 64, 256, 1024, 4096, 16384 } },
+  { "10us", equal(measure.pick(5000, 20000), 10e-6), { 1, 4, 16, 64, 256, 1024, 4096 } },
   { "1ms", equal(measure.pick(100, 200), 1e-3), { 1, 4, 16, 64 } },
   { "mix_spread", mix(every), { 1, 4, 16, 64, 256, 1024, 4096 } },
   { "mix_first", mix(function(i) return i <= LONG_ITEMS end), { 1, 4, 16, 64, 256, 1024 } },

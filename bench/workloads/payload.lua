@@ -19,6 +19,6 @@ for _, p in ipairs(values.list) do
   end
   measure.times(p.warm_up or 3, round_trip)
   values.check(p, value, back)
-  local samples = measure.times(measure.pick(math.max(2, p.repeats // 4), p.repeats), round_trip)
+  local samples = measure.times(measure.pick(math.max(1, p.repeats // 4), p.repeats), round_trip)
   measure.emit("payload_" .. p.name, measure.median(samples))
 end

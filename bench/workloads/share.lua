@@ -25,7 +25,7 @@ local function read_shared(handle, start)
 end
 
 local function read_own(_, start)
-  local t, sum, i = own_table, 0, start ---@diagnostic disable-line: undefined-global
+  local t, sum, i = _G.own_table, 0, start
   for _ = 1, 1000 do
     i = (i * 1103515245 + 12345) & 0x7fffffff
     sum = sum + t[1 + i % 100000]

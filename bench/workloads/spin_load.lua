@@ -1,8 +1,8 @@
 -- spin_load.lua: what spinning costs the machine's other work, with twice as many busy threads as
 -- processors.
 --
--- load.c is that work. Meanwhile a pool does a round trip every 2 ms, by turns one that spins and one
--- that never does, each for a while; their number is the same, so what differs is the spinning.
+-- load.c is that work. Meanwhile a pool does a round trip every 2 ms, by turns one that spins and
+-- one that never does, each for a while; what differs is the spinning.
 -- SPDX-License-Identifier: MIT
 
 package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path

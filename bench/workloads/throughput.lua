@@ -26,5 +26,5 @@ end
 
 measure.park(ex, workers)() -- all threads have started
 submit_and_collect()
-local samples = measure.times(measure.pick(3, 7), submit_and_collect)
+local samples = measure.times(measure.pick(2, 7), submit_and_collect)
 measure.emit("tasks_per_second_" .. workers, TASKS / measure.median(samples))
