@@ -1,7 +1,8 @@
--- share.lua: 1,000 tasks that read a shared table of 100,000 entries, against 1,000 that read none.
+-- share.lua: 1,000 tasks that look into a shared table of 100,000 entries, against 1,000 others.
 --
--- All do the same arithmetic, 1,000 turns of a loop. Those in the middle read a table of the same
--- size that their worker's initializer made: they show what reading alone costs.
+-- All do the same arithmetic, 1,000 or 10,000 turns of a loop; those that read look up ten entries
+-- meanwhile. Then all of 1,000 turns look something up, in the shared table and in one of the same
+-- size that the worker's initializer made: what differs is the sharing, not the memory read.
 -- SPDX-License-Identifier: MIT
 
 package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path
@@ -15,31 +16,29 @@ if not tidepool.share then
   return
 end
 
-local function read_shared(handle, start)
-  local t, sum, i = handle:get(), 0, start
-  for _ = 1, 1000 do
-    i = (i * 1103515245 + 12345) & 0x7fffffff
-    sum = sum + t[1 + i % 100000]
-  end
-  return sum
-end
-
-local function read_own(_, start)
-  local t, sum, i = _G.own_table, 0, start
-  for _ = 1, 1000 do
-    i = (i * 1103515245 + 12345) & 0x7fffffff
-    sum = sum + t[1 + i % 100000]
-  end
-  return sum
-end
-
-local function read_nothing(_, start)
+-- So many turns, and every so often a look at one of 100,000 entries.
+local function turns(t, start, number, often)
   local sum, i = 0, start
-  for _ = 1, 1000 do
-    i = (i * 1103515245 + 12345) & 0x7fffffff
-    sum = sum + (1 + i % 100000)
+  for _ = 1, number // often do
+    for _ = 1, often do
+      i = (i * 1103515245 + 12345) & 0x7fffffff
+    end
+    local entry = 1 + i % 100000
+    sum = sum + (t and t[entry] or entry)
   end
   return sum
+end
+
+local function read_shared(start, number, often, handle)
+  return turns(handle:get(), start, number, often)
+end
+
+local function read_own(start, number, often)
+  return turns(_G.own_table, start, number, often)
+end
+
+local function read_nothing(start, number, often)
+  return turns(nil, start, number, often)
 end
 
 local function initializer(entries)
@@ -59,11 +58,12 @@ local ex <close> = tidepool.executor { max_workers = 2, initializer = initialize
   initargs = { ENTRIES } }
 measure.park(ex, 2)()
 
-local function run(fn, argument)
+-- The seconds that all tasks take, and their sum.
+local function run(fn, number, often, argument)
   local futures, sum = {}, 0
   local start = measure.now()
   for i = 1, TASKS do
-    futures[i] = ex:submit(fn, argument, i)
+    futures[i] = ex:submit(fn, i, number, often, argument)
   end
   for i = 1, TASKS do
     sum = sum + futures[i]:result()
@@ -71,14 +71,28 @@ local function run(fn, argument)
   return measure.now() - start, sum
 end
 
-local shared, own, nothing = {}, {}, {}
-for i = 1, measure.pick(5, 20) do
-  local sum, sum_own, sum_nothing
-  shared[i], sum = run(read_shared, handle)
-  own[i], sum_own = run(read_own)
-  nothing[i], sum_nothing = run(read_nothing)
-  assert(sum == sum_own and sum == sum_nothing, "a wrong sum")
+local names = {
+  "share_reading", "share_nothing", "share_reading_short", "share_nothing_short",
+  "share_all_turns", "share_own_table",
+}
+local ways = {
+  share_reading = function() return run(read_shared, 10000, 1000, handle) end,
+  share_nothing = function() return run(read_nothing, 10000, 1000) end,
+  share_reading_short = function() return run(read_shared, 1000, 100, handle) end,
+  share_nothing_short = function() return run(read_nothing, 1000, 100) end,
+  share_all_turns = function() return run(read_shared, 1000, 1, handle) end,
+  share_own_table = function() return run(read_own, 1000, 1) end,
+}
+local samples, sums = {}, {}
+for i = 0, measure.pick(5, 20) do -- turn 0 is not counted
+  for _, name in ipairs(names) do
+    samples[name] = samples[name] or {}
+    samples[name][i], sums[name] = ways[name]()
+  end
+  assert(sums.share_reading == sums.share_nothing, "a wrong sum")
+  assert(sums.share_reading_short == sums.share_nothing_short, "a wrong sum")
+  assert(sums.share_all_turns == sums.share_own_table, "a wrong sum")
 end
-measure.emit("share_reading", measure.median(shared))
-measure.emit("share_own_table", measure.median(own))
-measure.emit("share_nothing", measure.median(nothing))
+for _, name in ipairs(names) do
+  measure.emit(name, measure.median(samples[name]))
+end
