@@ -71,20 +71,26 @@ local function lua_of(place)
   return ([[LUA_CPATH=%s"$LUA_CPATH" %s]]):format(quote(place.build .. "?.so;"), quote(place.lua))
 end
 
+-- The adapter of a Lua peer; nil and the reason if it cannot be used.
+local function adapter_of(peer, place)
+  local module = lacks(peer)
+  if module then return nil, ("no module '%s' on the Lua path"):format(module) end
+  local ok, adapter = pcall(dofile, place.here .. "peers/" .. peer[1]:lower() .. ".lua")
+  if ok then return adapter end
+  return nil, (tostring(adapter):match("^[^\n]*"))
+end
+
 local function add_lua_peers(list, absent, place)
-  local lua = lua_of(place)
+  local lua, drive = lua_of(place), quote(place.here .. "peers/drive.lua")
   for _, peer in ipairs(lua_peers) do
-    local module = lacks(peer)
-    if module then
-      absent[#absent + 1] = ("%s: no module '%s' on the Lua path"):format(peer[1], module)
-    else
-      local adapter = dofile(place.here .. "peers/" .. peer[1]:lower() .. ".lua")
-      for _, metric in ipairs(adapter.metrics) do
-        local environment = adapter.environment and adapter.environment(metric) or ""
-        list[#list + 1] = { name = peer[1] .. " " .. metric, peer = peer[1],
-          command = ("%s %s %s %s %s %s"):format(environment, lua,
-            quote(place.here .. "peers/drive.lua"), place.mode, peer[1]:lower(), metric) }
-      end
+    local name = peer[1]
+    local adapter, reason = adapter_of(peer, place)
+    if not adapter then absent[#absent + 1] = name .. ": " .. reason end
+    for _, metric in ipairs(adapter and adapter.metrics or {}) do
+      local environment = adapter.environment and adapter.environment(metric) or ""
+      list[#list + 1] = { name = name .. " " .. metric, peer = name,
+        command = ("%s %s %s %s %s %s"):format(environment, lua, drive, place.mode, name:lower(),
+          metric) }
     end
   end
 end

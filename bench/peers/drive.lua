@@ -2,7 +2,8 @@
 --
 -- The library's adapter is peers/NAME.lua: a table with the list `metrics` of what it can do, and
 -- open(workers, task) -> pool, where task is a function without upvalues; if the library wants
--- something in the environment, environment(metric) -> "NAME=VALUE". A pool has
+-- something in the environment, environment(metric) -> "NAME=VALUE"; if everything must run inside
+-- of it, enter(arg) runs this script there, and answers nil when called there. A pool has
 --   run(n, argument)   n times task(argument): all are submitted, then all are collected; answers
 --                      the last result
 --   close()            nil for a library whose pool ends with the process: it is opened once
@@ -15,6 +16,7 @@ local payloads = require "values"
 
 local adapter = dofile(here .. arg[2] .. ".lua")
 local metric = arg[3]
+if adapter.enter and adapter.enter(arg) then return end
 
 local task = {}
 
