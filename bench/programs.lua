@@ -108,21 +108,32 @@ local function add_python(list, absent, place)
   end
 end
 
--- npm puts it under build/bench; the version is pinned in package.json.
-local function add_piscina(list, absent, place)
+-- Whether the version of package.json lies under build/bench, and the two directories.
+local function piscina_there(place)
   local from, to = place.here .. "peers/piscina/", place.build .. "piscina/"
-  local install = ("mkdir -p %s && cp %s %s && cd %s && npm install --silent --no-audit --no-fund")
-    :format(quote(to), quote(from .. "package.json"), quote(to), quote(to))
-  local there = ("cmp -s %s %s && test -d %s"):format(quote(from .. "package.json"),
-    quote(to .. "package.json"), quote(to .. "node_modules/piscina"))
+  return succeeds(("cmp -s %s %s && test -d %s"):format(quote(from .. "package.json"),
+    quote(to .. "package.json"), quote(to .. "node_modules/piscina"))), from, to
+end
+
+local function add_piscina(list, absent, place)
+  local there, from, to = piscina_there(place)
   if not succeeds("command -v node") then
     absent[#absent + 1] = "piscina: no node on the path"
-  elseif not succeeds(there) and not succeeds(install) then
+  elseif not there then
     absent[#absent + 1] = "piscina: npm could not install it"
   else
     list[#list + 1] = { name = "piscina", peer = "piscina",
       command = ("node %s %s %s"):format(quote(from .. "pool.js"), place.mode, quote(to)) }
   end
+end
+
+--- Lets npm put piscina under build/bench, unless it is there. Where that fails, list says so.
+function programs.install(place)
+  local there, from, to = piscina_there(place)
+  if there or not succeeds("command -v npm") then return end
+  local copy = quote(to .. "package.json")
+  succeeds(("mkdir -p %s && cp %s %s && cd %s && npm install --silent --no-audit --no-fund")
+    :format(quote(to), quote(from .. "package.json"), copy, quote(to)))
 end
 
 --- place: `here`, this directory; `build`, that of the built programs; `lua`, the interpreter;

@@ -16,7 +16,8 @@ local report = require "report"
 local round = require "round"
 
 local OUT = here .. "out/"
-local LONGEST = 300 -- seconds; a program that takes longer is stuck
+-- Seconds; a program that takes longer is stuck.
+local LONGEST, LONGEST_PEER = 300, 60
 
 -- This interpreter, as it was called.
 local function interpreter()
@@ -45,7 +46,8 @@ end
 
 -- Runs a program and puts what it prints into v; nil and a message if it failed.
 local function run_program(program, v)
-  local command = ("timeout %d sh -c %s"):format(LONGEST, programs.quote(program.command))
+  local command = ("timeout %d sh -c %s"):format(
+    program.peer and LONGEST_PEER or LONGEST, programs.quote(program.command))
   local pipe = assert(io.popen(command))
   for line in pipe:lines() do
     v:read(line, program.peer)
@@ -62,6 +64,7 @@ local place = {
   mode = quick and "quick" or "full",
 }
 local load_before = report.load_average()
+programs.install(place)
 local list, notes = programs.list(place)
 local rounds, failed = {}, false
 
@@ -76,11 +79,25 @@ local function run(program, v, where)
   failed = failed or not program.peer
 end
 
+local function write_page()
+  assert(os.execute("mkdir -p " .. programs.quote(OUT)))
+  local here_notes = table.move(notes, 1, #notes, 1, {})
+  local plots = curves.plot(rounds, OUT, here_notes)
+  local text = report.write(figures, rounds, {
+    quick = quick, lua = _VERSION, load = load_before, notes = here_notes, plots = plots,
+    minutes = os.difftime(os.time(), started) / 60,
+  })
+  local f <close> = assert(io.open(OUT .. "report.md", "w"))
+  f:write(text)
+  return text
+end
+
 for i = 1, number do
   rounds[i] = round.new()
   for _, program in ipairs(list) do
     run(program, rounds[i], ("round %d of %d"):format(i, number))
   end
+  write_page() -- who interrupts the bench has the rounds until then
 end
 local huge, why = programs.huge(place)
 if huge then
@@ -89,15 +106,6 @@ else
   notes[#notes + 1] = "ten million queued: " .. why
 end
 
-assert(os.execute("mkdir -p " .. programs.quote(OUT)))
-local plots = curves.plot(rounds, OUT, notes)
-local text = report.write(figures, rounds, {
-  quick = quick, lua = _VERSION, load = load_before, notes = notes, plots = plots,
-  minutes = os.difftime(os.time(), started) / 60,
-})
-local f = assert(io.open(OUT .. "report.md", "w"))
-f:write(text)
-f:close()
-io.write(text)
+io.write(write_page())
 io.stderr:write("written to ", OUT, "report.md\n")
 os.exit(not failed, true)

@@ -1,9 +1,8 @@
--- ltask.lua: ltask, services that answer requests. Wants its directories lualib/ and service/ on the
--- Lua path.
+-- ltask.lua: ltask, services that answer requests. Its lualib/ and service/ must be on the path.
 --
 -- Everything runs in services there, so drive.lua is started once more as one of them (enter), and
--- finds itself inside by the global `arg` that it is given. With a hundred thousand requests at once
--- it corrupted its memory in our trials, so throughput is left out.
+-- finds itself inside by the global `arg` that it is given. With a hundred thousand requests at
+-- once it corrupted its memory in our trials, so throughput is left out.
 -- SPDX-License-Identifier: MIT
 
 local adapter = {
