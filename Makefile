@@ -40,7 +40,7 @@ $(error SAN is address or thread, not $(SAN))
 endif
 san_address = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 san_thread = -O1 -fsanitize=thread -fno-omit-frame-pointer
-sanflags = $(if $(SAN),$(san_$(SAN)))
+sanflags = $(if $(SAN),$(san_$(SAN)) -DTIDE_CHECKS)
 # Programs that run Lua under ThreadSanitizer need this.
 san_objects = $(if $(filter thread,$(SAN)),$(abspath $(B))/tsan_longjmp.o)
 

@@ -7,21 +7,27 @@
 
 #include <assert.h>
 
-/* Most messages are a call without large arguments, or no more than a number: they get a block
-** that fits. What grows beyond it is likely to grow on. */
-enum { FIRST_CAP = 24, SECOND_CAP = 256 };
+enum { FIRST_CAP = 64 };
 
 void tide_bytes_init(struct bytes *b, const struct mem *mem) {
   b->mem = mem;
   b->data = NULL;
   b->len = b->cap = 0;
-  b->failed = false;
+  b->failed = b->borrowed = false;
+}
+
+void tide_bytes_init_in(struct bytes *b, const struct mem *mem, unsigned char *block, size_t size) {
+  tide_bytes_init(b, mem);
+  b->data = block;
+  b->cap = size;
+  b->borrowed = true;
 }
 
 void tide_bytes_fini(struct bytes *b) {
-  tide_mem_free(b->mem, b->data, b->cap);
+  if (!b->borrowed) tide_mem_free(b->mem, b->data, b->cap);
   b->data = NULL;
   b->len = b->cap = 0;
+  b->borrowed = false;
 }
 
 bool tide_bytes_reserve(struct bytes *b, size_t n) {
@@ -33,10 +39,13 @@ bool tide_bytes_reserve(struct bytes *b, size_t n) {
   if (n > SIZE_MAX - b->len) goto fail;
   /* doubling keeps the cost of a byte constant; past half the address space it cannot double */
   cap = b->cap <= SIZE_MAX / 2 ? b->cap * 2 : SIZE_MAX;
-  if (cap < SECOND_CAP) cap = b->cap == 0 ? FIRST_CAP : SECOND_CAP;
+  if (cap < FIRST_CAP) cap = FIRST_CAP;
   if (cap < b->len + n) cap = b->len + n;
-  data = (unsigned char *)tide_mem_resize(b->mem, b->data, b->cap, cap);
+  data = (unsigned char *)(b->borrowed ? tide_mem_new(b->mem, cap)
+                                       : tide_mem_resize(b->mem, b->data, b->cap, cap));
   if (data == NULL) goto fail;
+  if (b->borrowed) memcpy(data, b->data, b->len);
+  b->borrowed = false;
   b->data = data;
   b->cap = cap;
   return true;

@@ -6,7 +6,8 @@
 ** what it holds is worthless (small puts may still land in room that is left),
 ** and a cursor answers zeros. So callers check once at the end (a reader before
 ** it allocates for a length). Fixed-width numbers are in the machine's
-** own order: messages never leave the process.
+** own order: messages never leave the process. A writer may begin in a borrowed block, which it
+** never frees; it moves to one of its own when that is full.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -24,12 +25,15 @@ TIDE_INTERNAL_BEGIN
 
 struct bytes {
   const struct mem *mem; /* I */
-  unsigned char *data;   /* owned; NULL while cap is 0 */
+  unsigned char *data;   /* owned unless borrowed; NULL while cap is 0 */
   size_t len, cap;
-  bool failed; /* sticky: out of memory, or over SIZE_MAX */
+  bool failed;   /* sticky: out of memory, or over SIZE_MAX */
+  bool borrowed; /* data is somebody else's */
 };
 
 void tide_bytes_init(struct bytes *b, const struct mem *mem);
+/* Begins in `block`, which must stay where it is until _fini. */
+void tide_bytes_init_in(struct bytes *b, const struct mem *mem, unsigned char *block, size_t size);
 void tide_bytes_fini(struct bytes *b); /* legal more than once; empty afterwards, `failed` stays */
 
 /* Makes room for n more bytes; false (and failed) if that cannot be. */

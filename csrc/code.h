@@ -3,12 +3,14 @@
 **
 ** One block, immutable once made, counted: a message refers to it as a part, a
 ** state that packed or loaded it keeps a reference. It is addressed by content
-** within a state (func.c), so each piece of code is dumped, sent and loaded once.
+** within a state (func.c), so each piece of code is sent and loaded once.
 **
 ** SPDX-License-Identifier: MIT
 */
 #ifndef TIDE_CODE_H
 #define TIDE_CODE_H
+
+#include <stdint.h>
 
 #include "mem.h"
 #include "ref.h"
@@ -19,13 +21,13 @@ struct code {
   struct ref ref;        /* A */
   const struct mem *mem; /* I */
   size_t size;           /* I: of this block */
-  bool factory;          /* I: loading gives a function that makes fresh closures */
+  uint64_t hash;         /* I: of the bytecode and env */
   int env;               /* I: number (from 1) of the upvalue that is _ENV; 0: none */
   int nup;               /* I */
   size_t nglobals;       /* I: names of the globals the function may use, those of the */
   size_t globals_len;    /*    standard libraries left out: {varint length, bytes}* */
   size_t len;            /* I: of the bytecode, which follows the names */
-  unsigned char data[];  /* I: names, bytecode */
+  unsigned char data[];  /* I: names, bytecode (what lua_dump wrote) */
 };
 
 static inline const unsigned char *tide_code_bytecode(const struct code *c) {

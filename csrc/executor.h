@@ -33,7 +33,7 @@ struct tide_executor {
   struct sys_lock lock;                      /* guards what is below; a leaf */
   struct paths *paths;                       /* L: for workers whose first task brings none */
   struct message *init; /* L until the first submit, then I; NULL: no initializer */
-  bool submitted;       /* L */
+  atomic_bool submitted; /* A: written under lock, which orders it */
 };
 
 /* A future is a task under the API's name. */
@@ -48,6 +48,8 @@ static inline tide_future *tide_future_of(struct task *t) { return (tide_future 
 
 /* Puts a scalar; false if it is none. Raises nothing. (values.c) */
 bool tide_value_put(struct bytes *b, const tide_value *v);
+/* Reads the next value of a message; TIDE_TOTHER: it is no scalar, and was skipped. (values.c) */
+void tide_value_get(struct cursor *c, tide_value *v);
 
 TIDE_INTERNAL_END
 

@@ -38,6 +38,14 @@ static inline void fifo_push(struct fifo *f, struct fifo_node *n) {
   f->head.prev = n;
 }
 
+static inline void fifo_pushfront(struct fifo *f, struct fifo_node *n) {
+  assert(!fifo_linked(n));
+  n->prev = &f->head;
+  n->next = f->head.next;
+  f->head.next->prev = n;
+  f->head.next = n;
+}
+
 static inline void fifo_remove(struct fifo_node *n) {
   assert(fifo_linked(n));
   n->prev->next = n->next;

@@ -25,24 +25,28 @@ struct code *tide_func_known(lua_State *L, int idx, int xidx) {
 static int dump_writer(lua_State *L, const void *p, size_t n, void *ud) {
   struct bytes *b = (struct bytes *)ud;
   (void)L;
-  tide_bytes_put(b, p, n);
+  if (n == 1 && b->len < b->cap) /* most of what lua_dump writes */
+    b->data[b->len++] = *(const unsigned char *)p;
+  else
+    tide_bytes_put(b, p, n);
   return b->failed;
 }
 
 bool tide_func_isenv(lua_State *L, const char *name) {
   bool globals;
+  if (!lua_istable(L, -1)) return false;
   lua_pushglobaltable(L);
   globals = lua_rawequal(L, -1, -2);
   lua_pop(L, 1);
   if (globals) return true;
-  if (name == NULL || strcmp(name, "_ENV") != 0 || !lua_istable(L, -1) ||
-      luaL_getmetafield(L, -1, "__index") == LUA_TNIL)
+  /* the name of a metamethod is always in the state: looking for it allocates nothing */
+  if (name == NULL || strcmp(name, "_ENV") != 0 || luaL_getmetafield(L, -1, "__index") == LUA_TNIL)
     return false;
   lua_pop(L, 1);
   return true;
 }
 
-/* Number (from 1) of the upvalue that is its environment, 0 if none is. [-0, +0, m] */
+/* Number (from 1) of the upvalue that is its environment, 0 if none is. [-0, +0, -] */
 static int find_env(lua_State *L, int idx, int *nup) {
   int env = 0, n = 0;
   const char *name;
@@ -53,6 +57,31 @@ static int find_env(lua_State *L, int idx, int *nup) {
   }
   *nup = n;
   return env;
+}
+
+/* Eight bytes at a time; each step is a bijection of what came before, and the high half is
+** folded in, so that every byte moves the low bits. */
+static uint64_t hash_dump(const unsigned char *p, size_t len, int env) {
+  uint64_t h = (uint64_t)len * 0x9E3779B97F4A7C15u + (uint64_t)env, word;
+  for (; len >= sizeof word; p += sizeof word, len -= sizeof word) {
+    memcpy(&word, p, sizeof word);
+    h = (h ^ word) * 0xC2B2AE3D27D4EB4Fu;
+    h ^= h >> 32;
+  }
+  for (; len > 0; p++, len--) h = (h ^ *p) * 0x100000001B3u;
+  return h ^ h >> 32;
+}
+
+/* Dumps the function at idx into the scratch bytes, which any call of Lua may change. False: out
+** of memory. [-0, +0, -] */
+static bool dump(lua_State *L, int idx, struct transfer *x) {
+  bool failed;
+  x->scratch.len = 0;
+  x->scratch.failed = false;
+  lua_pushvalue(L, idx);
+  failed = lua_dump(L, dump_writer, &x->scratch, 0) != 0;
+  lua_pop(L, 1);
+  return !failed && !x->scratch.failed;
 }
 
 /* Copies to `to` the names that are not those of Lua's own libraries; answers their number. */
@@ -73,86 +102,92 @@ static size_t foreign_names(struct bytes *to, const struct bytes *names, size_t 
 }
 
 /* Makes the code of a dump; NULL if out of memory. Cannot raise. */
-static struct code *new_code(const void *dump, size_t len, int env, int nup) {
+static struct code *new_code(const void *dump, size_t len, uint64_t hash, int env, int nup) {
   const struct mem *mem = &tide_mem_default;
-  struct bytes all, names, factory;
+  struct bytes all, names;
   struct code *c = NULL;
   size_t count = 0, nglobals = 0;
   tide_bytes_init(&all, mem);
   tide_bytes_init(&names, mem);
-  tide_bytes_init(&factory, mem);
   if (env > 0 && tide_chunk_globals(dump, len, (unsigned)(env - 1), &all, &count))
     nglobals = foreign_names(&names, &all, count);
-  if (!tide_chunk_factory(dump, len, &factory)) factory.len = 0;
-  if (!names.failed && !all.failed && !factory.failed) {
-    size_t codelen = factory.len > 0 ? factory.len : len;
-    size_t size = sizeof *c + names.len + codelen;
+  if (!names.failed && !all.failed) {
+    size_t size = sizeof *c + names.len + len;
     c = (struct code *)tide_mem_new(mem, size);
     if (c != NULL) {
       ref_init(&c->ref);
       c->mem = mem;
       c->size = size;
-      c->factory = factory.len > 0;
+      c->hash = hash;
       c->env = env;
       c->nup = nup;
       c->nglobals = nglobals;
       c->globals_len = names.len;
-      c->len = codelen;
+      c->len = len;
       if (names.len > 0) memcpy(c->data, names.data, names.len);
-      memcpy(c->data + names.len, factory.len > 0 ? factory.data : dump, codelen);
+      memcpy(c->data + names.len, dump, len);
     }
   }
   tide_bytes_fini(&all);
   tide_bytes_fini(&names);
-  tide_bytes_fini(&factory);
   return c;
+}
+
+struct code *tide_func_find(lua_State *L, int idx, int xidx) {
+  struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
+  const void *address = lua_topointer(L, idx);
+  const void **seen = &x->seen[((uintptr_t)address >> 4) % (sizeof x->seen / sizeof *x->seen)];
+  struct code *c;
+  int nup, env;
+  if (x->ncodes == 0 || *seen == address) return NULL;
+  env = find_env(L, idx, &nup);
+  if (!dump(L, idx, x)) return NULL;
+  c = tide_transfer_find(x, hash_dump(x->scratch.data, x->scratch.len, env), env, x->scratch.data,
+                         x->scratch.len);
+  if (c != NULL) *seen = address; /* if it comes again, it is worth an entry in CODES */
+  return c;
+}
+
+bool tide_func_moved(lua_State *L, int idx, const struct code *c) {
+  int nup;
+  if (c->env > 0) {
+    const char *name = lua_getupvalue(L, idx, c->env);
+    bool still = tide_func_isenv(L, name);
+    lua_pop(L, 1);
+    if (still) return false;
+  }
+  return find_env(L, idx, &nup) != c->env;
 }
 
 struct code *tide_func_code(lua_State *L, int idx, int xidx) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
-  struct code *c = tide_func_known(L, idx, xidx);
-  int env, nup, top = lua_gettop(L);
-  bool failed;
-  if (c != NULL) return c;
+  struct code *c;
+  uint64_t hash;
+  int env, nup;
   luaL_checkstack(L, 10, NULL);
   idx = lua_absindex(L, idx);
   env = find_env(L, idx, &nup);
-  x->scratch.len = 0;
-  x->scratch.failed = false;
-  lua_pushvalue(L, idx);
-  failed = lua_dump(L, dump_writer, &x->scratch, 0) != 0;
-  tide_bytes_put_u8(&x->scratch, (unsigned)env);
-  if (failed || x->scratch.failed) luaL_error(L, "not enough memory");
-  lua_pushlstring(L, (const char *)x->scratch.data, x->scratch.len); /* the content */
-  tide_transfer_table(L, xidx, TRANSFER_CONTENT);
-  lua_pushvalue(L, -2);
-  lua_rawget(L, -2);
-  c = (struct code *)lua_touserdata(L, -1);
+  tide_transfer_room(L, xidx); /* before the dump: finalizers may run in it, and dump others */
+  if (!dump(L, idx, x)) luaL_error(L, "not enough memory");
+  hash = hash_dump(x->scratch.data, x->scratch.len, env);
+  c = tide_transfer_find(x, hash, env, x->scratch.data, x->scratch.len);
   if (c == NULL) {
-    /* from the string: a finalizer that ran meanwhile may have dumped another function */
-    size_t len;
-    const char *content = lua_tolstring(L, top + 2, &len);
-    tide_transfer_room(L, xidx);
-    c = new_code(content, len - 1, env, nup);
-    failed = c == NULL || !tide_transfer_keep(L, xidx, c);
-    tide_code_rele(c); /* the transfer userdata keeps it now */
-    if (failed) luaL_error(L, "not enough memory");
-    tide_transfer_table(L, xidx, TRANSFER_CONTENT); /* a new one, if the old was flushed */
-    lua_pushvalue(L, top + 2);
-    lua_pushlightuserdata(L, c);
-    lua_rawset(L, -3);
+    bool kept;
+    c = new_code(x->scratch.data, x->scratch.len, hash, env, nup);
+    kept = c != NULL && tide_transfer_keep(L, xidx, c); /* there is room: it cannot raise */
+    tide_code_rele(c);                                  /* the transfer userdata keeps it now */
+    if (!kept) luaL_error(L, "not enough memory");
   }
   tide_transfer_table(L, xidx, TRANSFER_CODES);
   lua_pushvalue(L, idx);
   lua_pushlightuserdata(L, c);
   lua_rawset(L, -3);
-  lua_settop(L, top);
+  lua_pop(L, 1);
   return c;
 }
 
-/* Pushes what loading c's bytecode gives. [-0, +1, e] */
-static void load_code(lua_State *L, struct code *c) {
-  int status = luaL_loadbufferx(L, (const char *)tide_code_bytecode(c), c->len, "=tidepool", "b");
+/* Raises if what is on top is the error of loading, not a function. [-0, +0, e] */
+static void check_loaded(lua_State *L, int status) {
   if (status == LUA_ERRMEM) lua_error(L);
   if (status != LUA_OK) {
     lua_pushfstring(L, "cannot load a function: %s", lua_tostring(L, -1));
@@ -160,26 +195,54 @@ static void load_code(lua_State *L, struct code *c) {
   }
 }
 
-void tide_func_push(lua_State *L, struct code *c, int xidx) {
-  luaL_checkstack(L, 8, NULL);
-  tide_transfer_table(L, xidx, TRANSFER_LOADED);
-  if (c->factory) {
-    if (lua_rawgetp(L, -1, c) != LUA_TFUNCTION) {
-      lua_pop(L, 2);
-      load_code(L, c);
-      if (!tide_transfer_keep(L, xidx, c)) luaL_error(L, "not enough memory");
-      tide_transfer_table(L, xidx, TRANSFER_LOADED);
-      lua_pushvalue(L, -2);
-      lua_rawsetp(L, -2, c);
-      lua_insert(L, -2);
-    }
-    lua_call(L, 0, 1);
-  } else {
-    load_code(L, c);
-  }
-  lua_remove(L, -2);
-  if (c->nup > 0 && !c->factory) { /* lua_load makes the first upvalue the globals */
+/* Pushes c's function, loaded anew. [-0, +1, e] */
+static void load_once(lua_State *L, const struct code *c) {
+  check_loaded(L,
+               luaL_loadbufferx(L, (const char *)tide_code_bytecode(c), c->len, "=tidepool", "b"));
+  if (c->nup > 0) { /* lua_load makes the first upvalue the globals */
     lua_pushnil(L);
     lua_setupvalue(L, -2, 1);
   }
+}
+
+/* Pushes c's factory, or true if it can have none. [-0, +1, e] */
+static void load_factory(lua_State *L, const struct code *c) {
+  struct bytes factory;
+  int status;
+  tide_bytes_init(&factory, &tide_mem_default);
+  if (tide_chunk_factory(tide_code_bytecode(c), c->len, &factory)) {
+    /* lua_load does not raise: the block is freed in any case */
+    status = luaL_loadbufferx(L, (const char *)factory.data, factory.len, "=tidepool", "b");
+    tide_bytes_fini(&factory);
+    check_loaded(L, status);
+  } else {
+    bool failed = factory.failed;
+    tide_bytes_fini(&factory);
+    if (failed) luaL_error(L, "not enough memory");
+    lua_pushboolean(L, 1);
+  }
+}
+
+void tide_func_push(lua_State *L, struct code *c, int xidx) {
+  int type;
+  luaL_checkstack(L, 8, NULL);
+  tide_transfer_table(L, xidx, TRANSFER_LOADED);
+  type = lua_rawgetp(L, -1, c);
+  if (type == LUA_TNIL) {
+    lua_pop(L, 2);
+    load_factory(L, c);
+    if (!tide_transfer_keep(L, xidx, c)) luaL_error(L, "not enough memory");
+    tide_transfer_table(L, xidx, TRANSFER_LOADED);
+    lua_pushvalue(L, -2);
+    lua_rawsetp(L, -2, c);
+    lua_insert(L, -2);
+    type = lua_type(L, -1);
+  }
+  if (type == LUA_TFUNCTION) {
+    lua_call(L, 0, 1);
+  } else {
+    lua_pop(L, 1);
+    load_once(L, c);
+  }
+  lua_remove(L, -2);
 }

@@ -2,9 +2,9 @@
 ** tidepool, floor 2: func, Lua functions to code and back.
 **
 ** A function's code is found by the closure itself (weak table), else by the content
-** of its dump; so the same function is dumped once, and a closure made anew in a
-** loop is recognised. The other side loads a piece of code once and then makes fresh
-** closures of it, each with fresh upvalues.
+** of its dump: a closure made anew in a loop has code that is known. The other side
+** loads a piece of code once and then makes fresh closures of it, each with fresh
+** upvalues.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -15,13 +15,21 @@
 
 TIDE_INTERNAL_BEGIN
 
-/* The code of the Lua function at idx if it is known already, else NULL; borrowed. [-0, +0, m] */
+/* The code of the Lua function at idx if it is known already, else NULL; borrowed. [-0, +0, -] */
 struct code *tide_func_known(lua_State *L, int idx, int xidx);
-/* The code of the Lua function at idx; borrowed, kept by the transfer userdata at xidx. [-0, +0, e] */
+/* The code of a Lua function that is not known by itself, if its content is; NULL also if it has
+** been found like this before: then tide_func_code is to remember the function. Whether it goes
+** by name is not looked at. Needs 4 stack slots. [-0, +0, -] */
+struct code *tide_func_find(lua_State *L, int idx, int xidx);
+/* Whether another upvalue than c says is the environment of the function with that code now:
+** debug.setupvalue and upvaluejoin can do that. Then its code is to be made anew. [-0, +0, -] */
+bool tide_func_moved(lua_State *L, int idx, const struct code *c);
+/* The code of the Lua function at idx, which is remembered for it; borrowed, kept by the transfer
+** userdata at xidx. [-0, +0, e] */
 struct code *tide_func_code(lua_State *L, int idx, int xidx);
 /* Whether the upvalue with this name and the value on top is an environment: the globals, or an
 ** _ENV that inherits (its metatable has __index: test frameworks and sandboxes make such). Its
-** names are looked up at the submit, and on the other side it is that state's globals. [-0, +0, m] */
+** names are looked up at the submit, and on the other side it is that state's globals. [-0, +0, -] */
 bool tide_func_isenv(lua_State *L, const char *name);
 /* Pushes a new closure of c, all its upvalues fresh. [-0, +1, e] */
 void tide_func_push(lua_State *L, struct code *c, int xidx);

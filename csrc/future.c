@@ -11,6 +11,7 @@
 #include "owner.h"
 #include "pack.h"
 #include "unpack.h"
+#include "wire.h"
 
 tide_future *tide_future_hold(tide_future *f) {
   tide_task_hold(tide_task_of(f));
@@ -29,6 +30,23 @@ int tide_future_cancel(tide_future *f) {
   return tide_task_cancel(t) || tide_task_state(t) == TASK_CANCELLED;
 }
 
+/* How long to look before sleeping on t. */
+static sys_time spin_time(const struct task *t) {
+  return t->pool != NULL ? tide_pool_spintime(t->pool) : SPIN_TIME;
+}
+
+/* Looks for a while whether t is done, without a watch: neither this thread nor the completer
+** touches a mailbox then. */
+static bool look(const struct task *t, struct spin *s) {
+  struct look k;
+  bool found;
+  if (!tide_spin_start(s, spin_time(t), &k)) return false;
+  do found = tide_task_done(t);
+  while (!found && tide_spin_again(&k));
+  tide_spin_stop(s, found);
+  return found;
+}
+
 /* Sleeps in `box` until t is done. LUA_OK and *fault, or a hook's error on top. */
 static int sleep_on(struct task *t, struct mailbox *box, const struct hookwatch *hook,
                     sys_time deadline, int *fault) {
@@ -37,7 +55,10 @@ static int sleep_on(struct task *t, struct mailbox *box, const struct hookwatch 
   sys_time slice;
   bool done;
   int status = LUA_OK;
+  *fault = FAULT_NONE;
+  if (look(t, &box->spin)) return tide_hook_run(hook);
   tide_mailset_init(&set, box);
+  set.spin_time = 0; /* it looked already */
   tide_watch_start(&w, t, &set);
   do {
     slice = tide_hook_slice(hook, deadline);
@@ -53,7 +74,7 @@ int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
   struct task *t = tide_task_of(f);
   struct owner *o;
   struct hookwatch hook;
-  int fault = FAULT_TIMEOUT;
+  int fault;
   if (tide_task_done(t)) return TIDE_OK;
   if (timeout == 0) return TIDE_ETIMEOUT;
   o = L != NULL ? tide_owner_of(L) : NULL;
@@ -141,6 +162,52 @@ static int push_packed(lua_State *L, const struct task *t, int outcome, int *n) 
   return outcome;
 }
 
+/* Pushes a scalar; false if it is none. [-0, +(0|1), m] */
+static bool push_scalar(lua_State *L, const tide_value *v) {
+  switch (v->type) {
+    case TIDE_TNIL: lua_pushnil(L); return true;
+    case TIDE_TBOOLEAN: lua_pushboolean(L, v->u.boolean); return true;
+    case TIDE_TINTEGER: lua_pushinteger(L, v->u.integer); return true;
+    case TIDE_TNUMBER: lua_pushnumber(L, (lua_Number)v->u.number); return true;
+    case TIDE_TSTRING: lua_pushlstring(L, v->u.string.data, v->u.string.len); return true;
+    case TIDE_TPOINTER: lua_pushlightuserdata(L, v->u.pointer); return true;
+    default: return false;
+  }
+}
+
+/* Whether the next value is a scalar, and no long string, which is better decoded once. */
+static bool is_plain(const struct cursor *c) {
+  enum { MAX_STRING = 64 };
+  struct cursor ahead = *c;
+  unsigned tag = WIRE_TAG(tide_cursor_get_u8(&ahead));
+  if (tag == WIRE_STRING) return tide_cursor_get_varint(&ahead) <= MAX_STRING;
+  return tag >= WIRE_NIL && tag <= WIRE_POINTER;
+}
+
+int tide_pushplain(lua_State *L, const tide_future *f, int *n) {
+  enum { MOST = 8 };
+  const struct task *t = tide_ctask_of(f);
+  int top = lua_gettop(L);
+  struct cursor c;
+  uint64_t count;
+  *n = 0;
+  if (tide_task_state(t) != TASK_FINISHED || t->outcome != FAULT_NONE) return 0;
+  tide_cursor_init(&c, t->msg.bytes.data, t->msg.bytes.len);
+  count = tide_cursor_get_varint(&c);
+  if (count > MOST || !lua_checkstack(L, MOST + 1)) return 0;
+  for (uint64_t i = 0; i < count && is_plain(&c); i++) {
+    tide_value v;
+    tide_value_get(&c, &v);
+    if (!push_scalar(L, &v)) break;
+  }
+  if (lua_gettop(L) - top != (int)count || tide_cursor_get_u8(&c) != WIRE_END || c.failed) {
+    lua_settop(L, top);
+    return 0;
+  }
+  *n = (int)count;
+  return 1;
+}
+
 int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
   const struct task *t = tide_ctask_of(f);
   int outcome = tide_future_outcome(f);
@@ -209,7 +276,7 @@ static void finish(tide_future *f, lua_State *L, int n, int outcome) {
     tide_error_raise(L, FAULT_INVALID_STATE, "the future belongs to an executor");
   if (tide_task_done(t)) tide_error_raise(L, FAULT_INVALID_STATE, "the future is done already");
   luaL_checkstack(L, 8, NULL); /* here, so that packing need not raise while m holds memory */
-  tide_message_init(&m, t->mem);
+  tide_message_init(&m, tide_task_mem(t));
   if (outcome == FAULT_ERROR) tide_bytes_put_varint(&m.bytes, 0); /* no traceback */
   if (tide_pack(L, &m, n, outcome == FAULT_NONE ? PACK_RESULTS : PACK_ERROR) != LUA_OK) {
     tide_message_fini(&m);

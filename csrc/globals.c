@@ -102,8 +102,9 @@ void tide_globals_sweep(lua_State *L, int xidx, lua_Integer serial, const struct
   if (!x->worker) return;
   luaL_checkstack(L, 8, NULL);
   for (size_t i = 0; i < m->nparts; i++) {
-    const struct code *c = (const struct code *)m->parts[i].object;
-    if (m->parts[i].type != &tide_code_part || c->nglobals == 0) continue;
+    const struct part *part = tide_message_part(m, i);
+    const struct code *c = (const struct code *)part->object;
+    if (part->type != &tide_code_part || c->nglobals == 0) continue;
     tide_transfer_table(L, xidx, TRANSFER_GOT);
     tide_transfer_table(L, xidx, TRANSFER_CAME);
     sweep_code(L, top + 1, serial, c);

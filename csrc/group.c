@@ -72,6 +72,8 @@ int tide_group_add(tide_group *g, tide_future *f, void *tag) {
   struct entry *e = (struct entry *)tide_mem_zero(&tide_mem_default, sizeof *e);
   if (e == NULL) return TIDE_ENOMEM;
   e->task = tide_task_hold(tide_task_of(f));
+  if (e->task->pool != NULL && tide_pool_spintime(e->task->pool) < g->set.spin_time)
+    g->set.spin_time = tide_pool_spintime(e->task->pool); /* the least of all that are in it */
   e->tag = tag;
   fifo_push(&g->entries, &e->link);
   g->n++;

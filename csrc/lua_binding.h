@@ -23,14 +23,16 @@
 #define TIDE_LUA_EXECUTOR "tidepool.executor"
 #define TIDE_LUA_FUTURE "tidepool.future"
 #define TIDE_LUA_GROUP "tidepool.group"
+#define TIDE_LUA_SHARE "tidepool.share"
 
-/* A future's userdata. User values: 1 the decoded outcome, 2 the done callbacks. */
+/* A future's userdata. Its user value: the decoded outcome, if that is more than plain values.
+** There may be very many: small. */
 struct tide_lua_future {
-  tide_future *f; /* a reference; NULL before it is filled and once collected */
-  int outcome;    /* valid once decoded: TIDE_OK, TIDE_EERROR or a kind */
-  int nvalues;    /* decoded values in the user value; -1: not decoded yet */
-  bool watched;   /* is in the state's callback group */
-  bool seen;      /* someone looked at the outcome, or will: no warning when collected */
+  tide_future *f;        /* a reference; NULL before it is filled and once collected */
+  int nvalues;           /* decoded values in the user value; -1: not decoded yet */
+  unsigned char outcome; /* valid once decoded: TIDE_OK, TIDE_EERROR or a kind */
+  bool watched;          /* is in the state's callback group */
+  bool seen;             /* someone looked at the outcome, or will: no warning when collected */
 };
 
 /* ------------------------------------------------------------- support -- */
@@ -50,6 +52,10 @@ void tide_lua_pushclass(lua_State *L, const struct tide_lua_class *c);
 ** do not count the self, however they are called. Never return. [-0, +0, e] */
 int tide_lua_argerror(lua_State *L, int arg, const char *extra);
 int tide_lua_typeerror(lua_State *L, int arg, const char *expected);
+/* The userdata in argument 1 if it is of the class whose method or metamethod is running, else
+** NULL: quicker than by name. For functions that are in a class's lists and nowhere else.
+** [-0, +0, -] */
+void *tide_lua_self(lua_State *L);
 /* The userdata of a class in argument `arg`. [-0, +0, e] */
 void *tide_lua_checkudata(lua_State *L, int arg, const char *name);
 
@@ -105,6 +111,11 @@ bool tide_lua_grouptake(lua_State *L, int idx);
 bool tide_lua_groupclose(lua_State *L, int idx);
 /* core.group() [-0, +1, e] */
 int tide_lua_newgroup(lua_State *L);
+
+/* --------------------------------------------------------------- share -- */
+
+/* core.share(value) -> a handle [-1, +1, e] */
+int tide_lua_newshare(lua_State *L);
 
 /* ------------------------------------------------------------ callback -- */
 

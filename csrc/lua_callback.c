@@ -15,10 +15,18 @@
 */
 #include "lua_binding.h"
 
-#define CALLBACKS 2 /* user value of a future: its callbacks, in the order added */
+/* Their addresses are the registry's keys: the group; whether a callback runs; and a table with the
+** callbacks of each future that has some, a list in the order added, by its userdata's address. */
+static const char group_key = 0, calling_key = 0, lists_key = 0;
 
-/* Their addresses are the registry's keys. */
-static const char group_key = 0, calling_key = 0;
+/* Pushes the table of lists. [-0, +1, m] */
+static void pushlists(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &lists_key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &lists_key);
+}
 
 /* Message handler: the error as a string, with a traceback. */
 static int describe(lua_State *L) {
@@ -62,9 +70,11 @@ static void call_all(lua_State *L) {
   lua_Integer i;
   b->watched = false;
   b->seen = true;
-  lua_getiuservalue(L, fut, CALLBACKS);
+  pushlists(L);
+  lua_rawgetp(L, -1, b);
   lua_pushnil(L);
-  lua_setiuservalue(L, fut, CALLBACKS);
+  lua_rawsetp(L, -3, b);
+  lua_remove(L, -2);
   /* a state that closes may have collected the future already */
   for (i = 1; b->f && lua_rawgeti(L, list, i) != LUA_TNIL; i++) call(L, fut);
   lua_settop(L, fut - 1);
@@ -165,17 +175,18 @@ int tide_lua_adddonecallback(lua_State *L) {
     call_now(L);
     return 0;
   }
-  if (lua_getiuservalue(L, 1, CALLBACKS) == LUA_TNIL) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, CALLBACKS);
-  }
-  lua_pushvalue(L, 2);
-  lua_rawseti(L, 3, (lua_Integer)lua_rawlen(L, 3) + 1);
-  if (!b->watched) {
+  if (!b->watched) { /* first: a list is only there while the group keeps the future alive */
     pushgroup(L);
     b->watched = tide_lua_groupadd(L, -1, 1, b);
   }
+  pushlists(L);
+  if (lua_rawgetp(L, -1, b) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, -3, b);
+  }
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
   return 0;
 }

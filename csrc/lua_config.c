@@ -22,6 +22,8 @@ static void fill(lua_State *L, tide_config *c) {
   c->max_queue = (size_t)integer(L, "max_queue", 0);
   if (lua_getfield(L, 1, "idle_timeout") == LUA_TNUMBER) c->idle_timeout = lua_tonumber(L, -1);
   lua_pop(L, 1);
+  if (lua_getfield(L, 1, "spin_time") == LUA_TNUMBER) c->spin_time = lua_tonumber(L, -1);
+  lua_pop(L, 1);
   if (lua_getfield(L, 1, "on_full") == LUA_TSTRING && strcmp(lua_tostring(L, -1), "error") == 0)
     c->on_full = TIDE_ONFULL_ERROR;
   lua_pop(L, 1);

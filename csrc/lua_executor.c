@@ -24,6 +24,12 @@ tide_executor *tide_lua_checkexecutor(lua_State *L, int arg) {
   return b->ex;
 }
 
+/* The same for the self of a method. */
+static tide_executor *self(lua_State *L) {
+  struct executor_box *b = (struct executor_box *)tide_lua_self(L);
+  return b && b->ex ? b->ex : tide_lua_checkexecutor(L, 1);
+}
+
 static struct executor_box *newbox(lua_State *L) { /* [-0, +1, m] */
   struct executor_box *b;
   luaL_checkstack(L, 4, NULL);
@@ -58,7 +64,7 @@ static int submit(lua_State *L, tide_executor *ex, int fn, const tide_taskopts *
 
 /* ex:submit(fn, ...) -> future */
 static int ex_submit(lua_State *L) {
-  tide_executor *ex = tide_lua_checkexecutor(L, 1);
+  tide_executor *ex = self(L);
   tide_lua_checktask(L, 2);
   return submit(L, ex, 2, NULL, false);
 }

@@ -23,11 +23,17 @@ struct tide_lua_future *tide_lua_checkfuture(lua_State *L, int arg) {
   return b;
 }
 
+/* The same for the self of a method. */
+static struct tide_lua_future *self(lua_State *L) {
+  struct tide_lua_future *b = (struct tide_lua_future *)tide_lua_self(L);
+  return b && b->f ? b : tide_lua_checkfuture(L, 1);
+}
+
 struct tide_lua_future *tide_lua_newfuture(lua_State *L) {
   struct tide_lua_future *b;
   luaL_checkstack(L, 4, NULL);
   tide_lua_pushfutureclass(L);
-  b = (struct tide_lua_future *)lua_newuserdatauv(L, sizeof *b, 2);
+  b = (struct tide_lua_future *)lua_newuserdatauv(L, sizeof *b, 1);
   b->f = NULL;
   b->outcome = TIDE_EINVALIDSTATE;
   b->nvalues = -1;
@@ -77,14 +83,19 @@ static void decode(lua_State *L, struct tide_lua_future *b) {
     for (i = n; i >= 1; i--) lua_rawseti(L, base + 1, i);
   }
   lua_setiuservalue(L, 1, OUTCOME);
-  b->outcome = outcome;
+  b->outcome = (unsigned char)outcome;
   b->nvalues = n;
 }
 
-/* Pushes the values or the error of the done future in argument 1; how many. [-0, +n, e] */
+/* Pushes the values or the error of the done future in argument 1; how many. Plain values, which
+** are equal each time, are decoded each time and not kept. [-0, +n, e] */
 static int pushvalues(lua_State *L, struct tide_lua_future *b) {
   int i, list;
   b->seen = true;
+  if (b->nvalues < 0 && tide_pushplain(L, b->f, &i)) {
+    b->outcome = TIDE_OK;
+    return i;
+  }
   if (b->nvalues < 0) decode(L, b);
   luaL_checkstack(L, b->nvalues + 1, "too many results");
   lua_getiuservalue(L, 1, OUTCOME);
@@ -104,7 +115,7 @@ static void pushtimeout(lua_State *L, double timeout) {
 
 /* f:result([timeout]) -> the task's values, or raises its error */
 static int f_result(lua_State *L) {
-  struct tide_lua_future *b = tide_lua_checkfuture(L, 1);
+  struct tide_lua_future *b = self(L);
   double timeout = tide_lua_opttimeout(L, 2);
   int n;
   if (!await(L, b, timeout)) {
@@ -117,7 +128,7 @@ static int f_result(lua_State *L) {
 
 /* f:pcall([timeout]) -> true and the values, or false and the error */
 static int f_pcall(lua_State *L) {
-  struct tide_lua_future *b = tide_lua_checkfuture(L, 1);
+  struct tide_lua_future *b = self(L);
   double timeout = tide_lua_opttimeout(L, 2);
   int n, at;
   if (!await(L, b, timeout)) {
@@ -137,7 +148,7 @@ static int f_pcall(lua_State *L) {
 
 /* f:exception([timeout]) -> nil, or the error; raises kind cancelled */
 static int f_exception(lua_State *L) {
-  struct tide_lua_future *b = tide_lua_checkfuture(L, 1);
+  struct tide_lua_future *b = self(L);
   double timeout = tide_lua_opttimeout(L, 2);
   if (!await(L, b, timeout)) {
     pushtimeout(L, timeout);
@@ -154,7 +165,7 @@ static int f_exception(lua_State *L) {
 
 /* f:traceback() -> the worker's traceback of a failed task, or nil; never waits */
 static int f_traceback(lua_State *L) {
-  struct tide_lua_future *b = tide_lua_checkfuture(L, 1);
+  struct tide_lua_future *b = self(L);
   if (!tide_lua_done(b)) {
     lua_pushnil(L);
   } else {
@@ -166,7 +177,7 @@ static int f_traceback(lua_State *L) {
 
 /* f:wait([timeout]) -> true when done, false when the time passed first */
 static int f_wait(lua_State *L) {
-  struct tide_lua_future *b = tide_lua_checkfuture(L, 1);
+  struct tide_lua_future *b = self(L);
   lua_pushboolean(L, await(L, b, tide_lua_opttimeout(L, 2)));
   return 1;
 }
@@ -175,24 +186,24 @@ static int f_wait(lua_State *L) {
 
 /* f:cancel() -> true if it had not started, or was cancelled already */
 static int f_cancel(lua_State *L) {
-  int ok = tide_future_cancel(tide_lua_checkfuture(L, 1)->f);
+  int ok = tide_future_cancel(self(L)->f);
   tide_lua_pump(L);
   lua_pushboolean(L, ok);
   return 1;
 }
 
 static int f_done(lua_State *L) {
-  lua_pushboolean(L, tide_lua_done(tide_lua_checkfuture(L, 1)));
+  lua_pushboolean(L, tide_lua_done(self(L)));
   return 1;
 }
 
 static int f_running(lua_State *L) {
-  lua_pushboolean(L, tide_future_status(tide_lua_checkfuture(L, 1)->f) == TIDE_RUNNING);
+  lua_pushboolean(L, tide_future_status(self(L)->f) == TIDE_RUNNING);
   return 1;
 }
 
 static int f_cancelled(lua_State *L) {
-  lua_pushboolean(L, tide_future_status(tide_lua_checkfuture(L, 1)->f) == TIDE_CANCELLED);
+  lua_pushboolean(L, tide_future_status(self(L)->f) == TIDE_CANCELLED);
   return 1;
 }
 
@@ -203,7 +214,7 @@ static const char *statusname(const tide_future *f) {
 
 /* f:status() -> "pending", "running", "finished" or "cancelled" */
 static int f_status(lua_State *L) {
-  lua_pushstring(L, statusname(tide_lua_checkfuture(L, 1)->f));
+  lua_pushstring(L, statusname(self(L)->f));
   return 1;
 }
 
@@ -211,14 +222,14 @@ static int f_status(lua_State *L) {
 
 /* f:set_result(...) */
 static int f_setresult(lua_State *L) {
-  tide_promise_setresult(tide_lua_checkfuture(L, 1)->f, L, lua_gettop(L) - 1);
+  tide_promise_setresult(self(L)->f, L, lua_gettop(L) - 1);
   tide_lua_pump(L);
   return 0;
 }
 
 /* f:set_exception(err) */
 static int f_setexception(lua_State *L) {
-  tide_future *f = tide_lua_checkfuture(L, 1)->f;
+  tide_future *f = self(L)->f;
   if (lua_isnone(L, 2)) tide_lua_argerror(L, 2, "value expected");
   lua_settop(L, 2);
   tide_promise_seterror(f, L);
@@ -228,7 +239,7 @@ static int f_setexception(lua_State *L) {
 
 /* f:set_running_or_notify_cancel() -> true: run it; false: it was cancelled */
 static int f_begin(lua_State *L) {
-  int status = tide_promise_begin(tide_lua_checkfuture(L, 1)->f);
+  int status = tide_promise_begin(self(L)->f);
   if (status != TIDE_OK && status != TIDE_ECANCELLED) return tide_lua_raise(L, status, NULL);
   lua_pushboolean(L, status == TIDE_OK);
   return 1;
@@ -253,7 +264,7 @@ static int warn(lua_State *L) {
 }
 
 static int f_gc(lua_State *L) {
-  struct tide_lua_future *b = totest(L, 1);
+  struct tide_lua_future *b = (struct tide_lua_future *)tide_lua_self(L);
   int outcome;
   if (!b || !b->f) return 0;
   outcome = b->seen ? TIDE_OK : tide_future_outcome(b->f);

@@ -53,13 +53,15 @@ static int m_currenttaskname(lua_State *L) {
   return 1;
 }
 
-/* core.type(value) -> "executor", "future" or nil */
+/* core.type(value) -> "executor", "future", "share" or nil */
 static int m_type(lua_State *L) {
   luaL_checkany(L, 1);
   if (luaL_testudata(L, 1, TIDE_LUA_FUTURE))
     lua_pushliteral(L, "future");
   else if (luaL_testudata(L, 1, TIDE_LUA_EXECUTOR))
     lua_pushliteral(L, "executor");
+  else if (luaL_testudata(L, 1, TIDE_LUA_SHARE))
+    lua_pushliteral(L, "share");
   else
     lua_pushnil(L);
   return 1;
@@ -109,6 +111,7 @@ static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"submit", tide_lua_submit},
                                      {"future", tide_lua_newpromise},
                                      {"group", tide_lua_newgroup},
+                                     {"share", tide_lua_newshare},
                                      {"cpu_count", m_cpucount},
                                      {"now", m_now},
                                      {"error_kind", m_errorkind},

@@ -10,25 +10,32 @@
 /* Beyond this a timeout is forever: some thirty years. */
 #define LONGEST 1e9
 
-/* Adds functions to the table on top; each has its own name as upvalue. [-0, +0, m] */
-static void setmethods(lua_State *L, const luaL_Reg *r) {
+/* Adds functions to the table on top. Upvalues: each one's own name (metamethods: false), and the
+** class's metatable, which is at `meta`. [-0, +0, m] */
+static void setmethods(lua_State *L, const luaL_Reg *r, int meta, bool named) {
   for (; r->name; r++) {
-    lua_pushstring(L, r->name);
-    lua_pushcclosure(L, r->func, 1);
+    if (named)
+      lua_pushstring(L, r->name);
+    else
+      lua_pushboolean(L, 0);
+    lua_pushvalue(L, meta);
+    lua_pushcclosure(L, r->func, 2);
     lua_setfield(L, -2, r->name);
   }
 }
 
 void tide_lua_pushclass(lua_State *L, const struct tide_lua_class *c) {
-  luaL_checkstack(L, 4, NULL);
-  if (luaL_getmetatable(L, c->name) == LUA_TTABLE) return;
+  int meta;
+  luaL_checkstack(L, 6, NULL);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, c) == LUA_TTABLE) return;
   lua_pop(L, 1);
   lua_newtable(L);
+  meta = lua_gettop(L);
   lua_pushstring(L, c->name);
   lua_setfield(L, -2, "__name");
-  luaL_setfuncs(L, c->metamethods, 0);
+  setmethods(L, c->metamethods, meta, false);
   lua_newtable(L);
-  setmethods(L, c->methods);
+  setmethods(L, c->methods, meta, true);
   if (c->missing) {
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, c->missing);
@@ -38,7 +45,18 @@ void tide_lua_pushclass(lua_State *L, const struct tide_lua_class *c) {
   lua_setfield(L, -2, "__index");
   if (c->type) tide_setreftype(L, -1, c->type);
   lua_pushvalue(L, -1);
-  lua_setfield(L, LUA_REGISTRYINDEX, c->name); /* last: never half made */
+  lua_setfield(L, LUA_REGISTRYINDEX, c->name);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, c); /* last: never half made */
+}
+
+void *tide_lua_self(lua_State *L) {
+  void *box = lua_touserdata(L, 1);
+  bool own;
+  if (!box || !lua_getmetatable(L, 1)) return NULL;
+  own = lua_topointer(L, -1) == lua_topointer(L, lua_upvalueindex(2));
+  lua_pop(L, 1);
+  return own ? box : NULL;
 }
 
 int tide_lua_argerror(lua_State *L, int arg, const char *extra) {

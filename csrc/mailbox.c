@@ -20,6 +20,7 @@ int tide_mailbox_init(struct mailbox *box) {
   if (err != 0) return err;
   atomic_init(&box->rung, 0);
   tide_spin_init(&box->spin);
+  box->spin.skip = box->spin.last = 1; /* states that wait but once do not look first */
   err = tide_cond_init(&box->wake);
   if (err != 0) tide_lock_fini(&box->lock);
   return err;
@@ -32,6 +33,7 @@ void tide_mailbox_fini(struct mailbox *box) {
 
 void tide_mailset_init(struct mailset *set, struct mailbox *box) {
   set->box = box;
+  set->spin_time = SPIN_TIME;
   fifo_init(&set->ready);
   set->nready = set->nfailed = set->need = 0;
   set->stop_on_failure = false;
@@ -106,6 +108,16 @@ void tide_watch_cancel(struct watch *w) {
 
 /* ------------------------------------------------------------- mailset -- */
 
+/* Looks for a while whether somebody rang. */
+static void look(struct mailbox *box, sys_time time, size_t rung) {
+  struct look k;
+  bool found;
+  if (!tide_spin_start(&box->spin, time, &k)) return;
+  do found = atomic_load_explicit(&box->rung, memory_order_relaxed) != rung;
+  while (!found && tide_spin_again(&k));
+  tide_spin_stop(&box->spin, found);
+}
+
 bool tide_mailset_sleep(struct mailset *set, size_t need, bool stop_on_failure, sys_time deadline) {
   struct mailbox *box = set->box;
   bool come = true;
@@ -116,7 +128,7 @@ bool tide_mailset_sleep(struct mailset *set, size_t need, bool stop_on_failure, 
     if (deadline != 0) {
       size_t rung = atomic_load_explicit(&box->rung, memory_order_relaxed);
       tide_lock_drop(&box->lock);
-      tide_spin_while(&box->spin, &box->rung, rung);
+      look(box, set->spin_time, rung);
       tide_lock_take(&box->lock);
     }
     /* predicate: need == 0 */

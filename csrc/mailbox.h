@@ -39,6 +39,7 @@ struct mailbox {
 
 struct mailset {
   struct mailbox *box;  /* I */
+  sys_time spin_time;   /* the owner's: how long to look before sleeping; 0: not at all */
   struct fifo ready;    /* box lock: watches that arrived and were not taken */
   size_t nready;        /* box lock: their number */
   size_t nfailed;       /* box lock: those of them whose task failed */

@@ -6,6 +6,9 @@
 ** index. So bytes alone can never forge a pointer. Parts are released with the
 ** message. Written by one thread, then handed over; read-only once shared.
 **
+** A small message (a call of a known function, a few numbers) lies wholly in its struct: no block
+** is allocated for it. So a message is moved with tide_message_move, never by assignment.
+**
 ** SPDX-License-Identifier: MIT
 */
 #ifndef TIDE_MESSAGE_H
@@ -21,14 +24,26 @@ struct part {
   void (*rele)(void *object);
 };
 
+#define MESSAGE_SMALL 24 /* bytes */
+
 struct message {
-  struct bytes bytes;
-  struct part *parts;
-  size_t nparts, capparts;
+  struct bytes bytes; /* begins in `small` */
+  struct part first;  /* part 0 */
+  struct part *more;  /* parts 1, 2, …: owned; NULL while capmore is 0 */
+  uint32_t nparts, capmore;
+  unsigned char small[MESSAGE_SMALL];
 };
 
 void tide_message_init(struct message *m, const struct mem *mem);
-void tide_message_fini(struct message *m); /* releases the parts; legal more than once */
+void tide_message_fini(
+    struct message *m); /* releases the parts; legal more than once, then empty */
+/* Moves all of `from` to `to`, which is overwritten; `from` is empty afterwards. */
+void tide_message_move(struct message *to, struct message *from);
+
+/* Part i, which exists. */
+static inline const struct part *tide_message_part(const struct message *m, size_t i) {
+  return i == 0 ? &m->first : &m->more[i - 1];
+}
 
 /* Takes the reference in `object` and stores the part's index. On failure the
 ** reference is given back, false, and the message is marked failed. */

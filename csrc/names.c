@@ -266,9 +266,12 @@ void tide_names_refresh(lua_State *L, int xidx) {
   lua_settop(L, top);
 }
 
+bool tide_names_maybe(lua_State *L, int idx, int xidx) {
+  return maybe_named((struct transfer *)lua_touserdata(L, xidx), lua_topointer(L, idx));
+}
+
 bool tide_names_find(lua_State *L, int idx, int xidx) {
-  struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
-  if (!maybe_named(x, lua_topointer(L, idx))) return false;
+  if (!tide_names_maybe(L, idx, xidx)) return false;
   idx = lua_absindex(L, idx);
   tide_transfer_table(L, xidx, TRANSFER_NAMES);
   lua_pushvalue(L, idx);

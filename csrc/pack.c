@@ -10,6 +10,7 @@
 #include "error.h"
 #include "names.h"
 #include "packer.h"
+#include "plain.h"
 #include "reftype.h"
 
 void tide_packer_nomemory(struct packer *P) { luaL_error(P->L, "not enough memory"); }
@@ -219,9 +220,9 @@ static void pack_table(struct packer *P, int idx, const struct step *up) {
 static void pack_userdata(struct packer *P, int idx, const struct step *up) {
   lua_State *L = P->L;
   const struct reftype *type;
-  if (tide_packer_backref(P, lua_topointer(L, idx), WIRE_BACKREF) || tide_packer_name(P, idx))
-    return;
-  type = tide_reftype_get(L, idx);
+  if (tide_packer_backref(P, lua_topointer(L, idx), WIRE_BACKREF)) return;
+  type = tide_reftype_get(L, idx); /* before its name: a module in the worker has another one */
+  if (type == NULL && tide_packer_name(P, idx)) return;
   if (type != NULL) {
     void *object = type->hold(L, idx);
     if (object == NULL) tide_path_refuse(L, up, "cannot send this %s", type->name);
@@ -311,6 +312,7 @@ static int pack_body(lua_State *L) {
         at.number = i;
         break;
       case PACK_ERROR: at.text = "error value"; break;
+      case PACK_SHARED: at.text = "shared value"; break;
     }
     tide_packer_value(P, i + 1, &at);
   }
@@ -322,6 +324,7 @@ static int pack_body(lua_State *L) {
 int tide_pack(lua_State *L, struct message *m, int n, enum pack_style style) {
   struct packer P;
   int status;
+  if (tide_plain_pack(L, m, n, style == PACK_CALL || style == PACK_INITIALIZER)) return LUA_OK;
   P.L = L;
   P.m = m;
   P.b = &m->bytes;

@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "func.h"
+#include "names.h"
 #include "packer.h"
 #include "reftype.h"
 
@@ -117,6 +118,11 @@ void tide_packer_function(struct packer *P, int idx, const struct step *up) {
     return;
   }
   c = tide_func_known(P->L, idx, P->transfer);
+  if (c != NULL && tide_func_moved(P->L, idx, c)) c = tide_func_code(P->L, idx, P->transfer);
+  /* Before the index of names is brought up to date, which takes longer: code that was sent before
+  ** is no module's. */
+  if (c == NULL && !tide_names_maybe(P->L, idx, P->transfer))
+    c = tide_func_find(P->L, idx, P->transfer);
   if (c == NULL) {
     if (tide_packer_name(P, idx)) return;
     c = tide_func_code(P->L, idx, P->transfer);

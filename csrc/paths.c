@@ -80,40 +80,54 @@ static struct paths *capture(lua_State *L) {
   return p;
 }
 
-/* Whether package[field] is still what `seen` remembers at i. [-0, +0, m] */
-static bool unchanged(lua_State *L, int package, const char *field, int seen, int i) {
+/* Pushes the package library of L, which was looked up once: it stays the same table. The transfer
+** userdata is at xidx. [-0, +1, m] */
+static void push_seen_package(lua_State *L, int xidx) {
+  tide_transfer_table(L, xidx, TRANSFER_PACKAGE);
+  if (lua_istable(L, -1)) return;
+  lua_pop(L, 1);
+  push_package(L);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, xidx, TRANSFER_PACKAGE);
+}
+
+/* Whether package[field], package on top, is still the string that the transfer userdata keeps
+** alive and whose bytes are at `seen`: a string never changes, so its address tells. NULL: it
+** was no string; then it still is the same only if it is nil. [-0, +0, e] */
+static bool unchanged(lua_State *L, const char *field, const char *seen) {
   bool same;
-  lua_getfield(L, package, field);
-  lua_rawgeti(L, seen, i);
-  same = lua_rawequal(L, -1, -2);
-  lua_pop(L, 2);
+  switch (lua_getfield(L, -1, field)) {
+    case LUA_TSTRING: same = lua_tostring(L, -1) == seen; break;
+    case LUA_TNIL: same = seen == NULL; break;
+    default: same = false;
+  }
+  lua_pop(L, 1);
   return same;
 }
 
+/* Keeps package[field], package on top, as user value `which`; its bytes, or NULL. [-0, +0, e] */
+static const char *keep(lua_State *L, int xidx, const char *field, enum transfer_table which) {
+  const char *s = lua_getfield(L, -1, field) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  lua_setiuservalue(L, xidx, which);
+  return s;
+}
+
 struct paths *tide_paths_of(lua_State *L, int anew) {
+  int top = lua_gettop(L);
   struct transfer *x;
-  int top = lua_gettop(L), package = top + 1, seen = top + 3;
-  struct paths *now;
   luaL_checkstack(L, 16, NULL);
-  lua_pushnil(L);
   x = tide_transfer_get(L);
-  tide_transfer_table(L, top + 2, TRANSFER_PATHS);
-  if (lua_rawgeti(L, seen, 1) != LUA_TTABLE) { /* looked up once: it stays the same table */
-    lua_pop(L, 1);
-    push_package(L);
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, seen, 1);
-  }
-  lua_replace(L, package);
-  if (x->paths == NULL || anew || !unchanged(L, package, "path", seen, 2) ||
-      !unchanged(L, package, "cpath", seen, 3)) {
-    now = capture(L);
+  push_seen_package(L, top + 1);
+  if (x->paths == NULL || anew || !unchanged(L, "path", x->path) ||
+      !unchanged(L, "cpath", x->cpath)) {
+    struct paths *now;
     tide_paths_rele(x->paths);
+    x->paths = NULL; /* if anything below raises, the next call starts anew */
+    x->path = keep(L, top + 1, "path", TRANSFER_PATH);
+    x->cpath = keep(L, top + 1, "cpath", TRANSFER_CPATH);
+    now = capture(L);
+    tide_paths_rele(x->paths); /* a finalizer may have come here meanwhile */
     x->paths = now;
-    lua_getfield(L, package, "path");
-    lua_rawseti(L, seen, 2);
-    lua_getfield(L, package, "cpath");
-    lua_rawseti(L, seen, 3);
   }
   lua_settop(L, top);
   return x->paths;

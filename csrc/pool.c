@@ -16,6 +16,7 @@
 
 /* ------------------------------------------------------------ the rules -- */
 
+#ifdef TIDE_CHECKS
 void tide_pool_check_locked(const struct pool *p) {
   assert(p->submitted == p->queue.count + p->running + p->finished + p->cancelled);
   assert(p->failed <= p->finished);
@@ -28,15 +29,15 @@ void tide_pool_check_locked(const struct pool *p) {
   assert(p->queue.count == 0 || p->alive > 0 || (p->starting > 0 && p->queue.count == 1));
   assert(p->state != POOL_BROKEN || p->queue.count == 0);
   assert((size_t)(p->alive + p->starting) <= p->threads);
-  (void)p;
 }
+#endif
 
 bool tide_pool_short_locked(const struct pool *p) {
   return p->queue.count > (size_t)(p->idle + p->fresh);
 }
 
 bool tide_pool_sleepy_locked(const struct pool *p) {
-  return p->nasleep > 0 && p->queue.count > (size_t)(p->idle - p->nasleep);
+  return p->nasleep > 0 && p->queue.count > 0 && p->idle == p->nasleep;
 }
 
 /* Tasks that free or future threads will take at once do not count as waiting, so that the
@@ -54,15 +55,30 @@ void tide_pool_room_locked(struct pool *p) {
   if (p->blocked > 0) tide_cond_signal(&p->room);
 }
 
-void tide_pool_wake_locked(struct pool *p, bool all) {
-  while (!fifo_empty(&p->asleep)) {
-    struct slot *s = TIDE_CONTAINER(p->asleep.head.prev, struct slot, link);
-    fifo_remove(&s->link);
-    p->nasleep--;
-    s->woken = true;
-    tide_cond_signal(&s->wake);
-    if (!all) break;
-  }
+static struct slot *last_asleep_locked(struct pool *p) {
+  struct slot *s = TIDE_CONTAINER(p->asleep.head.prev, struct slot, link);
+  fifo_remove(&s->link);
+  p->nasleep--;
+  s->woken = true;
+  return s;
+}
+
+struct slot *tide_pool_pick_locked(struct pool *p) {
+  return tide_pool_sleepy_locked(p) ? last_asleep_locked(p) : NULL;
+}
+
+void tide_pool_ring(struct slot *s) {
+  if (s != NULL) tide_cond_signal(&s->wake);
+}
+
+void tide_pool_wakeall_locked(struct pool *p) {
+  while (!fifo_empty(&p->asleep)) tide_pool_ring(last_asleep_locked(p));
+}
+
+void tide_pool_news_locked(struct pool *p) {
+  /* no read-modify-write: only the lock's holder writes it; a hint, the lock orders what matters */
+  size_t rung = atomic_load_explicit(&p->rung, memory_order_relaxed);
+  atomic_store_explicit(&p->rung, rung + 1, memory_order_relaxed);
 }
 
 /* ------------------------------------------------------------- lifetime -- */
@@ -83,27 +99,34 @@ no_room:
   return err;
 }
 
+#define BLOCK_SIZE (sizeof(struct pool) + POOL_LINE)
+
 struct pool *tide_pool_new(const struct pool_config *cfg, const struct mem *mem,
                            const struct runner *runner, void *ud, int *err) {
-  struct pool *p = (struct pool *)tide_mem_zero(mem, sizeof *p);
+  /* an allocator aligns for malloc's sake, not for that of lines */
+  void *block = tide_mem_zero(mem, BLOCK_SIZE);
+  struct pool *p =
+      (struct pool *)(void *)(((uintptr_t)block + POOL_LINE - 1) & ~(uintptr_t)(POOL_LINE - 1));
   size_t size = strlen(cfg->name) + 1;
   char *name = (char *)tide_mem_new(mem, size);
   assert(cfg->max_workers >= 1);
-  *err = p != NULL && name != NULL ? init_sync(p) : ENOMEM;
+  *err = block != NULL && name != NULL ? init_sync(p) : ENOMEM;
   if (*err != 0) {
     tide_mem_free(mem, name, size);
-    tide_mem_free(mem, p, sizeof *p);
+    tide_mem_free(mem, block, BLOCK_SIZE);
     return NULL;
   }
+  p->block = block;
   memcpy(name, cfg->name, size);
-  ref_init(&p->ref);
-  atomic_init(&p->tasks, 0);
+  atomic_init(&p->refs, 1);
   atomic_init(&p->rung, 0);
   p->mem = mem;
   p->runner = *runner;
   p->ud = ud;
   p->cfg = *cfg;
   p->cfg.name = name;
+  tide_bytelock_init(&p->tasks_lock);
+  tide_slab_init(&p->tasks, mem, sizeof(struct task));
   tide_queue_init(&p->queue);
   fifo_init(&p->free);
   fifo_init(&p->asleep);
@@ -116,12 +139,13 @@ static void free_pool(struct pool *p) {
   void (*dispose)(void *) = p->runner.dispose;
   void *ud = p->ud;
   struct fifo_node *n;
-  assert(p->threads == 0 && p->errands == 0 && atomic_load(&p->tasks) == 0);
+  assert(p->threads == 0 && p->errands == 0);
   while ((n = fifo_pop(&p->free)) != NULL) {
     struct slot *s = TIDE_CONTAINER(n, struct slot, link);
     tide_cond_fini(&s->wake);
     tide_mem_free(mem, s, sizeof *s);
   }
+  tide_slab_fini(&p->tasks);
   tide_queue_fini(&p->queue, mem);
   if (p->whysize > 0) tide_mem_free(mem, (void *)(uintptr_t)p->why, p->whysize);
   tide_mem_free(mem, (void *)(uintptr_t)p->cfg.name, strlen(p->cfg.name) + 1);
@@ -129,26 +153,60 @@ static void free_pool(struct pool *p) {
   tide_cond_fini(&p->settled);
   tide_cond_fini(&p->quiet);
   tide_lock_fini(&p->lock);
-  tide_mem_free(mem, p, sizeof *p);
+  tide_mem_free(mem, p->block, BLOCK_SIZE);
   if (dispose != NULL) dispose(ud);
 }
 
-void tide_pool_hold(struct pool *p) { ref_hold(&p->ref); }
-
-void tide_pool_rele(struct pool *p) {
-  if (ref_rele(&p->ref)) free_pool(p);
+/* As in ref.h: relaxed up, since a new reference comes from one that exists; acq_rel down, paired
+** with itself: who frees sees what all others did. */
+static void hold(struct pool *p, uint64_t unit) {
+  uint64_t before = atomic_fetch_add_explicit(&p->refs, unit, memory_order_relaxed);
+  assert(before > 0);
+  (void)before;
 }
 
-void tide_pool_holdtask(struct pool *p) {
-  tide_pool_hold(p);
-  /* relaxed: a number for the stats; the reference itself orders what matters */
-  atomic_fetch_add_explicit(&p->tasks, 1, memory_order_relaxed);
+static void rele(struct pool *p, uint64_t unit) {
+  if (atomic_fetch_sub_explicit(&p->refs, unit, memory_order_acq_rel) == unit) free_pool(p);
 }
 
-void tide_pool_reletask(struct pool *p) {
-  atomic_fetch_sub_explicit(&p->tasks, 1, memory_order_relaxed);
-  tide_pool_rele(p);
+void tide_pool_hold(struct pool *p) { hold(p, 1); }
+void tide_pool_rele(struct pool *p) { rele(p, 1); }
+void tide_pool_holdtask(struct pool *p) { hold(p, POOL_TASK); }
+void tide_pool_reletask(struct pool *p) { rele(p, POOL_TASK); }
+
+struct task *tide_pool_alloctask(struct pool *p) {
+  for (;;) {
+    struct slab_piece *piece;
+    void *block;
+    size_t size;
+    tide_bytelock_take(&p->tasks_lock);
+    block = tide_slab_take(&p->tasks);
+    size = p->tasks.piece;
+    tide_bytelock_drop(&p->tasks_lock);
+    if (block != NULL) return (struct task *)block;
+    piece = tide_slab_newpiece(&p->tasks, size);
+    if (piece == NULL) return NULL;
+    tide_bytelock_take(&p->tasks_lock);
+    tide_slab_addpiece(&p->tasks, piece);
+    tide_bytelock_drop(&p->tasks_lock);
+  }
 }
+
+void tide_pool_freetask(struct pool *p, struct task *t) {
+  struct slab_piece *piece;
+  tide_bytelock_take(&p->tasks_lock);
+  piece = tide_slab_give(&p->tasks, t);
+  tide_bytelock_drop(&p->tasks_lock);
+  tide_slab_freepiece(&p->tasks, piece);
+}
+
+void tide_pool_freecontext(struct pool *p, void *context) {
+  if (p->runner.free_context != NULL) p->runner.free_context(context);
+}
+
+const struct mem *tide_pool_mem(const struct pool *p) { return p->mem; }
+
+sys_time tide_pool_spintime(const struct pool *p) { return p->cfg.spin_time; }
 
 const char *tide_pool_name(struct pool *p) { return p->cfg.name; }
 
@@ -187,8 +245,7 @@ static int enqueue_locked(struct pool *p, struct task *t, int *err) {
   int e;
   tide_queue_push(&p->queue, tide_task_hold(t));
   p->submitted++;
-  atomic_fetch_add_explicit(&p->rung, 1, memory_order_relaxed);
-  if (tide_pool_sleepy_locked(p)) tide_pool_wake_locked(p, false);
+  tide_pool_news_locked(p);
   if (!tide_pool_short_locked(p) || p->alive + p->starting >= p->cfg.max_workers) return FAULT_NONE;
   e = tide_pool_start_locked(p);
   if (e == 0 || p->alive > 0) return FAULT_NONE; /* those that exist will serve it */
@@ -202,6 +259,7 @@ static int enqueue_locked(struct pool *p, struct task *t, int *err) {
 }
 
 int tide_pool_submit(struct pool *p, struct task *t, sys_time deadline, int *err) {
+  struct slot *sleeper;
   int fault;
   assert(t->pool == p);
   tide_lock_take(&p->lock);
@@ -210,8 +268,10 @@ int tide_pool_submit(struct pool *p, struct task *t, sys_time deadline, int *err
   /* If this call was woken for room, or if more of it was made, the next one is let in here:
   ** one signal per place would be lost with a submitter that gave up. */
   if (!tide_pool_full_locked(p)) tide_pool_room_locked(p);
+  sleeper = tide_pool_pick_locked(p);
   tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);
+  tide_pool_ring(sleeper);
   return fault;
 }
 
@@ -226,7 +286,7 @@ bool tide_pool_cancel(struct pool *p, struct task *t) {
     p->cancelled++;
     tide_pool_room_locked(p);
   }
-  taken = t->taken;
+  taken = t->place == TASK_TAKEN;
   tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);
   /* Who takes a task out of the queue decides its fate. Another canceller may have taken it
@@ -250,8 +310,8 @@ void tide_pool_close(struct pool *p, bool cancel) {
     fifo_push(&doomed, &t->queued);
   }
   p->errands++;
-  atomic_fetch_add_explicit(&p->rung, 1, memory_order_relaxed);
-  tide_pool_wake_locked(p, true); /* to end; on an empty queue nobody would */
+  tide_pool_news_locked(p);
+  tide_pool_wakeall_locked(p); /* to end; on an empty queue nobody would */
   tide_cond_broadcast(&p->room);
   tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);
@@ -302,6 +362,6 @@ void tide_pool_stats(struct pool *p, struct pool_stats *out) {
   out->failed = p->failed;
   out->cancelled = p->cancelled;
   out->threads = p->threads;
-  out->tasks = atomic_load_explicit(&p->tasks, memory_order_relaxed);
+  out->tasks = (size_t)(atomic_load_explicit(&p->refs, memory_order_relaxed) / POOL_TASK);
   tide_lock_drop(&p->lock);
 }

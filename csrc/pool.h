@@ -36,6 +36,7 @@ struct runner {
   ** anew (a failing open then breaks the pool as at the start). May be NULL: never. */
   bool (*worn)(void *worker);
   void (*close)(void *worker);
+  void (*free_context)(void *context);       /* of a task that is freed; may be NULL */
   void (*thread_start)(void *ud, int index); /* may be NULL */
   void (*thread_stop)(void *ud, int index);  /* may be NULL */
   void (*dispose)(void *ud);                 /* the pool was freed; may be NULL */
@@ -47,6 +48,7 @@ struct pool_config {
   bool full_is_error;  /* else a submit waits */
   double idle_timeout; /* seconds; negative: never */
   size_t stack_size;   /* bytes; 0: the system's */
+  sys_time spin_time;  /* how long to look before sleeping, nanoseconds; 0: never */
   const char *name;    /* copied: threads are NAME_0, NAME_1, … */
 };
 
@@ -64,6 +66,12 @@ void tide_pool_rele(struct pool *p);
 /* A task's own reference (counted apart for the stats). */
 void tide_pool_holdtask(struct pool *p);
 void tide_pool_reletask(struct pool *p);
+void tide_pool_freecontext(struct pool *p, void *context);
+/* Memory for a task, and back. NULL: out of memory. Any thread; the lock is the tasks' own. */
+struct task *tide_pool_alloctask(struct pool *p);
+void tide_pool_freetask(struct pool *p, struct task *t);
+const struct mem *tide_pool_mem(const struct pool *p);
+sys_time tide_pool_spintime(const struct pool *p);
 const char *tide_pool_name(struct pool *p);
 
 /* Takes a reference to t when it answers FAULT_NONE. Starts a thread if no worker is idle and

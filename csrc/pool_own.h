@@ -2,12 +2,14 @@
 ** tidepool, floor 1: pool_own, the pool's own fields, shared by pool.c and pool_threads.c alone.
 **
 ** pool.c is what callers do; pool_threads.c is the threads' life. Both keep, whenever they
-** let go of the lock (tide_pool_check_locked asserts it):
+** let go of the lock (tide_pool_check_locked asserts it, in builds with TIDE_CHECKS):
 **
 **   1  submitted = queued + running + finished + cancelled;  failed <= finished
 **   2  alive + starting <= max_workers;  idle + fresh + running <= alive + starting
-**   3  more tasks queued than idle threads awake: no idle thread sleeps. So a submit wakes one
-**      only if it must (an awake one looks before it sleeps), and no task waits beside a sleeper.
+**   3  a task is queued and an idle thread sleeps: another idle thread is awake (it spins, or was
+**      just woken). Awake ones look before they sleep, and one that takes a task sees to the
+**      invariant again. So a submit wakes a thread only if it must, sleepers are woken one after
+**      the other instead of all at once, and no task waits beside sleepers alone.
 **   4  a task is queued: a thread is alive. Or the task is that of the one submitter who is
 **      starting the first thread, and who takes it out again if that fails; other submitters
 **      wait meanwhile (`settled`) and queue nothing.
@@ -26,6 +28,7 @@
 
 #include "pool.h"
 #include "queue.h"
+#include "slab.h"
 #include "spin.h"
 
 TIDE_INTERNAL_BEGIN
@@ -37,62 +40,90 @@ enum pool_state { POOL_OPEN, POOL_CLOSING, POOL_BROKEN };
 struct slot {
   struct fifo_node link;    /* L: in free, asleep or ended */
   struct pool *pool;        /* I */
-  struct sys_thread thread; /* the starter's until `started`, then whoever's who joins */
+  struct sys_thread thread; /* L: valid if `running` or `started` */
   int index;                /* I: below max_workers */
-  struct sys_cond wake;     /* `started`, later `woken` */
+  struct sys_cond wake;     /* `woken` */
   struct slot *next;        /* L: in the list of all slots */
   bool started;             /* L: the starter is done with this slot, and `thread` is not joined */
+  bool running;             /* L: the thread has begun, and not ended; perhaps before `started` */
   struct spin spin;         /* the thread's own */
   bool woken;               /* L: taken off `asleep` by who woke it */
 };
 
-struct pool {
-  struct ref ref;         /* A */
-  atomic_size_t tasks;    /* A: references held by tasks, counted apart */
-  const struct mem *mem;  /* I */
-  struct runner runner;   /* I */
-  void *ud;               /* I */
-  struct pool_config cfg; /* I; cfg.name is owned */
+/* Bytes that processors pass each other as one. Taking a line that another one wrote last costs
+** more than most of what is done here, so what each submit and each worker write lies in few
+** lines, and nothing else in these. */
+#define POOL_LINE 64
 
-  struct sys_lock lock;
+#define POOL_TASK (UINT64_C(1) << 24) /* so up to 2^24 other references, and 2^40 tasks */
+
+struct pool {
+  /* The first two lines: all that submitting and taking a task touch. */
+  _Alignas(POOL_LINE) struct sys_lock lock;
+  enum pool_state state; /* L */
+  int idle;              /* L: threads with no task, asleep or on their way to look for one */
+  int nasleep;           /* L: idle ones in `asleep` */
+  int spinners;          /* L: idle threads that spin on `rung` */
+  struct queue queue;    /* L */
+  atomic_size_t rung;    /* A: raised under the lock when a task is queued or the pool ends */
+  int alive;             /* L: threads that run, from their start to their last look */
+  int starting;          /* L: threads being made */
+  int fresh;             /* L: those of both that have not opened their worker yet */
+  int blocked;           /* L: submitters that wait for room */
+
+  /* The third: counts. */
+  size_t submitted, finished, failed, cancelled; /* L */
+  size_t running;                                /* L: tasks taken by a worker */
+  size_t threads;                                /* L: being made, alive, or not joined yet */
+  size_t errands; /* L: deliveries under way that a wait must not overtake */
+
+  /* Submitters: references and memory of tasks. */
+  _Alignas(
+      POOL_LINE) _Atomic uint64_t refs; /* A: POOL_TASK for each task's, 1 for each other one */
+  struct sys_bytelock tasks_lock;       /* a leaf */
+  struct slab tasks;                    /* tasks_lock: the memory of the tasks */
+
+  _Alignas(POOL_LINE) const struct mem *mem; /* I */
+  struct runner runner;                      /* I */
+  void *ud;                                  /* I */
+  struct pool_config cfg;                    /* I; cfg.name is owned */
+  void *block;                               /* I: the memory that this struct was cut from */
   struct sys_cond room;    /* blocked submitters: the queue is not full, or the pool not open */
   struct sys_cond settled; /* submitters: alive > 0, or starting == 0; those who start a thread:
-                           ** one is in `free` or `ended`, or nslots + making < max_workers */
-  struct sys_cond quiet;   /* waiters: a thread to join is in `ended`, or tide_pool_over_locked */
-
-  enum pool_state state;           /* L */
-  struct queue queue;              /* L */
+                           ** one is in `free` or `ended`, or nslots + making < max_workers; a
+                           ** thread that ends: its slot is `started` */
+  struct sys_cond quiet;   /* waiters: all threads are in `ended`, or tide_pool_over_locked */
   struct fifo free, asleep, ended; /* L: slots; asleep: who went to sleep last is woken first */
   struct slot *slots;              /* L: all of them */
   int nslots, making;              /* L: slots ever made, and those being made */
-  int alive;                       /* L: threads that run, from their start to their last look */
-  int starting;                    /* L: threads being made */
-  int fresh;                       /* L: those of both that have not opened their worker yet */
-  int idle;           /* L: those with no task, asleep or on their way to look for one */
-  int nasleep;        /* L: idle ones in `asleep` */
-  atomic_size_t rung; /* A: raised, under lock, when a task is queued or the pool ends */
-  int spinners;       /* L: idle threads that spin on it */
-  int blocked;        /* L: submitters that wait for room */
-  size_t running;     /* L: tasks taken by a worker */
-  size_t submitted, finished, failed, cancelled; /* L */
-  size_t threads;                                /* L: being made, alive, or not joined yet */
-  size_t errands;  /* L: deliveries under way that a wait must not overtake */
-  const char *why; /* L, I once BROKEN: its message */
-  size_t whysize;  /* the block's size; 0: not from mem */
+  const char *why;                 /* L, I once BROKEN: its message */
+  size_t whysize;                  /* the block's size; 0: not from mem */
 };
 
 /* pool.c: */
 
+/* Asserts the invariants; with TIDE_CHECKS only, as it looks at more than its callers touch. */
+#ifdef TIDE_CHECKS
 void tide_pool_check_locked(const struct pool *p);
+#else
+static inline void tide_pool_check_locked(const struct pool *p) { (void)p; }
+#endif
 /* More is queued than the threads that are idle, or soon will be, can take. */
 bool tide_pool_short_locked(const struct pool *p);
-/* More is queued than the idle threads that are awake can take, while others sleep. */
+/* Something is queued, and all idle threads sleep. */
 bool tide_pool_sleepy_locked(const struct pool *p);
 bool tide_pool_full_locked(const struct pool *p);
 /* Closed, and nothing is left to happen. */
 bool tide_pool_over_locked(const struct pool *p);
-/* Wakes the thread that went to sleep last, or all. */
-void tide_pool_wake_locked(struct pool *p, bool all);
+/* If the pool is sleepy, takes the thread that went to sleep last off `asleep`: awake from now on.
+** The caller, who holds a reference to the pool, rings it once it has let the lock go: the woken
+** thread need not wait for the lock then. NULL: nobody is to be rung. */
+struct slot *tide_pool_pick_locked(struct pool *p);
+void tide_pool_ring(struct slot *s); /* NULL is legal */
+/* There is news for idle threads: raises `rung`. */
+void tide_pool_news_locked(struct pool *p);
+/* Wakes all. */
+void tide_pool_wakeall_locked(struct pool *p);
 /* One task fewer is queued or running: a blocked submitter may go on. */
 void tide_pool_room_locked(struct pool *p);
 

@@ -26,7 +26,7 @@ bool tide_pool_is_worker(struct pool *p) {
   bool is = false;
   tide_lock_take(&p->lock);
   for (struct slot *s = p->slots; s != NULL && !is; s = s->next)
-    is = s->started && tide_thread_is_self(&s->thread);
+    is = (s->started || s->running) && tide_thread_is_self(&s->thread);
   tide_lock_drop(&p->lock);
   return is;
 }
@@ -36,61 +36,91 @@ bool tide_pool_is_worker(struct pool *p) {
 /* Idle threads that spin at the same time: more would only take processors from those that work. */
 enum { MAX_SPINNERS = 1 };
 
+/* Looks for a while whether something is queued; the lock is let go meanwhile. News that another
+** thread was quicker to take do not count: where they are the rule, looking does not pay. */
+static bool look_locked(struct pool *p, struct slot *self) {
+  size_t rung = atomic_load_explicit(&p->rung, memory_order_relaxed);
+  struct look k;
+  bool found;
+  if (p->spinners >= MAX_SPINNERS || !tide_spin_start(&self->spin, p->cfg.spin_time, &k))
+    return false;
+  p->spinners++;
+  tide_lock_drop(&p->lock);
+  do found = atomic_load_explicit(&p->rung, memory_order_relaxed) != rung;
+  while (!found && tide_spin_again(&k));
+  tide_lock_take(&p->lock);
+  p->spinners--;
+  found = p->queue.count > 0 || p->state != POOL_OPEN;
+  tide_spin_stop(&self->spin, found);
+  return found;
+}
+
+/* The next task of the queue, now running and no idle thread's any more; NULL if there is none. */
+static struct task *pop_locked(struct pool *p) {
+  struct task *t = tide_queue_pop(&p->queue);
+  if (t == NULL) return NULL;
+  t->place = TASK_TAKEN;
+  p->idle--;
+  p->running++;
+  return t;
+}
+
 /* The next task, now running; sleeps for it. NULL: this thread shall end. The caller is
-** idle before, and is not any more afterwards. */
-static struct task *take_locked(struct pool *p, struct slot *self) {
+** idle before, and is not any more afterwards. Whom to ring once the lock is free: *sleeper. */
+static struct task *take_locked(struct pool *p, struct slot *self, struct slot **sleeper) {
   sys_time deadline = 0;
-  bool rested = false, expired = false, spun = false;
+  bool rested = false, expired = false;
   for (;;) {
-    struct task *t = tide_queue_pop(&p->queue);
-    if (t != NULL || p->state != POOL_OPEN || expired) {
+    struct task *t = pop_locked(p);
+    if (t == NULL && (p->state != POOL_OPEN || expired)) {
       p->idle--;
-      if (t != NULL) {
-        t->taken = true;
-        p->running++;
-      }
+    } else if (t == NULL) {
+      if (look_locked(p, self) || p->queue.count > 0 || p->state != POOL_OPEN) continue;
+      if (!rested) deadline = tide_deadline(p->cfg.idle_timeout);
+      rested = true;
+      self->woken = false;
+      fifo_push(&p->asleep, &self->link);
+      p->nasleep++;
       tide_pool_check_locked(p);
-      return t;
-    }
-    if (!spun && p->spinners < MAX_SPINNERS) {
-      size_t rung = atomic_load_explicit(&p->rung, memory_order_relaxed);
-      p->spinners++;
-      tide_lock_drop(&p->lock);
-      spun = !tide_spin_while(&self->spin, &p->rung, rung);
-      tide_lock_take(&p->lock);
-      p->spinners--;
+      while (!self->woken && !expired) expired = !tide_cond_wait(&self->wake, &p->lock, deadline);
+      if (!self->woken) {
+        fifo_remove(&self->link);
+        p->nasleep--;
+      }
       continue;
     }
-    if (!rested) deadline = tide_deadline(p->cfg.idle_timeout);
-    rested = true;
-    spun = false;
-    self->woken = false;
-    fifo_push(&p->asleep, &self->link);
-    p->nasleep++;
+    *sleeper = tide_pool_pick_locked(p);
     tide_pool_check_locked(p);
-    while (!self->woken && !expired) expired = !tide_cond_wait(&self->wake, &p->lock, deadline);
-    if (!self->woken) {
-      fifo_remove(&self->link);
-      p->nasleep--;
-    }
+    return t;
   }
 }
 
-/* Runs t, delivers its outcome and gives its reference back. The worker is idle, and the task
-** counted, before anyone can see that it is done. */
-static void serve(struct pool *p, void *worker, struct task *t) {
-  struct message out;
-  int outcome = FAULT_NONE;
-  bool begun = tide_task_begin(t); /* false: cancelled behind the pool's back */
-  tide_message_init(&out, t->mem);
-  if (begun) {
-    outcome = p->runner.run(worker, t, &out);
-    if (out.bytes.failed) {
-      tide_message_fini(&out);
-      tide_message_init(&out, t->mem);
-      outcome = FAULT_NOMEM;
-    }
+/* Runs t: true and its outcome, or false if it was cancelled behind the pool's back. The call is
+** released here: who sees that a task is done finds it gone. */
+static bool run(struct pool *p, void *worker, struct task *t, int *outcome, struct message *out) {
+  *outcome = FAULT_NONE;
+  tide_message_init(out, tide_task_mem(t));
+  if (!tide_task_begin(t)) return false;
+  *outcome = p->runner.run(worker, t, out);
+  if (out->bytes.failed) {
+    tide_message_fini(out);
+    tide_message_init(out, tide_task_mem(t));
+    *outcome = FAULT_NOMEM;
   }
+  tide_message_fini(&t->msg);
+  return true;
+}
+
+/* Runs t, delivers its outcome and gives its reference back. The worker is idle, and the task
+** counted, before anyone can see that it is done; under the same lock the worker takes its next
+** task, if there is one and it is not worn: that is what it answers. */
+static struct task *serve(struct pool *p, void *worker, struct task *t, bool *worn) {
+  struct message out;
+  struct slot *sleeper;
+  struct task *next;
+  int outcome;
+  bool begun = run(p, worker, t, &outcome, &out);
+  *worn = p->runner.worn != NULL && p->runner.worn(worker);
   tide_lock_take(&p->lock);
   p->running--;
   p->idle++;
@@ -100,6 +130,8 @@ static void serve(struct pool *p, void *worker, struct task *t) {
     p->finished++;
   if (outcome != FAULT_NONE) p->failed++;
   tide_pool_room_locked(p);
+  next = *worn ? NULL : pop_locked(p);
+  sleeper = tide_pool_pick_locked(p);
   tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);
   if (begun) {
@@ -109,6 +141,8 @@ static void serve(struct pool *p, void *worker, struct task *t) {
   }
   tide_message_fini(&out);
   tide_task_rele(t);
+  tide_pool_ring(sleeper);
+  return next;
 }
 
 /* ---------------------------------------------------------------- break -- */
@@ -120,12 +154,12 @@ static void put_text(struct bytes *b, const char *s, size_t len) {
 
 static void fail_broken(struct task *t, const char *why, size_t len) {
   struct message out;
-  tide_message_init(&out, t->mem);
+  tide_message_init(&out, tide_task_mem(t));
   put_text(&out.bytes, why, len);
   put_text(&out.bytes, "", 0); /* no traceback */
   if (out.bytes.failed) {
     tide_message_fini(&out);
-    tide_message_init(&out, t->mem);
+    tide_message_init(&out, tide_task_mem(t));
   }
   /* false if it was cancelled behind the pool's back: it is done either way */
   tide_task_finish(t, FAULT_BROKEN, &out);
@@ -155,13 +189,13 @@ static void break_pool(struct pool *p, char *why, size_t whysize) {
   message = p->why;
   len = p->whysize > 0 ? p->whysize - 1 : strlen(message);
   while ((t = tide_queue_pop(&p->queue)) != NULL) {
-    t->taken = true;
+    t->place = TASK_TAKEN;
     p->finished++;
     p->failed++;
     fifo_push(&doomed, &t->queued);
   }
-  atomic_fetch_add_explicit(&p->rung, 1, memory_order_relaxed);
-  tide_pool_wake_locked(p, true);
+  tide_pool_news_locked(p);
+  tide_pool_wakeall_locked(p);
   tide_cond_broadcast(&p->room);
   tide_cond_broadcast(&p->quiet);
   tide_pool_check_locked(p);
@@ -201,23 +235,24 @@ static void *open_worker(struct pool *p, int index) {
 /* Serves tasks with an idle thread's worker. True: the worker is worn, and the thread is fresh
 ** again. False: the thread shall end, and is neither idle nor fresh. */
 static bool work(struct pool *p, struct slot *self, void *worker) {
+  struct slot *sleeper = NULL;
   struct task *t;
   bool worn = false;
   tide_lock_take(&p->lock);
-  while (!worn && (t = take_locked(p, self)) != NULL) {
+  while (!worn && (t = take_locked(p, self, &sleeper)) != NULL) {
     tide_lock_drop(&p->lock);
-    serve(p, worker, t);
-    worn = p->runner.worn != NULL && p->runner.worn(worker);
+    tide_pool_ring(sleeper);
+    while (t != NULL) t = serve(p, worker, t, &worn);
     tide_lock_take(&p->lock);
   }
   if (worn) {
     p->idle--;
     p->fresh++;
-    /* what was queued for this thread because it was awake (invariant 3) */
-    if (tide_pool_sleepy_locked(p)) tide_pool_wake_locked(p, false);
+    sleeper = tide_pool_pick_locked(p); /* it was awake, and takes no task now (invariant 3) */
     tide_pool_check_locked(p);
   }
   tide_lock_drop(&p->lock);
+  tide_pool_ring(sleeper);
   return worn;
 }
 
@@ -233,6 +268,9 @@ static void live(struct pool *p, struct slot *self) {
   if (p->runner.thread_stop != NULL) p->runner.thread_stop(p->ud, self->index);
 }
 
+/* No thread is there, or being made, that will still end. */
+static bool none_left_locked(const struct pool *p) { return p->alive == 0 && p->starting == 0; }
+
 static void *thread_main(void *arg) {
   struct slot *self = (struct slot *)arg;
   struct pool *p = self->pool;
@@ -240,13 +278,16 @@ static void *thread_main(void *arg) {
   char name[64];
   snprintf(name, sizeof name, "%s_%d", p->cfg.name, self->index);
   tide_thread_setname(name);
-  /* predicate: started. From then on the slot is whole, and who joins may read it. */
   tide_lock_take(&p->lock);
-  while (!self->started) tide_cond_wait(&self->wake, &p->lock, SYS_NEVER);
+  self->thread = tide_thread_self(); /* its starter may not have come to it yet */
+  self->running = true;
   tide_lock_drop(&p->lock);
   do {
     live(p, self);
     tide_lock_take(&p->lock);
+    /* predicate: started. Who starts a thread is not waited for but here, where it has long been
+    ** done: from now on the slot may be joined and used again. */
+    while (!self->started) tide_cond_wait(&p->settled, &p->lock, SYS_NEVER);
     /* Tasks came after it decided to go, and there was no place for another thread; or one is
     ** being made for them, which may fail: then the last one that is alive must not go. */
     again = tide_pool_short_locked(p) || (p->queue.count > 0 && p->alive == 1);
@@ -254,8 +295,9 @@ static void *thread_main(void *arg) {
       p->fresh++;
     } else {
       p->alive--;
+      self->running = false;
       fifo_push(&p->ended, &self->link);
-      tide_cond_broadcast(&p->quiet);
+      if (none_left_locked(p)) tide_cond_broadcast(&p->quiet); /* one joins them all */
     }
     tide_pool_check_locked(p);
     tide_lock_drop(&p->lock);
@@ -325,6 +367,7 @@ static struct slot *take_slot_locked(struct pool *p) {
 }
 
 int tide_pool_start_locked(struct pool *p) {
+  struct sys_thread thread;
   struct slot *s;
   int err = ENOMEM;
   p->starting++;
@@ -334,19 +377,19 @@ int tide_pool_start_locked(struct pool *p) {
   s = take_slot_locked(p);
   if (s != NULL) {
     tide_lock_drop(&p->lock);
-    err = tide_thread_start(&s->thread, p->cfg.stack_size, thread_main, s);
+    err = tide_thread_start(&thread, p->cfg.stack_size, thread_main, s);
     tide_lock_take(&p->lock);
   }
   p->starting--;
   if (err == 0) {
     p->alive++;
+    s->thread = thread;
     s->started = true;
-    tide_cond_signal(&s->wake);
   } else {
     p->fresh--;
     p->threads--;
     if (s != NULL) fifo_push(&p->free, &s->link);
-    if (tide_pool_over_locked(p)) tide_cond_broadcast(&p->quiet);
+    if (none_left_locked(p) || tide_pool_over_locked(p)) tide_cond_broadcast(&p->quiet);
   }
   tide_cond_broadcast(&p->settled);
   return err;

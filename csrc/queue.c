@@ -32,6 +32,20 @@ static struct queue_level **find(struct queue *q, int priority) {
   return at;
 }
 
+/* Takes t, which is in this level, out. */
+static void leave(struct queue *q, struct queue_level *level, struct task *t) {
+  assert(q->count > 0 && t->place == TASK_QUEUED);
+  fifo_remove(&t->queued);
+  t->place = TASK_OUTSIDE;
+  q->count--;
+  if (level != &q->zero && fifo_empty(&level->tasks)) {
+    struct queue_level **at = find(q, level->priority);
+    assert(*at == level);
+    *at = level->next;
+    tide_queue_addlevel(q, level);
+  }
+}
+
 bool tide_queue_ready(const struct queue *q, int priority) {
   const struct queue_level *level = q->first;
   if (priority == 0 || q->spare != NULL) return true;
@@ -53,7 +67,7 @@ void tide_queue_addlevel(struct queue *q, struct queue_level *level) {
 
 void tide_queue_push(struct queue *q, struct task *t) {
   struct queue_level *level = &q->zero;
-  assert(t->level == NULL);
+  assert(t->place == TASK_OUTSIDE);
   if (t->priority != 0) {
     struct queue_level **at = find(q, t->priority);
     level = *at;
@@ -67,32 +81,22 @@ void tide_queue_push(struct queue *q, struct task *t) {
     }
   }
   fifo_push(&level->tasks, &t->queued);
-  t->level = level;
+  t->place = TASK_QUEUED;
   q->count++;
 }
 
 bool tide_queue_remove(struct queue *q, struct task *t) {
-  struct queue_level *level = t->level;
-  if (level == NULL) return false;
-  assert(q->count > 0);
-  fifo_remove(&t->queued);
-  t->level = NULL;
-  q->count--;
-  if (level != &q->zero && fifo_empty(&level->tasks)) {
-    struct queue_level **at = find(q, level->priority);
-    assert(*at == level);
-    *at = level->next;
-    tide_queue_addlevel(q, level);
-  }
+  if (t->place != TASK_QUEUED) return false;
+  leave(q, t->priority == 0 ? &q->zero : *find(q, t->priority), t);
   return true;
 }
 
 struct task *tide_queue_pop(struct queue *q) {
-  const struct queue_level *level = q->first;
+  struct queue_level *level = q->first;
   struct task *t;
   if (q->count == 0) return NULL;
   if (fifo_empty(&level->tasks)) level = level->next; /* only `zero` may be empty */
   t = TIDE_CONTAINER(fifo_peek(&level->tasks), struct task, queued);
-  tide_queue_remove(q, t);
+  leave(q, level, t);
   return t;
 }

@@ -12,37 +12,31 @@ void tide_spin_init(struct spin *s) {
   s->skip = s->last = 0;
 }
 
-/* Tells the processor that this is a loop that waits. */
-static void relax(void) {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  __asm__ volatile("yield");
-#endif
-}
-
-static bool look(const atomic_size_t *word, size_t value) {
-  sys_time end = tide_now() + SPIN_TIME;
-  do {
-    for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
-      if (atomic_load_explicit(word, memory_order_relaxed) != value) return true;
-      relax();
-    }
-  } while (tide_now() < end);
-  return false;
-}
-
-bool tide_spin_while(struct spin *s, const atomic_size_t *word, size_t value) {
-  if (!s->enabled) return false;
+bool tide_spin_start(struct spin *s, sys_time time, struct look *k) {
+  if (!s->enabled || time == 0) return false;
   if (s->skip > 0) {
     s->skip--;
     return false;
   }
-  if (look(word, value)) {
+  k->time = time;
+  k->end = 0;
+  k->looks = LOOKS_PER_CLOCK;
+  return true;
+}
+
+bool tide_spin_again(struct look *k) {
+  tide_relax();
+  if (--k->looks > 0) return true;
+  k->looks = LOOKS_PER_CLOCK;
+  if (k->end == 0) k->end = tide_now() + k->time; /* most looks end before the first question */
+  return tide_now() < k->end;
+}
+
+void tide_spin_stop(struct spin *s, bool found) {
+  if (found) {
     s->last = 0;
-    return true;
+  } else {
+    s->last = s->last < SPIN_MAX_SKIP ? (unsigned char)(s->last * 2 + 1) : SPIN_MAX_SKIP;
+    s->skip = s->last;
   }
-  s->last = s->last < SPIN_MAX_SKIP ? (unsigned char)(s->last * 2 + 1) : SPIN_MAX_SKIP;
-  s->skip = s->last;
-  return false;
 }

@@ -2,19 +2,24 @@
 ** tidepool, floor 1: spin, looking for a moment before going to sleep.
 **
 ** Waking a thread that sleeps costs more than many waits last. So a thread that is about to
-** sleep first watches a counter that whoever has news for it raises. It gives up after
-** SPIN_TIME, and after each failure it goes to sleep without looking for longer and longer:
-** where looking does not pay (nothing comes, or the other side has no processor to run on), the
-** time lost is a small part of one percent.
+** sleep first looks, for a while, whether what it waits for has come. It gives up after
+** a time (SPIN_TIME unless told otherwise), and after each failure it goes to sleep without looking
+** for longer and longer: where looking does not pay (nothing comes, or the other side has no
+** processor to run on), the time lost is a small part of one percent.
+**
+**     struct look k;
+**     if (tide_spin_start(s, time, &k)) {
+**       do found = …; while (!found && tide_spin_again(&k));
+**       tide_spin_stop(s, found);
+**     }
 **
 ** A struct spin belongs to the thread that waits with it. No lock may be held while spinning.
+** What is looked at is a hint; the caller then takes its lock and looks again.
 **
 ** SPDX-License-Identifier: MIT
 */
 #ifndef TIDE_SPIN_H
 #define TIDE_SPIN_H
-
-#include <stdatomic.h>
 
 #include "sys.h"
 
@@ -29,11 +34,19 @@ struct spin {
   unsigned char last; /* what skip was set to by the last failure */
 };
 
+struct look {
+  sys_time time, end; /* how long; until when, 0: not asked yet */
+  int looks;          /* before the clock is asked again */
+};
+
 void tide_spin_init(struct spin *s);
 
-/* Looks until *word is not `value` any more: true; false if it gave up. The caller then takes its
-** lock and looks again. Relaxed: a hint; the lock orders what matters. */
-bool tide_spin_while(struct spin *s, const atomic_size_t *word, size_t value);
+/* Whether to look at all now, for `time` nanoseconds (0: never). */
+bool tide_spin_start(struct spin *s, sys_time time, struct look *k);
+/* After a look that found nothing: whether to look once more. */
+bool tide_spin_again(struct look *k);
+/* Ends what tide_spin_start began. */
+void tide_spin_stop(struct spin *s, bool found);
 
 TIDE_INTERNAL_END
 

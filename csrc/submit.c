@@ -22,25 +22,30 @@ static struct task *new_task(tide_executor *ex, const tide_taskopts *o) {
   return tide_task_new(ex->pool, &ex->mem, o != NULL ? o->name : NULL, o != NULL ? o->priority : 0);
 }
 
-/* Puts t into the pool's queue; waits for room as long as that takes. With a state (hook->L)
-** a hook that was set meanwhile may raise: then *status is not LUA_OK and the error on top.
-** [-0, +(0|1), -] */
-static int enqueue(tide_executor *ex, struct task *t, const struct hookwatch *hook, int *err,
-                   int *status) {
-  int fault;
-  *status = LUA_OK;
-  do {
-    fault = tide_pool_submit(ex->pool, t, tide_hook_slice(hook, SYS_NEVER), err);
-    if (fault == FAULT_TIMEOUT) *status = tide_hook_run(hook);
-  } while (fault == FAULT_TIMEOUT && *status == LUA_OK);
-  return fault;
-}
-
 /* The first submit ends the time when an initializer may be set. */
 static void mark_submitted(tide_executor *ex) {
+  if (atomic_load_explicit(&ex->submitted, memory_order_relaxed)) return;
   tide_lock_take(&ex->lock);
-  ex->submitted = true;
+  atomic_store_explicit(&ex->submitted, true, memory_order_relaxed);
   tide_lock_drop(&ex->lock);
+}
+
+/* Puts t into the pool's queue; waits for room as long as that takes. With a state (L may be NULL)
+** a hook that was set meanwhile may raise: then *status is not LUA_OK and the error on top.
+** [-0, +(0|1), -] */
+static int enqueue(tide_executor *ex, struct task *t, lua_State *L, int *err, int *status) {
+  struct hookwatch hook;
+  int fault;
+  *status = LUA_OK;
+  mark_submitted(ex);
+  fault = tide_pool_submit(ex->pool, t, 0, err);
+  if (fault != FAULT_TIMEOUT) return fault; /* as nearly always: there was room */
+  tide_hook_start(&hook, L);
+  do {
+    fault = tide_pool_submit(ex->pool, t, tide_hook_slice(&hook, SYS_NEVER), err);
+    if (fault == FAULT_TIMEOUT) *status = tide_hook_run(&hook);
+  } while (fault == FAULT_TIMEOUT && *status == LUA_OK);
+  return fault;
 }
 
 /* Raises what kept a task out of the pool. [-0, +0, e] */
@@ -59,17 +64,13 @@ static int refuse(lua_State *L, tide_executor *ex, int fault, int err) {
 
 tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs, const tide_taskopts *o) {
   struct paths *paths = tide_paths_of(L, 0);
-  struct hookwatch hook;
   struct task *t = new_task(ex, o);
   int fault, err = 0, status;
   if (t == NULL) luaL_error(L, "not enough memory");
   t->context = tide_paths_hold(paths);
-  t->free_context = tide_paths_rele;
   status = tide_pack(L, &t->msg, nargs + 1, PACK_CALL);
   if (status == LUA_OK) {
-    mark_submitted(ex);
-    tide_hook_start(&hook, L);
-    fault = enqueue(ex, t, &hook, &err, &status);
+    fault = enqueue(ex, t, L, &err, &status);
     if (fault == FAULT_NONE) return tide_future_of(t);
     tide_task_rele(t);
     if (status == LUA_OK) refuse(L, ex, fault, err);
@@ -98,17 +99,13 @@ int tide_sendable(lua_State *L, int n) {
 /* The rest of a call whose callee was put already, then into the pool. Takes t. */
 static int submit_values(tide_future **f, tide_executor *ex, struct task *t, const tide_value *args,
                          size_t nargs) {
-  const struct hookwatch none = {NULL, NULL};
   struct bytes *b = &t->msg.bytes;
   int fault = FAULT_NONE, err, status;
   for (size_t i = 0; i < nargs && fault == FAULT_NONE; i++)
     if (!tide_value_put(b, &args[i])) fault = FAULT_ARG;
   tide_bytes_put_u8(b, WIRE_END);
   if (b->failed) fault = FAULT_NOMEM;
-  if (fault == FAULT_NONE) {
-    mark_submitted(ex);
-    fault = enqueue(ex, t, &none, &err, &status);
-  }
+  if (fault == FAULT_NONE) fault = enqueue(ex, t, NULL, &err, &status);
   if (fault != FAULT_NONE) {
     tide_task_rele(t);
     return fault;

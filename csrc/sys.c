@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -41,6 +42,15 @@ int tide_lock_init(struct sys_lock *l) {
 void tide_lock_fini(struct sys_lock *l) { must(pthread_mutex_destroy(&l->m)); }
 void tide_lock_take(struct sys_lock *l) { must(pthread_mutex_lock(&l->m)); }
 void tide_lock_drop(struct sys_lock *l) { must(pthread_mutex_unlock(&l->m)); }
+
+void tide_bytelock_wait(struct sys_bytelock *l) {
+  enum { LOOKS = 64 }; /* longer than any section; who holds it then has no processor */
+  do {
+    for (int i = 0; i < LOOKS && atomic_load_explicit(&l->held, memory_order_relaxed) != 0; i++)
+      tide_relax();
+    if (atomic_load_explicit(&l->held, memory_order_relaxed) != 0) sched_yield();
+  } while (atomic_exchange_explicit(&l->held, 1, memory_order_acquire) != 0);
+}
 
 /* ----------------------------------------------------------- condition -- */
 
@@ -107,31 +117,64 @@ static int set_stack(pthread_attr_t *attr, size_t size) {
   return pthread_attr_setstacksize(attr, (size + page - 1) / page * page);
 }
 
+/* The stack of a thread for which nobody asks for a size: the system's default, which is often more
+** than a thread needs, but not so much that the C library cannot keep the stacks of ended threads
+** for the next ones (glibc keeps 40 MiB). The frames of a sanitizer need more. */
+static int default_stack(pthread_attr_t *attr) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  (void)attr;
+  return 0;
+#else
+  size_t size;
+  must(pthread_attr_getstacksize(attr, &size));
+  return size > SYS_STACK ? pthread_attr_setstacksize(attr, SYS_STACK) : 0;
+#endif
+}
+
+/* Makes the thread with these signals blocked from its first instruction on. */
+static int create(struct sys_thread *t, pthread_attr_t *attr, const sigset_t *blocked,
+                  void *(*fn)(void *), void *arg) {
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
+  int err = pthread_attr_setsigmask_np(attr, blocked);
+  return err == 0 ? pthread_create(&t->t, attr, fn, arg) : err;
+#else
+  sigset_t before;
+  int err;
+  /* the mask is inherited: set before the start, no signal can slip in between */
+  must(pthread_sigmask(SIG_SETMASK, blocked, &before));
+  err = pthread_create(&t->t, attr, fn, arg);
+  must(pthread_sigmask(SIG_SETMASK, &before, NULL));
+  return err;
+#endif
+}
+
 int tide_thread_start(struct sys_thread *t, size_t stack_size, void *(*fn)(void *), void *arg) {
   pthread_attr_t attr;
-  sigset_t blocked, before;
+  sigset_t blocked;
   int tries, err = pthread_attr_init(&attr);
   if (err != 0) return err;
-  if (stack_size > 0) err = set_stack(&attr, stack_size);
+  err = stack_size > 0 ? set_stack(&attr, stack_size) : default_stack(&attr);
   if (err == 0) {
     maskable(&blocked);
-    /* the mask is inherited: set before the start, no signal can slip in between */
-    must(pthread_sigmask(SIG_SETMASK, &blocked, &before));
-    err = pthread_create(&t->t, &attr, fn, arg);
+    err = create(t, &attr, &blocked, fn, arg);
     /* thread-local data of the program comes out of the stack: the minimum may be too small */
     for (tries = 0; err == EINVAL && stack_size > 0 && tries < 8; tries++) {
       size_t size;
       must(pthread_attr_getstacksize(&attr, &size));
       err = size <= SIZE_MAX / 2 ? pthread_attr_setstacksize(&attr, size * 2) : EAGAIN;
-      if (err == 0) err = pthread_create(&t->t, &attr, fn, arg);
+      if (err == 0) err = create(t, &attr, &blocked, fn, arg);
     }
-    must(pthread_sigmask(SIG_SETMASK, &before, NULL));
   }
   pthread_attr_destroy(&attr);
   return err;
 }
 
 void tide_thread_join(struct sys_thread *t) { must(pthread_join(t->t, NULL)); }
+
+struct sys_thread tide_thread_self(void) {
+  const struct sys_thread self = {pthread_self()};
+  return self;
+}
 
 bool tide_thread_is_self(const struct sys_thread *t) {
   return pthread_equal(t->t, pthread_self()) != 0;

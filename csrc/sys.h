@@ -11,6 +11,7 @@
 #define TIDE_SYS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,6 +35,31 @@ void tide_lock_fini(struct sys_lock *l);
 void tide_lock_take(struct sys_lock *l); /* blocks while another thread holds it */
 void tide_lock_drop(struct sys_lock *l);
 
+/* A lock of one byte, for objects that are many, and sections of a few instructions without a
+** call that could block: who waits looks again and again, and yields its processor in between. */
+struct sys_bytelock {
+  atomic_uchar held; /* A: acquire in take pairs with release in drop */
+};
+
+void tide_bytelock_wait(struct sys_bytelock *l); /* takes it when it is free again */
+
+static inline void tide_bytelock_init(struct sys_bytelock *l) { atomic_init(&l->held, 0); }
+static inline void tide_bytelock_take(struct sys_bytelock *l) {
+  if (atomic_exchange_explicit(&l->held, 1, memory_order_acquire) != 0) tide_bytelock_wait(l);
+}
+static inline void tide_bytelock_drop(struct sys_bytelock *l) {
+  atomic_store_explicit(&l->held, 0, memory_order_release);
+}
+
+/* Tells the processor that this is a loop that waits. */
+static inline void tide_relax(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 int tide_cond_init(struct sys_cond *c);
 void tide_cond_fini(struct sys_cond *c);
 void tide_cond_signal(struct sys_cond *c);
@@ -51,12 +77,15 @@ sys_time tide_deadline(double seconds);
 ** lock is held before and after. Callers loop on their predicate. */
 bool tide_cond_wait(struct sys_cond *c, struct sys_lock *l, sys_time deadline);
 
+#define SYS_STACK ((size_t)2 << 20)
+
 /* Starts a thread with all signals blocked but those a fault raises, so that
-** the host's handlers run on the host's threads. stack_size 0: the default;
-** a size the system refuses as too small or odd is rounded up. 0 or errno. */
+** the host's handlers run on the host's threads. stack_size 0: the system's
+** default, at most SYS_STACK; a size the system refuses as too small or odd is rounded up. 0 or errno. */
 int tide_thread_start(struct sys_thread *t, size_t stack_size, void *(*fn)(void *), void *arg);
 void tide_thread_join(struct sys_thread *t); /* blocks until it has ended */
 /* Whether the caller is that thread, which must not have been joined. */
+struct sys_thread tide_thread_self(void);
 bool tide_thread_is_self(const struct sys_thread *t);
 /* Names the calling thread for the OS, cut to what it allows. */
 void tide_thread_setname(const char *name);

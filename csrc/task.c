@@ -15,31 +15,52 @@
 #include "mailbox.h"
 #include "pool.h"
 
+static struct task *alloc(struct pool *pool, const struct mem *mem) {
+  if (pool != NULL) return tide_pool_alloctask(pool);
+  return (struct task *)tide_mem_new(mem, sizeof(struct task));
+}
+
+static void dealloc(struct task *t, struct pool *pool, const struct mem *mem) {
+  if (pool != NULL)
+    tide_pool_freetask(pool, t);
+  else
+    tide_mem_free(mem, t, sizeof *t);
+}
+
 struct task *tide_task_new(struct pool *pool, const struct mem *mem, const char *name,
                            int priority) {
-  struct task *t = (struct task *)tide_mem_zero(mem, sizeof *t);
+  struct task *t = alloc(pool, mem);
   if (t == NULL) return NULL;
   ref_init(&t->ref);
-  t->mem = mem;
-  t->priority = priority;
+  t->pool = pool;
+  t->name = NULL;
+  if (pool != NULL)
+    t->context = NULL;
+  else
+    t->mem = mem;
   fifo_node_init(&t->queued);
+  t->watches = NULL;
+  t->priority = priority;
   atomic_init(&t->state, TASK_PENDING);
-  fifo_init(&t->watches);
+  tide_bytelock_init(&t->lock);
+  t->place = TASK_OUTSIDE;
+  t->outcome = FAULT_NONE;
   tide_message_init(&t->msg, mem);
   if (name != NULL) {
     size_t size = strlen(name) + 1;
     t->name = (char *)tide_mem_new(mem, size);
-    if (t->name == NULL) goto fail;
+    if (t->name == NULL) {
+      dealloc(t, pool, mem);
+      return NULL;
+    }
     memcpy(t->name, name, size);
   }
-  if (tide_lock_init(&t->lock) != 0) goto fail;
-  t->pool = pool;
   if (pool != NULL) tide_pool_holdtask(pool);
   return t;
-fail:
-  if (t->name != NULL) tide_mem_free(mem, t->name, strlen(t->name) + 1);
-  tide_mem_free(mem, t, sizeof *t);
-  return NULL;
+}
+
+const struct mem *tide_task_mem(const struct task *t) {
+  return t->pool != NULL ? tide_pool_mem(t->pool) : t->mem;
 }
 
 struct task *tide_task_hold(struct task *t) {
@@ -48,15 +69,16 @@ struct task *tide_task_hold(struct task *t) {
 }
 
 void tide_task_rele(struct task *t) {
+  const struct mem *mem;
   struct pool *pool;
   if (t == NULL || !ref_rele(&t->ref)) return;
-  assert(fifo_empty(&t->watches) && t->level == NULL);
+  assert(t->watches == NULL && t->place != TASK_QUEUED);
   pool = t->pool;
+  mem = tide_task_mem(t);
   tide_message_fini(&t->msg);
-  if (t->free_context != NULL) t->free_context(t->context);
-  if (t->name != NULL) tide_mem_free(t->mem, t->name, strlen(t->name) + 1);
-  tide_lock_fini(&t->lock);
-  tide_mem_free(t->mem, t, sizeof *t);
+  if (pool != NULL && t->context != NULL) tide_pool_freecontext(pool, t->context);
+  if (t->name != NULL) tide_mem_free(mem, t->name, strlen(t->name) + 1);
+  dealloc(t, pool, mem);
   /* last: the memory may belong to who owns the pool */
   if (pool != NULL) tide_pool_reletask(pool);
 }
@@ -73,11 +95,35 @@ static void set_state_locked(struct task *t, enum task_state to) {
 
 bool tide_task_begin(struct task *t) {
   bool mine;
-  tide_lock_take(&t->lock);
+  tide_bytelock_take(&t->lock);
   mine = tide_task_state(t) == TASK_PENDING;
   if (mine) set_state_locked(t, TASK_RUNNING);
-  tide_lock_drop(&t->lock);
+  tide_bytelock_drop(&t->lock);
   return mine;
+}
+
+/* --------------------------------------------------------------- watches -- */
+
+/* The ring goes through the watches' links; the oldest is before the newest. */
+static struct watch *next_of(const struct watch *w) {
+  return TIDE_CONTAINER(w->link.next, struct watch, link);
+}
+
+static void ring_push(struct watch **oldest, struct watch *w) {
+  assert(!fifo_linked(&w->link));
+  if (*oldest == NULL) {
+    w->link.next = w->link.prev = &w->link;
+    *oldest = w;
+  } else {
+    w->link.next = &(*oldest)->link;
+    w->link.prev = (*oldest)->link.prev;
+    w->link.prev->next = w->link.next->prev = &w->link;
+  }
+}
+
+static void ring_remove(struct watch **oldest, struct watch *w) {
+  if (*oldest == w) *oldest = next_of(w) != w ? next_of(w) : NULL;
+  fifo_remove(&w->link);
 }
 
 static bool failed(const struct task *t) {
@@ -88,66 +134,67 @@ static bool failed(const struct task *t) {
 ** the call that was there is in *out then. */
 static bool settle(struct task *t, enum task_state latest, enum task_state to, int outcome,
                    struct message *out) {
-  struct fifo flying;
-  struct fifo_node *n;
+  struct watch *flying, *w;
   struct message call;
   bool failure;
-  fifo_init(&flying);
-  tide_lock_take(&t->lock);
+  tide_bytelock_take(&t->lock);
   if (tide_task_state(t) > latest) {
-    tide_lock_drop(&t->lock);
+    tide_bytelock_drop(&t->lock);
     return false;
   }
-  call = t->msg;
-  t->msg = *out;
-  t->outcome = outcome;
+  tide_message_move(&call, &t->msg);
+  tide_message_move(&t->msg, out);
+  t->outcome = (unsigned char)outcome;
   set_state_locked(t, to);
-  for (n = t->watches.head.next; n != &t->watches.head; n = n->next)
-    TIDE_CONTAINER(n, struct watch, link)->on_task = false;
-  fifo_splice(&flying, &t->watches);
-  tide_lock_drop(&t->lock);
+  flying = t->watches;
+  t->watches = NULL;
+  if ((w = flying) != NULL) do
+      w->on_task = false;
+    while ((w = next_of(w)) != flying);
+  tide_bytelock_drop(&t->lock);
   /* before the news: who hears that it is done finds the call's parts released; and with
   ** no lock held, as that may release other tasks */
   tide_message_fini(&call);
-  *out = call;
   failure = failed(t);
-  while ((n = fifo_pop(&flying)) != NULL)
-    tide_watch_deliver(TIDE_CONTAINER(n, struct watch, link), failure);
+  while ((w = flying) != NULL) {
+    ring_remove(&flying, w);
+    tide_watch_deliver(w, failure);
+  }
   return true;
 }
 
 bool tide_task_cancel(struct task *t) {
   struct message none;
-  tide_message_init(&none, t->mem);
+  tide_message_init(&none, tide_task_mem(t));
   return settle(t, TASK_PENDING, TASK_CANCELLED, FAULT_CANCELLED, &none);
 }
 
 bool tide_task_finish(struct task *t, int outcome, struct message *out) {
   struct message none;
-  tide_message_init(&none, t->mem);
+  tide_message_init(&none, tide_task_mem(t));
   return settle(t, TASK_RUNNING, TASK_FINISHED, outcome, out != NULL ? out : &none);
 }
 
 bool tide_task_addwatch(struct task *t, struct watch *w) {
   bool pending;
-  tide_lock_take(&t->lock);
+  tide_bytelock_take(&t->lock);
   pending = !tide_task_done(t);
   if (pending) {
-    fifo_push(&t->watches, &w->link);
+    ring_push(&t->watches, w);
     w->on_task = true;
   }
-  tide_lock_drop(&t->lock);
+  tide_bytelock_drop(&t->lock);
   return pending;
 }
 
 bool tide_task_dropwatch(struct task *t, struct watch *w) {
   bool on;
-  tide_lock_take(&t->lock);
+  tide_bytelock_take(&t->lock);
   on = w->on_task;
   if (on) {
-    fifo_remove(&w->link);
+    ring_remove(&t->watches, w);
     w->on_task = false;
   }
-  tide_lock_drop(&t->lock);
+  tide_bytelock_drop(&t->lock);
   return on;
 }

@@ -16,6 +16,9 @@
 ** the state, under the task's lock; anyone may read it (atomic).
 ** Lock order: the task's lock is a leaf; it is never held together with another.
 **
+** There may be millions of tasks, so a struct task is small (with its message: one block), and its
+** lock is a byte.
+**
 ** SPDX-License-Identifier: MIT
 */
 #ifndef TIDE_TASK_H
@@ -33,30 +36,31 @@ TIDE_INTERNAL_BEGIN
 
 enum task_state { TASK_PENDING, TASK_RUNNING, TASK_FINISHED, TASK_CANCELLED };
 
+enum task_place { TASK_OUTSIDE, TASK_QUEUED, TASK_TAKEN };
+
 struct pool;
-struct queue_level;
 struct watch;
 
 struct task {
-  struct ref ref;            /* A */
-  struct pool *pool;         /* I; a reference is held; NULL: a promise */
-  const struct mem *mem;     /* I; lives as long as the pool, or is static */
-  char *name;                /* I; owned; NULL: none */
-  int priority;              /* I */
-  struct fifo_node queued;   /* pool's lock: its place in the pool's queue */
-  struct queue_level *level; /* pool's lock: where in that queue; NULL: not in it */
-  bool taken;                /* pool's lock: a worker has it, or a broken pool fails it */
-  struct sys_lock lock;
+  struct ref ref;    /* A */
+  struct pool *pool; /* I; a reference is held; NULL: a promise */
+  char *name;        /* I; owned; NULL: none */
+  union {
+    void *context; /* I; of a pool's: what msg is to be run with, for the runner, who frees it */
+    const struct mem *mem; /* I; of a promise: lives longer */
+  };
+  struct fifo_node queued; /* pool's lock: its place in the pool's queue */
+  struct watch *watches;   /* lock: who wants to know: the oldest, in a ring; NULL: nobody */
+  int priority;            /* I */
   _Atomic unsigned char
-      state;           /* enum task_state; written under lock, read by anyone (release/acquire) */
-  struct fifo watches; /* lock: who wants to know */
-  void *context;       /* I; what msg is to be run with, for floor 3; or NULL */
-  void (*free_context)(void *context);
+      state; /* enum task_state; written under lock, read by anyone (release/acquire) */
+  struct sys_bytelock lock;
+  unsigned char place;   /* pool's lock: enum task_place: in the queue; with a worker, or failed */
+  unsigned char outcome; /* as msg. FAULT_NONE: values; FAULT_ERROR: its own error; a kind */
   /* The call before it is done: written by the submitter before the pool takes it, then the
   ** worker's. Its outcome once done: written by who finishes it, before the state, and
   ** read-only from then on. A cancelled task's is empty. */
   struct message msg;
-  int outcome; /* FAULT_NONE: values; FAULT_ERROR: the task's own error; a kind */
 };
 
 /* NULL if out of memory. `pool` may be NULL; the task takes a reference of its own.
@@ -66,6 +70,9 @@ struct task *tide_task_new(struct pool *pool, const struct mem *mem, const char 
 struct task *tide_task_hold(struct task *t);
 void tide_task_rele(
     struct task *t); /* NULL is legal; takes no lock that its caller may hold but mem's */
+
+/* Where it and its messages are allocated: the pool's, or a promise's own. */
+const struct mem *tide_task_mem(const struct task *t);
 
 static inline enum task_state tide_task_state(const struct task *t) {
   /* acquire: pairs with the release in set_state, so `outcome` and `msg` are seen */

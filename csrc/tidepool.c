@@ -25,13 +25,12 @@ const char *tide_kindname(int kind) { return tide_fault_name(kind); }
 int tide_cpu_count(void) { return tide_sys_cpus(); }
 
 void tide_config_init(tide_config *cfg) {
-  int cpus = tide_sys_cpus();
   memset(cfg, 0, sizeof *cfg);
   cfg->struct_size = sizeof *cfg;
-  cfg->max_workers = cpus + 4 < 32 ? cpus + 4 : 32;
   cfg->thread_name_prefix = "tidepool";
   cfg->idle_timeout = -1;
   cfg->on_full = TIDE_ONFULL_BLOCK;
+  cfg->spin_time = TIDE_SPIN_TIME;
 }
 
 /* ---------------------------------------------------------------- the runner -- */
@@ -82,6 +81,8 @@ static bool worker_worn(void *worker) {
   return w->ex->max_tasks > 0 && w->tasks >= w->ex->max_tasks;
 }
 
+static void free_context(void *context) { tide_paths_rele((struct paths *)context); }
+
 static void thread_start(void *ud, int index) {
   struct tide_executor *ex = (struct tide_executor *)ud;
   if (ex->thread_start != NULL) ex->thread_start(index, ex->ud);
@@ -113,6 +114,7 @@ static const struct runner runner = {.open = worker_open,
                                      .run = worker_run,
                                      .worn = worker_worn,
                                      .close = worker_close,
+                                     .free_context = free_context,
                                      .thread_start = thread_start,
                                      .thread_stop = thread_stop,
                                      .dispose = dispose};
@@ -124,11 +126,12 @@ static int start_pool(struct tide_executor *ex, const tide_config *cfg) {
   struct pool_config pc;
   int err = tide_lock_init(&ex->lock);
   if (err == 0) {
-    pc.max_workers = cfg->max_workers;
+    pc.max_workers = ex->max_workers;
     pc.max_queue = cfg->max_queue;
     pc.full_is_error = cfg->on_full == TIDE_ONFULL_ERROR;
     pc.idle_timeout = cfg->idle_timeout;
     pc.stack_size = cfg->stack_size;
+    pc.spin_time = (sys_time)(cfg->spin_time * 1e9);
     pc.name = cfg->thread_name_prefix != NULL ? cfg->thread_name_prefix : "tidepool";
     ex->pool = tide_pool_new(&pc, &ex->mem, &runner, ex, &err);
     if (ex->pool != NULL) return FAULT_NONE;
@@ -137,13 +140,20 @@ static int start_pool(struct tide_executor *ex, const tide_config *cfg) {
   return FAULT_NOMEM;
 }
 
+/* Asked only by an executor that needs it: it reads a dozen files. */
+static int default_workers(void) {
+  int cpus = tide_sys_cpus();
+  return cpus + 4 < 32 ? cpus + 4 : 32;
+}
+
 int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   struct mem mem = tide_mem_default;
   struct tide_executor *ex;
   int fault;
   *out = NULL;
-  if (cfg->struct_size != sizeof *cfg || cfg->max_workers < 1 ||
-      cfg->idle_timeout != cfg->idle_timeout ||
+  if (cfg->struct_size != sizeof *cfg || cfg->max_workers < 0 ||
+      cfg->idle_timeout != cfg->idle_timeout || !(cfg->spin_time >= 0) ||
+      cfg->spin_time > TIDE_MAX_SPIN_TIME ||
       (cfg->on_full != TIDE_ONFULL_BLOCK && cfg->on_full != TIDE_ONFULL_ERROR))
     return TIDE_EARG;
   if (cfg->alloc != NULL) {
@@ -156,7 +166,8 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   atomic_init(&ex->handles, 1);
   atomic_init(&ex->adopted, false);
   atomic_init(&ex->states, 0);
-  ex->max_workers = cfg->max_workers;
+  atomic_init(&ex->submitted, false);
+  ex->max_workers = cfg->max_workers > 0 ? cfg->max_workers : default_workers();
   ex->max_tasks = cfg->max_tasks_per_worker;
   ex->thread_start = cfg->thread_start;
   ex->thread_stop = cfg->thread_stop;
@@ -222,7 +233,7 @@ void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int nargs) {
     lua_error(L);
   }
   tide_lock_take(&ex->lock);
-  late = ex->submitted || ex->init != NULL;
+  late = atomic_load_explicit(&ex->submitted, memory_order_relaxed) || ex->init != NULL;
   if (!late) ex->init = m; /* no worker exists yet that could look */
   tide_lock_drop(&ex->lock);
   if (late) {

@@ -40,6 +40,7 @@ extern "C" {
 typedef struct tide_executor tide_executor;
 typedef struct tide_future tide_future;
 typedef struct tide_group tide_group;
+typedef struct tide_share tide_share;
 
 /* What went wrong; tide_kindname gives the word that scripts see. */
 typedef enum tide_kind {
@@ -71,14 +72,15 @@ enum { TIDE_ONFULL_BLOCK = 0, TIDE_ONFULL_ERROR = 1 };
 
 typedef struct tide_config {
   size_t struct_size;             /* set by tide_config_init */
-  int max_workers;                /* >= 1; default min(32, tide_cpu_count() + 4) */
+  int max_workers;                /* 0: min(32, tide_cpu_count() + 4) */
   const char *thread_name_prefix; /* copied; default "tidepool" */
   size_t max_tasks_per_worker;    /* 0: no limit */
   double idle_timeout;            /* seconds; negative: idle threads stay */
   size_t max_queue;               /* 0: unbounded */
   int on_full;                    /* TIDE_ONFULL_... */
-  size_t stack_size;              /* bytes of a worker's C stack; 0: the system's default */
-  void *ud;                       /* passed to every hook below */
+  size_t stack_size; /* bytes of a worker's C stack; 0: the system's default, at most 2 MiB */
+  double spin_time;  /* seconds, 0 to 0.001; see below; default 0.00005, 0: never */
+  void *ud;          /* passed to every hook below */
 
   /* Called on the worker's thread for each new state, after the standard
   ** libraries are open and before the initializer. It runs in protected mode
@@ -99,7 +101,15 @@ typedef struct tide_config {
   /* Where warnings go that have no lua_State to be reported through, such as
   ** an error in a close_state. NULL: nowhere. Called on any thread. */
   void (*warn)(const char *message, void *ud);
+  /* spin_time: how long a thread that waits for a future of this executor, and one idle worker of
+  ** it, look for news before they go to sleep. Looking answers in about a microsecond where waking
+  ** a sleeper takes tens, and costs that much processor time if nothing comes. It is given up for
+  ** longer and longer while it does not pay, and never done where the process may use one
+  ** processor only. */
 } tide_config;
+
+#define TIDE_SPIN_TIME 0.00005
+#define TIDE_MAX_SPIN_TIME 0.001
 
 TIDE_API void tide_config_init(tide_config *cfg);
 
@@ -236,6 +246,11 @@ TIDE_API int tide_future_outcome(const tide_future *f);
 ** its own, TIDE_EERROR and that value. [-0, +*n, m] */
 TIDE_API int tide_pushoutcome(lua_State *L, const tide_future *f, int *n);
 
+/* If it has outcome TIDE_OK and a few plain values (nil, booleans, numbers, short strings),
+** pushes them as tide_pushoutcome would, only quicker: 1 and *n. Else 0, and nothing is pushed.
+** [-0, +(*n|0), m] */
+TIDE_API int tide_pushplain(lua_State *L, const tide_future *f, int *n);
+
 /* Pushes the worker's traceback of a failed future, or nil. [-0, +1, m] */
 TIDE_API void tide_pushtraceback(lua_State *L, const tide_future *f);
 
@@ -277,6 +292,33 @@ TIDE_API int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_
 ** done now. Never blocks. */
 TIDE_API tide_future *tide_group_next(tide_group *g, void **tag);
 
+/* --------------------------------------------------------------- share -- */
+
+/* A value that is packed once and sent by reference; each state that asks for it
+** has one copy. To be treated as immutable. */
+
+/* Packs the value on top. Raises TIDE_ETRANSFER with the path to what cannot be
+** sent. The caller owns one reference. [-1, +0, e] */
+TIDE_API tide_share *tide_share_new(lua_State *L);
+TIDE_API tide_share *tide_share_hold(tide_share *s);
+TIDE_API void tide_share_rele(tide_share *s);
+
+/* Pushes L's copy. The first call decodes it, then it is the same value as long as
+** a handle lives in L; the state that a handle was made in has the value itself.
+** Raises TIDE_ETRANSFER if it cannot be rebuilt in L; the next call tries again.
+** [-0, +1, e] */
+TIDE_API void tide_pushshared(lua_State *L, tide_share *s);
+
+/* For makers of handles: pushes a fresh copy. Raises TIDE_ETRANSFER, or what code
+** that rebuilds raised. [-0, +1, e] */
+TIDE_API void tide_share_unpack(lua_State *L, const tide_share *s);
+/* For makers of handles: in a worker's state the userdata at idx, which stands for
+** s, is kept alive between tasks until nobody but workers has s: looked at when
+** a task ends. 1 if so: then the caller's reference to s is no longer a user's,
+** and goes back by tide_share_unkeep. 0 in other states. [-0, +0, m] */
+TIDE_API int tide_share_keep(lua_State *L, int idx, tide_share *s);
+TIDE_API void tide_share_unkeep(tide_share *s);
+
 /* ------------------------------------------------------------- scripts -- */
 
 /* The module `tidepool.core`. */
@@ -285,6 +327,7 @@ TIDE_API int luaopen_tidepool_core(lua_State *L);
 /* Push handles that scripts use; each takes a reference of its own. [-0, +1, e] */
 TIDE_API void tide_pushexecutor(lua_State *L, tide_executor *ex);
 TIDE_API void tide_pushfuture(lua_State *L, tide_future *f);
+TIDE_API void tide_pushshare(lua_State *L, tide_share *s);
 
 /* Pushes an error object {kind=, message=}. [-0, +1, m] */
 TIDE_API void tide_pusherror(lua_State *L, int kind, const char *message);

@@ -9,22 +9,29 @@
 
 #include "paths.h"
 
-/* More code than this in one state, and the caches start anew: a script that makes
-** functions without end must not make them grow without end. */
-#define MAX_CODES 1024
+/* More code than this in one state, in pieces or in bytes, and the caches start anew: a script
+** that makes functions without end must not make them grow without end. */
+enum { MAX_CODES = 4096, MAX_CODE_BYTES = 4 << 20 };
 
 static const char registry_key = 0;
 
 static void release_codes(struct transfer *x) {
+  if (x->ncodes > 0) memset(x->index, 0, x->capcodes * 2 * sizeof *x->index);
   while (x->ncodes > 0) tide_code_rele(x->codes[--x->ncodes]);
+  x->codebytes = 0;
+}
+
+static void free_codes(struct transfer *x) {
+  tide_mem_free(&tide_mem_default, x->codes, x->capcodes * sizeof *x->codes);
+  tide_mem_free(&tide_mem_default, x->index, x->capcodes * 2 * sizeof *x->index);
+  x->codes = x->index = NULL;
+  x->capcodes = 0;
 }
 
 static int transfer_gc(lua_State *L) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, 1);
   release_codes(x);
-  tide_mem_free(&tide_mem_default, x->codes, x->capcodes * sizeof *x->codes);
-  x->codes = NULL;
-  x->capcodes = 0;
+  free_codes(x);
   tide_bytes_fini(&x->scratch);
   tide_paths_rele(x->paths);
   x->paths = NULL;
@@ -46,11 +53,16 @@ static void new_table(lua_State *L, int which, const char *mode) {
   lua_setiuservalue(L, -2, which);
 }
 
+struct transfer *tide_transfer_peek(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
+  return (struct transfer *)lua_touserdata(L, -1);
+}
+
 struct transfer *tide_transfer_get(lua_State *L) {
   struct transfer *x;
   luaL_checkstack(L, 6, NULL);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key) == LUA_TUSERDATA)
-    return (struct transfer *)lua_touserdata(L, -1);
+  x = tide_transfer_peek(L);
+  if (x != NULL) return x;
   lua_pop(L, 1);
   x = (struct transfer *)lua_newuserdatauv(L, sizeof *x, TRANSFER_TABLES);
   memset(x, 0, sizeof *x);
@@ -60,14 +72,12 @@ struct transfer *tide_transfer_get(lua_State *L) {
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   new_table(L, TRANSFER_CODES, "k");
-  new_table(L, TRANSFER_CONTENT, NULL);
   new_table(L, TRANSFER_LOADED, NULL);
   new_table(L, TRANSFER_NAMES, "k");
   new_table(L, TRANSFER_INDEXED, "k");
   new_table(L, TRANSFER_GOT, NULL);
   new_table(L, TRANSFER_CAME, NULL);
   new_table(L, TRANSFER_NATIVE, NULL);
-  new_table(L, TRANSFER_PATHS, NULL);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   return x;
@@ -79,26 +89,61 @@ void tide_transfer_table(lua_State *L, int idx, enum transfer_table which) {
 
 void tide_transfer_room(lua_State *L, int idx) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, idx);
-  if (x->ncodes < MAX_CODES) return;
+  if (x->ncodes < MAX_CODES && x->codebytes < MAX_CODE_BYTES) return;
   lua_pushvalue(L, idx);
   new_table(L, TRANSFER_CODES, "k");
-  new_table(L, TRANSFER_CONTENT, NULL);
   new_table(L, TRANSFER_LOADED, NULL);
   lua_pop(L, 1);
   release_codes(x); /* after the tables: they name what is released here */
 }
 
+/* Puts c into an index of `slots`, a power of two, of which at most half are taken. */
+static void put_index(struct code **index, size_t slots, struct code *c) {
+  size_t i = (size_t)c->hash & (slots - 1);
+  while (index[i] != NULL) i = (i + 1) & (slots - 1);
+  index[i] = c;
+}
+
+static bool grow_codes(struct transfer *x) {
+  const struct mem *mem = &tide_mem_default;
+  size_t cap = x->capcodes > 0 ? x->capcodes * 2 : 16;
+  struct code **codes = (struct code **)tide_mem_new(mem, cap * sizeof *codes);
+  struct code **index = (struct code **)tide_mem_zero(mem, cap * 2 * sizeof *index);
+  if (codes == NULL || index == NULL) {
+    tide_mem_free(mem, codes, cap * sizeof *codes);
+    tide_mem_free(mem, index, cap * 2 * sizeof *index);
+    return false;
+  }
+  for (size_t i = 0; i < x->ncodes; i++) {
+    codes[i] = x->codes[i];
+    put_index(index, cap * 2, codes[i]);
+  }
+  free_codes(x);
+  x->codes = codes;
+  x->index = index;
+  x->capcodes = cap;
+  return true;
+}
+
 bool tide_transfer_keep(lua_State *L, int idx, struct code *c) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, idx);
   tide_transfer_room(L, idx);
-  if (x->ncodes == x->capcodes) {
-    size_t cap = x->capcodes > 0 ? x->capcodes * 2 : 16;
-    struct code **p = (struct code **)tide_mem_resize(&tide_mem_default, x->codes,
-                                                      x->capcodes * sizeof *p, cap * sizeof *p);
-    if (p == NULL) return false;
-    x->codes = p;
-    x->capcodes = cap;
-  }
+  if (x->ncodes == x->capcodes && !grow_codes(x)) return false;
   x->codes[x->ncodes++] = tide_code_hold(c);
+  x->codebytes += c->size;
+  put_index(x->index, x->capcodes * 2, c);
   return true;
+}
+
+struct code *tide_transfer_find(const struct transfer *x, uint64_t hash, int env, const void *dump,
+                                size_t len) {
+  size_t slots = x->capcodes * 2;
+  if (slots == 0) return NULL;
+  for (size_t i = (size_t)hash & (slots - 1); x->index[i] != NULL; i = (i + 1) & (slots - 1)) {
+    struct code *c = x->index[i];
+    if (c->hash == hash && c->env == env && c->len == len &&
+        memcmp(tide_code_bytecode(c), dump, len) == 0)
+      return c;
+  }
+  return NULL;
 }

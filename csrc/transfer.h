@@ -21,31 +21,37 @@ struct paths;
 
 enum transfer_table {
   TRANSFER_CODES = 1, /* Lua function -> code (light); weak keys */
-  TRANSFER_CONTENT,   /* dump .. env -> code (light) */
   TRANSFER_LOADED,    /* code (light) -> factory, or true: load it anew each time */
   TRANSFER_NAMES,     /* object -> "module\0field"; weak keys (names.c) */
   TRANSFER_INDEXED,   /* module value -> true; weak keys (names.c) */
   TRANSFER_GOT,       /* global that came with a message -> serial of that message (globals.c) */
   TRANSFER_CAME,      /* global that came with a message -> the value that came */
   TRANSFER_NATIVE,    /* global defined by this state's own libraries -> true; workers only */
-  TRANSFER_PATHS,     /* { package, path, cpath } when last captured (paths.c) */
-  TRANSFER_TABLES = TRANSFER_PATHS
+  TRANSFER_PACKAGE,   /* not a table of ours: the library `package` (paths.c) */
+  TRANSFER_PATH,      /* no tables: package.path and cpath when last captured, kept alive */
+  TRANSFER_CPATH,
+  TRANSFER_TABLES = TRANSFER_CPATH
 };
 
 struct transfer {
-  struct code **codes; /* references held for CODES/CONTENT and LOADED */
+  struct code **codes; /* references held for CODES, LOADED and the index */
   size_t ncodes, capcodes;
-  size_t nloaded;
+  size_t codebytes;           /* of all of them */
+  struct code **index;        /* of them by content: 2 * capcodes slots, open addressing */
+  const void *seen[64];       /* closures whose code was found by content last (func.c) */
   struct bytes scratch;       /* for dumps */
   size_t nmodules;            /* entries of package.loaded when last indexed */
   lua_Integer serial;         /* of the last message whose globals were looked at */
   struct paths *paths;        /* held: what was last captured, or NULL (paths.c) */
+  const char *path, *cpath;   /* bytes of PATH and CPATH; NULL: no string */
   bool worker;                /* NATIVE is filled: this state is a worker's */
   unsigned char filter[1024]; /* Bloom filter of the objects in NAMES, by address */
 };
 
 /* Pushes the state's transfer userdata and answers its memory. [-0, +1, m] */
 struct transfer *tide_transfer_get(lua_State *L);
+/* The same if there is one already, else pushes nil and answers NULL. [-0, +1, -] */
+struct transfer *tide_transfer_peek(lua_State *L);
 /* Pushes table `which` of the transfer userdata at idx. [-0, +1, -] */
 void tide_transfer_table(lua_State *L, int idx, enum transfer_table which);
 /* Flushes the caches if they are full; a keep that follows at once cannot raise. [-0, +0, m] */
@@ -53,6 +59,9 @@ void tide_transfer_room(lua_State *L, int idx);
 /* Takes a reference to c that lasts until the caches are flushed. Flushes them first when
 ** they are full. The userdata is at idx. False: out of memory (c is not taken). [-0, +0, m] */
 bool tide_transfer_keep(lua_State *L, int idx, struct code *c);
+/* The code kept with this content, or NULL; borrowed. */
+struct code *tide_transfer_find(const struct transfer *x, uint64_t hash, int env, const void *dump,
+                                size_t len);
 
 TIDE_INTERNAL_END
 

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 #include <limits.h>
 
+#include "enclose.h"
 #include "error.h"
 #include "func.h"
 #include "globals.h"
@@ -22,6 +23,7 @@ struct unpacker {
   int depth;
   int transfer; /* stack index of the transfer userdata */
   int shared;   /* of the values that are referred back to, by offset; nil: none yet */
+  int enclosed; /* of the functions whose globals are their own; 0: they are the state's */
 };
 
 static void unpack_value(struct unpacker *U);
@@ -54,7 +56,7 @@ static const char *get_string(struct unpacker *U, size_t *len) {
 static const struct part *get_part(struct unpacker *U) {
   uint64_t i = tide_cursor_get_varint(&U->c);
   if (U->c.failed || i >= U->m->nparts) damaged(U, "no such part");
-  return &U->m->parts[i];
+  return tide_message_part(U->m, (size_t)i);
 }
 
 /* Remembers the value on top, whose tag was at `offset`. [-0, +0, m] */
@@ -125,6 +127,7 @@ static void unpack_function(struct unpacker *U, size_t offset, bool shared) {
   f = lua_gettop(L);
   if (shared) remember(U, offset);
   for (int i = 1; i <= c->nup; i++) unpack_upvalue(U, f, i);
+  if (U->enclosed > 0 && c->env > 0) tide_enclose_note(L, U->enclosed, c->env);
 }
 
 static void unpack_cfunction(struct unpacker *U, size_t offset, bool shared) {
@@ -316,13 +319,20 @@ static void unpack_globals(struct unpacker *U) {
     size_t len;
     const char *name = get_string(U, &len);
     unpack_value(U);
-    tide_globals_install(U->L, U->transfer, serial, name, len);
+    if (U->enclosed > 0)
+      tide_enclose_put(U->L, U->enclosed, U->transfer, name, len);
+    else
+      tide_globals_install(U->L, U->transfer, serial, name, len);
   }
   if (U->c.failed || WIRE_TAG(byte) != WIRE_END) damaged(U, "no end");
-  tide_globals_sweep(U->L, U->transfer, serial, U->m);
+  if (U->enclosed > 0)
+    tide_enclose_finish(U->L, U->enclosed);
+  else
+    tide_globals_sweep(U->L, U->transfer, serial, U->m);
 }
 
-int tide_unpack(lua_State *L, const struct message *m, size_t offset) {
+/* `enclosed`: 0, or the stack index of the list of functions that get globals of their own. */
+static int unpack_message(lua_State *L, const struct message *m, size_t offset, int enclosed) {
   struct unpacker U;
   int base = lua_gettop(L);
   size_t n;
@@ -330,6 +340,7 @@ int tide_unpack(lua_State *L, const struct message *m, size_t offset) {
   U.L = L;
   U.m = m;
   U.depth = 0;
+  U.enclosed = enclosed;
   tide_cursor_init(&U.c, m->bytes.data, m->bytes.len);
   tide_transfer_get(L);
   U.transfer = lua_gettop(L);
@@ -344,4 +355,18 @@ int tide_unpack(lua_State *L, const struct message *m, size_t offset) {
   lua_remove(L, base + 2);
   lua_remove(L, base + 1);
   return (int)n;
+}
+
+int tide_unpack(lua_State *L, const struct message *m, size_t offset) {
+  return unpack_message(L, m, offset, 0);
+}
+
+void tide_unpack_enclosed(lua_State *L, const struct message *m) {
+  int list;
+  luaL_checkstack(L, 1, NULL);
+  lua_newtable(L);
+  list = lua_gettop(L);
+  unpack_message(L, m, 0, list);
+  lua_settop(L, list + 1);
+  lua_remove(L, list);
 }

@@ -21,6 +21,8 @@ TIDE_INTERNAL_BEGIN
 ** is damaged, else what `require` or a function that rebuilds a value raised. The message
 ** may be read by several threads at once. [-0, +n, e] */
 int tide_unpack(lua_State *L, const struct message *m, size_t offset);
+/* As tide_unpack, of one value at offset 0; its globals do not become the state's (enclose.h). */
+void tide_unpack_enclosed(lua_State *L, const struct message *m);
 
 TIDE_INTERNAL_END
 

@@ -101,7 +101,7 @@ static void read_string(struct cursor *c, tide_value *v) {
   v->u.string.data = (const char *)tide_cursor_get(c, v->u.string.len);
 }
 
-static void read_value(struct cursor *c, tide_value *v) {
+void tide_value_get(struct cursor *c, tide_value *v) {
   struct cursor start = *c;
   unsigned byte = tide_cursor_get_u8(c);
   uint64_t u;
@@ -159,7 +159,7 @@ int tide_future_values(const tide_future *f, tide_value *out, size_t max, size_t
     tide_cursor_get(&c, len);
   }
   *n = (size_t)tide_cursor_get_varint(&c);
-  for (size_t i = 0; i < *n && i < max && !c.failed; i++) read_value(&c, &out[i]);
+  for (size_t i = 0; i < *n && i < max && !c.failed; i++) tide_value_get(&c, &out[i]);
   return outcome;
 }
 
@@ -168,7 +168,7 @@ int tide_promise_setvalues(tide_future *f, const tide_value *v, size_t n) {
   struct message m;
   int fault = TIDE_OK;
   if (t->pool != NULL || tide_task_done(t)) return TIDE_EINVALIDSTATE;
-  tide_message_init(&m, t->mem);
+  tide_message_init(&m, tide_task_mem(t));
   tide_bytes_put_varint(&m.bytes, n);
   for (size_t i = 0; i < n && fault == TIDE_OK; i++)
     if (!tide_value_put(&m.bytes, &v[i])) fault = TIDE_EARG;

@@ -21,6 +21,7 @@ struct vm {
   struct paths *paths;         /* held: those applied last, or NULL */
   const char *taskname;        /* borrowed while a task runs, else NULL */
   struct bytes traceback;      /* of the error that the message handler saw last */
+  struct keeper keeper;        /* of what outlives a task here */
 };
 
 static const char registry_key = 0;
@@ -41,6 +42,11 @@ void *tide_vm_user(lua_State *L) {
 const char *tide_vm_taskname(lua_State *L) {
   struct vm *vm = vm_of(L);
   return vm != NULL ? vm->taskname : NULL;
+}
+
+struct keeper *tide_vm_keeper(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  return vm != NULL ? &vm->keeper : NULL;
 }
 
 /* ------------------------------------------------------------------ running -- */
@@ -211,6 +217,7 @@ int tide_vm_run(struct vm *vm, const struct message *in, struct paths *paths, co
   if (status != LUA_OK) outcome = fail(vm, r.task_code, out);
   vm->taskname = NULL;
   lua_settop(L, 0);
+  if (vm->keeper.n > 0) tide_keeper_look(&vm->keeper, L);
   return outcome;
 }
 
@@ -295,6 +302,7 @@ struct vm *tide_vm_new(const struct vm_config *cfg, struct paths *paths, const s
   if (vm == NULL) return NULL;
   vm->cfg = cfg;
   tide_bytes_init(&vm->traceback, cfg->mem);
+  tide_keeper_init(&vm->keeper, cfg->mem);
   vm->L = cfg->alloc != NULL ? lua_newstate(cfg->alloc, cfg->alloc_ud) : luaL_newstate();
   if (vm->L != NULL) {
     o.vm = vm;
@@ -324,6 +332,7 @@ void tide_vm_free(struct vm *vm) {
     }
     lua_close(vm->L);
   }
+  tide_keeper_fini(&vm->keeper);
   tide_paths_rele(vm->paths);
   tide_bytes_fini(&vm->traceback);
   tide_mem_free(vm->cfg->mem, vm, sizeof *vm);

@@ -12,6 +12,7 @@
 
 #include <lua.h>
 
+#include "keeper.h"
 #include "message.h"
 #include "paths.h"
 
@@ -49,6 +50,8 @@ int tide_vm_run(struct vm *vm, const struct message *in, struct paths *paths, co
 ** outside a task. For other states NULL. [-0, +0, -] */
 void *tide_vm_user(lua_State *L);
 const char *tide_vm_taskname(lua_State *L);
+/* What the state of a worker keeps between its tasks; NULL for others. [-0, +0, -] */
+struct keeper *tide_vm_keeper(lua_State *L);
 
 TIDE_INTERNAL_END
 

@@ -92,6 +92,10 @@ describe("The reference names exactly", function()
     assert.same(sorted(methods_of(tidepool.future())), sorted(functions.future))
   end)
 
+  it("the methods of shares", function()
+    assert.same(sorted(methods_of(tidepool.share(1))), sorted(functions.share))
+  end)
+
   it("the options of executors, views, shutdown and wait", function()
     local ex = h.pool(1)
     local function options(class) return sorted(fields["tidepool." .. class]) end

@@ -210,7 +210,8 @@ describe("Executor options", function()
     for _, name in ipairs { "daemon", "time_limit", "memory_limit", "isolation", "max_worker" } do
       local message = h.fails(name, tidepool.executor, { [name] = 1 })
       for _, known in ipairs { "max_workers", "thread_name_prefix", "initializer", "initargs",
-        "max_tasks_per_worker", "idle_timeout", "max_queue", "on_full" } do
+        "max_tasks_per_worker", "idle_timeout", "max_queue", "on_full",
+        "spin_time" } do
         h.contains(known, message)
       end
     end
@@ -220,6 +221,7 @@ describe("Executor options", function()
     for name, value in pairs {
       thread_name_prefix = {}, initializer = 1, initargs = "x", max_tasks_per_worker = 0,
       idle_timeout = "soon", max_queue = -1, on_full = "drop",
+      spin_time = 0.01,
     } do
       h.fails(name, tidepool.executor, { [name] = value })
     end

@@ -190,6 +190,37 @@ describe("tidepool.current_task", function()
   end)
 end)
 
+describe("A worker's stack", function()
+  after_each(h.finish)
+
+  it("is large enough for all that Lua lets nest: an error, no crash", function()
+    local function nest(depth)
+      local reached = depth
+      local ok, err = pcall(string.gsub, "x", "x", function() reached = nest(depth + 1) end)
+      if not ok and not tostring(err):find "overflow" then error(err, 0) end
+      return reached
+    end
+    local ex, list = h.pool(1), {}
+    local inner = list
+    for _ = 1, 900 do
+      inner[1] = {}
+      inner = inner[1]
+    end
+    assert.is_true(ex:submit(nest, 1):result() > 40)
+    assert.equal("table", type(ex:submit(function(t) return t end, list):result()))
+    assert.is_true(ex:submit(function(f, t)
+      local deep -- a message as deep as can be, written where the stack is deep
+      local function go(n)
+        if n > 0 then return ("x"):gsub("x", function() go(n - 1) end) end
+        deep = tidepool.future()
+        deep:set_result(t)
+      end
+      go(40)
+      return f(1) > 40 and deep:result() ~= nil
+    end, nest, list):result())
+  end)
+end)
+
 describe("tidepool in a worker", function()
   after_each(h.finish)
 

@@ -9,6 +9,7 @@ local check = require "tidepool.check"
 local map = require "tidepool.map"
 
 local BIG = 0x7fffffff -- the core keeps these as C ints
+local LONGEST_SPIN = 0.001 -- seconds, the core's TIDE_MAX_SPIN_TIME
 
 local executor_options = {
   max_workers = check.integer(1, BIG),
@@ -19,6 +20,10 @@ local executor_options = {
   idle_timeout = check.duration,
   max_queue = check.integer(1),
   on_full = check.oneof("block", "error"),
+  spin_time = function(value)
+    if type(value) == "number" and value >= 0 and value <= LONGEST_SPIN then return value end
+    return nil, ("number of seconds from 0 to %g"):format(LONGEST_SPIN)
+  end,
 }
 
 local made = 0 -- executors that this state made, for their default names

@@ -20,6 +20,8 @@ return {
   wait = waiting.wait,
   -- as_completed(futures, timeout): an iterator of futures in the order in which they finish.
   as_completed = waiting.as_completed,
+  -- share(value): a handle that is sent by reference; handle:get() gives the value.
+  share = core.share,
   -- cpu_count(): the processors this process may use.
   cpu_count = core.cpu_count,
   -- error_kind(err): the kind of one of the library's own error objects, nil for anything else.

@@ -47,6 +47,8 @@
 ---@field max_queue? integer tasks that may wait beyond those that workers will take at once, >= 1:
 ---full means queued + running >= max_workers + max_queue; default unbounded
 ---@field on_full? "block"|"error" what a submit does when they are too many; default "block"
+---@field spin_time? number seconds, 0 to 0.001, that a thread which waits for one of its futures, and one
+---idle worker, look for news before they sleep; default 0.00005; 0: never
 
 ---@class tidepool.task_options
 ---@field priority? integer higher goes first, first come first served within one; default 0
@@ -117,6 +119,17 @@ function tidepool.wait(futures, options) end
 ---@return nil
 ---@return any closing for the generic for to close
 function tidepool.as_completed(futures, timeout) end
+
+---Packs a value once, for any number of tasks: the handle is sent by reference, in all ways there
+---are, and `get` gives the value on the other side. Raises as submit does, kind transfer with the
+---path (`shared value, field x: …`). Does not block.
+---
+---Treat the value as immutable. Here `get` gives the value itself, elsewhere a copy of what it was
+---at this call, functions with the globals that they name; so a change here is seen by nobody
+---else, and one that a task makes by later tasks of that same worker only.
+---@param value any
+---@return tidepool.share
+function tidepool.share(value) end
 
 ---The processors that this process may use: CPU affinity and cgroup quotas count.
 ---@return integer count at least 1
@@ -319,4 +332,17 @@ function future:set_exception(err) end
 ---@return boolean run_it
 function future:set_running_or_notify_cancel() end
 
-return tidepool, executor, view, map, future
+-- ------------------------------------------------------------------ share --
+
+---A value packed once. `==` tells whether two handles are of the same share. Workers that have
+---decoded it keep their copies as long as a handle lives elsewhere or is on its way; an idle one
+---lets go at its next task or its end.
+---@class tidepool.share
+local share = {}
+
+---The value: the same one each time, decoded at a worker's first get. Raises kind transfer if it
+---cannot be rebuilt here; then the next get tries again.
+---@return any
+function share:get() end
+
+return tidepool, executor, view, map, future, share

@@ -49,10 +49,26 @@ static int run(tide_executor *ex, lua_CFunction fn) {
   return outcome;
 }
 
+/* How many workers an executor has for whom nobody says how many. */
+static void test_default(void) {
+  int cpus = tide_cpu_count();
+  tide_executor *ex;
+  tide_config cfg;
+  tide_stats st;
+  tide_config_init(&cfg);
+  CHECK(tide_executor_new(&ex, &cfg) == TIDE_OK);
+  tide_executor_stats(ex, &st);
+  CHECK(st.max_workers == (size_t)(cpus + 4 < 32 ? cpus + 4 : 32));
+  tide_executor_rele(ex);
+  cfg.max_workers = -1;
+  CHECK(tide_executor_new(&ex, &cfg) == TIDE_EARG);
+}
+
 int main(void) {
   tide_executor *ex;
   tide_config cfg;
   int before;
+  test_default();
   tide_config_init(&cfg);
   cfg.max_workers = 1;
   cfg.open_state = open_state;

@@ -23,8 +23,8 @@ static size_t fill(struct message *m) {
     if (!tide_message_addpart(m, i % 2 == 0 ? &type_a : &type_b, &held[i],
                               counted ? give_back : NULL, &index))
       break;
-    CHECK(index == i && m->parts[i].object == &held[i]);
-    CHECK(m->parts[i].type == (i % 2 == 0 ? &type_a : &type_b));
+    CHECK(index == i && tide_message_part(m, i)->object == &held[i]);
+    CHECK(tide_message_part(m, i)->type == (i % 2 == 0 ? &type_a : &type_b));
     tide_bytes_put_varint(&m->bytes, index);
   }
   return i;

@@ -449,7 +449,7 @@ static void test_room_is_passed_on(void) {
 
 static void run_out(struct job *job) {
   (void)job;
-  atomic_store(&memory.fail_at, 1); /* the result's first byte is the next to allocate */
+  atomic_store(&memory.fail_at, 1); /* the result is the next to allocate */
 }
 
 static void test_result_without_memory(void) {

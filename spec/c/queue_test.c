@@ -37,7 +37,7 @@ static void push(struct queue *q, int k) {
 static void step(struct queue *q, uint64_t *r, int spread, size_t weight) {
   int k = (int)check_random(r, N);
   if (check_random(r, weight) > 0) {
-    if (tasks[k].level != NULL) {
+    if (tasks[k].place == TASK_QUEUED) {
       if (check_random(r, 3) > 0) return;
       CHECK(tide_queue_remove(q, &tasks[k]));
       for (int i = 0; i < count; i++)
@@ -54,7 +54,7 @@ static void step(struct queue *q, uint64_t *r, int spread, size_t weight) {
     const struct task *t = tide_queue_pop(q);
     CHECK((t == NULL) == (count == 0));
     if (t == NULL) return;
-    CHECK(t == &tasks[order[first()]] && t->level == NULL);
+    CHECK(t == &tasks[order[first()]] && t->place == TASK_OUTSIDE);
     forget(first());
   }
   CHECK(q->count == (size_t)count);

@@ -1,5 +1,5 @@
 /*
-** spin: looking ends when the counter moves, gives up in time, and is tried less and less
+** spin: looking ends when the news comes, gives up in time, and is tried less and less
 ** while it does not pay.
 **
 ** SPDX-License-Identifier: MIT
@@ -12,6 +12,17 @@ struct bell {
   atomic_size_t word;
   atomic_bool ready; /* the looker is about to look */
 };
+
+/* Looks until *word is not `value` any more, as the users of this room do. */
+static bool look(struct spin *s, sys_time time, const atomic_size_t *word, size_t value) {
+  struct look k;
+  bool found;
+  if (!tide_spin_start(s, time, &k)) return false;
+  do found = atomic_load(word) != value;
+  while (!found && tide_spin_again(&k));
+  tide_spin_stop(s, found);
+  return found;
+}
 
 static void *ring(void *arg) {
   struct bell *b = (struct bell *)arg;
@@ -36,7 +47,7 @@ static void test_sees_the_change(void) {
     atomic_store(&b.ready, true);
     while (!seen) {
       s.skip = 0;
-      seen = tide_spin_while(&s, &b.word, 7);
+      seen = look(&s, SPIN_TIME, &b.word, 7);
     }
     CHECK(atomic_load(&b.word) == 8 && s.last == 0);
     tide_thread_join(&t);
@@ -49,9 +60,14 @@ static void test_gives_up(void) {
   sys_time start = tide_now();
   tide_spin_init(&s);
   s.enabled = true;
-  CHECK(!tide_spin_while(&s, &word, 1));
+  CHECK(!look(&s, SPIN_TIME, &word, 1));
   CHECK(tide_now() - start >= SPIN_TIME);
   CHECK(s.skip == 1);
+  /* as long as it is told to */
+  s.skip = 0;
+  start = tide_now();
+  CHECK(!look(&s, 5 * SPIN_TIME, &word, 1));
+  CHECK(tide_now() - start >= 5 * SPIN_TIME);
 }
 
 /* Of many sleeps that looking did not shorten, few look: their number grows with the logarithm,
@@ -64,29 +80,32 @@ static void test_backs_off(void) {
   s.enabled = true;
   for (int i = 0; i < 1000; i++) {
     looks += s.skip == 0;
-    CHECK(!tide_spin_while(&s, &word, 1));
+    CHECK(!look(&s, SPIN_TIME, &word, 1));
   }
   CHECK(looks >= 8 && looks <= 12);
   /* and one that pays makes the next ones look again */
   s.skip = 0;
-  CHECK(tide_spin_while(&s, &word, 2));
-  CHECK(!tide_spin_while(&s, &word, 1));
+  CHECK(look(&s, SPIN_TIME, &word, 2));
+  CHECK(!look(&s, SPIN_TIME, &word, 1));
   CHECK(s.skip == 1);
 }
 
-static void test_one_processor(void) {
+/* Where looking is off, not even one look is taken. */
+static void test_off(void) {
   atomic_size_t word = 1;
   struct spin s;
   tide_spin_init(&s);
   CHECK(s.enabled == tide_sys_parallel());
-  s.enabled = false;
-  CHECK(!tide_spin_while(&s, &word, 2)); /* does not even look */
+  s.enabled = true;
+  CHECK(!look(&s, 0, &word, 2));
+  s.enabled = false; /* one processor */
+  CHECK(!look(&s, SPIN_TIME, &word, 2));
 }
 
 int main(void) {
   test_sees_the_change();
   test_gives_up();
   test_backs_off();
-  test_one_processor();
+  test_off();
   return check_done();
 }

@@ -22,6 +22,21 @@ function sample.point(x, y) return setmetatable({ x = x, y = y }, sample.Point) 
 --- Rebuilds what a __transfer said.
 function sample.rebuild(...) return { rebuilt = table.pack(...) } end
 
+--- Rebuilds what was sent, and counts how often it did.
+function sample.counted(counter, ...)
+  require "gate".add(counter)
+  return ...
+end
+
+--- Rebuilds nothing the first time.
+function sample.fail_once(counter, ...)
+  if require "gate".add(counter) == 1 then error("not yet", 0) end
+  return ...
+end
+
+--- Calls the global `within` and answers what it answers.
+function sample.within() return _G.within() end
+
 --- Rebuilds what a future holds.
 function sample.wait_for(future) return future:result() end
 

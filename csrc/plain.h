@@ -1,0 +1,28 @@
+/*
+** tidepool, floor 2: plain, calls and results as most are, written the short way.
+**
+** A plain value is nil, a boolean, a number, a light userdata or a short string. A call is
+** plain if its arguments are, and its function is a Lua function whose code was sent before,
+** that names no global of the script, and whose upvalues are plain (or the globals), each in
+** a cell of its own. In such a message nothing can occur twice that must stay one; so it needs
+** no memo, no index of names and no protected call. The reader cannot tell the difference.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_PLAIN_H
+#define TIDE_PLAIN_H
+
+#include <lua.h>
+
+#include "message.h"
+
+TIDE_INTERNAL_BEGIN
+
+/* Appends the n values on top, a call's if `call`, to m and pops them. False, and nothing has
+** changed but perhaps m->bytes.failed, if they are not plain. Calls nothing in Lua that can
+** raise. [-(n|0), +0, -] */
+bool tide_plain_pack(lua_State *L, struct message *m, int n, bool call);
+
+TIDE_INTERNAL_END
+
+#endif
