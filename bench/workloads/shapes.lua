@@ -19,7 +19,7 @@ for _, shape in ipairs(shapes.list) do
   local function round_trip()
     back = ex:submit(echo, value):result()
   end
-  measure.times(2, round_trip)
+  measure.times(4, round_trip)
   assert(shapes.same(value, back), shape.name .. ": not what was sent")
   local samples = measure.times(measure.pick(3, 9), round_trip)
   measure.emit("shape_" .. shape.name, measure.median(samples))
