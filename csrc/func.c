@@ -12,13 +12,15 @@
 #include "names.h"
 
 struct code *tide_func_known(lua_State *L, int idx, int xidx) {
-  struct code *c;
+  struct code *c = NULL;
+  int top = lua_gettop(L);
   idx = lua_absindex(L, idx);
-  tide_transfer_table(L, xidx, TRANSFER_CODES);
-  lua_pushvalue(L, idx);
-  lua_rawget(L, -2);
-  c = (struct code *)lua_touserdata(L, -1);
-  lua_pop(L, 2);
+  if (tide_transfer_hastable(L, xidx, TRANSFER_CODES)) {
+    lua_pushvalue(L, idx);
+    lua_rawget(L, -2);
+    c = (struct code *)lua_touserdata(L, -1);
+  }
+  lua_settop(L, top);
   return c;
 }
 
@@ -167,15 +169,14 @@ struct code *tide_func_code(lua_State *L, int idx, int xidx) {
   luaL_checkstack(L, 10, NULL);
   idx = lua_absindex(L, idx);
   env = find_env(L, idx, &nup);
-  tide_transfer_room(L, xidx); /* before the dump: finalizers may run in it, and dump others */
   if (!dump(L, idx, x)) luaL_error(L, "not enough memory");
   hash = hash_dump(x->scratch.data, x->scratch.len, env);
   c = tide_transfer_find(x, hash, env, x->scratch.data, x->scratch.len);
   if (c == NULL) {
     bool kept;
     c = new_code(x->scratch.data, x->scratch.len, hash, env, nup);
-    kept = c != NULL && tide_transfer_keep(L, xidx, c); /* there is room: it cannot raise */
-    tide_code_rele(c);                                  /* the transfer userdata keeps it now */
+    kept = c != NULL && tide_transfer_keep(L, xidx, c);
+    tide_code_rele(c); /* the transfer userdata keeps it now */
     if (!kept) luaL_error(L, "not enough memory");
   }
   tide_transfer_table(L, xidx, TRANSFER_CODES);

@@ -7,34 +7,51 @@
 
 #include <lauxlib.h>
 
-void tide_globals_own(lua_State *L) {
-  int top = lua_gettop(L), native = top + 2, came = top + 3, globals = top + 4;
-  struct transfer *x = tide_transfer_get(L);
-  tide_transfer_table(L, top + 1, TRANSFER_NATIVE);
-  tide_transfer_table(L, top + 1, TRANSFER_CAME);
-  lua_pushglobaltable(L);
-  lua_pushnil(L);
-  while (lua_next(L, globals) != 0) {
-    lua_pushvalue(L, -2);
-    lua_rawget(L, came);
-    if (!lua_rawequal(L, -1, -2)) { /* it did not come with the initializer as it is now */
-      lua_pushvalue(L, -3);
-      lua_pushboolean(L, 1);
-      lua_rawset(L, native);
-    }
-    lua_pop(L, 2);
+#include "names.h"
+
+/* Notes the global whose name and value are on top as the state's own, unless it came with the
+** initializer and is as it came. NATIVE and CAME are at native and native + 1. [-0, +0, m] */
+static void note_own(lua_State *L, int native) {
+  int value = lua_gettop(L);
+  const char *name;
+  size_t len;
+  if (lua_type(L, value - 1) != LUA_TSTRING) return;
+  name = lua_tolstring(L, value - 1, &len);
+  if (tide_names_isstandard(name, len)) return;
+  lua_pushvalue(L, value - 1);
+  lua_rawget(L, native + 1);
+  if (!lua_rawequal(L, -1, value)) {
+    lua_pushvalue(L, value - 1);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, native);
   }
-  x->worker = true;
+  lua_settop(L, value);
+}
+
+void tide_globals_own(lua_State *L, bool bare) {
+  int top = lua_gettop(L), native = top + 2, globals = top + 4;
+  tide_transfer_get(L)->worker = true;
+  if (!bare) {
+    tide_transfer_table(L, top + 1, TRANSFER_NATIVE);
+    tide_transfer_table(L, top + 1, TRANSFER_CAME);
+    lua_pushglobaltable(L);
+    lua_pushnil(L);
+    while (lua_next(L, globals) != 0) {
+      note_own(L, native);
+      lua_pop(L, 1);
+    }
+  }
   lua_settop(L, top);
 }
 
 /* Whether the receiver keeps its own: the name is on top. [-0, +0, -] */
 static bool keeps_own(lua_State *L, int xidx, const struct transfer *x) {
-  bool keeps;
+  bool keeps = false;
   int top = lua_gettop(L);
-  tide_transfer_table(L, xidx, x->worker ? TRANSFER_NATIVE : TRANSFER_GOT);
-  lua_pushvalue(L, top);
-  keeps = lua_rawget(L, -2) != LUA_TNIL;
+  if (tide_transfer_hastable(L, xidx, x->worker ? TRANSFER_NATIVE : TRANSFER_GOT)) {
+    lua_pushvalue(L, top);
+    keeps = lua_rawget(L, -2) != LUA_TNIL;
+  }
   if (!x->worker && !keeps) { /* an owner: whatever is there and did not come with a message */
     lua_pushglobaltable(L);
     lua_pushvalue(L, top);
@@ -105,9 +122,10 @@ void tide_globals_sweep(lua_State *L, int xidx, lua_Integer serial, const struct
     const struct part *part = tide_message_part(m, i);
     const struct code *c = (const struct code *)part->object;
     if (part->type != &tide_code_part || c->nglobals == 0) continue;
-    tide_transfer_table(L, xidx, TRANSFER_GOT);
-    tide_transfer_table(L, xidx, TRANSFER_CAME);
-    sweep_code(L, top + 1, serial, c);
+    if (tide_transfer_hastable(L, xidx, TRANSFER_GOT)) { /* else none ever came */
+      tide_transfer_table(L, xidx, TRANSFER_CAME);
+      sweep_code(L, top + 1, serial, c);
+    }
     lua_settop(L, top);
   }
 }

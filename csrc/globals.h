@@ -15,8 +15,9 @@
 TIDE_INTERNAL_BEGIN
 
 /* Makes this state a worker's: the globals it has now are its own, but for those that came with
-** a message (the initializer's) and are unchanged. [-0, +0, m] */
-void tide_globals_own(lua_State *L);
+** a message (the initializer's) and are unchanged. `bare`: it has those of Lua's own libraries
+** only, which do not come along anyway. [-0, +0, m] */
+void tide_globals_own(lua_State *L, bool bare);
 /* Installs the value on top as global `name`, for the message with this serial. [-1, +0, m] */
 void tide_globals_install(lua_State *L, int xidx, lua_Integer serial, const char *name, size_t len);
 /* Removes what other messages installed, the code in m names, and m did not bring. [-0, +0, m] */

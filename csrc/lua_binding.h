@@ -24,6 +24,8 @@
 #define TIDE_LUA_FUTURE "tidepool.future"
 #define TIDE_LUA_GROUP "tidepool.group"
 #define TIDE_LUA_SHARE "tidepool.share"
+#define TIDE_LUA_MAP "tidepool.map"
+#define TIDE_LUA_ARRAY "tidepool.array"
 
 /* A future's userdata. Its user value: the decoded outcome, if that is more than plain values.
 ** There may be very many: small. */
@@ -116,6 +118,33 @@ int tide_lua_newgroup(lua_State *L);
 
 /* core.share(value) -> a handle [-1, +1, e] */
 int tide_lua_newshare(lua_State *L);
+
+/* ----------------------------------------------------------------- map -- */
+
+/* What a worker does with a chunk of items: core.run_items, core.offer. [-n, +m, e] */
+int tide_lua_runitems(lua_State *L);
+int tide_lua_offer(lua_State *L);
+/* core.list, core.slice [-n, +m, e] */
+int tide_lua_list(lua_State *L);
+int tide_lua_slice(lua_State *L);
+/* A map's iterator: core.map, core.map_state, …; core.flat. [-n, +m, e] */
+int tide_lua_newmap(lua_State *L);
+int tide_lua_flat(lua_State *L);
+int tide_lua_mapload(lua_State *L);
+int tide_lua_mapvalue(lua_State *L);
+int tide_lua_mapmove(lua_State *L);
+int tide_lua_mapstate(lua_State *L);
+int tide_lua_maprun(lua_State *L);
+int tide_lua_mappause(lua_State *L);
+/* Pushes the maps' metatable. [-0, +1, m] */
+void tide_lua_pushmapclass(lua_State *L);
+
+/* --------------------------------------------------------------- array -- */
+
+/* Pushes the table of the arrays' methods. [-0, +1, m] */
+void tide_lua_pusharraymethods(lua_State *L);
+/* core.array(type, count | string | table | array) [-n, +1, e] */
+int tide_lua_newarray(lua_State *L);
 
 /* ------------------------------------------------------------ callback -- */
 

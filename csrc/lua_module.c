@@ -53,7 +53,7 @@ static int m_currenttaskname(lua_State *L) {
   return 1;
 }
 
-/* core.type(value) -> "executor", "future", "share" or nil */
+/* core.type(value) -> "executor", "future", "share", "array" or nil */
 static int m_type(lua_State *L) {
   luaL_checkany(L, 1);
   if (luaL_testudata(L, 1, TIDE_LUA_FUTURE))
@@ -62,6 +62,8 @@ static int m_type(lua_State *L) {
     lua_pushliteral(L, "executor");
   else if (luaL_testudata(L, 1, TIDE_LUA_SHARE))
     lua_pushliteral(L, "share");
+  else if (tide_toarray(L, 1))
+    lua_pushliteral(L, "array");
   else
     lua_pushnil(L);
   return 1;
@@ -112,6 +114,7 @@ static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"future", tide_lua_newpromise},
                                      {"group", tide_lua_newgroup},
                                      {"share", tide_lua_newshare},
+                                     {"array", tide_lua_newarray},
                                      {"cpu_count", m_cpucount},
                                      {"now", m_now},
                                      {"error_kind", m_errorkind},
@@ -121,6 +124,18 @@ static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"iterable", m_iterable},
                                      {"sendable", m_sendable},
                                      {"live", m_live},
+                                     {"run_items", tide_lua_runitems},
+                                     {"offer", tide_lua_offer},
+                                     {"list", tide_lua_list},
+                                     {"slice", tide_lua_slice},
+                                     {"map", tide_lua_newmap},
+                                     {"map_state", tide_lua_mapstate},
+                                     {"flat", tide_lua_flat},
+                                     {"map_load", tide_lua_mapload},
+                                     {"map_value", tide_lua_mapvalue},
+                                     {"map_move", tide_lua_mapmove},
+                                     {"map_run", tide_lua_maprun},
+                                     {"map_pause", tide_lua_mappause},
                                      {NULL, NULL}};
 
 int luaopen_tidepool_core(lua_State *L) {
@@ -131,7 +146,7 @@ int luaopen_tidepool_core(lua_State *L) {
   luaL_newlib(L, functions);
   lua_pushliteral(L, TIDE_VERSION);
   lua_setfield(L, -2, "version");
-  lua_createtable(L, 0, 2);
+  lua_createtable(L, 0, 3);
   tide_lua_pushexecutorclass(L);
   lua_getfield(L, -1, "__index");
   lua_setfield(L, -3, "executor");
@@ -140,6 +155,12 @@ int luaopen_tidepool_core(lua_State *L) {
   lua_getfield(L, -1, "__index");
   lua_setfield(L, -3, "future");
   lua_pop(L, 1);
+  tide_lua_pushmapclass(L);
+  lua_getfield(L, -1, "__index");
+  lua_setfield(L, -3, "map");
+  lua_pop(L, 1);
+  tide_lua_pusharraymethods(L);
+  lua_setfield(L, -2, "array");
   lua_setfield(L, -2, "methods");
   return 1;
 }

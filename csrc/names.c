@@ -58,7 +58,8 @@ static size_t hash2(const void *p) { return ((uintptr_t)p >> 5) * 0xC2B2AE3D27D4
 
 static bool maybe_named(const struct transfer *x, const void *p) {
   size_t a = hash1(p), b = hash2(p);
-  return (x->filter[a >> 3] >> (a & 7) & 1) && (x->filter[b >> 3] >> (b & 7) & 1);
+  return x->filter != NULL && (x->filter[a >> 3] >> (a & 7) & 1) &&
+         (x->filter[b >> 3] >> (b & 7) & 1);
 }
 
 static void mark_named(struct transfer *x, const void *p) {
@@ -247,6 +248,9 @@ void tide_names_refresh(lua_State *L, int xidx) {
     struct indexer ix;
     int loaded = lua_gettop(L);
     ix.x = x;
+    if (x->filter == NULL)
+      x->filter = (unsigned char *)tide_mem_zero(&tide_mem_default, TRANSFER_FILTER);
+    if (x->filter == NULL) luaL_error(L, "not enough memory");
     tide_transfer_table(L, xidx, TRANSFER_NAMES);
     ix.names = lua_gettop(L);
     tide_transfer_table(L, xidx, TRANSFER_INDEXED);

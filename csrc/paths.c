@@ -83,8 +83,7 @@ static struct paths *capture(lua_State *L) {
 /* Pushes the package library of L, which was looked up once: it stays the same table. The transfer
 ** userdata is at xidx. [-0, +1, m] */
 static void push_seen_package(lua_State *L, int xidx) {
-  tide_transfer_table(L, xidx, TRANSFER_PACKAGE);
-  if (lua_istable(L, -1)) return;
+  if (tide_transfer_hastable(L, xidx, TRANSFER_PACKAGE)) return;
   lua_pop(L, 1);
   push_package(L);
   lua_pushvalue(L, -1);

@@ -30,16 +30,18 @@ static void mark_submitted(tide_executor *ex) {
   tide_lock_drop(&ex->lock);
 }
 
-/* Puts t into the pool's queue; waits for room as long as that takes. With a state (L may be NULL)
-** a hook that was set meanwhile may raise: then *status is not LUA_OK and the error on top.
-** [-0, +(0|1), -] */
-static int enqueue(tide_executor *ex, struct task *t, lua_State *L, int *err, int *status) {
+/* Puts t into the pool's queue; waits for room as long as that takes, but with `nowait`. With a state
+** (L may be NULL) a hook that was set meanwhile may raise: then *status is not LUA_OK and the error
+** on top. [-0, +(0|1), -] */
+static int enqueue(tide_executor *ex, struct task *t, const tide_taskopts *o, lua_State *L,
+                   int *err, int *status) {
   struct hookwatch hook;
   int fault;
   *status = LUA_OK;
   mark_submitted(ex);
   fault = tide_pool_submit(ex->pool, t, 0, err);
   if (fault != FAULT_TIMEOUT) return fault; /* as nearly always: there was room */
+  if (o != NULL && o->nowait) return FAULT_FULL;
   tide_hook_start(&hook, L);
   do {
     fault = tide_pool_submit(ex->pool, t, tide_hook_slice(&hook, SYS_NEVER), err);
@@ -70,7 +72,7 @@ tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs, const tide_
   t->context = tide_paths_hold(paths);
   status = tide_pack(L, &t->msg, nargs + 1, PACK_CALL);
   if (status == LUA_OK) {
-    fault = enqueue(ex, t, L, &err, &status);
+    fault = enqueue(ex, t, o, L, &err, &status);
     if (fault == FAULT_NONE) return tide_future_of(t);
     tide_task_rele(t);
     if (status == LUA_OK) refuse(L, ex, fault, err);
@@ -98,14 +100,14 @@ int tide_sendable(lua_State *L, int n) {
 
 /* The rest of a call whose callee was put already, then into the pool. Takes t. */
 static int submit_values(tide_future **f, tide_executor *ex, struct task *t, const tide_value *args,
-                         size_t nargs) {
+                         size_t nargs, const tide_taskopts *o) {
   struct bytes *b = &t->msg.bytes;
   int fault = FAULT_NONE, err, status;
   for (size_t i = 0; i < nargs && fault == FAULT_NONE; i++)
     if (!tide_value_put(b, &args[i])) fault = FAULT_ARG;
   tide_bytes_put_u8(b, WIRE_END);
   if (b->failed) fault = FAULT_NOMEM;
-  if (fault == FAULT_NONE) fault = enqueue(ex, t, NULL, &err, &status);
+  if (fault == FAULT_NONE) fault = enqueue(ex, t, o, NULL, &err, &status);
   if (fault != FAULT_NONE) {
     tide_task_rele(t);
     return fault;
@@ -127,7 +129,7 @@ int tide_submit_named(tide_future **f, tide_executor *ex, const char *name, cons
   callee.u.string.len = strlen(name);
   tide_bytes_put_varint(&t->msg.bytes, nargs + 1);
   tide_value_put(&t->msg.bytes, &callee);
-  return submit_values(f, ex, t, args, nargs);
+  return submit_values(f, ex, t, args, nargs, o);
 }
 
 int tide_submit_cfunction(tide_future **f, tide_executor *ex, lua_CFunction fn,
@@ -148,5 +150,5 @@ int tide_submit_cfunction(tide_future **f, tide_executor *ex, lua_CFunction fn,
   tide_bytes_put_u8(&t->msg.bytes, WIRE_CFUNCTION);
   tide_bytes_put_varint(&t->msg.bytes, part);
   tide_bytes_put_varint(&t->msg.bytes, 0);
-  return submit_values(f, ex, t, args, nargs);
+  return submit_values(f, ex, t, args, nargs, o);
 }

@@ -41,6 +41,7 @@ typedef struct tide_executor tide_executor;
 typedef struct tide_future tide_future;
 typedef struct tide_group tide_group;
 typedef struct tide_share tide_share;
+typedef struct tide_array tide_array;
 
 /* What went wrong; tide_kindname gives the word that scripts see. */
 typedef enum tide_kind {
@@ -170,6 +171,7 @@ typedef struct tide_taskopts {
   size_t struct_size; /* set by tide_taskopts_init */
   int priority;       /* higher first, FIFO within one; default 0 */
   const char *name;   /* copied; NULL: none */
+  int nowait;         /* not 0: a full queue refuses with TIDE_EFULL, whatever on_full says */
 } tide_taskopts;
 
 TIDE_API void tide_taskopts_init(tide_taskopts *o);
@@ -177,7 +179,7 @@ TIDE_API void tide_taskopts_init(tide_taskopts *o);
 /* Submits a function (or "module.function") and its nargs arguments from the top
 ** of L's stack. Raises TIDE_ETRANSFER with the path to a value that cannot be
 ** sent, TIDE_ESHUTDOWN, TIDE_EBROKEN, TIDE_EFULL. Blocks only on a full queue
-** with TIDE_ONFULL_BLOCK. `o` may be NULL. The caller owns the future.
+** with TIDE_ONFULL_BLOCK, and not with `nowait`. `o` may be NULL. The caller owns the future.
 ** [-(nargs+1), +0, e] */
 TIDE_API tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs,
                                   const tide_taskopts *o);
@@ -319,6 +321,61 @@ TIDE_API void tide_share_unpack(lua_State *L, const tide_share *s);
 TIDE_API int tide_share_keep(lua_State *L, int idx, tide_share *s);
 TIDE_API void tide_share_unkeep(tide_share *s);
 
+/* --------------------------------------------------------------- array -- */
+
+/* Memory of n numbers of one type, outside any lua_State, that is sent by reference. Here elements
+** are counted from 0. Functions that make an array set *out to NULL unless they answer TIDE_OK,
+** else the caller owns one reference; they answer TIDE_EARG or TIDE_ENOMEM.
+**
+** Elements lie on multiples of their size. Scripts read them with atomic loads (acquire) and write
+** them with atomic stores (release), those of `copy`, `fill` and `read` are relaxed. A host that
+** uses the memory at the same time does as much, or keeps the others away from that part. */
+typedef enum tide_element {
+  TIDE_I8,
+  TIDE_I16,
+  TIDE_I32,
+  TIDE_I64,
+  TIDE_U8,
+  TIDE_U16,
+  TIDE_U32,
+  TIDE_U64,
+  TIDE_F32,
+  TIDE_F64
+} tide_element;
+
+TIDE_API const char *tide_element_name(int type); /* "u8"; NULL for what is no type */
+TIDE_API size_t tide_element_size(int type);      /* in bytes; 0 for what is no type */
+
+/* n zeros, in memory of the C library. */
+TIDE_API int tide_array_new(tide_array **out, tide_element type, size_t n);
+/* An array in memory of the host's own: `data`, a multiple of an element's size. When its last
+** reference goes, views included, release(ud, data, bytes) is called, on that thread; NULL: the
+** memory outlives every reference. On failure it is not called. */
+TIDE_API int tide_array_wrap(tide_array **out, tide_element type, void *data, size_t n,
+                             void (*release)(void *ud, void *data, size_t bytes), void *ud);
+/* A view of n elements from number `at` on: the same memory, kept alive by the view. */
+TIDE_API int tide_array_slice(tide_array **out, tide_array *a, size_t at, size_t n);
+
+TIDE_API tide_array *tide_array_hold(tide_array *a);
+TIDE_API void tide_array_rele(tide_array *a);
+
+TIDE_API void *tide_array_data(const tide_array *a); /* its first element */
+TIDE_API size_t tide_array_length(const tide_array *a);
+TIDE_API tide_element tide_array_type(const tide_array *a);
+
+/* Sets n elements to *element, which is of a's type. TIDE_EARG: not all are within a. */
+TIDE_API int tide_array_fill(tide_array *a, size_t at, size_t n, const void *element);
+/* Copies n elements between arrays of one type, or within one. TIDE_EARG: not of one type, or not
+** all are within them. */
+TIDE_API int tide_array_copy(tide_array *to, size_t at, const tide_array *from, size_t first,
+                             size_t n);
+/* Copies n elements to memory that nobody else uses now. TIDE_EARG: not all are within a. */
+TIDE_API int tide_array_read(const tide_array *a, size_t at, size_t n, void *bytes);
+
+/* How many bytes one reference answers for: its share of the memory it keeps alive. For bindings
+** whose collector does not see that memory. */
+TIDE_API size_t tide_array_weight(const tide_array *a);
+
 /* ------------------------------------------------------------- scripts -- */
 
 /* The module `tidepool.core`. */
@@ -328,6 +385,9 @@ TIDE_API int luaopen_tidepool_core(lua_State *L);
 TIDE_API void tide_pushexecutor(lua_State *L, tide_executor *ex);
 TIDE_API void tide_pushfuture(lua_State *L, tide_future *f);
 TIDE_API void tide_pushshare(lua_State *L, tide_share *s);
+TIDE_API void tide_pusharray(lua_State *L, tide_array *a);
+/* The array at idx, borrowed from its handle, or NULL if there is none. [-0, +0, m] */
+TIDE_API tide_array *tide_toarray(lua_State *L, int idx);
 
 /* Pushes an error object {kind=, message=}. [-0, +1, m] */
 TIDE_API void tide_pusherror(lua_State *L, int kind, const char *message);

@@ -32,6 +32,8 @@ static int transfer_gc(lua_State *L) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, 1);
   release_codes(x);
   free_codes(x);
+  tide_mem_free(&tide_mem_default, x->filter, TRANSFER_FILTER);
+  x->filter = NULL;
   tide_bytes_fini(&x->scratch);
   tide_paths_rele(x->paths);
   x->paths = NULL;
@@ -39,18 +41,6 @@ static int transfer_gc(lua_State *L) {
   lua_pushnil(L);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   return 0;
-}
-
-/* A new table as user value `which` of the userdata on top. */
-static void new_table(lua_State *L, int which, const char *mode) {
-  lua_newtable(L);
-  if (mode != NULL) {
-    lua_createtable(L, 0, 1);
-    lua_pushstring(L, mode);
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-  }
-  lua_setiuservalue(L, -2, which);
 }
 
 struct transfer *tide_transfer_peek(lua_State *L) {
@@ -71,29 +61,34 @@ struct transfer *tide_transfer_get(lua_State *L) {
   lua_pushcfunction(L, transfer_gc);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
-  new_table(L, TRANSFER_CODES, "k");
-  new_table(L, TRANSFER_LOADED, NULL);
-  new_table(L, TRANSFER_NAMES, "k");
-  new_table(L, TRANSFER_INDEXED, "k");
-  new_table(L, TRANSFER_GOT, NULL);
-  new_table(L, TRANSFER_CAME, NULL);
-  new_table(L, TRANSFER_NATIVE, NULL);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   return x;
 }
 
-void tide_transfer_table(lua_State *L, int idx, enum transfer_table which) {
-  lua_getiuservalue(L, idx, which);
+bool tide_transfer_hastable(lua_State *L, int idx, enum transfer_table which) {
+  return lua_getiuservalue(L, idx, which) == LUA_TTABLE;
 }
 
-void tide_transfer_room(lua_State *L, int idx) {
-  struct transfer *x = (struct transfer *)lua_touserdata(L, idx);
-  if (x->ncodes < MAX_CODES && x->codebytes < MAX_CODE_BYTES) return;
-  lua_pushvalue(L, idx);
-  new_table(L, TRANSFER_CODES, "k");
-  new_table(L, TRANSFER_LOADED, NULL);
+void tide_transfer_table(lua_State *L, int idx, enum transfer_table which) {
+  if (tide_transfer_hastable(L, idx, which)) return;
   lua_pop(L, 1);
+  lua_newtable(L);
+  if (which == TRANSFER_CODES || which == TRANSFER_NAMES || which == TRANSFER_INDEXED) {
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+  }
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, idx, which);
+}
+
+static void flush(lua_State *L, int idx, struct transfer *x) {
+  lua_pushnil(L);
+  lua_setiuservalue(L, idx, TRANSFER_CODES);
+  lua_pushnil(L);
+  lua_setiuservalue(L, idx, TRANSFER_LOADED);
   release_codes(x); /* after the tables: they name what is released here */
 }
 
@@ -127,7 +122,7 @@ static bool grow_codes(struct transfer *x) {
 
 bool tide_transfer_keep(lua_State *L, int idx, struct code *c) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, idx);
-  tide_transfer_room(L, idx);
+  if (x->ncodes >= MAX_CODES || x->codebytes >= MAX_CODE_BYTES) flush(L, idx, x);
   if (x->ncodes == x->capcodes && !grow_codes(x)) return false;
   x->codes[x->ncodes++] = tide_code_hold(c);
   x->codebytes += c->size;

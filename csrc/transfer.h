@@ -2,7 +2,7 @@
 ** tidepool, floor 2: transfer, what a lua_State remembers to send and receive.
 **
 ** One userdata in the registry, made on first use, closed with the state. Its user
-** values are the tables below; it holds the references to code that they name
+** values are the tables below, each made on first use too; it holds the references to code that they name
 ** by address. Only the state's own thread touches it.
 **
 ** SPDX-License-Identifier: MIT
@@ -26,9 +26,9 @@ enum transfer_table {
   TRANSFER_INDEXED,   /* module value -> true; weak keys (names.c) */
   TRANSFER_GOT,       /* global that came with a message -> serial of that message (globals.c) */
   TRANSFER_CAME,      /* global that came with a message -> the value that came */
-  TRANSFER_NATIVE,    /* global defined by this state's own libraries -> true; workers only */
-  TRANSFER_PACKAGE,   /* not a table of ours: the library `package` (paths.c) */
-  TRANSFER_PATH,      /* no tables: package.path and cpath when last captured, kept alive */
+  TRANSFER_NATIVE,  /* global that this state's host or initializer defined -> true; workers only */
+  TRANSFER_PACKAGE, /* not a table of ours: the library `package` (paths.c) */
+  TRANSFER_PATH,    /* no tables: package.path and cpath when last captured, kept alive */
   TRANSFER_CPATH,
   TRANSFER_TABLES = TRANSFER_CPATH
 };
@@ -36,28 +36,30 @@ enum transfer_table {
 struct transfer {
   struct code **codes; /* references held for CODES, LOADED and the index */
   size_t ncodes, capcodes;
-  size_t codebytes;           /* of all of them */
-  struct code **index;        /* of them by content: 2 * capcodes slots, open addressing */
-  const void *seen[64];       /* closures whose code was found by content last (func.c) */
-  struct bytes scratch;       /* for dumps */
-  size_t nmodules;            /* entries of package.loaded when last indexed */
-  lua_Integer serial;         /* of the last message whose globals were looked at */
-  struct paths *paths;        /* held: what was last captured, or NULL (paths.c) */
-  const char *path, *cpath;   /* bytes of PATH and CPATH; NULL: no string */
-  bool worker;                /* NATIVE is filled: this state is a worker's */
-  unsigned char filter[1024]; /* Bloom filter of the objects in NAMES, by address */
+  size_t codebytes;         /* of all of them */
+  struct code **index;      /* of them by content: 2 * capcodes slots, open addressing */
+  const void *seen[16];     /* closures whose code was found by content last (func.c) */
+  struct bytes scratch;     /* for dumps */
+  size_t nmodules;          /* entries of package.loaded when last indexed */
+  lua_Integer serial;       /* of the last message whose globals were looked at */
+  struct paths *paths;      /* held: what was last captured, or NULL (paths.c) */
+  const char *path, *cpath; /* bytes of PATH and CPATH; NULL: no string */
+  bool worker;              /* NATIVE is filled: this state is a worker's */
+  unsigned char *filter;    /* Bloom filter of the objects in NAMES, by address; NULL: none */
 };
 
 /* Pushes the state's transfer userdata and answers its memory. [-0, +1, m] */
 struct transfer *tide_transfer_get(lua_State *L);
 /* The same if there is one already, else pushes nil and answers NULL. [-0, +1, -] */
 struct transfer *tide_transfer_peek(lua_State *L);
-/* Pushes table `which` of the transfer userdata at idx. [-0, +1, -] */
+#define TRANSFER_FILTER 1024 /* bytes */
+
+/* Pushes table `which` of the transfer userdata at idx. [-0, +1, m] */
 void tide_transfer_table(lua_State *L, int idx, enum transfer_table which);
-/* Flushes the caches if they are full; a keep that follows at once cannot raise. [-0, +0, m] */
-void tide_transfer_room(lua_State *L, int idx);
+/* The same if there is one already, else pushes nil and answers false. [-0, +1, -] */
+bool tide_transfer_hastable(lua_State *L, int idx, enum transfer_table which);
 /* Takes a reference to c that lasts until the caches are flushed. Flushes them first when
-** they are full. The userdata is at idx. False: out of memory (c is not taken). [-0, +0, m] */
+** they are full. The userdata is at idx. False: out of memory (c is not taken). [-0, +0, -] */
 bool tide_transfer_keep(lua_State *L, int idx, struct code *c);
 /* The code kept with this content, or NULL; borrowed. */
 struct code *tide_transfer_find(const struct transfer *x, uint64_t hash, int env, const void *dump,

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
+#include "arena.h"
 #include "error.h"
 #include "globals.h"
 #include "names.h"
@@ -22,6 +23,8 @@ struct vm {
   const char *taskname;        /* borrowed while a task runs, else NULL */
   struct bytes traceback;      /* of the error that the message handler saw last */
   struct keeper keeper;        /* of what outlives a task here */
+  struct worker_warn warn;
+  struct arena arena; /* L's memory, if the host gives none */
 };
 
 static const char registry_key = 0;
@@ -235,6 +238,7 @@ static int open_body(lua_State *L) {
   struct opening *o = (struct opening *)lua_touserdata(L, 1);
   struct vm *vm = o->vm;
   luaL_checkversion(L);
+  lua_setwarnf(L, tide_worker_warn, &vm->warn);
   luaL_openlibs(L);
   tide_worker_lib_open(L);
   lua_pushlightuserdata(L, vm);
@@ -246,12 +250,12 @@ static int open_body(lua_State *L) {
   }
   o->what = "cannot set package.path";
   use_paths(vm, o->paths);
-  tide_globals_own(L);
+  tide_globals_own(L, vm->cfg->open_state == NULL);
   if (o->init != NULL) {
     bool task_code;
     o->what = "the initializer failed";
     call(L, o->init, 1, &task_code);
-    tide_globals_own(L);
+    tide_globals_own(L, false);
   }
   return 0;
 }
@@ -303,7 +307,9 @@ struct vm *tide_vm_new(const struct vm_config *cfg, struct paths *paths, const s
   vm->cfg = cfg;
   tide_bytes_init(&vm->traceback, cfg->mem);
   tide_keeper_init(&vm->keeper, cfg->mem);
-  vm->L = cfg->alloc != NULL ? lua_newstate(cfg->alloc, cfg->alloc_ud) : luaL_newstate();
+  tide_arena_init(&vm->arena, &tide_mem_default);
+  vm->L = cfg->alloc != NULL ? lua_newstate(cfg->alloc, cfg->alloc_ud)
+                             : lua_newstate(tide_arena_alloc, &vm->arena);
   if (vm->L != NULL) {
     o.vm = vm;
     o.what = "cannot open a worker";
@@ -333,6 +339,7 @@ void tide_vm_free(struct vm *vm) {
     lua_close(vm->L);
   }
   tide_keeper_fini(&vm->keeper);
+  tide_arena_fini(&vm->arena);
   tide_paths_rele(vm->paths);
   tide_bytes_fini(&vm->traceback);
   tide_mem_free(vm->cfg->mem, vm, sizeof *vm);

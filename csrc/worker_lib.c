@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -96,6 +97,19 @@ static int worker_execute(lua_State *L) {
   lua_pushliteral(L, "exit");
   lua_pushinteger(L, WEXITSTATUS(status));
   return 3;
+}
+
+void tide_worker_warn(void *warn, const char *message, int more) {
+  struct worker_warn *w = (struct worker_warn *)warn;
+  bool first = !w->open;
+  w->open = more != 0;
+  if (first && !more && *message == '@') { /* for this function itself; unknown ones are ignored */
+    if (strcmp(message, "@on") == 0) w->on = true;
+    if (strcmp(message, "@off") == 0) w->on = false;
+  } else if (w->on) {
+    fprintf(stderr, "%s%s%s", first ? "Lua warning: " : "", message, more ? "" : "\n");
+    if (!more) fflush(stderr);
+  }
 }
 
 void tide_worker_lib_open(lua_State *L) {

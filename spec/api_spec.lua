@@ -96,6 +96,11 @@ describe("The reference names exactly", function()
     assert.same(sorted(methods_of(tidepool.share(1))), sorted(functions.share))
   end)
 
+  it("the methods of arrays", function()
+    assert.same(sorted(core.methods.array), sorted(functions.array))
+    assert.equal(core.methods.array.fill, tidepool.array("u8", 1).fill)
+  end)
+
   it("the options of executors, views, shutdown and wait", function()
     local ex = h.pool(1)
     local function options(class) return sorted(fields["tidepool." .. class]) end

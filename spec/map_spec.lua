@@ -59,6 +59,43 @@ describe("map", function()
     assert.same({ { 1, n = 1 }, { 2, n = 1 } }, rows)
   end)
 
+  it("gives scalars of all kinds as they are, whatever the chunksize", function()
+    local function pick(i)
+      local long = ("x"):rep(300)
+      local kinds = { i, -i, i + 0.5, -0.0, 1 / 0, "", "a\0b", "same", long, true, false,
+        math.mininteger }
+      return kinds[i % 13 + 1] -- nil, too
+    end
+    local n = 3000
+    for _, options in ipairs { { chunksize = 3 }, { chunksize = 50 }, { chunksize = 1024 },
+      { chunksize = 2000 }, {}, { buffersize = 100 }, { ordered = false } } do
+      local ex = h.pool(2):with(options)
+      local count = 0
+      local function check(i, y)
+        local expected = pick(i)
+        assert(rawequal(expected, y) and math.type(expected) == math.type(y))
+        if y == 0 then assert(1 / y == 1 / expected) end
+      end
+      for i, y in ex:map(pick, range(n)) do
+        count = count + 1
+        check(i, y)
+      end
+      assert.equal(n, count)
+      local iterator = ex:map(pick, range(n))
+      local seen = {}
+      for _ = 1, 60 do
+        local i, y = iterator()
+        seen[i] = true
+        check(i, y)
+      end
+      local t = iterator:collect()
+      assert.equal(n, t.n)
+      for i = 1, n do
+        if not seen[i] then check(i, t[i]) end
+      end
+    end
+  end)
+
   it("takes an iterator function", function()
     local words = {}
     for _, w in h.pool(2):map(string.upper, string.gmatch("one two three", "%a+")) do
@@ -143,6 +180,24 @@ describe("map", function()
       for _, y in ex:map(double, { 1, 2, 3 }) do coroutine.yield(y) end
     end)
     assert.same({ 2, 4, 6 }, { co(), co(), co() })
+  end)
+
+  it("may read an iterator function that yields the coroutine", function()
+    local ex, n = h.pool(2), 0
+    local co = coroutine.wrap(function()
+      local sum = 0
+      for _, y in ex:with({ buffersize = 2, chunksize = 1 }):map(double, function()
+        coroutine.yield "reading"
+        n = n + 1
+        return n <= 4 and n or nil
+      end) do
+        sum = sum + y
+      end
+      return sum
+    end)
+    local last
+    for _ = 1, 6 do last = co() end
+    assert.equal(20, last)
   end)
 
   it("runs two maps side by side", function()

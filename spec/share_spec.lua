@@ -81,9 +81,10 @@ describe("A handle", function()
 
   it("is the same one though a module has it, which the worker would load anew", function()
     local ex = h.pool(1)
-    local extended = require "spec.support.extended" -- nothing of it was sent before
-    extended.handle, extended.future = share { 7 }, tidepool.future()
-    extended.future:set_result(8)
+    local handle, future = share { 7 }, tidepool.future()
+    future:set_result(8)
+    local extended = require "spec.support.extended" -- nothing was sent since it is there
+    extended.handle, extended.future = handle, future
     assert.equal(7, ex:submit(get, extended.handle):result()[1])
     assert.equal(8, ex:submit(function(f) return f:result() end, extended.future):result())
     extended.handle, extended.future = nil, nil

@@ -221,6 +221,27 @@ describe("A worker's stack", function()
   end)
 end)
 
+describe("warn in a worker", function()
+  after_each(h.finish)
+
+  it("writes on stderr once it was switched on, and not any more when it is off", function()
+    local r = h.run_script [[
+      local ex <close> = require "tidepool".executor(1)
+      ex:submit(function()
+        warn "one"
+        warn "@on"
+        warn("two", " and ", "a half")
+        warn "@unknown"
+        warn "@off"
+        warn "three"
+      end):result()
+      assert(ex:submit(function() warn "four" return true end):result())
+    ]]
+    assert.equal(0, r.status)
+    assert.equal("Lua warning: two and a half\n", r.stderr)
+  end)
+end)
+
 describe("tidepool in a worker", function()
   after_each(h.finish)
 

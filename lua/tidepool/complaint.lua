@@ -7,7 +7,7 @@ local core = require "tidepool.core"
 
 local complaint = {}
 
-local BEFORE = 4 -- arguments of tidepool.chunk.run before its columns
+local BEFORE = 6 -- arguments of tidepool.chunk.run before its columns
 
 -- Words after "item 17": ".x" and "[2]" become ", field x" and ", field [2]".
 local function rest_of_path(rest)

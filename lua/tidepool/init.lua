@@ -16,6 +16,8 @@ return {
   executor = executor,
   -- future(): a future that no executor runs, to be set by hand.
   future = core.future,
+  -- array(type, count | table | string): numbers of one type, outside of Lua, sent by reference.
+  array = core.array,
   -- wait(futures, {timeout =, return_when =}): the list of the done, the list of the others.
   wait = waiting.wait,
   -- as_completed(futures, timeout): an iterator of futures in the order in which they finish.

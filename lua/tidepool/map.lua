@@ -5,8 +5,13 @@
 -- for iterator functions by AHEAD chunks per worker; sequences without a buffersize are submitted
 -- at the call.
 --
--- Invariants: the read - yielded items are in the batch, in `queue`, or in `current`. `outstanding`
--- counts the tickets in `queue` and `current`. Once closed, no future is referred to.
+-- The iterator is a userdata (lua_map.c) that stands for the state here. A chunk whose items have
+-- one result each is given to it as a *run*, of which it counts what it gives; `settle` takes that
+-- over. A chunk that was split answers with the tickets of its parts, which take its place.
+--
+-- Invariants: the read - yielded items are in the batch, in `queue`, or in `current`, once settled.
+-- `outstanding` counts the tickets in `queue` and `current`, `parts` those of them that are parts.
+-- Once closed, no future is referred to.
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
@@ -17,34 +22,55 @@ local ticket = require "tidepool.ticket"
 
 local AHEAD = 4 -- chunks per worker that an iterator function is read ahead
 
-local methods = {}
-local Map = { __name = "tidepool.map", __index = methods }
+local methods = core.methods.map -- of the iterator
+local state = {}
+local State = { __name = "tidepool.map_state", __index = state }
 
 -- ------------------------------------------------------- reading, submitting --
+
+-- Unordered: a ticket whose future is to be waited for.
+local function watch(self, chunk)
+  self.queue[chunk.future] = chunk
+  self.group:add(chunk.future)
+end
 
 -- Submits the batch.
 local function flush(self)
   local batch = self.batch
   if batch.n == 0 then return end
-  self.batch = source.batch()
   self.submitting = true
   local direct = batch.n == 1 and not self.sizes.measures
   local chunk = ticket.submit(self.job, batch, self.read - batch.n + 1, direct)
   self.submitting = false
+  self.batch = source.batch(not chunk.batch and batch)
   self.outstanding = self.outstanding + 1
   if self.group then
-    self.queue[chunk.future] = chunk
-    self.group:add(chunk.future)
+    watch(self, chunk)
   else
     self.tail = self.tail + 1
     self.queue[self.tail] = chunk
   end
 end
 
+-- The parts of a chunk that was split are next, in their order.
+local function take_parts(self, parts)
+  self.outstanding, self.parts = self.outstanding + #parts, self.parts + #parts
+  for i = #parts, 1, -1 do
+    if self.group then
+      watch(self, parts[i])
+    else
+      self.head = self.head - 1
+      self.queue[self.head] = parts[i]
+    end
+  end
+end
+
 -- How many items may be read now.
 local function room(self)
   if self.buffersize then return self.buffersize - (self.read - self.yielded) end
-  if self.source.sequences or self.outstanding < self.chunks_ahead then return math.maxinteger end
+  if self.source.sequences or self.outstanding - self.parts < self.chunks_ahead then
+    return math.maxinteger
+  end
   return 0
 end
 
@@ -110,7 +136,8 @@ local function next_chunk(self)
     self.head = self.head + 1
   end
   self.current = chunk
-  local seconds = chunk:open()
+  local seconds, parts = chunk:open()
+  if parts then take_parts(self, parts) end
   if seconds then self.sizes:measured(chunk.count, seconds) end
   return chunk
 end
@@ -140,33 +167,72 @@ local function advance(self, chunk, count)
   if chunk.pos == chunk.count then
     self.current = nil
     self.outstanding = self.outstanding - 1
+    if chunk.part then self.parts = self.parts - 1 end
   end
   refill(self)
   if self.outstanding == 0 and not self.source and not self.failure then self:close() end
 end
 
--- The next item: its index and results, nil at the end, or its error.
-local function step(self)
-  local chunk = current(self)
-  if not chunk then return nil end
-  local i = chunk.pos + 1
-  advance(self, chunk, 1)
+-- Takes over from the iterator, which may have given items of a run.
+local function settle(self, it)
+  local pos = core.map_pause(it)
+  if pos then
+    local chunk = self.current
+    self.yielded = self.yielded + pos - chunk.pos
+    chunk.pos = pos
+  end
+end
+
+-- Whether the items of a chunk but the last need nothing but to be given: no reading on, which
+-- else must be done for each (with a buffersize) or at the end of a chunk.
+local function runs(self, chunk)
+  return chunk.pos + 1 < chunk.count and not (self.source and self.buffersize)
+    and (chunk.flat or chunk:plain())
+end
+
+-- Item i of a chunk.
+local function give(self, it, chunk, i)
+  if chunk.flat then return chunk.first + i - 1, core.map_value(it, i) end
   return chunk:give(i, self)
 end
 
+-- The next item: its index and results, nil at the end, or its error.
+function state:step(it)
+  settle(self, it)
+  local chunk = current(self)
+  if not chunk then return nil end
+  local i = chunk.pos + 1
+  if chunk.flat and not chunk.loaded then
+    core.map_load(it, chunk.flat)
+    chunk.loaded = true
+  end
+  if runs(self, chunk) then
+    chunk.pos = i
+    self.yielded = self.yielded + 1
+    core.map_run(it, chunk:plain(), i, chunk.count - 1, chunk.first - 1)
+  else
+    advance(self, chunk, 1)
+  end
+  return give(self, it, chunk, i)
+end
+
 -- The first results of all that is left, each at its item's index.
-local function gather(self)
-  local out = {}
+local function gather(self, it)
+  local out = core.list(self.total or 0)
   while true do
     local chunk = current(self)
     if not chunk then break end
-    local pos = chunk.pos
+    local pos, offset = chunk.pos, chunk.first - 1
     local values = chunk:plain()
-    if values then
-      table.move(values, pos + 1, chunk.count, chunk.first + pos, out)
+    if chunk.flat then
+      if not chunk.loaded then core.map_load(it, chunk.flat) end
+      core.map_move(it, pos + 1, chunk.count, out, offset)
+      advance(self, chunk, chunk.count - pos)
+    elseif values then
+      table.move(values, pos + 1, chunk.count, offset + pos + 1, out)
       advance(self, chunk, chunk.count - pos)
     else
-      local index, value = step(self)
+      local index, value = self:step(it)
       out[index] = value
     end
   end
@@ -176,30 +242,38 @@ end
 
 -- ----------------------------------------------------------------- public --
 
-local function check_self(fname, self)
-  if getmetatable(self) ~= Map then
+-- The state of the iterator on which a method was called.
+local function state_of(fname, it)
+  local self = core.map_state(it)
+  if not self then
     error(("calling '%s' on bad self (tidepool.map expected, got %s)"):format(
-      fname, check.typename(self)), 3)
+      fname, check.typename(it)), 3)
   end
+  return self
 end
 
 function methods:collect()
-  check_self("collect", self)
-  local ok, result = pcall(gather, self)
-  self:close()
+  local own = state_of("collect", self)
+  settle(own, self)
+  local ok, result = pcall(gather, own, self)
+  own:close(self)
   if not ok then error(result, 0) end
   return result
 end
 
 function methods:traceback()
-  check_self("traceback", self)
-  return self.trace
+  return state_of("traceback", self).trace
 end
 
 function methods:close()
-  check_self("close", self)
+  state_of("close", self):close(self)
+end
+
+-- Cancels what has not started; the iterator gives nothing from now on.
+function state:close(it)
   if self.closed then return end
   self.closed = true
+  if it then core.map_pause(it) end
   if self.current then self.current:cancel() end
   if self.group then
     for _, chunk in pairs(self.queue) do chunk:cancel() end
@@ -213,23 +287,24 @@ function methods:close()
   self.queue, self.current, self.group, self.job, self.outstanding = nil, nil, nil, nil, 0
 end
 
-Map.__call = step
-Map.__close = methods.close
-
 -- A new iterator over fn's results; its first items are submitted. `inputs` as for source.new.
 return function(executor, options, fn, inputs)
   local workers = executor:stats().max_workers
   local from = source.new(inputs)
   local self = setmetatable({
-    job = { executor = executor, fn = fn, priority = options.priority, name = options.name },
+    job = {
+      executor = executor, fn = fn, priority = options.priority, name = options.name,
+      splits = math.type(options.chunksize) ~= "integer",
+    },
     source = from, batch = source.batch(),
     buffersize = options.buffersize, chunks_ahead = AHEAD * workers,
     sizes = sizes.new(options.chunksize, options.buffersize, workers, from.total),
     timeout = options.timeout, deadline = options.timeout and core.now() + options.timeout,
     group = options.ordered == false and core.group() or nil,
     queue = {}, head = 1, tail = 0, outstanding = 0, -- unordered, queue maps a future to its ticket
-    read = 0, yielded = 0, submitting = false, closed = false,
-  }, Map)
+    parts = 0, read = 0, yielded = 0, submitting = false, closed = false,
+    total = from.total,
+  }, State)
   local ok, err = pcall(function()
     fill(self)
     flush(self)
@@ -239,5 +314,5 @@ return function(executor, options, fn, inputs)
     error(err, 0)
   end
   if from.ended then forget_source(self) end
-  return self
+  return core.map(self)
 end

@@ -1,14 +1,19 @@
 -- tidepool.sizes: how many items of a map go into one chunk.
 --
--- A given chunksize is obeyed. For sequences, whose length is known, sizes shrink with what is left
--- (guided scheduling), so the workers end together. For iterator functions they grow until a chunk
--- takes about TARGET seconds, as measured in the workers. Never more than the buffer holds.
+-- A given chunksize is obeyed. Else sizes are a guess that workers mend: they share chunks that
+-- turn out to take long (tidepool.chunk). For sequences, whose length is known, the first chunks
+-- are small, so that first results come soon, and sizes shrink with what is left, so that the
+-- workers end together. For iterator functions they grow until a chunk takes about TARGET seconds,
+-- as measured in the workers. Never more than the buffer holds.
 -- SPDX-License-Identifier: MIT
 
 local FEW = 48       -- sequences up to this length go item by item
-local MOST = 256     -- items in a chunk
-local SHARE = 16     -- a guided chunk is one of so many per worker
+local MOST = 1024    -- items in a chunk
+local GROWTH = 4     -- from a chunk to the next one, at most
+local SHARE = 2      -- a chunk has at most one of so many shares per worker of what is left,
+local LEAST = 4      -- and at least one of so many of all
 local TARGET = 0.001 -- seconds that a measured chunk should take
+local FADING = 0.5   -- what remains of the best pace at a slower chunk: long items are rare
 
 local methods = {}
 local Sizes = { __name = "tidepool.sizes", __index = methods }
@@ -27,8 +32,9 @@ function sizes.new(chunksize, buffersize, workers, total)
   end
   if not fixed and total and total <= FEW then fixed = 1 end
   return setmetatable({
-    fixed = fixed and math.min(fixed, most), most = most, total = total, share = workers * SHARE,
-    size = 1, measures = not fixed and not total and most > 1,
+    fixed = fixed and math.min(fixed, most), most = most, total = total, workers = workers,
+    least = total and math.max(1, total // (workers * LEAST)),
+    size = 1, pace = 0, measures = not fixed and not total and most > 1,
   }, Sizes)
 end
 
@@ -36,15 +42,20 @@ end
 function methods:next(read)
   if self.fixed then return self.fixed end
   if not self.total then return self.size end
-  return math.max(1, math.min((self.total - read) // self.share, self.most))
+  if self.size < self.most and read >= self.size * self.workers then
+    self.size = self.size * GROWTH
+  end
+  local share = (self.total - read) // (self.workers * SHARE)
+  return math.min(math.max(share, self.least), self.size, self.most)
 end
 
 -- A chunk of `count` items took `seconds`.
 function methods:measured(count, seconds)
-  if not self.measures then return end
-  local fits = self.most
-  if seconds > 0 then fits = math.min(fits, TARGET * count / seconds) end
-  self.size = math.max(1, math.min(fits // 1 | 0, self.size * 2))
+  if not self.measures or count == 0 then return end
+  local pace = seconds > 0 and count / seconds or math.huge
+  self.pace = math.max(pace, self.pace * FADING)
+  local fits = math.min(self.most, TARGET * self.pace)
+  self.size = math.max(1, math.min(fits // 1 | 0, self.size * GROWTH))
 end
 
 return sizes

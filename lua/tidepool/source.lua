@@ -3,8 +3,11 @@
 -- Inputs are sequences and iterator functions, zipped; the shortest ends them all, and an input is
 -- not read once one before it has ended. A batch holds its items as columns, one per argument, so
 -- that equal types lie side by side: { n = items, width = arguments per item, [column] = list }.
--- Where items differ in width, `widths` has each one's and `width` is the greatest.
+-- Where items differ in width, `widths` has each one's and `width` is the greatest. `numbers`: it
+-- is known to hold nothing but numbers, booleans and nil.
 -- SPDX-License-Identifier: MIT
+
+local core = require "tidepool.core"
 
 local select = select
 
@@ -28,8 +31,10 @@ function source.new(inputs)
   return setmetatable(self, Source)
 end
 
-function source.batch()
-  return { n = 0, width = 0 }
+-- An empty batch. The columns of `spare`, a batch that nobody needs any more, may be used again:
+-- memory that was touched already is the cheapest.
+function source.batch(spare)
+  return { n = 0, width = 0, spare = spare and { n = spare.n, table.unpack(spare) } }
 end
 
 -- Appends `row`, which has `width` values, as an item.
@@ -89,11 +94,45 @@ end
 
 local function read_slices(self, batch, count)
   local from, n = self.pos + 1, batch.n
+  local spare = batch.spare
+  if spare and (spare.n ~= count or n > 0) then spare = nil end
+  batch.numbers = n == 0
   for c, input in ipairs(self.inputs) do
-    batch[c] = table.move(input.value, from, from + count - 1, n + 1, batch[c] or {})
+    if n == 0 then
+      local numbers
+      batch[c], numbers = core.slice(input.value, from, count, spare and spare[c])
+      batch.numbers = batch.numbers and numbers
+    else
+      table.move(input.value, from, from + count - 1, n + 1, batch[c])
+    end
   end
-  batch.n, batch.width = n + count, #self.inputs
+  batch.n, batch.width, batch.spare = n + count, #self.inputs, nil
   self.pos = self.pos + count
+end
+
+-- Appends what one call of the only input gave: false at its end.
+local function append_values(batch, first, ...)
+  if first == nil then return false end
+  local n = batch.n
+  if n > 0 and batch.width == 1 and not batch.widths and select("#", ...) == 0 then
+    batch[1][n + 1] = first
+    batch.n = n + 1
+  else
+    append(batch, { first, ... }, select("#", ...) + 1)
+  end
+  return true
+end
+
+-- One iterator function, the common case: up to `count` items, how many.
+local function read_function(self, batch, count)
+  local next_item = self.inputs[1].value
+  for i = 1, count do
+    if not append_values(batch, next_item()) then
+      self.ended = true
+      return i - 1
+    end
+  end
+  return count
 end
 
 -- Reads up to `count` items into the batch; answers how many. At the end `ended` is set.
@@ -103,6 +142,8 @@ function methods:read(batch, count)
     if count > 0 then read_slices(self, batch, count) end
     self.ended = self.pos >= self.total
     return count
+  elseif #self.inputs == 1 then
+    return read_function(self, batch, count)
   end
   for i = 1, count do
     local row, width = read_row(self)
@@ -113,6 +154,17 @@ function methods:read(batch, count)
     append(batch, row, width)
   end
   return count
+end
+
+-- `count` items from item `first` of a batch on, as a batch.
+function source.part(batch, first, count)
+  local part = { n = count, width = batch.width }
+  local columns = table.move(batch, 1, batch.width, 1, {})
+  columns.widths = batch.widths
+  for name, column in pairs(columns) do
+    part[name] = table.move(column, first, first + count - 1, 1, {})
+  end
+  return part
 end
 
 -- The arguments of item i of a batch.

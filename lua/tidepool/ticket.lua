@@ -1,10 +1,15 @@
 -- tidepool.ticket: a submitted chunk of a map's items, as its owner sees it.
 --
 -- One item goes as a plain task (`direct`), unless its time is to be measured; more go through
--- tidepool.chunk. Such a chunk has a leash, a future that the worker begins before the first item:
--- while it is pending no item has run, and once it is done the worker stops before its next item.
--- So a chunk that could not be rebuilt in its worker is submitted again item by item, which fails
--- only those items that cannot be rebuilt, and nothing runs twice.
+-- tidepool.chunk. Such a chunk has a leash, a promise: once it is done, no worker begins another
+-- of its items. And it has `begun`, a promise that the worker begins before the first item: while
+-- it is pending no item has run. So a chunk that could not be rebuilt in its worker is submitted
+-- again item by item, which fails only those items that cannot be rebuilt, and nothing runs twice.
+-- (Of a chunk of numbers nothing but the function can fail so, and then it would for each item: its
+-- `batch` is not kept.)
+--
+-- A worker may give a part of its chunk to another one; then its answer says so, and `open` makes
+-- tickets for the parts. They share the leash, each has a `begun` of its own.
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
@@ -22,19 +27,23 @@ end
 
 local function submit_chunk(job, batch, leash)
   return core.submit(job.executor, true, job.priority, job.name, "tidepool.chunk.run", job.fn,
-    leash, batch.n, batch.widths or batch.width, table.unpack(batch, 1, batch.width))
+    leash, leash, job.splits and (job.priority or 0), batch.n, batch.widths or batch.width,
+    table.unpack(batch, 1, batch.width))
 end
 
--- Submits a batch. job: { executor, fn, priority, name }; `first` is the index of its first item.
--- Raises what the submit raises, but names items instead of the chunk's arguments.
+-- Submits a batch. job: { executor, fn, priority, name, splits }, where `splits` says whether
+-- workers may share a chunk; `first` is the index of its first item. Raises what the submit
+-- raises, but names items instead of the chunk's arguments.
 function ticket.submit(job, batch, first, direct)
   local self = setmetatable({ first = first, count = batch.n, pos = 0, direct = direct }, Ticket)
   local ok, future
   if direct then
     ok, future = pcall(submit_item, job, batch, 1)
   else
-    self.leash, self.job, self.batch = core.future(), job, batch
-    ok, future = pcall(submit_chunk, job, batch, self.leash)
+    local leash = core.future()
+    self.leash, self.begun, self.job = leash, leash, job
+    if not (batch.numbers and type(job.fn) == "function") then self.batch = batch end
+    ok, future = pcall(submit_chunk, job, batch, leash)
   end
   if not ok then error(complaint.about(future, first, direct, batch.width), 0) end
   self.future = future
@@ -65,7 +74,52 @@ local function submit_again(self)
   end
 end
 
--- After the future is done: takes its outcome. Answers the seconds that a chunk took, else nil.
+-- The tickets of a chunk's parts that other workers have, in order; the rest is its own.
+local function tickets_of(self, parts)
+  local tickets, own = {}, self.count
+  for _, part in ipairs(parts) do own = own - part.count end
+  local before = own
+  for i, part in ipairs(parts) do
+    tickets[i] = setmetatable({
+      first = self.first + before, count = part.count, pos = 0, future = part.future, part = true,
+      leash = self.leash, begun = part.begun, job = self.job,
+      batch = part.batch or source.part(self.batch, before + 1, part.count),
+    }, Ticket)
+    before = before + part.count
+  end
+  self.count = own
+  return tickets
+end
+
+-- Takes what tidepool.chunk.run answered; the tickets of the chunk's parts, if any.
+local function take(self, values, multi, failed, parts, ...)
+  if values == false then -- flat, but with parts
+    self.values = { ... }
+  else
+    self.values, self.multi, self.failed = values, multi, failed
+  end
+  return parts and tickets_of(self, parts)
+end
+
+-- The chunk as a whole has no outcome.
+local function fail(self, err, traceback)
+  local kind = core.error_kind(err)
+  if self.batch and self.begun:status() == "pending" and (not kind or kind == "transfer") then
+    submit_again(self)
+  else
+    self.err, self.broken, self.traceback = err, true, traceback
+  end
+end
+
+-- The seconds that the chunk took, and the tickets of its parts.
+local function outcome(self, future, ok, seconds, ...)
+  if ok then return seconds, take(self, ...) end
+  fail(self, seconds, future:traceback())
+end
+
+-- After the future is done: takes its outcome. Answers the seconds that a chunk took, else nil;
+-- and the tickets of its parts, in order, if it was split. A flat answer stays in the future
+-- (field `flat`) until the map's iterator reads it.
 function methods:open()
   local future = self.future
   self.future = nil
@@ -74,19 +128,14 @@ function methods:open()
     if not self.row[1] then self.traceback = future:traceback() end
     return nil
   end
-  local ok, seconds, values, multi, failed = future:pcall()
-  if ok then
-    self.values, self.multi, self.failed = values, multi, failed
+  local seconds, tickets = core.flat(future), nil
+  if seconds then
+    self.flat = future
   else
-    local kind = core.error_kind(seconds)
-    if self.leash:status() == "pending" and (not kind or kind == "transfer") then
-      submit_again(self)
-    else
-      self.err, self.broken, self.traceback = seconds, true, future:traceback()
-    end
+    seconds, tickets = outcome(self, future, future:pcall())
   end
-  self.leash, self.job, self.batch = nil, nil, nil
-  return ok and seconds or nil
+  self.leash, self.begun, self.job, self.batch = nil, nil, nil, nil
+  return seconds, tickets
 end
 
 -- Whether item i can be given out; waits `left` seconds at most for one that was submitted again.
@@ -105,8 +154,8 @@ local function give_row(index, row, reader, traceback)
   error(row[2], 0)
 end
 
--- Item i of the chunk: its index and its results; raises its error, and puts its traceback into
--- the field `trace` of `reader`.
+-- Item i of the chunk, which is not flat: its index and its results; raises its error, and puts its
+-- traceback into the field `trace` of `reader`.
 function methods:give(i, reader)
   local index = self.first + i - 1
   if self.direct then

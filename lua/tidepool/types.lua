@@ -100,6 +100,14 @@ function tidepool.executor(options) end
 ---@return tidepool.future
 function tidepool.future() end
 
+---Makes an array: numbers of one type, in memory outside of Lua, that tasks share. From a count
+---(zeros), the items of a table or an array, or the bytes of a string in this machine's order. An
+---error names the item that does not fit the type.
+---@param type tidepool.element
+---@param init integer|number[]|tidepool.array|string
+---@return tidepool.array
+function tidepool.array(type, init) end
+
 ---Waits for futures. Cancelled ones are done. The lists are in the order given. A timeout is no
 ---error. "first_exception" also returns when all are done. Blocks; pumps.
 ---@param futures tidepool.futures
@@ -170,8 +178,10 @@ function executor:submit(fn, ...) end
 ---and cancels the rest.
 ---
 ---Items of one chunk run in one task: tables that they share stay shared, as do `fn`'s upvalues.
----chunksize "auto" gives long sequences shrinking chunks (short ones go item by item), and iterator
----functions chunks of about a millisecond.
+---chunksize "auto" gives long sequences chunks that shrink towards the end (short ones go item by
+---item), and iterator functions chunks of about a millisecond. Such a chunk is shared with workers
+---that have nothing to do, once it has taken longer than that: then what its items share is copied,
+---as it is at that time, and its items count as several tasks. A chunksize that is given is obeyed.
 ---
 ---The call raises as submit does; kind transfer names the item (`item 17, field x: …`), and what
 ---was submitted is cancelled. At a step such an error comes after the items before it, and ends
@@ -345,4 +355,75 @@ local share = {}
 ---@return any
 function share:get() end
 
-return tidepool, executor, view, map, future, share
+-- ------------------------------------------------------------------ array --
+
+---What an array holds: integers of so many bits, signed or not, or floats. u64 takes the integers
+---from 0 to 2^64 - 1; those from 2^63 on are read back as Lua's negative integers of the same bits,
+---and can be written as such too. f32 rounds what it is given, to infinity if that is too large.
+---@alias tidepool.element
+---| "i8" | "i16" | "i32" | "i64" | "u8" | "u16" | "u32" | "u64" | "f32" | "f64"
+
+---Numbers of one type, sent by reference: who gets one, as an argument, an upvalue, or a result,
+---reads and writes the same memory. It is freed when the last state and message let go; the
+---collector takes its size into account. A state has one handle for an array that was sent, so what
+---comes back is `rawequal` to what went; `==` tells whether two show the same elements.
+---
+---`a[i]` reads and `a[i] = v` writes element i, from 1 to `#a`. Other indices, and values that are
+---no number, have a fraction where the type has none, or are out of its range raise an error. Only
+---`a[#a + 1]` reads as nil, so that `ipairs` ends.
+---
+---Threads may use an array at the same time. An element is never seen half written. Who reads a
+---value that another thread wrote with `a[i] = v` or `add` also sees what that one wrote before.
+---`fill`, `copy`, `tostring` and `totable` go element by element, in no promised order, and others
+---may see them half done.
+---
+---A range i, j is as in string.sub: from 1 to `#a` unless given, negative numbers count from the
+---end, and it is empty if j < i; but what reaches outside of the array raises an error.
+---@class tidepool.array
+---@field [integer] number
+---@operator len: integer
+local array = {}
+
+---Adds v to element i in one step, wrapping around in the type's width. Raises an error for f32
+---and f64. `a:add(1, 1)` on a zero hands out 1, 2, 3, … to all who call it.
+---@param i integer
+---@param v integer
+---@return integer value the element's new value
+function array:add(i, v) end
+
+---Without arguments, makes a new array with this one's elements. Else copies all of `from`, which
+---is of the same type, to element i and those behind; both may show the same memory.
+---@param from? tidepool.array
+---@param i? integer where to, negative numbers count from the end; default 1
+---@return tidepool.array array the new one, or this one
+function array:copy(from, i) end
+
+---Sets the elements of a range to v.
+---@param v number
+---@param i? integer
+---@param j? integer
+---@return tidepool.array self
+function array:fill(v, i, j) end
+
+---Makes a view of a range: an array that shows the same memory, and keeps all of it alive.
+---@param i? integer
+---@param j? integer
+---@return tidepool.array view
+function array:slice(i, j) end
+
+---The bytes of a range, in this machine's order.
+---@param i? integer
+---@param j? integer
+---@return string
+function array:tostring(i, j) end
+
+---The elements of a range.
+---@param i? integer
+---@param j? integer
+---@return number[]
+function array:totable(i, j) end
+
+---@return tidepool.element
+function array:type() end
+
+return tidepool, executor, view, map, future, share, array

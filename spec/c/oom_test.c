@@ -132,6 +132,12 @@ static const struct script {
      "  local n, text, ab, same = ex:submit(use, s):result()\n"
      "  assert(n == 2 and text == 'a global' and ab == 'ababab' and same == s)\n"
      "end s, v = nil, nil assert(ex:submit(echo, 1):result() == 1)",
+    {"arrays",
+     "local t, ex = ... local a = t.array('u16', {1, 2, 3}) local s = a:slice(2)\n"
+     "local b, c, d = ex:submit(function(x, y) x[1] = 7 return y:copy(), x, x:slice(3) end,\n"
+     "  a, s):result()\n"
+     "assert(rawequal(c, a) and a[1] == 7 and b[1] == 2 and d[1] == 3 and #a:tostring() == 6)\n"
+     "assert(#t.array('f64', 5 << 17) == 5 << 17 and t.array('i8', s:totable())[2] == 3)",
      NULL},
     {"rebuilt", "local t, ex = ... assert(ex:submit(echo, made):result() == 'ababab')", NULL},
     {"errors",

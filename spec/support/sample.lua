@@ -1,6 +1,8 @@
 -- sample: a module for the specs of what goes by name.
 --
 -- SPDX-License-Identifier: MIT
+local gate = require "gate"
+
 local sample = {}
 
 sample.shape = { sides = 4 }
@@ -41,5 +43,17 @@ function sample.within() return _G.within() end
 function sample.wait_for(future) return future:result() end
 
 function sample.refuse(message) error(message) end
+
+--- Objects that are sent by id; of those rebuilt after a gate.add "fragile", the first fails.
+local Fragile = {}
+function Fragile.__transfer(object) return "spec.support.sample.fragile", object.id end
+
+function sample.fragile(id)
+  if gate.get "fragile" > 0 then
+    gate.add("fragile", -1)
+    error("too fragile", 0)
+  end
+  return setmetatable({ id = id }, Fragile)
+end
 
 return sample

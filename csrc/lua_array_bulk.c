@@ -1,0 +1,173 @@
+/*
+** tidepool, floor 4: lua_array_bulk, many elements of an array at once.
+**
+** tidepool.array, which makes arrays of what it is given, and the methods that take a range. A
+** range i, j is as string.sub has it, but must lie within the array: i from 1 to #a + 1, j
+** from 0 to #a, negative ones counted from the end; it is empty if j < i.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "lua_array.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* --------------------------------------------------------------- range -- */
+
+/* The position in argument `arg`, from `least` to `most`, negative ones counted from the end of
+** n elements; nil is `otherwise`. [-0, +0, e] */
+static lua_Integer position(lua_State *L, int arg, lua_Integer n, lua_Integer least,
+                            lua_Integer most, lua_Integer otherwise) {
+  int isint;
+  lua_Integer given, i;
+  if (lua_isnoneornil(L, arg)) return otherwise;
+  if (lua_type(L, arg) != LUA_TNUMBER) tide_lua_typeerror(L, arg, "integer");
+  given = lua_tointegerx(L, arg, &isint);
+  if (!isint) tide_lua_argerror(L, arg, "number has no integer representation");
+  i = given < 0 ? given + n + 1 : given;
+  if (i < least || i > most)
+    tide_lua_argerror(L, arg,
+                      lua_pushfstring(L, "%I is out of range (%I to %I)", given, least, most));
+  return i;
+}
+
+/* The range in arguments `arg` and `arg` + 1: where it starts, counted from 0; how many. */
+static size_t range(lua_State *L, int arg, const struct tide_lua_array *b, size_t *count) {
+  lua_Integer n = (lua_Integer)b->n;
+  lua_Integer i = position(L, arg, n, 1, n + 1, 1);
+  lua_Integer j = position(L, arg + 1, n, 0, n, n);
+  *count = j < i ? 0 : (size_t)(j - i + 1);
+  return (size_t)(i - 1);
+}
+
+/* a:slice([i [, j]]) -> a view of that range */
+int tide_lua_arrayslice(lua_State *L) {
+  struct tide_lua_array *b = tide_lua_checkarray(L, 1);
+  size_t n, at = range(L, 2, b, &n);
+  tide_lua_pushview(L, b, at, n);
+  return 1;
+}
+
+/* a:fill(v [, i [, j]]) -> a */
+int tide_lua_arrayfill(lua_State *L) {
+  struct tide_lua_array *b = tide_lua_checkarray(L, 1);
+  size_t n, at = range(L, 3, b, &n);
+  uint64_t element = 0;
+  if (!tide_lua_putcell(L, 2, b->type, &element, 0))
+    return tide_lua_argerror(L, 2, tide_lua_pushmisfit(L, 2, b->type));
+  tide_array_fill(b->a, at, n, &element);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* a:copy() -> a new array with a's elements;
+** a:copy(from [, i]) -> a, into which all of `from` was copied, to i and behind */
+int tide_lua_arraycopy(lua_State *L) {
+  struct tide_lua_array *to, *b = tide_lua_checkarray(L, 1);
+  const struct tide_lua_array *from;
+  lua_Integer n = (lua_Integer)b->n, i;
+  if (lua_isnone(L, 2)) {
+    to = tide_lua_newzeros(L, b->type, b->n);
+    tide_array_copy(to->a, 0, b->a, 0, b->n);
+    return 1;
+  }
+  from = tide_lua_checkarray(L, 2);
+  if (from->type != b->type)
+    return tide_lua_argerror(L, 2,
+                             lua_pushfstring(L, "an array of %s expected, got one of %s",
+                                             tide_element_name((int)b->type),
+                                             tide_element_name((int)from->type)));
+  i = position(L, 3, n, 1, n + 1, 1);
+  if (tide_array_copy(b->a, (size_t)i - 1, from->a, 0, from->n) != TIDE_OK)
+    return tide_lua_argerror(L, 2,
+                             lua_pushfstring(L, "%I elements from %I on do not fit (1 to %I)",
+                                             (lua_Integer)from->n, i, n));
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* a:tostring([i [, j]]) -> the bytes of that range */
+int tide_lua_arraytostring(lua_State *L) {
+  struct tide_lua_array *b = tide_lua_checkarray(L, 1);
+  size_t n, at = range(L, 2, b, &n), bytes = n * tide_element_size((int)b->type);
+  luaL_Buffer buffer;
+  tide_array_read(b->a, at, n, luaL_buffinitsize(L, &buffer, bytes));
+  luaL_pushresultsize(&buffer, bytes);
+  return 1;
+}
+
+/* a:totable([i [, j]]) -> a sequence of that range's elements */
+int tide_lua_arraytotable(lua_State *L) {
+  struct tide_lua_array *b = tide_lua_checkarray(L, 1);
+  size_t n, at = range(L, 2, b, &n);
+  if (n > INT_MAX) return tide_lua_argerror(L, 1, "too many elements for a table");
+  lua_createtable(L, (int)n, 0);
+  for (size_t i = 0; i < n; i++) {
+    tide_lua_pushcell(L, b->type, b->data, at + i);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+/* -------------------------------------------------------------- making -- */
+
+static tide_element checktype(lua_State *L, int arg) {
+  const char *name = luaL_checkstring(L, arg);
+  for (int t = 0; tide_element_name(t); t++)
+    if (strcmp(name, tide_element_name(t)) == 0) return (tide_element)t;
+  return (tide_element)luaL_argerror(
+      L, arg,
+      lua_pushfstring(L, "unknown type '%s'; types: i8 i16 i32 i64 u8 u16 u32 u64 f32 f64", name));
+}
+
+/* From a count. [-0, +1, e] */
+static void fromcount(lua_State *L, tide_element type) {
+  int isint;
+  lua_Integer n = lua_tointegerx(L, 2, &isint);
+  if (!isint) luaL_argerror(L, 2, "number has no integer representation");
+  if (n < 0) luaL_argerror(L, 2, lua_pushfstring(L, "a count cannot be %I", n));
+  tide_lua_newzeros(L, type, (size_t)n);
+}
+
+/* From a string's bytes. [-0, +1, e] */
+static void fromstring(lua_State *L, tide_element type) {
+  size_t len, esize = tide_element_size((int)type);
+  const char *s = lua_tolstring(L, 2, &len);
+  struct tide_lua_array *b;
+  if (len % esize != 0)
+    luaL_argerror(L, 2,
+                  lua_pushfstring(L, "%I bytes are not a whole number of %s, of %d bytes each",
+                                  (lua_Integer)len, tide_element_name((int)type), (int)esize));
+  b = tide_lua_newzeros(L, type, len / esize);
+  if (len > 0) memcpy(b->data, s, len);
+}
+
+/* From a sequence, a table or what behaves like one. [-0, +1, e] */
+static void fromsequence(lua_State *L, tide_element type) {
+  lua_Integer n = luaL_len(L, 2);
+  struct tide_lua_array *b;
+  if (n < 0) luaL_argerror(L, 2, lua_pushfstring(L, "a length cannot be %I", n));
+  b = tide_lua_newzeros(L, type, (size_t)n);
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_geti(L, 2, i);
+    if (!tide_lua_putcell(L, -1, type, b->data, (size_t)i - 1))
+      luaL_argerror(L, 2, lua_pushfstring(L, "item %I: %s", i, tide_lua_pushmisfit(L, -1, type)));
+    lua_pop(L, 1);
+  }
+}
+
+int tide_lua_newarray(lua_State *L) {
+  tide_element type = checktype(L, 1);
+  switch (lua_type(L, 2)) {
+    case LUA_TNUMBER: fromcount(L, type); break;
+    case LUA_TSTRING: fromstring(L, type); break;
+    case LUA_TTABLE: fromsequence(L, type); break;
+    default:
+      if (!tide_toarray(L, 2))
+        return luaL_argerror(L, 2,
+                             lua_pushfstring(L, "count, table, string or array expected, got %s",
+                                             luaL_typename(L, 2)));
+      fromsequence(L, type);
+  }
+  return 1;
+}
