@@ -4,7 +4,7 @@
 #   make demo         four examples on real input
 #   make test         everything in spec/, and the host example; SPEC=spec/map_spec.lua: only that
 #                     SAN=address, SAN=thread: built with that sanitizer
-#   make bench        the figures of bench/README.md; bench-quick: fewer rounds
+#   make bench        the figures of bench/README.md; bench-quick: fewer rounds of less work
 #   make lint layers valgrind rock-test    the other checks; .ci/run runs them all
 #   make install uninstall                 PREFIX, DESTDIR
 #   make clean
@@ -71,7 +71,7 @@ demos = cube download mandelbrot wordcount
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check-setup FORCE demo demo-build bench bench-quick test test-build lint layers valgrind rock-test \
+.PHONY: all check-setup FORCE demo demo-build bench bench-quick bench-build test test-build lint layers valgrind rock-test \
   install uninstall clean
 
 all: $(libraries)
@@ -118,8 +118,20 @@ demo-build: $(B)/tidepool/core.so
 
 bench bench-quick:
 	@scripts/setup demo
-	@$(MAKE) --no-print-directory demo-build
+	@scripts/setup bench
+	@$(MAKE) --no-print-directory bench-build
 	@scripts/lua bench/run.lua $(if $(filter bench-quick,$@),--quick)
+
+bench-build: $(B)/tidepool/core.so $(B)/bench/limits $(B)/bench/limits_shapes $(B)/bench/load \
+  $(B)/bench/bench_native.so
+
+$(B)/bench/%: bench/%.c bench/timing.h $(B)/flags
+	@mkdir -p $(@D)
+	$(call quiet,cc)$(CC) $(base_cflags) $(LDFLAGS) -o $@ $< $(lua_libs)
+
+$(B)/bench/bench_native.so: bench/native.c bench/timing.h $(B)/flags
+	@mkdir -p $(@D)
+	$(call quiet,cc)$(CC) $(base_cflags) -fPIC -shared $(LDFLAGS) -o $@ $<
 
 # ----------------------------------------------------------------------- test
 

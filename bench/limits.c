@@ -14,50 +14,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
 
+#include "timing.h"
+
 enum { MIB = 1 << 20, BIG = 64 * MIB, NUMBERS = 100000, RECORDS = 10000 };
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void *need(void *p) {
-  if (p == NULL) {
-    fprintf(stderr, "limits: out of memory\n");
-    abort();
-  }
-  return p;
-}
-
-static int ascending(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
-/* The value that a share q of the sorted samples does not exceed. */
-static double quantile(const double *sorted, int n, double q) { return sorted[(int)(q * (n - 1))]; }
-
-/* The median of `repeats` runs of fn. */
-static double median_time(void (*fn)(void *ud), void *ud, int repeats) {
-  double *took = need(malloc(sizeof *took * (size_t)repeats));
-  for (int i = 0; i < 3; i++) fn(ud); /* not counted: memory, code and allocator settle */
-  for (int i = 0; i < repeats; i++) {
-    double start = now();
-    fn(ud);
-    took[i] = now() - start;
-  }
-  qsort(took, (size_t)repeats, sizeof *took, ascending);
-  double median = quantile(took, repeats, 0.5);
-  free(took);
-  return median;
-}
 
 /* ----------------------------------------------------- threads that wake -- */
 
@@ -104,9 +68,8 @@ static void bench_pingpong(int rounds) {
     pthread_mutex_unlock(&p.mutex);
   }
   pthread_join(thread, NULL);
-  qsort(took, (size_t)rounds, sizeof *took, ascending);
-  printf("condvar_p50\t%.9g\n", quantile(took, rounds, 0.5));
-  printf("condvar_p99\t%.9g\n", quantile(took, rounds, 0.99));
+  emit("condvar_p50", quantile(took, rounds, 0.5));
+  emit("condvar_p99", quantile(took, rounds, 0.99));
   free(took);
 }
 
@@ -242,9 +205,12 @@ static void reading(void *ud) {
 
 static void bench_values(const char *name, void (*make)(lua_State *L), int repeats) {
   values v = {need(luaL_newstate()), make};
-  printf("build_%s\t%.9g\n", name, median_time(build, &v, repeats));
+  char line[64];
+  snprintf(line, sizeof line, "build_%s", name);
+  emit(line, median_time(build, &v, repeats));
   make(v.L);
-  printf("read_%s\t%.9g\n", name, median_time(reading, &v, repeats));
+  snprintf(line, sizeof line, "read_%s", name);
+  emit(line, median_time(reading, &v, repeats));
   lua_close(v.L);
 }
 
@@ -255,10 +221,10 @@ int main(int argc, char **argv) {
   memset(c.from, 'x', BIG);
 
   bench_pingpong(repeats * 100);
-  printf("copy_1mib\t%.9g\n", median_time(copy_mib, &c, repeats * 10));
-  printf("alloc_copy_64mib\t%.9g\n", median_time(alloc_copy_big, &c, repeats));
-  printf("thread_create_join\t%.9g\n", median_time(create_join, NULL, repeats * 10));
-  printf("state_open_close\t%.9g\n", median_time(open_close, NULL, repeats * 10));
+  emit("copy_1mib", median_time(copy_mib, &c, repeats * 10));
+  emit("alloc_copy_64mib", median_time(alloc_copy_big, &c, repeats / 4 + 1));
+  emit("thread_create_join", median_time(create_join, NULL, repeats * 10));
+  emit("state_open_close", median_time(open_close, NULL, repeats * 10));
   bench_values("integers", build_integers, repeats * 2);
   bench_values("floats", build_floats, repeats * 2);
   bench_values("records", build_records, repeats * 2);

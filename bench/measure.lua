@@ -1,23 +1,29 @@
 -- measure.lua: what all workloads share: the clock, the report of a figure, parked workers.
 --
+-- Those of other libraries (peers/drive.lua) use it too: only measure.park needs tidepool.
 -- A workload is a script that runs one kind of work in a process of its own and prints its figures,
 -- one per line: name, tab, value, in seconds, bytes or per second. Its first argument is "full" or
 -- "quick".
 -- SPDX-License-Identifier: MIT
 
-local tidepool = require "tidepool"
+local place = arg[0]:match("^(.*/)") or "./"
+package.cpath = place .. "../../build/bench/?.so;" .. package.cpath
+local native = require "bench_native"
 
-local measure = { quick = arg[1] == "quick" }
-
-local has_core, core = pcall(require, "tidepool.core")
-if has_core and core.now then
-  measure.now = core.now
-else
-  measure.now = require("socket").gettime
-end
+local measure = { quick = arg[1] == "quick", now = native.now }
 
 function measure.emit(name, value)
-  print(("%s\t%.9g"):format(name, value))
+  io.write(("%s\t%.9g\n"):format(name, value)) -- some libraries have a print of their own
+end
+
+--- Says that a part of tidepool is not there, instead of its figures.
+function measure.absent(part)
+  io.write("absent\t", part, "\n")
+end
+
+--- A point of the curve of that name.
+function measure.point(name, x, y)
+  io.write(("curve\t%s\t%.9g\t%.9g\n"):format(name, x, y))
 end
 
 --- The first value in quick mode, else the second.
@@ -29,6 +35,17 @@ end
 function measure.quantile(samples, q)
   table.sort(samples)
   return samples[1 + math.floor(q * (#samples - 1))]
+end
+
+function measure.median(samples)
+  return measure.quantile(samples, 0.5)
+end
+
+--- The seconds that fn takes, once.
+function measure.time(fn)
+  local start = measure.now()
+  fn()
+  return measure.now() - start
 end
 
 --- The seconds that fn takes, `repeats` times.
@@ -50,6 +67,7 @@ end
 --- Occupies `number` workers of an executor that has as many to spare, and returns once all of them
 --- run. Answers a function that frees them and returns when they are free.
 function measure.park(ex, number)
+  local tidepool = require "tidepool"
   local gate, here, tasks = tidepool.future(), {}, {}
   for i = 1, number do
     here[i] = tidepool.future()

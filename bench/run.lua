@@ -1,22 +1,23 @@
 -- run.lua [--quick] [--rounds N]: takes all figures of this bench, and writes bench/out/report.md.
 --
--- Needs tidepool on the paths of Lua (scripts/lua sees to that), cc and pkg-config. Each round runs
--- every program once, in a process of its own; a figure's value is the median over the rounds, and
--- a ratio is taken within each round before its median is. Status 1 if a program failed.
+-- Needs tidepool on the paths of Lua, and the programs of build/bench (make bench sees to both).
+-- Each round runs every program once, in a process of its own. Status 1 if one of tidepool's own
+-- failed; a peer that fails is named in the report, and the others go on.
 -- SPDX-License-Identifier: MIT
 
 local here = arg[0]:match("^(.*/)") or "./"
 package.path = here .. "?.lua;" .. package.path
+package.cpath = here .. "../build/bench/?.so;" .. package.cpath
+local now = require("bench_native").now
+local curves = require "curves"
 local figures = require "figures"
+local programs = require "programs"
 local report = require "report"
+local round = require "round"
 
-local BUILD = here .. "../build/bench/"
 local OUT = here .. "out/"
-local LONGEST = 300 -- seconds; a program that takes longer is stuck
-
-local function quote(s)
-  return "'" .. s:gsub("'", [['\'']]) .. "'"
-end
+-- Seconds; a program that takes longer is stuck.
+local LONGEST, LONGEST_PEER = 300, 60
 
 -- This interpreter, as it was called.
 local function interpreter()
@@ -40,70 +41,71 @@ local function read_arguments()
     end
     i = i + 1
   end
-  return quick, rounds or (quick and 3 or 5)
-end
-
-local function build_limits()
-  local cc = os.getenv("CC") or "cc"
-  local command = ("mkdir -p %s && %s -O2 -std=c11 -D_GNU_SOURCE %s -o %s " ..
-    "$(pkg-config --cflags --libs lua5.4) -lpthread"):format(
-    quote(BUILD), cc, quote(here .. "limits.c"), quote(BUILD .. "limits"))
-  assert(os.execute(command), "could not build limits.c")
-end
-
-local function programs(quick)
-  local mode = quick and "quick" or "full"
-  local limits = quote(BUILD .. "limits") .. (quick and " 10" or "")
-  local list = { { name = "limits", command = limits } }
-  local lua = quote(interpreter())
-  for _, workload in ipairs(figures.workloads) do
-    local file, rest = workload:match("^(%S+)(.*)$")
-    local script = quote(here .. "workloads/" .. file)
-    list[#list + 1] = { name = workload, command = ("%s %s %s%s"):format(lua, script, mode, rest) }
-  end
-  return list
+  return quick, rounds or (quick and 1 or 5)
 end
 
 -- Runs a program and puts what it prints into v; nil and a message if it failed.
 local function run_program(program, v)
-  local pipe = assert(io.popen(("timeout %d %s"):format(LONGEST, program.command)))
+  local command = ("timeout %d sh -c %s"):format(
+    program.peer and LONGEST_PEER or LONGEST, programs.quote(program.command))
+  local pipe = assert(io.popen(command))
   for line in pipe:lines() do
-    local name, value = line:match("^(%S+)\t(%S+)$")
-    if name then v[name] = tonumber(value) end
+    v:read(line, program.peer)
   end
   local ok, how, code = pipe:close()
   if not ok then return nil, ("%s: %s %d"):format(program.name, how, code) end
   return true
 end
 
-local function run_rounds(list, number)
-  local rounds, failures = {}, {}
-  for i = 1, number do
-    rounds[i] = {}
-    for _, program in ipairs(list) do
-      io.stderr:write(("round %d of %d: %s\n"):format(i, number, program.name))
-      local ok, message = run_program(program, rounds[i])
-      if not ok then
-        io.stderr:write(message, "\n")
-        failures[#failures + 1] = ("round %d, %s"):format(i, message)
-      end
-    end
-  end
-  return rounds, failures
+local started = os.time()
+local quick, number = read_arguments()
+local place = {
+  here = here, build = here .. "../build/bench/", lua = interpreter(),
+  mode = quick and "quick" or "full",
+}
+local load_before = report.load_average()
+programs.install(place)
+local list, notes = programs.list(place)
+local rounds, failed = {}, false
+
+local function run(program, v, where)
+  io.stderr:write(where, ": ", program.name)
+  local start = now()
+  local ok, message = run_program(program, v)
+  io.stderr:write((": %.1f s\n"):format(now() - start))
+  if ok then return end
+  io.stderr:write(message, "\n")
+  notes[#notes + 1] = ("failed in %s: %s"):format(where, message)
+  failed = failed or not program.peer
 end
 
-local quick, number = read_arguments()
-build_limits()
-local load_before = report.load_average()
-local rounds, failures = run_rounds(programs(quick), number)
-local text = report.write(figures, rounds, failures, {
-  quick = quick, lua = _VERSION, load = load_before,
-})
+local function write_page()
+  assert(os.execute("mkdir -p " .. programs.quote(OUT)))
+  local here_notes = table.move(notes, 1, #notes, 1, {})
+  local plots = curves.plot(rounds, OUT, here_notes)
+  local text = report.write(figures, rounds, {
+    quick = quick, lua = _VERSION, load = load_before, notes = here_notes, plots = plots,
+    minutes = os.difftime(os.time(), started) / 60,
+  })
+  local f <close> = assert(io.open(OUT .. "report.md", "w"))
+  f:write(text)
+  return text
+end
 
-assert(os.execute("mkdir -p " .. quote(OUT)))
-local f = assert(io.open(OUT .. "report.md", "w"))
-f:write(text)
-f:close()
-io.write(text)
+for i = 1, number do
+  rounds[i] = round.new()
+  for _, program in ipairs(list) do
+    run(program, rounds[i], ("round %d of %d"):format(i, number))
+  end
+  write_page() -- who interrupts the bench has the rounds until then
+end
+local huge, why = programs.huge(place)
+if huge then
+  run(huge, rounds[number], "the end")
+else
+  notes[#notes + 1] = "ten million queued: " .. why
+end
+
+io.write(write_page())
 io.stderr:write("written to ", OUT, "report.md\n")
-os.exit(#failures == 0, true)
+os.exit(not failed, true)

@@ -1,4 +1,6 @@
--- throughput.lua: 100,000 no-ops submitted, then all collected in order; two workers.
+-- throughput.lua MODE WORKERS: 100,000 no-ops submitted, then all collected in order.
+--
+-- Steady state: one whole round in this process is not counted, then the median of several.
 -- SPDX-License-Identifier: MIT
 
 package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path
@@ -9,19 +11,20 @@ local TASKS = 100000
 
 local function noop() end
 
-local function submit_and_collect(ex, number)
+local workers = math.tointeger(tonumber(arg[2]))
+local ex <close> = tidepool.executor(workers)
+
+local function submit_and_collect()
   local futures = {}
-  for i = 1, number do
+  for i = 1, TASKS do
     futures[i] = ex:submit(noop)
   end
-  for i = 1, number do
+  for i = 1, TASKS do
     futures[i]:result()
   end
 end
 
-local ex <close> = tidepool.executor(2)
-submit_and_collect(ex, 1000)
-collectgarbage()
-local start = measure.now()
-submit_and_collect(ex, TASKS)
-measure.emit("tasks_per_second", TASKS / (measure.now() - start))
+measure.park(ex, workers)() -- all threads have started
+submit_and_collect()
+local samples = measure.times(measure.pick(2, 7), submit_and_collect)
+measure.emit("tasks_per_second_" .. workers, TASKS / measure.median(samples))

@@ -1,0 +1,57 @@
+-- values.lua: the payloads that tidepool and its peers send to a worker and back.
+--
+-- peers/pools.py and peers/piscina/pool.js make the same ones.
+-- SPDX-License-Identifier: MIT
+
+local values = {}
+
+local function integers()
+  local list = {}
+  for i = 1, 100000 do
+    list[i] = i
+  end
+  return list
+end
+
+local function floats()
+  local list = {}
+  for i = 1, 100000 do
+    list[i] = i + 0.5
+  end
+  return list
+end
+
+local function records()
+  local list = {}
+  for i = 1, 10000 do
+    list[i] = { id = i, name = "name" .. i, tags = { "a", "b" } }
+  end
+  return list
+end
+
+--- name; make() -> the value; how often it goes there and back in full mode; how often before that,
+--- uncounted, if not 3 times.
+values.list = {
+  { name = "string_1mib", make = function() return ("x"):rep(1 << 20) end, repeats = 100 },
+  { name = "string_64mib", make = function() return ("x"):rep(64 << 20) end, repeats = 3,
+    warm_up = 1 },
+  { name = "integers", make = integers, repeats = 20 },
+  { name = "floats", make = floats, repeats = 20 },
+  { name = "records", make = records, repeats = 20 },
+}
+
+--- Raises unless what came back is what was sent.
+function values.check(payload, sent, back)
+  local ok = #sent == #back
+  if payload.name == "records" then
+    local a, b = sent[#sent], back[#sent]
+    ok = ok and a.id == b.id and a.name == b.name and b.tags[2] == "b"
+  elseif type(sent) == "table" then
+    ok = ok and sent[1] == back[1] and sent[#sent] == back[#sent]
+  else
+    ok = ok and sent == back
+  end
+  assert(ok, payload.name .. ": not what was sent")
+end
+
+return values

@@ -1,0 +1,27 @@
+-- shapes.lua: values of many shapes sent to a worker and back; one worker.
+-- SPDX-License-Identifier: MIT
+
+package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path
+local measure = require "measure"
+local tidepool = require "tidepool"
+
+-- By its path: this file has the same name.
+local shapes = dofile((arg[0]:match("^(.*/)") or "./") .. "../shapes.lua")
+
+local function echo(value)
+  return value
+end
+
+local ex <close> = tidepool.executor(1)
+for _, shape in ipairs(shapes.list) do
+  collectgarbage() -- the last shape
+  local value, back = shape.make(), nil
+  local function round_trip()
+    back = ex:submit(echo, value):result()
+  end
+  measure.times(4, round_trip)
+  assert(shapes.same(value, back), shape.name .. ": not what was sent")
+  local samples = measure.times(measure.pick(3, 9), round_trip)
+  measure.emit("shape_" .. shape.name, measure.median(samples))
+  measure.emit("values_in_" .. shape.name, shapes.count(value))
+end
