@@ -1,4 +1,4 @@
-/* link: tidepool -Wl,--wrap=realloc -Wl,--wrap=free */
+/* link: tidepool -Wl,--wrap=realloc -Wl,--wrap=free -Wl,--wrap=aligned_alloc */
 /*
 ** Out of memory, everywhere: scripts run while the nth allocation fails, for one n after the other
 ** until none is left to fail.
@@ -26,6 +26,8 @@ void *__real_realloc(void *p, size_t size);
 void __real_free(void *p);
 void *__wrap_realloc(void *p, size_t size);
 void __wrap_free(void *p);
+void *__real_aligned_alloc(size_t align, size_t size);
+void *__wrap_aligned_alloc(size_t align, size_t size);
 
 enum { OWNER, WORKERS, SIDES };
 
@@ -46,6 +48,12 @@ void *__wrap_realloc(void *p, size_t size) {
   void *q = fails() ? NULL : __real_realloc(p, size);
   if (p == NULL && q != NULL) atomic_fetch_add(&blocks, 1);
   return q;
+}
+
+void *__wrap_aligned_alloc(size_t align, size_t size) {
+  void *p = fails() ? NULL : __real_aligned_alloc(align, size);
+  if (p != NULL) atomic_fetch_add(&blocks, 1);
+  return p;
 }
 
 void __wrap_free(void *p) {
@@ -132,6 +140,7 @@ static const struct script {
      "  local n, text, ab, same = ex:submit(use, s):result()\n"
      "  assert(n == 2 and text == 'a global' and ab == 'ababab' and same == s)\n"
      "end s, v = nil, nil assert(ex:submit(echo, 1):result() == 1)",
+     NULL},
     {"arrays",
      "local t, ex = ... local a = t.array('u16', {1, 2, 3}) local s = a:slice(2)\n"
      "local b, c, d = ex:submit(function(x, y) x[1] = 7 return y:copy(), x, x:slice(3) end,\n"

@@ -59,7 +59,7 @@ static void settle(struct user *u, struct deed *d) {
       CHECK(ran == 0);
       u->tally.broken++;
     } else {
-      CHECK(ran == 1 && t->outcome == d->job.outcome && t->msg.bytes.len == 1);
+      CHECK(ran == 1 && t->outcome == d->job.outcome && t->msg.bytes.len == MESSAGE_SMALL + 1);
       u->tally.ran++;
     }
   }

@@ -20,7 +20,7 @@ static void test_runs_and_ends(void) {
   CHECK(stats(&rig).workers == 0 && !tide_pool_wait(rig.pool, 0)); /* open: nothing ends */
   t = submit(&rig, &good);
   CHECK(stats(&rig).tasks == 1);
-  CHECK(wait_for(t, -1) && t->outcome == FAULT_NONE && t->msg.bytes.len == 1);
+  CHECK(wait_for(t, -1) && t->outcome == FAULT_NONE && t->msg.bytes.len == MESSAGE_SMALL + 1);
   CHECK(t->msg.bytes.data[0] == 99);
   tide_task_rele(t);
   CHECK(finish(submit(&rig, &bad)) == FAULT_ERROR);
