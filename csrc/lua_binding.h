@@ -109,6 +109,8 @@ void tide_lua_pushgroup(lua_State *L);
 bool tide_lua_groupadd(lua_State *L, int idx, int fut, const void *key);
 /* Takes the next finished one: pushes its userdata, or false and nothing. [-0, +(0|1), m] */
 bool tide_lua_grouptake(lua_State *L, int idx);
+/* Sleeps until one of the group at `idx` is finished, if it has any. [-0, +0, e] */
+void tide_lua_groupawait(lua_State *L, int idx);
 /* Frees the group at `idx` if it is empty; whether it was. [-0, +0, -] */
 bool tide_lua_groupclose(lua_State *L, int idx);
 /* core.group() [-0, +1, e] */
@@ -153,6 +155,9 @@ int tide_lua_adddonecallback(lua_State *L);
 /* Calls the callbacks of the futures that finished since; how many futures. Callbacks may
 ** wait, submit and pump again. [-0, +0, m] */
 int tide_lua_pump(lua_State *L);
+/* The same, and when it returns the callbacks of b, which is done, have been called; unless a
+** callback runs now. [-0, +0, e] */
+void tide_lua_pumpdone(lua_State *L, const struct tide_lua_future *b);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

@@ -138,6 +138,18 @@ int tide_lua_pump(lua_State *L) {
   return handled;
 }
 
+/* The group delivers a future a moment after it is seen to be done. */
+void tide_lua_pumpdone(lua_State *L, const struct tide_lua_future *b) {
+  tide_lua_pump(L);
+  while (b->watched && !calling(L)) {
+    bool due = lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) != LUA_TNIL;
+    if (due) tide_lua_groupawait(L, -1);
+    lua_pop(L, 1);
+    if (!due) break;
+    tide_lua_pump(L);
+  }
+}
+
 /* (future, callback): calls it. */
 static int call_one(lua_State *L) {
   call(L, 1);

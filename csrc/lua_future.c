@@ -66,7 +66,10 @@ bool tide_lua_done(const struct tide_lua_future *b) {
 static bool await(lua_State *L, struct tide_lua_future *b, double timeout) {
   int status = TIDE_OK;
   if (!tide_lua_done(b)) status = tide_future_wait(b->f, L, timeout);
-  tide_lua_pump(L);
+  if (status == TIDE_OK && b->watched)
+    tide_lua_pumpdone(L, b);
+  else
+    tide_lua_pump(L);
   if (status != TIDE_OK && status != TIDE_ETIMEOUT) tide_lua_raise(L, status, NULL);
   return status == TIDE_OK;
 }

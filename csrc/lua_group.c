@@ -64,6 +64,11 @@ bool tide_lua_grouptake(lua_State *L, int idx) {
   return true;
 }
 
+void tide_lua_groupawait(lua_State *L, int idx) {
+  tide_group *g = at(L, idx)->g;
+  if (g) tide_group_wait(g, L, 1, 0, TIDE_FOREVER);
+}
+
 bool tide_lua_groupclose(lua_State *L, int idx) {
   struct group_box *b = at(L, idx);
   tide_group *g = b->g;

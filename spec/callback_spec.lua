@@ -41,6 +41,17 @@ describe("Done callbacks", function()
     assert.equal(45150, total)
   end)
 
+  it("have run when their future's result is there", function()
+    local ex = h.pool(2)
+    for i = 1, 3000 do
+      local called = false
+      local f = ex:submit(same, i)
+      f:add_done_callback(function() called = true end)
+      assert.equal(i, f:result())
+      assert.is_true(called)
+    end
+  end)
+
   it("never nest, whatever they call", function()
     local ex, g, depth, deepest, ran = h.pool(2), gate.new(), 0, 0, 0
     local other = h.pool(1):submit(same, 1)
