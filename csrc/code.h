@@ -18,7 +18,8 @@
 TIDE_INTERNAL_BEGIN
 
 struct code {
-  struct ref ref;        /* A */
+  struct ref ref; /* A; in a line of its own: workers write it while submitters read the rest */
+  char apart[64 - sizeof(struct ref)];
   const struct mem *mem; /* I */
   size_t size;           /* I: of this block */
   uint64_t hash;         /* I: of the bytecode and env */
@@ -39,6 +40,9 @@ extern const char tide_code_part;
 
 struct code *tide_code_hold(struct code *c);
 void tide_code_rele(void *code); /* NULL is legal */
+/* n references at once. */
+struct code *tide_code_holdmany(struct code *c, size_t n);
+void tide_code_relemany(struct code *c, size_t n); /* n may be 0 */
 
 TIDE_INTERNAL_END
 

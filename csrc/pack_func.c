@@ -83,13 +83,17 @@ static void pack_cfunction(struct packer *P, int idx, const struct step *up) {
   }
 }
 
+static struct transfer *transfer_of(const struct packer *P) {
+  return (struct transfer *)lua_touserdata(P->L, P->transfer);
+}
+
 static void pack_luafunction(struct packer *P, int idx, struct code *c, const struct step *up) {
   lua_State *L = P->L;
   size_t part = tide_memo_add(&P->memo, c, P->m->nparts);
   tide_packer_tag(P, WIRE_FUNCTION);
   if (part == MEMO_FULL) tide_packer_nomemory(P);
   if (part == MEMO_NEW)
-    tide_packer_part(P, &tide_code_part, tide_code_hold(c), tide_code_rele);
+    tide_packer_part(P, &tide_code_part, tide_transfer_spend(transfer_of(P), c), tide_code_rele);
   else
     tide_bytes_put_varint(P->b, part);
   tide_bytes_put_varint(P->b, (uint64_t)c->nup);

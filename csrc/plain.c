@@ -89,15 +89,10 @@ static bool put_upvalues(lua_State *L, int idx, const struct code *c, struct byt
 }
 
 /* Puts the Lua function at idx with its code as part `part`; the code, borrowed, or NULL if it is
-** not plain. */
-static struct code *put_function(lua_State *L, int idx, struct bytes *b, size_t part) {
-  int top = lua_gettop(L);
-  struct code *c = NULL;
-  if (tide_transfer_peek(L) != NULL) {
-    c = tide_func_known(L, idx, top + 1);
-    if (c == NULL && !tide_names_maybe(L, idx, top + 1)) c = tide_func_find(L, idx, top + 1);
-  }
-  lua_settop(L, top);
+** not plain. The transfer userdata is at xidx. */
+static struct code *put_function(lua_State *L, int idx, int xidx, struct bytes *b, size_t part) {
+  struct code *c = tide_func_known(L, idx, xidx);
+  if (c == NULL && !tide_names_maybe(L, idx, xidx)) c = tide_func_find(L, idx, xidx);
   if (c == NULL || c->nglobals > 0 || c->nup > MAX_UPVALUES) return NULL;
   tide_bytes_put_u8(b, WIRE_FUNCTION);
   tide_bytes_put_varint(b, part);
@@ -109,21 +104,25 @@ bool tide_plain_pack(lua_State *L, struct message *m, int n, bool call) {
   struct bytes *b = &m->bytes;
   size_t start = b->len, part = m->nparts;
   int first = lua_gettop(L) - n + 1, i = first, end = first + n;
+  struct transfer *x;
   struct code *c = NULL;
   bool plain = true;
   if (!lua_checkstack(L, 8)) return false;
-  tide_lend_peek(L);
+  x = tide_transfer_peek(L); /* at `end` */
+  if (x != NULL) tide_lend_look(L, x, end);
   tide_bytes_put_varint(b, (uint64_t)n);
   if (call && lua_isfunction(L, i)) {
-    if (!lua_iscfunction(L, i)) c = put_function(L, i, b, part);
+    if (x != NULL && !lua_iscfunction(L, i)) c = put_function(L, i, end, b, part);
     plain = c != NULL;
     i++;
   }
   for (; plain && i < end; i++) plain = put_value(L, i, b);
   tide_bytes_put_u8(b, WIRE_END);
   if (plain && c != NULL) /* last: nothing is to be given back if the rest is not plain */
-    plain = tide_message_addpart(m, &tide_code_part, tide_code_hold(c), tide_code_rele, &part);
+    plain =
+        tide_message_addpart(m, &tide_code_part, tide_transfer_spend(x, c), tide_code_rele, &part);
   if (!plain || b->failed) {
+    lua_settop(L, end - 1);
     b->len = start;
     return false;
   }

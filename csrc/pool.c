@@ -18,7 +18,6 @@
 
 #ifdef TIDE_CHECKS
 void tide_pool_check_locked(const struct pool *p) {
-  assert(p->submitted == p->queue.count + p->running + p->finished + p->cancelled);
   assert(p->failed <= p->finished);
   assert(p->alive >= 0 && p->starting >= 0 && p->fresh >= 0 && p->idle >= 0);
   assert(p->alive + p->starting <= p->cfg.max_workers);
@@ -75,10 +74,9 @@ void tide_pool_wakeall_locked(struct pool *p) {
   while (!fifo_empty(&p->asleep)) tide_pool_ring(last_asleep_locked(p));
 }
 
-void tide_pool_news_locked(struct pool *p) {
-  /* no read-modify-write: only the lock's holder writes it; a hint, the lock orders what matters */
-  size_t rung = atomic_load_explicit(&p->rung, memory_order_relaxed);
-  atomic_store_explicit(&p->rung, rung + 1, memory_order_relaxed);
+void tide_pool_news(struct pool *p) {
+  /* relaxed: a hint; the lock orders what matters */
+  atomic_fetch_add_explicit(&p->rung, 1, memory_order_relaxed);
 }
 
 /* ------------------------------------------------------------- lifetime -- */
@@ -244,15 +242,12 @@ static int admit_locked(struct pool *p, const struct task *t, sys_time deadline)
 static int enqueue_locked(struct pool *p, struct task *t, int *err) {
   int e;
   tide_queue_push(&p->queue, tide_task_hold(t));
-  p->submitted++;
-  tide_pool_news_locked(p);
   if (!tide_pool_short_locked(p) || p->alive + p->starting >= p->cfg.max_workers) return FAULT_NONE;
   e = tide_pool_start_locked(p);
   if (e == 0 || p->alive > 0) return FAULT_NONE; /* those that exist will serve it */
   /* This was to be the first thread, and nobody else has queued a task since. It may be gone
   ** from the queue all the same: cancelled, so there is nothing left to fail. */
   if (!tide_queue_remove(&p->queue, t)) return FAULT_NONE;
-  p->submitted--;
   tide_task_rele(t); /* not the last: the caller has one */
   *err = e;
   return FAULT_THREAD;
@@ -271,6 +266,7 @@ int tide_pool_submit(struct pool *p, struct task *t, sys_time deadline, int *err
   sleeper = tide_pool_pick_locked(p);
   tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);
+  tide_pool_news(p); /* after the lock: who spins can have it at once */
   tide_pool_ring(sleeper);
   return fault;
 }
@@ -310,7 +306,7 @@ void tide_pool_close(struct pool *p, bool cancel) {
     fifo_push(&doomed, &t->queued);
   }
   p->errands++;
-  tide_pool_news_locked(p);
+  tide_pool_news(p);
   tide_pool_wakeall_locked(p); /* to end; on an empty queue nobody would */
   tide_cond_broadcast(&p->room);
   tide_pool_check_locked(p);
@@ -357,7 +353,7 @@ void tide_pool_stats(struct pool *p, struct pool_stats *out) {
   out->idle = (size_t)p->idle;
   out->queued = p->queue.count;
   out->running = p->running;
-  out->submitted = p->submitted;
+  out->submitted = p->queue.count + p->running + p->finished + p->cancelled;
   out->finished = p->finished;
   out->failed = p->failed;
   out->cancelled = p->cancelled;

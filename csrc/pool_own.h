@@ -4,7 +4,7 @@
 ** pool.c is what callers do; pool_threads.c is the threads' life. Both keep, whenever they
 ** let go of the lock (tide_pool_check_locked asserts it, in builds with TIDE_CHECKS):
 **
-**   1  submitted = queued + running + finished + cancelled;  failed <= finished
+**   1  failed <= finished; what was ever submitted is queued, running, finished or cancelled
 **   2  alive + starting <= max_workers;  idle + fresh + running <= alive + starting
 **   3  a task is queued and an idle thread sleeps: another idle thread is awake (it spins, or was
 **      just woken). Awake ones look before they sleep, and one that takes a task sees to the
@@ -58,24 +58,26 @@ struct slot {
 #define POOL_TASK (UINT64_C(1) << 24) /* so up to 2^24 other references, and 2^40 tasks */
 
 struct pool {
-  /* The first two lines: all that submitting and taking a task touch. */
+  /* Two lines: all that submitting and taking a task write. */
   _Alignas(POOL_LINE) struct sys_lock lock;
   enum pool_state state; /* L */
   int idle;              /* L: threads with no task, asleep or on their way to look for one */
   int nasleep;           /* L: idle ones in `asleep` */
   int spinners;          /* L: idle threads that spin on `rung` */
   struct queue queue;    /* L */
-  atomic_size_t rung;    /* A: raised under the lock when a task is queued or the pool ends */
-  int alive;             /* L: threads that run, from their start to their last look */
-  int starting;          /* L: threads being made */
-  int fresh;             /* L: those of both that have not opened their worker yet */
-  int blocked;           /* L: submitters that wait for room */
+  atomic_size_t rung;    /* A: raised when a task is queued or the pool ends */
 
-  /* The third: counts. */
-  size_t submitted, finished, failed, cancelled; /* L */
-  size_t running;                                /* L: tasks taken by a worker */
-  size_t threads;                                /* L: being made, alive, or not joined yet */
-  size_t errands; /* L: deliveries under way that a wait must not overtake */
+  /* What workers write when a task is done. */
+  _Alignas(POOL_LINE) size_t running; /* L: tasks taken by a worker */
+  size_t finished, failed, cancelled; /* L */
+
+  /* Read by each submit, written when threads come and go. */
+  _Alignas(POOL_LINE) int alive; /* L: threads that run, from their start to their last look */
+  int starting;                  /* L: threads being made */
+  int fresh;                     /* L: those of both that have not opened their worker yet */
+  int blocked;                   /* L: submitters that wait for room */
+  size_t threads;                /* L: being made, alive, or not joined yet */
+  size_t errands;                /* L: deliveries under way that a wait must not overtake */
 
   /* Submitters: references and memory of tasks. */
   _Alignas(
@@ -121,7 +123,7 @@ bool tide_pool_over_locked(const struct pool *p);
 struct slot *tide_pool_pick_locked(struct pool *p);
 void tide_pool_ring(struct slot *s); /* NULL is legal */
 /* There is news for idle threads: raises `rung`. */
-void tide_pool_news_locked(struct pool *p);
+void tide_pool_news(struct pool *p);
 /* Wakes all. */
 void tide_pool_wakeall_locked(struct pool *p);
 /* One task fewer is queued or running: a blocked submitter may go on. */

@@ -194,7 +194,7 @@ static void break_pool(struct pool *p, char *why, size_t whysize) {
     p->failed++;
     fifo_push(&doomed, &t->queued);
   }
-  tide_pool_news_locked(p);
+  tide_pool_news(p);
   tide_pool_wakeall_locked(p);
   tide_cond_broadcast(&p->room);
   tide_cond_broadcast(&p->quiet);

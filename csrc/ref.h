@@ -30,6 +30,19 @@ static inline void ref_hold(struct ref *r) {
   (void)before;
 }
 
+/* n at once. */
+static inline void ref_holdmany(struct ref *r, size_t n) {
+  size_t before = atomic_fetch_add_explicit(&r->count, n, memory_order_relaxed);
+  assert(before > 0);
+  (void)before;
+}
+
+static inline bool ref_relemany(struct ref *r, size_t n) {
+  size_t before = atomic_fetch_sub_explicit(&r->count, n, memory_order_acq_rel);
+  assert(before >= n);
+  return before == n;
+}
+
 /* True if that was the last one: the caller frees the object. Release pairs
 ** with the acquire of whoever drops the last reference, just below. */
 static inline bool ref_rele(struct ref *r) {

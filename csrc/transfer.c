@@ -16,7 +16,28 @@ enum { MAX_CODES = 4096, MAX_CODE_BYTES = 4 << 20 };
 
 static const char registry_key = 0;
 
+static void empty_purse(struct purse *p) {
+  if (p->code != NULL) tide_code_relemany(p->code, p->n);
+  p->code = NULL;
+  p->n = 0;
+}
+
+struct code *tide_transfer_spend(struct transfer *x, struct code *c) {
+  struct purse *p = &x->purses[((uintptr_t)c >> 6) % PURSES];
+  if (p->code != c) {
+    empty_purse(p);
+    p->code = c;
+  }
+  if (p->n == 0) {
+    tide_code_holdmany(c, PURSE_FULL);
+    p->n = PURSE_FULL;
+  }
+  p->n--;
+  return c;
+}
+
 static void release_codes(struct transfer *x) {
+  for (int i = 0; i < PURSES; i++) empty_purse(&x->purses[i]);
   if (x->ncodes > 0) memset(x->index, 0, x->capcodes * 2 * sizeof *x->index);
   while (x->ncodes > 0) tide_code_rele(x->codes[--x->ncodes]);
   x->codebytes = 0;

@@ -36,23 +36,32 @@ enum transfer_table {
   TRANSFER_TABLES = TRANSFER_LENT
 };
 
+/* References to a piece of code that messages will take. Taking one at a time means to take the
+** line of its count, each time, from the worker that gave one back last. */
+enum { PURSES = 8, PURSE_FULL = 256 };
+struct purse {
+  struct code *code; /* NULL: none */
+  size_t n;          /* references to it that are left */
+};
+
 struct transfer {
   struct code **codes; /* references held for CODES, LOADED and the index */
   size_t ncodes, capcodes;
-  size_t codebytes;         /* of all of them */
-  struct code **index;      /* of them by content: 2 * capcodes slots, open addressing */
-  const void *seen[16];     /* closures whose code was found by content last (func.c) */
-  struct bytes scratch;     /* for dumps */
-  size_t nmodules;          /* entries of package.loaded when last indexed */
-  lua_Integer serial;       /* of the last message whose globals were looked at */
-  struct paths *paths;      /* held: what was last captured, or NULL (paths.c) */
-  const char *path, *cpath; /* bytes of PATH and CPATH; NULL: no string */
-  struct memo_spare memo;   /* owned: a block for the next message (pack.c) */
-  struct lender *lender;    /* owned; NULL: none yet (lend.c) */
-  bool never_lends;         /* or no lender is to be made (lend.c) */
-  bool late;                /* made while the state closes, perhaps: will not be closed itself */
-  bool worker;              /* NATIVE is filled: this state is a worker's */
-  unsigned char *filter;    /* Bloom filter of the objects in NAMES, by address; NULL: none */
+  size_t codebytes;            /* of all of them */
+  struct purse purses[PURSES]; /* by the code's address; of codes that are kept */
+  struct code **index;         /* of them by content: 2 * capcodes slots, open addressing */
+  const void *seen[16];        /* closures whose code was found by content last (func.c) */
+  struct bytes scratch;        /* for dumps */
+  size_t nmodules;             /* entries of package.loaded when last indexed */
+  lua_Integer serial;          /* of the last message whose globals were looked at */
+  struct paths *paths;         /* held: what was last captured, or NULL (paths.c) */
+  const char *path, *cpath;    /* bytes of PATH and CPATH; NULL: no string */
+  struct memo_spare memo;      /* owned: a block for the next message (pack.c) */
+  struct lender *lender;       /* owned; NULL: none yet (lend.c) */
+  bool never_lends;            /* or no lender is to be made (lend.c) */
+  bool late;                   /* made while the state closes, perhaps: will not be closed itself */
+  bool worker;                 /* NATIVE is filled: this state is a worker's */
+  unsigned char *filter;       /* Bloom filter of the objects in NAMES, by address; NULL: none */
 };
 
 /* Pushes the state's transfer userdata and answers its memory. [-0, +1, m] */
@@ -68,6 +77,8 @@ bool tide_transfer_hastable(lua_State *L, int idx, enum transfer_table which);
 /* Takes a reference to c that lasts until the caches are flushed. Flushes them first when
 ** they are full. The userdata is at idx. False: out of memory (c is not taken). [-0, +0, -] */
 bool tide_transfer_keep(lua_State *L, int idx, struct code *c);
+/* A reference to c, which is kept, for a message. */
+struct code *tide_transfer_spend(struct transfer *x, struct code *c);
 /* The code kept with this content, or NULL; borrowed. */
 struct code *tide_transfer_find(const struct transfer *x, uint64_t hash, int env, const void *dump,
                                 size_t len);
