@@ -34,7 +34,7 @@ TIDE_INTERNAL_BEGIN
 
 #define SLAB_FIRST ((size_t)4 << 10) /* bytes of the first piece; each next is twice as large … */
 #define SLAB_LARGEST ((size_t)2 << 20) /* … up to this */
-#define SLAB_SPARE ((size_t)16 << 20)  /* bytes kept in empty pieces */
+#define SLAB_SPARE ((size_t)32 << 20)  /* bytes kept in empty pieces */
 
 struct slab_piece {
   struct fifo_node link; /* in slab->roomy while it has a free block */
