@@ -9,6 +9,7 @@
 #include "error.h"
 #include "executor.h"
 #include "lend.h"
+#include "lend.h"
 #include "owner.h"
 #include "pack.h"
 #include "unpack.h"
@@ -234,6 +235,19 @@ int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
       tide_error_wrap(L, outcome);
   }
   return outcome;
+}
+
+size_t tide_future_weight(const tide_future *f) {
+  const struct task *t = tide_ctask_of(f);
+  const struct message *m = &t->msg;
+  size_t weight;
+  if (!tide_task_done(t)) return 0;
+  weight = m->bytes.cap;
+  for (size_t i = 0; i < m->nparts; i++) {
+    const struct part *part = tide_message_part(m, i);
+    if (part->type == &tide_loan_part) weight += ((const struct loan *)part->object)->len;
+  }
+  return weight;
 }
 
 void tide_pushtraceback(lua_State *L, const tide_future *f) {

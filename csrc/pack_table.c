@@ -7,7 +7,7 @@
 #include "packer.h"
 
 /* Numbers for which room is made in one go. */
-enum { MOST_AT_ONCE = 128 * 1024 };
+enum { MOST_AT_ONCE = 128 * 1024, ROOM_BEHIND = 64 };
 
 static void put_u32(struct packer *P, uint32_t v) { tide_bytes_put(P->b, &v, sizeof v); }
 
@@ -44,7 +44,9 @@ static void next_element(lua_State *L, struct walk *w) {
 ** table with holes, which is any number. */
 static bool reserve(struct packer *P, const struct walk *w) {
   lua_Unsigned n = lua_rawlen(P->L, w->idx), left = n < (lua_Unsigned)w->i ? 0 : n - w->i + 1;
-  return tide_bytes_reserve(P->b, (left < 1 ? 1 : left > MOST_AT_ONCE ? MOST_AT_ONCE : left) * 8);
+  /* and for what follows, so that the end of the message does not move it after all */
+  return tide_bytes_reserve(
+      P->b, (left < 1 ? 1 : left > MOST_AT_ONCE ? MOST_AT_ONCE : left) * 8 + ROOM_BEHIND);
 }
 
 /* The elements that are integers, as far as they come one after the other. */

@@ -254,6 +254,10 @@ TIDE_API int tide_pushoutcome(lua_State *L, const tide_future *f, int *n);
 ** [-0, +(*n|0), m] */
 TIDE_API int tide_pushplain(lua_State *L, const tide_future *f, int *n);
 
+/* How many bytes a done future's outcome keeps alive, in its message and lent strings. For bindings
+** whose collector does not see that memory. Never blocks. */
+TIDE_API size_t tide_future_weight(const tide_future *f);
+
 /* Pushes the worker's traceback of a failed future, or nil. [-0, +1, m] */
 TIDE_API void tide_pushtraceback(lua_State *L, const tide_future *f);
 
