@@ -78,6 +78,8 @@ end
 
 figure(4, "1 MiB string there and back, in copies", TIMES,
   function(v) return v.payload_string_1mib / v.copy_1mib end, { at_most = 4 })
+figure(4, "the same, over two threads that copy it from each other", TIMES,
+  function(v) return v.payload_string_1mib / v.exchange_1mib end)
 figure(4, "64 MiB string there and back, over allocate and copy", TIMES,
   function(v) return v.payload_string_64mib / v.alloc_copy_64mib end, { at_most = 2.3 })
 for _, payload in ipairs {
@@ -201,6 +203,7 @@ figures.limits = {
   { "condvar_p50", "two threads that sleep on conditions, round trip, p50", US },
   { "condvar_p99", "the same, p99", US },
   { "copy_1mib", "copy of 1 MiB", US },
+  { "exchange_1mib", "1 MiB copied by another thread, and back from it", US },
   { "alloc_copy_64mib", "64 MiB allocated, copied to, freed", MS },
   { "thread_create_join", "thread created and joined", US },
   { "state_open_close", "Lua state with its libraries opened and closed", US },

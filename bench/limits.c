@@ -11,6 +11,7 @@
 ** SPDX-License-Identifier: MIT
 */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,55 @@ static void copy_mib(void *ud) {
   copying *c = ud;
   memcpy(c->to, c->from, MIB);
   __asm__ volatile("" : : "r"(c->to) : "memory"); /* keeps the copy */
+}
+
+/* Two threads that copy from each other's memory: what a string's way there and back costs at least
+** where the two have processors of their own. They look, they do not sleep. */
+enum { BLOCKS = 4 }; /* each uses its blocks in turn, as a collector's heap does */
+
+typedef struct exchange {
+  char *from, *there[BLOCKS], *back[BLOCKS];
+  atomic_long turn; /* odd: the partner's; -1: the end */
+} exchange;
+
+static void *copy_there(void *ud) {
+  exchange *e = ud;
+  for (long i = 0;; i++) {
+    long turn;
+    while ((turn = atomic_load(&e->turn)) != 2 * i + 1)
+      if (turn < 0) return NULL;
+    memcpy(e->there[i % BLOCKS], e->from, MIB);
+    atomic_store(&e->turn, 2 * i + 2);
+  }
+}
+
+static void bench_exchange(char *from, int rounds) {
+  exchange e = {.from = from};
+  double *took = need(malloc(sizeof *took * (size_t)rounds));
+  pthread_t partner;
+  for (int i = 0; i < BLOCKS; i++) {
+    e.there[i] = need(calloc(1, MIB));
+    e.back[i] = need(calloc(1, MIB));
+    memset(e.there[i], 'x', MIB);
+    memset(e.back[i], 'x', MIB);
+  }
+  atomic_init(&e.turn, 0);
+  if (pthread_create(&partner, NULL, copy_there, &e) != 0) abort();
+  for (long i = 0; i < rounds; i++) {
+    double start = now();
+    atomic_store(&e.turn, 2 * i + 1);
+    while (atomic_load(&e.turn) != 2 * i + 2) continue;
+    memcpy(e.back[i % BLOCKS], e.there[i % BLOCKS], MIB);
+    took[i] = now() - start;
+  }
+  atomic_store(&e.turn, -1);
+  pthread_join(partner, NULL);
+  emit("exchange_1mib", quantile(took, rounds, 0.5));
+  for (int i = 0; i < BLOCKS; i++) {
+    free(e.there[i]);
+    free(e.back[i]);
+  }
+  free(took);
 }
 
 static void alloc_copy_big(void *ud) {
@@ -222,6 +272,7 @@ int main(int argc, char **argv) {
 
   bench_pingpong(repeats * 100);
   emit("copy_1mib", median_time(copy_mib, &c, repeats * 10));
+  bench_exchange(c.from, repeats * 10);
   emit("alloc_copy_64mib", median_time(alloc_copy_big, &c, repeats / 4 + 1));
   emit("thread_create_join", median_time(create_join, NULL, repeats * 10));
   emit("state_open_close", median_time(open_close, NULL, repeats * 10));

@@ -227,6 +227,24 @@ describe("Executor options", function()
     end
   end)
 
+  it("answer the same with any spin_time, and use no processor while idle", function()
+    for _, seconds in ipairs { 0, 0.00001, 0.001 } do
+      local ex = h.pool { max_workers = 2, spin_time = seconds }
+      for i = 1, 200 do assert.equal(i, ex:submit(function(x) return x end, i):result()) end
+      for _, f in ipairs { math.huge, -0.001, 0 / 0, 0.0011, "0", true } do
+        h.fails("spin_time", tidepool.executor, { spin_time = f })
+      end
+      for i, x in ex:map(function(x) return x end, { 5, 6, 7 }) do assert.equal(i + 4, x) end
+    end
+    local ex, g = h.pool { max_workers = 4, spin_time = 0.001 }, gate.new()
+    local before = os.clock()
+    local parked = ex:submit(gate.wait, g)
+    assert.is_false(parked:wait(0.3)) -- one worker is parked, and this state sleeps
+    assert.is_true(os.clock() - before < 0.1 * h.slow)
+    gate.open(g)
+    parked:result()
+  end)
+
   it("name the threads PREFIX_0, PREFIX_1, …", function()
     local ex, g = h.pool { max_workers = 3, thread_name_prefix = "special" }, gate.new()
     local fs = {}

@@ -66,6 +66,7 @@ end
 
 local function payload_metric(payload)
   return function()
+    collectgarbage()
     local value, back = payload.make(), nil
     local pool = adapter.open(1, task.echo)
     local function round_trip()

@@ -47,8 +47,8 @@
 ---@field max_queue? integer tasks that may wait beyond those that workers will take at once, >= 1:
 ---full means queued + running >= max_workers + max_queue; default unbounded
 ---@field on_full? "block"|"error" what a submit does when they are too many; default "block"
----@field spin_time? number seconds, 0 to 0.001, that a thread which waits for one of its futures, and one
----idle worker, look for news before they sleep; default 0.00005; 0: never
+---@field spin_time? number seconds, 0 to 0.001, that who waits for one of its futures, and one idle
+---worker, look for news before they sleep; default 0.00005; 0: never
 
 ---@class tidepool.task_options
 ---@field priority? integer higher goes first, first come first served within one; default 0
