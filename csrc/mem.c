@@ -6,12 +6,8 @@
 #include "mem.h"
 
 #include <assert.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-
-#define HUGE_PAGE ((size_t)2 << 20)
 
 static void *libc_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
   (void)ud;
@@ -20,13 +16,6 @@ static void *libc_alloc(void *ud, void *ptr, size_t osize, size_t nsize) {
     free(ptr);
     return NULL;
   }
-#ifdef MADV_HUGEPAGE
-  if (ptr == NULL && nsize >= HUGE_PAGE && nsize <= SIZE_MAX - HUGE_PAGE) {
-    void *p = aligned_alloc(HUGE_PAGE, (nsize + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
-    if (p != NULL) madvise(p, nsize / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
-    return p;
-  }
-#endif
   return realloc(ptr, nsize);
 }
 

@@ -1,4 +1,4 @@
-/* link: tidepool -Wl,--wrap=realloc -Wl,--wrap=free -Wl,--wrap=aligned_alloc */
+/* link: tidepool -Wl,--wrap=realloc -Wl,--wrap=free */
 /*
 ** Out of memory, everywhere: scripts run while the nth allocation fails, for one n after the other
 ** until none is left to fail.
@@ -26,8 +26,6 @@ void *__real_realloc(void *p, size_t size);
 void __real_free(void *p);
 void *__wrap_realloc(void *p, size_t size);
 void __wrap_free(void *p);
-void *__real_aligned_alloc(size_t align, size_t size);
-void *__wrap_aligned_alloc(size_t align, size_t size);
 
 enum { OWNER, WORKERS, SIDES };
 
@@ -48,12 +46,6 @@ void *__wrap_realloc(void *p, size_t size) {
   void *q = fails() ? NULL : __real_realloc(p, size);
   if (p == NULL && q != NULL) atomic_fetch_add(&blocks, 1);
   return q;
-}
-
-void *__wrap_aligned_alloc(size_t align, size_t size) {
-  void *p = fails() ? NULL : __real_aligned_alloc(align, size);
-  if (p != NULL) atomic_fetch_add(&blocks, 1);
-  return p;
 }
 
 void __wrap_free(void *p) {
