@@ -263,10 +263,11 @@ static int pack_body(lua_State *L) {
   return 0;
 }
 
-int tide_pack(lua_State *L, struct message *m, int n, enum pack_style style) {
+/* Not part of tide_pack: a packer is more than a page of the stack, which most workers never touch. */
+static __attribute__((noinline)) int pack_all(lua_State *L, struct message *m, int n,
+                                              enum pack_style style) {
   struct packer P;
   int status;
-  if (tide_plain_pack(L, m, n, style == PACK_CALL || style == PACK_INITIALIZER)) return LUA_OK;
   P.L = L;
   P.m = m;
   P.b = &m->bytes;
@@ -285,4 +286,9 @@ int tide_pack(lua_State *L, struct message *m, int n, enum pack_style style) {
   status = lua_pcall(L, n + 1, 0, 0);
   tide_memo_fini(&P.memo);
   return status;
+}
+
+int tide_pack(lua_State *L, struct message *m, int n, enum pack_style style) {
+  if (tide_plain_pack(L, m, n, style == PACK_CALL || style == PACK_INITIALIZER)) return LUA_OK;
+  return pack_all(L, m, n, style);
 }

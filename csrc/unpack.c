@@ -79,12 +79,12 @@ static size_t place_of(const struct unpacker *U, size_t offset) {
 /* Remembers the string on top, in a slot if one is left. [-0, +0, m] */
 static void remember_string(struct unpacker *U, size_t offset) {
   size_t i;
-  if (U->quick == 0 || U->nquick == UNPACKER_QUICK) {
+  if (U->quick == 0 || U->nquick == UNPACKER_QUICK || offset > UINT32_MAX) {
     tide_unpacker_remember(U, offset);
     return;
   }
   i = place_of(U, offset);
-  U->places[i].offset = offset;
+  U->places[i].offset = (uint32_t)offset;
   U->places[i].idx = U->quick + U->nquick++;
   lua_copy(U->L, -1, U->places[i].idx);
 }

@@ -28,7 +28,7 @@ struct unpacker {
   int quick;    /* of UNPACKER_QUICK slots for strings; 0: a message too small for that */
   int nquick;   /* of them in use */
   struct {
-    size_t offset; /* 0: free; no value's offset is, the count of values comes first */
+    uint32_t offset; /* 0: free; no value's offset is, the count of values comes first */
     int idx;
   } places[UNPACKER_PLACES]; /* which string is in which slot; open addressing */
 };

@@ -138,7 +138,7 @@ static const struct script {
      "local b, c, d = ex:submit(function(x, y) x[1] = 7 return y:copy(), x, x:slice(3) end,\n"
      "  a, s):result()\n"
      "assert(rawequal(c, a) and a[1] == 7 and b[1] == 2 and d[1] == 3 and #a:tostring() == 6)\n"
-     "assert(#t.array('f64', 5 << 17) == 5 << 17 and t.array('i8', s:totable())[2] == 3)",
+     "assert(t.array('i8', s:totable())[2] == 3)",
      NULL},
     {"rebuilt", "local t, ex = ... assert(ex:submit(echo, made):result() == 'ababab')", NULL},
     {"errors",
