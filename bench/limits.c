@@ -91,7 +91,8 @@ static void copy_mib(void *ud) {
 enum { BLOCKS = 4 }; /* each uses its blocks in turn, as a collector's heap does */
 
 typedef struct exchange {
-  char *from, *there[BLOCKS], *back[BLOCKS];
+  const char *from;
+  char *there[BLOCKS], *back[BLOCKS];
   atomic_long turn; /* odd: the partner's; -1: the end */
 } exchange;
 
@@ -106,7 +107,7 @@ static void *copy_there(void *ud) {
   }
 }
 
-static void bench_exchange(char *from, int rounds) {
+static void bench_exchange(const char *from, int rounds) {
   exchange e = {.from = from};
   double *took = need(malloc(sizeof *took * (size_t)rounds));
   pthread_t partner;

@@ -9,7 +9,6 @@
 #include "error.h"
 #include "executor.h"
 #include "lend.h"
-#include "lend.h"
 #include "owner.h"
 #include "pack.h"
 #include "unpack.h"

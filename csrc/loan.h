@@ -53,7 +53,7 @@ struct lender *tide_lender_new(const struct mem *leftover, const void *main);
 struct loan *tide_lender_lend(struct lender *l, const char *data, size_t len);
 /* The same string goes into one more message. */
 void tide_loan_hold(struct loan *loan);
-void tide_loan_rele(void *loan);
+void tide_loan_rele(void *object); /* a loan: the form of a part's */
 
 /* Whether loans came back, as far as one can tell without the lock. */
 bool tide_lender_due(struct lender *l);

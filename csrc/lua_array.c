@@ -12,7 +12,6 @@
 */
 #include "lua_array.h"
 
-#include <math.h>
 #include <string.h>
 
 static const char class_key = 0; /* registry: the metatable */
@@ -226,6 +225,12 @@ bool tide_lua_hugeinteger(lua_State *L, int idx, lua_Integer *bits) {
   return true;
 }
 
+/* Without the library of mathematics, which nothing else here needs. */
+static bool is_whole(lua_Number f) {
+  if (!(f > -0x1p53 && f < 0x1p53)) return f - f == 0; /* whole, unless infinite or not a number */
+  return f == (lua_Number)(lua_Integer)f;
+}
+
 const char *tide_lua_pushmisfit(lua_State *L, int idx, tide_element type) {
   const char *name = tide_element_name((int)type);
   int bits = (int)tide_element_size((int)type) * 8;
@@ -234,7 +239,7 @@ const char *tide_lua_pushmisfit(lua_State *L, int idx, tide_element type) {
   if (lua_type(L, idx) != LUA_TNUMBER)
     return lua_pushfstring(L, "%s: number expected, got %s", name, luaL_typename(L, idx));
   value = luaL_tolstring(L, idx, NULL);
-  if (!lua_isinteger(L, idx) && !(f - floor(f) == 0)) /* nor is an infinite one an integer */
+  if (!lua_isinteger(L, idx) && !is_whole(f)) /* nor is an infinite one an integer */
     value = lua_pushfstring(L, "%s is no integer, which %s needs", value, name);
   else if (type == TIDE_U64)
     value = lua_pushfstring(L, "%s is out of range of u64 (0 to 18446744073709551615)", value);

@@ -45,8 +45,11 @@ static void next_element(lua_State *L, struct walk *w) {
 static bool reserve(struct packer *P, const struct walk *w) {
   lua_Unsigned n = lua_rawlen(P->L, w->idx), left = n < (lua_Unsigned)w->i ? 0 : n - w->i + 1;
   /* and for what follows, so that the end of the message does not move it after all */
-  return tide_bytes_reserve(
-      P->b, (left < 1 ? 1 : left > MOST_AT_ONCE ? MOST_AT_ONCE : left) * 8 + ROOM_BEHIND);
+  return tide_bytes_reserve(P->b, (left < 1              ? 1
+                                   : left > MOST_AT_ONCE ? MOST_AT_ONCE
+                                                         : left) *
+                                          8 +
+                                      ROOM_BEHIND);
 }
 
 /* The elements that are integers, as far as they come one after the other. */

@@ -86,8 +86,11 @@ void tide_queue_push(struct queue *q, struct task *t) {
 }
 
 bool tide_queue_remove(struct queue *q, struct task *t) {
+  struct queue_level *level = &q->zero;
   if (t->place != TASK_QUEUED) return false;
-  leave(q, t->priority == 0 ? &q->zero : *find(q, t->priority), t);
+  if (t->priority != 0) level = *find(q, t->priority);
+  assert(level != NULL); /* it is in the queue, so its level is there */
+  leave(q, level, t);
   return true;
 }
 

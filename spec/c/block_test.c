@@ -47,6 +47,7 @@ static void test_model(void) {
     if (p[i] != NULL) CHECK(p[i][0] == i + 1 && p[i][size[i] - 1] == i + 1);
     q = (unsigned char *)tide_blocks_alloc(&b, p[i], p[i] != NULL ? size[i] : 5, n);
     CHECK(n == 0 ? q == NULL : q != NULL);
+    if (n > 0 && q == NULL) exit(1);
     if (n > 0 && p[i] != NULL)
       CHECK(q[0] == i + 1 && (n <= size[i] / 2 || q[size[i] / 2] == i + 1));
     p[i] = q;

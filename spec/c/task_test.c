@@ -23,7 +23,8 @@ static void add_part(struct message *m) {
 static void test_states(void) {
   struct message out;
   struct task *t = tide_task_new(NULL, &counted_mem, "one", 7);
-  CHECK(t != NULL && strcmp(t->name, "one") == 0 && t->priority == 7 && t->pool == NULL);
+  if (t == NULL) exit(1);
+  CHECK(strcmp(t->name, "one") == 0 && t->priority == 7 && t->pool == NULL);
   CHECK(tide_task_state(t) == TASK_PENDING && !tide_task_done(t));
   add_part(&t->msg);
   CHECK(tide_task_begin(t) && tide_task_state(t) == TASK_RUNNING && !tide_task_done(t));
