@@ -339,9 +339,11 @@ int main(void) {
     for (int which = OWNER; which < SIDES; which++) {
       for (int lasting = 0; lasting < 2; lasting++) {
         long n = 1;
-        alarm(60);
-        while (try_one(&scripts[i], which, n, lasting != 0))
-          n += only == NULL && n >= 50 ? n / 25 : 1;
+        alarm(60); /* anew for each: all may take longer where they are watched closely */
+        while (try_one(&scripts[i], which, n, lasting != 0)) {
+          n += only == NULL && n >= 50 ? n / 10 : 1;
+          alarm(60);
+        }
         printf("%s: %s, %s: to %ld\n", scripts[i].name, which == OWNER ? "owner" : "workers",
                lasting ? "long" : "short", n);
         fflush(stdout);
