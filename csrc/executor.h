@@ -28,6 +28,9 @@ struct tide_executor {
   atomic_size_t states;  /* A: lua_States alive */
   int max_workers;       /* I */
   size_t max_tasks;      /* I */
+  int signal;            /* I: that stops tasks; 0: none */
+  bool limited;          /* I: tasks have a time limit of the executor's */
+  bool daemon;           /* I: its owner's end does not wait for tasks */
   struct vm_config vm;   /* I */
   void (*thread_start)(int index, void *ud); /* I */
   void (*thread_stop)(int index, void *ud);  /* I */
@@ -47,6 +50,13 @@ static inline tide_future *tide_future_of(struct task *t) { return (tide_future 
 
 /* How long a wait with a lua_State sleeps before it looks whether a hook (Ctrl-C) was set. */
 #define TIDE_SLICE 0.1
+/* The same inside a task, which may be asked to stop. */
+#define TIDE_WORKER_SLICE 0.02
+
+/* 0: none. (tidepool.c) */
+sys_time tide_nanoseconds(double seconds);
+/* Shutdown's first step, with its flags: no more tasks are taken. Never waits. (tidepool.c) */
+void tide_executor_close(tide_executor *ex, int flags);
 
 /* Puts a scalar; false if it is none. Raises nothing. (values.c) */
 bool tide_value_put(struct bytes *b, const tide_value *v);

@@ -8,6 +8,7 @@
 
 #include "error.h"
 #include "executor.h"
+#include "halt.h"
 #include "lend.h"
 #include "owner.h"
 #include "pack.h"
@@ -29,6 +30,11 @@ int tide_future_cancel(tide_future *f) {
   struct task *t = tide_task_of(f);
   if (t->pool != NULL) return tide_pool_cancel(t->pool, t);
   return tide_task_cancel(t) || tide_task_state(t) == TASK_CANCELLED;
+}
+
+int tide_future_interrupt(tide_future *f) {
+  struct task *t = tide_task_of(f);
+  return t->pool != NULL ? tide_pool_interrupt(t->pool, t) : tide_future_cancel(f);
 }
 
 /* How long to look before sleeping on t. */
@@ -210,6 +216,11 @@ int tide_pushplain(lua_State *L, const tide_future *f, int *n) {
   return 1;
 }
 
+static bool is_stop(int outcome) {
+  return outcome == FAULT_INTERRUPTED || outcome == FAULT_TIME_LIMIT ||
+         outcome == FAULT_MEMORY_LIMIT;
+}
+
 int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
   const struct task *t = tide_ctask_of(f);
   int outcome = tide_future_outcome(f);
@@ -228,6 +239,10 @@ int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
       if (text == NULL &&
           outcome == FAULT_BROKEN) { /* no memory for the words; the pool has them */
         text = tide_pool_why(t->pool);
+        len = strlen(text);
+      }
+      if (text == NULL && is_stop(outcome)) {
+        text = tide_halt_words(outcome);
         len = strlen(text);
       }
       lua_pushlstring(L, text != NULL ? text : "", len);
@@ -271,7 +286,7 @@ void tide_pushtraceback(lua_State *L, const tide_future *f) {
 /* ------------------------------------------------------------------- promises -- */
 
 int tide_promise_new(tide_future **f) {
-  struct task *t = tide_task_new(NULL, &tide_mem_default, NULL, 0);
+  struct task *t = tide_task_new(NULL, &tide_mem_default, NULL);
   *f = t != NULL ? tide_future_of(t) : NULL;
   return t != NULL ? TIDE_OK : TIDE_ENOMEM;
 }
@@ -279,7 +294,7 @@ int tide_promise_new(tide_future **f) {
 int tide_promise_begin(tide_future *f) {
   struct task *t = tide_task_of(f);
   if (t->pool != NULL) return TIDE_EINVALIDSTATE;
-  if (tide_task_begin(t)) return TIDE_OK;
+  if (tide_task_begin(t, NULL)) return TIDE_OK;
   return tide_task_state(t) == TASK_CANCELLED ? TIDE_ECANCELLED : TIDE_EINVALIDSTATE;
 }
 

@@ -21,4 +21,11 @@
 /* The struct of type T whose member m is at p. */
 #define TIDE_CONTAINER(p, T, m) ((T *)(void *)(((char *)(p)) - offsetof(T, m)))
 
+/* For what runs in a signal handler: ThreadSanitizer's own code may be what was interrupted. */
+#ifdef __SANITIZE_THREAD__
+#define TIDE_IN_HANDLER __attribute__((no_sanitize("thread")))
+#else
+#define TIDE_IN_HANDLER
+#endif
+
 #endif

@@ -12,34 +12,18 @@
 */
 #include "lend.h"
 
-#include <dlfcn.h>
 #include <lauxlib.h>
-#ifdef __GLIBC__
-#include <link.h>
-#endif
 
 #include "block.h"
+#include "halt.h"
+#include "sys.h"
 
 const char tide_loan_part = 0;
-
-/* Makes this library stay in memory. lua_close unloads a C module before it gives the last blocks
-** back, and a closing state that has lent strings does that through the library's own code. */
-static bool stay_loaded(void) {
-  Dl_info info;
-#ifdef __GLIBC__
-  void *map;
-  if (dladdr1(&tide_loan_part, &info, &map, RTLD_DL_LINKMAP) == 0) return false;
-  if (((const struct link_map *)map)->l_name[0] == '\0') return true; /* the program itself */
-#else
-  if (dladdr(&tide_loan_part, &info) == 0) return false;
-#endif
-  return dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) != NULL;
-}
 
 /* What frees the blocks of L when L is gone; false: L must not lend. */
 static bool leftover_of(lua_State *L, struct mem *mem) {
   void *ud, *lua_ud;
-  lua_Alloc alloc = lua_getallocf(L, &ud), lua_alloc;
+  lua_Alloc alloc = tide_halt_allocf(L, &ud), lua_alloc;
   lua_State *probe;
   if (alloc == tide_blocks_alloc) { /* a worker's: it is closed by us */
     *mem = tide_blocks_loose;
@@ -51,7 +35,9 @@ static bool leftover_of(lua_State *L, struct mem *mem) {
   lua_close(probe);
   mem->alloc = alloc;
   mem->ud = ud;
-  return alloc == lua_alloc && ud == lua_ud && stay_loaded();
+  /* lua_close unloads a C module before it gives the last blocks back, and a closing state that has
+  ** lent strings does that through the library's own code */
+  return alloc == lua_alloc && ud == lua_ud && tide_sys_stay_loaded();
 }
 
 /* The state's lender, or NULL. [-0, +0, m] */

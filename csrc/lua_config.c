@@ -20,10 +20,17 @@ static void fill(lua_State *L, tide_config *c) {
   c->max_workers = (int)integer(L, "max_workers", c->max_workers);
   c->max_tasks_per_worker = (size_t)integer(L, "max_tasks_per_worker", 0);
   c->max_queue = (size_t)integer(L, "max_queue", 0);
+  c->memory_limit = (size_t)integer(L, "memory_limit", 0);
+  c->interrupt_signal = (int)integer(L, "interrupt_signal", 0);
   if (lua_getfield(L, 1, "idle_timeout") == LUA_TNUMBER) c->idle_timeout = lua_tonumber(L, -1);
   lua_pop(L, 1);
   if (lua_getfield(L, 1, "spin_time") == LUA_TNUMBER) c->spin_time = lua_tonumber(L, -1);
   lua_pop(L, 1);
+  if (lua_getfield(L, 1, "time_limit") == LUA_TNUMBER) c->time_limit = lua_tonumber(L, -1);
+  c->daemon = lua_getfield(L, 1, "daemon") == LUA_TBOOLEAN && lua_toboolean(L, -1);
+  if (lua_getfield(L, 1, "isolation") == LUA_TSTRING && strcmp(lua_tostring(L, -1), "task") == 0)
+    c->isolation = TIDE_ISOLATION_TASK;
+  lua_pop(L, 3);
   if (lua_getfield(L, 1, "on_full") == LUA_TSTRING && strcmp(lua_tostring(L, -1), "error") == 0)
     c->on_full = TIDE_ONFULL_ERROR;
   lua_pop(L, 1);

@@ -69,15 +69,29 @@ static int ex_submit(lua_State *L) {
   return submit(L, ex, 2, NULL, false);
 }
 
-/* core.submit(ex, quiet, priority, name, fn, ...) -> future; a quiet one never warns */
+/* The options of a task from the table at 3, or nil; their ranges were checked by the Lua side. [-0, +0, e] */
+static void getoptions(lua_State *L, tide_taskopts *o) {
+  tide_taskopts_init(o);
+  if (!lua_istable(L, 3)) return;
+  lua_getfield(L, 3, "priority");
+  o->priority = (int)luaL_optinteger(L, -1, 0);
+  lua_getfield(L, 3, "time_limit");
+  o->time_limit = (double)luaL_optnumber(L, -1, 0);
+  lua_getfield(L, 3, "memory_limit");
+  o->memory_limit = (size_t)luaL_optinteger(L, -1, 0);
+  lua_getfield(L, 3, "name"); /* lives as long as the table has it */
+  o->name = luaL_optstring(L, -1, NULL);
+  lua_pop(L, 4);
+}
+
+/* core.submit(ex, quiet, options, fn, ...) -> future; a quiet one never warns; options: a table with
+** priority, name, time_limit and memory_limit, or nil */
 int tide_lua_submit(lua_State *L) {
   tide_executor *ex = tide_lua_checkexecutor(L, 1);
   tide_taskopts o;
-  tide_taskopts_init(&o);
-  o.priority = (int)luaL_optinteger(L, 3, 0);
-  o.name = luaL_optstring(L, 4, NULL);
-  tide_lua_checktask(L, 5);
-  return submit(L, ex, 5, &o, lua_toboolean(L, 2));
+  getoptions(L, &o);
+  tide_lua_checktask(L, 4);
+  return submit(L, ex, 4, &o, lua_toboolean(L, 2));
 }
 
 /* ------------------------------------------------------------ shutdown -- */
@@ -130,16 +144,17 @@ static void checkoptions(lua_State *L) {
   if (lua_type(L, 2) != LUA_TTABLE) tide_lua_typeerror(L, 2, "table");
   for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1)) {
     const char *k = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
-    if (strcmp(k, "wait") == 0 || strcmp(k, "cancel_futures") == 0 || strcmp(k, "timeout") == 0)
+    if (strcmp(k, "wait") == 0 || strcmp(k, "cancel_futures") == 0 || strcmp(k, "timeout") == 0 ||
+        strcmp(k, "interrupt") == 0)
       continue;
     tide_lua_argerror(
         L, 2,
-        lua_pushfstring(L, "unknown option '%s'; known options: cancel_futures, timeout, wait",
+        lua_pushfstring(L, "unknown option '%s'; known options: cancel_futures, interrupt, timeout, wait",
                         luaL_tolstring(L, -2, NULL)));
   }
 }
 
-/* ex:shutdown{wait =, cancel_futures =, timeout =} -> true, or false if the timeout passed first */
+/* ex:shutdown{wait =, cancel_futures =, interrupt =, timeout =} -> true, or false if the timeout passed first */
 static int ex_shutdown(lua_State *L) {
   tide_executor *ex = tide_lua_checkexecutor(L, 1);
   bool wait = true;
@@ -150,6 +165,7 @@ static int ex_shutdown(lua_State *L) {
     checkoptions(L);
     wait = optflag(L, "wait", true);
     if (optflag(L, "cancel_futures", false)) flags |= TIDE_SHUTDOWN_CANCEL;
+    if (optflag(L, "interrupt", false)) flags |= TIDE_SHUTDOWN_INTERRUPT;
     if (lua_getfield(L, 2, "timeout") != LUA_TNIL) {
       if (lua_type(L, -1) != LUA_TNUMBER)
         tide_lua_argerror(

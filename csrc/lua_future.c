@@ -205,6 +205,14 @@ static int f_cancel(lua_State *L) {
   return 1;
 }
 
+/* f:interrupt() -> true if it is cancelled, or ends with kind interrupted; false if it ended before */
+static int f_interrupt(lua_State *L) {
+  int ok = tide_future_interrupt(self(L)->f);
+  tide_lua_pump(L);
+  lua_pushboolean(L, ok);
+  return 1;
+}
+
 static int f_done(lua_State *L) {
   lua_pushboolean(L, tide_lua_done(self(L)));
   return 1;
@@ -325,6 +333,7 @@ static const luaL_Reg methods[] = {{"result", f_result},
                                    {"traceback", f_traceback},
                                    {"wait", f_wait},
                                    {"cancel", f_cancel},
+                                   {"interrupt", f_interrupt},
                                    {"done", f_done},
                                    {"running", f_running},
                                    {"cancelled", f_cancelled},

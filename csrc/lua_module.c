@@ -53,6 +53,18 @@ static int m_currenttaskname(lua_State *L) {
   return 1;
 }
 
+/* core.asked() -> the kind that the task which runs here was asked to end for, or nil */
+static int m_asked(lua_State *L) {
+  lua_pushstring(L, tide_kindname(tide_current_stop(L)));
+  return 1;
+}
+
+/* core.limited(ex) -> whether its tasks have limits of the executor's */
+static int m_limited(lua_State *L) {
+  lua_pushboolean(L, tide_executor_limited(tide_lua_checkexecutor(L, 1)));
+  return 1;
+}
+
 /* core.type(value) -> "executor", "future", "share", "array" or nil */
 static int m_type(lua_State *L) {
   luaL_checkany(L, 1);
@@ -120,6 +132,8 @@ static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"error_kind", m_errorkind},
                                      {"error", m_error},
                                      {"current_task_name", m_currenttaskname},
+                                     {"asked", m_asked},
+                                     {"limited", m_limited},
                                      {"type", m_type},
                                      {"iterable", m_iterable},
                                      {"sendable", m_sendable},

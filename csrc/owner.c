@@ -8,6 +8,8 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "halt.h"
+
 static const char registry_key = 0;
 
 /* An adopted executor that nobody can use or see any more. */
@@ -35,7 +37,7 @@ static int owner_gc(lua_State *L) {
   struct owner *o = (struct owner *)lua_touserdata(L, 1);
   if (!o->open) return 0;
   o->open = false;
-  for (size_t i = 0; i < o->n; i++) tide_pool_close(o->executors[i]->pool, false);
+  for (size_t i = 0; i < o->n; i++) tide_executor_close(o->executors[i], o->executors[i]->daemon ? TIDE_SHUTDOWN_INTERRUPT : 0);
   for (size_t i = 0; i < o->n; i++) {
     tide_pool_wait(o->executors[i]->pool, SYS_NEVER);
     tide_pool_rele(o->executors[i]->pool);
@@ -124,13 +126,14 @@ static lua_State *main_state(lua_State *L) {
 
 void tide_hook_start(struct hookwatch *h, lua_State *L) {
   h->L = L;
+  h->worker = L != NULL && tide_vm_user(L) != NULL;
   h->main_hook = L != NULL ? lua_gethook(main_state(L)) : NULL;
 }
 
 sys_time tide_hook_slice(const struct hookwatch *h, sys_time deadline) {
   sys_time slice;
   if (h->L == NULL) return deadline;
-  slice = tide_deadline(TIDE_SLICE);
+  slice = tide_deadline(h->worker ? TIDE_WORKER_SLICE : TIDE_SLICE);
   return slice < deadline ? slice : deadline;
 }
 
@@ -150,10 +153,19 @@ static int nothing(lua_State *L) {
   return 0;
 }
 
+static int check_stop(lua_State *L) {
+  tide_halt_check(L);
+  return 0;
+}
+
 int tide_hook_run(const struct hookwatch *h) {
   lua_State *L = h->L;
   lua_Hook hook;
   if (L == NULL) return LUA_OK;
+  if (h->worker) {
+    lua_pushcfunction(L, check_stop);
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK) return LUA_ERRRUN;
+  }
   hook = lua_gethook(main_state(L));
   if (hook == h->main_hook || hook == NULL) return LUA_OK;
   /* a call is a step: it runs a hook of this very thread */

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "pool_own.h"
@@ -87,7 +88,10 @@ static int init_sync(struct pool *p) {
   if ((err = tide_cond_init(&p->room)) != 0) goto no_room;
   if ((err = tide_cond_init(&p->settled)) != 0) goto no_settled;
   if ((err = tide_cond_init(&p->quiet)) != 0) goto no_quiet;
+  if ((err = tide_watchdog_init(&p->dog)) != 0) goto no_dog;
   return 0;
+no_dog:
+  tide_cond_fini(&p->quiet);
 no_quiet:
   tide_cond_fini(&p->settled);
 no_settled:
@@ -150,6 +154,7 @@ static void free_pool(struct pool *p) {
   tide_cond_fini(&p->room);
   tide_cond_fini(&p->settled);
   tide_cond_fini(&p->quiet);
+  tide_watchdog_fini(&p->dog);
   tide_lock_fini(&p->lock);
   tide_mem_free(mem, p->block, BLOCK_SIZE);
   if (dispose != NULL) dispose(ud);
@@ -292,6 +297,58 @@ bool tide_pool_cancel(struct pool *p, struct task *t) {
   return tide_task_state(t) == TASK_CANCELLED;
 }
 
+/* ------------------------------------------------------------ interrupt -- */
+
+int tide_pool_watch(struct pool *p) { return tide_watchdog_start(&p->dog); }
+
+bool tide_pool_interrupt(struct pool *p, struct task *t) {
+  struct stop *stop;
+  /* also one that a worker took and has not begun */
+  if (tide_pool_cancel(p, t) || tide_task_cancel(t)) return true;
+  switch (tide_task_stop(t, FAULT_INTERRUPTED, &stop)) {
+    case STOP_TOLD: tide_watchdog_chase(&p->dog, stop); return true;
+    case STOP_KNOWN: return true;
+    default: /* it has ended, perhaps by an earlier interrupt */
+      return tide_task_state(t) == TASK_FINISHED && t->outcome == FAULT_INTERRUPTED;
+  }
+}
+
+/* A running task that was not asked to stop yet, with a reference; or NULL. */
+static struct task *next_running(struct pool *p, int *index) {
+  struct task *t = NULL;
+  tide_lock_take(&p->lock);
+  for (struct slot *s = p->slots; s != NULL; s = s->next) {
+    if (s->index >= *index || s->task == NULL) continue;
+    t = tide_task_hold(s->task);
+    *index = s->index;
+    break;
+  }
+  tide_lock_drop(&p->lock);
+  return t;
+}
+
+/* The stop of a worker that is opened or closed, asked now; or NULL. */
+static struct stop *next_upkeep(struct pool *p) {
+  struct stop *stop = NULL;
+  tide_lock_take(&p->lock);
+  p->haste = true; /* for those whose upkeep begins later */
+  for (struct slot *s = p->slots; s != NULL && stop == NULL; s = s->next)
+    if (s->upkeep && tide_stop_visit(&s->stop, FAULT_INTERRUPTED) == STOP_TOLD) stop = &s->stop;
+  tide_lock_drop(&p->lock);
+  return stop;
+}
+
+void tide_pool_interruptall(struct pool *p) {
+  struct task *t;
+  struct stop *stop;
+  int index = INT_MAX; /* slots are listed from the last index to the first */
+  while ((t = next_running(p, &index)) != NULL) {
+    tide_pool_interrupt(p, t);
+    tide_task_rele(t);
+  }
+  while ((stop = next_upkeep(p)) != NULL) tide_watchdog_chase(&p->dog, stop);
+}
+
 /* ------------------------------------------------------- close and wait -- */
 
 void tide_pool_close(struct pool *p, bool cancel) {
@@ -333,6 +390,7 @@ bool tide_pool_wait(struct pool *p, sys_time deadline) {
     expired = !tide_cond_wait(&p->quiet, &p->lock, deadline);
   }
   tide_lock_drop(&p->lock);
+  if (over) tide_watchdog_end(&p->dog);
   return over;
 }
 

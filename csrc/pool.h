@@ -27,11 +27,16 @@ TIDE_INTERNAL_BEGIN
 struct runner {
   /* On the worker's thread. open answers a worker, or NULL and a message in *why: a block
   ** of *whysize bytes that ends with a zero, from the pool's mem, freed by the pool; or NULL:
-  ** out of memory. */
-  void *(*open)(void *ud, int index, char **why, size_t *whysize);
+  ** out of memory. `stop` lives longer than the worker, and is open during open, close and run:
+  ** it says how they are asked to end. */
+  void *(*open)(void *ud, int index, struct stop *stop, char **why, size_t *whysize);
   /* Runs a task that has begun: fills *out (empty, of the task's mem) and answers the outcome;
-  ** out of memory in *out makes it FAULT_NOMEM. */
+  ** out of memory in *out makes it FAULT_NOMEM. May close the stop as its last act; if that was asked
+  ** for a kind, this is the outcome, whatever it answers. */
   int (*run)(void *worker, struct task *t, struct message *out);
+  /* After a task: whether a finalizer was stopped in it. Others like it may come when it is closed, so
+  ** this is asked to end at once then. May be NULL: never. */
+  bool (*tainted)(void *worker);
   /* After a task: whether the worker is to be closed and, before the next task it takes, opened
   ** anew (a failing open then breaks the pool as at the start). May be NULL: never. */
   bool (*worn)(void *worker);
@@ -49,6 +54,8 @@ struct pool_config {
   double idle_timeout; /* seconds; negative: never */
   size_t stack_size;   /* bytes; 0: the system's */
   sys_time spin_time;  /* how long to look before sleeping, nanoseconds; 0: never */
+  int signal;          /* that reaches a worker (sys.h); 0: none does */
+  sys_time time_limit; /* nanoseconds that a task may run; 0: any */
   const char *name;    /* copied: threads are NAME_0, NAME_1, … */
 };
 
@@ -86,6 +93,16 @@ int tide_pool_submit(struct pool *p, struct task *t, sys_time deadline, int *err
 /* Cancels t (of this pool) and takes it out of the queue; true if it is cancelled now or was
 ** before. Delivers its watches: no lock may be held. The caller holds a reference. */
 bool tide_pool_cancel(struct pool *p, struct task *t);
+
+/* Cancels t (of this pool) as above or, if it runs, asks it to end with FAULT_INTERRUPTED. True: it was
+** cancelled, or ends so, now or because of an earlier call. Never waits. */
+bool tide_pool_interrupt(struct pool *p, struct task *t);
+
+/* Makes sure that there is a thread that sees to time limits. 0 or errno. */
+int tide_pool_watch(struct pool *p);
+
+/* For a pool that was closed with `cancel`: interrupts what runs, and workers' opening and closing. */
+void tide_pool_interruptall(struct pool *p);
 
 /* Stops taking tasks; with `cancel` cancels what has not started. Never waits. Idempotent. */
 void tide_pool_close(struct pool *p, bool cancel);

@@ -30,6 +30,7 @@
 #include "queue.h"
 #include "slab.h"
 #include "spin.h"
+#include "watchdog.h"
 
 TIDE_INTERNAL_BEGIN
 
@@ -44,6 +45,9 @@ struct slot {
   int index;                /* I: below max_workers */
   struct sys_cond wake;     /* `woken` */
   struct slot *next;        /* L: in the list of all slots */
+  struct task *task;        /* L: what its worker runs, or NULL; the thread has a reference */
+  struct stop stop;         /* asks the worker's task to end; while `upkeep`, what its worker does */
+  bool upkeep;              /* L: its worker is opened or closed, and the stop is open */
   bool started;             /* L: the starter is done with this slot, and `thread` is not joined */
   bool running;             /* L: the thread has begun, and not ended; perhaps before `started` */
   struct spin spin;         /* the thread's own */
@@ -90,6 +94,8 @@ struct pool {
   void *ud;                                  /* I */
   struct pool_config cfg;                    /* I; cfg.name is owned */
   void *block;                               /* I: the memory that this struct was cut from */
+  bool haste;              /* L: tide_pool_interruptall was called */
+  struct watchdog dog;     /* has a lock of its own */
   struct sys_cond room;    /* blocked submitters: the queue is not full, or the pool not open */
   struct sys_cond settled; /* submitters: alive > 0, or starting == 0; those who start a thread:
                            ** one is in `free` or `ended`, or nslots + making < max_workers; a

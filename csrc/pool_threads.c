@@ -56,12 +56,13 @@ static bool look_locked(struct pool *p, struct slot *self) {
 }
 
 /* The next task of the queue, now running and no idle thread's any more; NULL if there is none. */
-static struct task *pop_locked(struct pool *p) {
+static struct task *pop_locked(struct pool *p, struct slot *self) {
   struct task *t = tide_queue_pop(&p->queue);
   if (t == NULL) return NULL;
   t->place = TASK_TAKEN;
   p->idle--;
   p->running++;
+  self->task = t;
   return t;
 }
 
@@ -71,7 +72,7 @@ static struct task *take_locked(struct pool *p, struct slot *self, struct slot *
   sys_time deadline = 0;
   bool rested = false, expired = false;
   for (;;) {
-    struct task *t = pop_locked(p);
+    struct task *t = pop_locked(p, self);
     if (t == NULL && (p->state != POOL_OPEN || expired)) {
       p->idle--;
     } else if (t == NULL) {
@@ -95,17 +96,43 @@ static struct task *take_locked(struct pool *p, struct slot *self, struct slot *
   }
 }
 
+static sys_time time_limit(const struct pool *p, const struct task *t) {
+  return t->extras != NULL && t->extras->time_limit > 0 ? t->extras->time_limit : p->cfg.time_limit;
+}
+
+/* Calls the runner, with what stops the task in place around it. */
+static int run_guarded(struct pool *p, void *worker, struct task *t, struct stop *stop,
+                       struct message *out) {
+  sys_time limit = time_limit(p, t);
+  int outcome, kind;
+  if (limit > 0) tide_watchdog_limit(&p->dog, stop, tide_now() + limit, FAULT_TIME_LIMIT);
+  outcome = p->runner.run(worker, t, out);
+  kind = tide_stop_close(stop);
+  if (limit > 0 || kind != FAULT_NONE) tide_watchdog_leave(&p->dog, stop);
+  if (kind != FAULT_NONE && outcome != kind) { /* the runner did not look */
+    tide_message_fini(out);
+    tide_message_init(out, tide_task_mem(t));
+    outcome = kind;
+  }
+  return outcome;
+}
+
 /* Runs t: true and its outcome, or false if it was cancelled behind the pool's back. The call is
 ** released here: who sees that a task is done finds it gone. */
-static bool run(struct pool *p, void *worker, struct task *t, int *outcome, struct message *out) {
+static bool run(struct pool *p, void *worker, struct task *t, struct stop *stop, int *outcome,
+                struct message *out) {
   *outcome = FAULT_NONE;
   tide_message_init(out, tide_task_mem(t));
-  if (!tide_task_begin(t)) return false;
-  *outcome = p->runner.run(worker, t, out);
+  tide_stop_open(stop);
+  if (!tide_task_begin(t, stop)) {
+    (void)tide_stop_close(stop); /* nobody can have asked: it is found through a running task */
+    return false;
+  }
+  *outcome = run_guarded(p, worker, t, stop, out);
   if (out->bytes.failed) {
     tide_message_fini(out);
     tide_message_init(out, tide_task_mem(t));
-    *outcome = FAULT_NOMEM;
+    if (*outcome == FAULT_NONE || *outcome == FAULT_ERROR) *outcome = FAULT_NOMEM;
   }
   tide_message_fini(&t->msg);
   return true;
@@ -114,12 +141,13 @@ static bool run(struct pool *p, void *worker, struct task *t, int *outcome, stru
 /* Runs t, delivers its outcome and gives its reference back. The worker is idle, and the task
 ** counted, before anyone can see that it is done; under the same lock the worker takes its next
 ** task, if there is one and it is not worn: that is what it answers. */
-static struct task *serve(struct pool *p, void *worker, struct task *t, bool *worn) {
+static struct task *serve(struct pool *p, struct slot *self, void *worker, struct task *t,
+                          bool *worn) {
   struct message out;
   struct slot *sleeper;
   struct task *next;
   int outcome;
-  bool begun = run(p, worker, t, &outcome, &out);
+  bool begun = run(p, worker, t, &self->stop, &outcome, &out);
   *worn = p->runner.worn != NULL && p->runner.worn(worker);
   tide_lock_take(&p->lock);
   p->running--;
@@ -130,7 +158,8 @@ static struct task *serve(struct pool *p, void *worker, struct task *t, bool *wo
     p->finished++;
   if (outcome != FAULT_NONE) p->failed++;
   tide_pool_room_locked(p);
-  next = *worn ? NULL : pop_locked(p);
+  self->task = NULL;
+  next = *worn ? NULL : pop_locked(p, self);
   sleeper = tide_pool_pick_locked(p);
   tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);
@@ -207,9 +236,31 @@ static void break_pool(struct pool *p, char *why, size_t whysize) {
 
 /* ------------------------------------------------------------- a thread -- */
 
+/* Before and after a worker is opened or closed, which tide_pool_interruptall reaches too. */
+static void upkeep(struct pool *p, struct slot *self, bool ask) {
+  tide_lock_take(&p->lock);
+  tide_stop_open(&self->stop);
+  self->upkeep = true;
+  if ((ask || p->haste) && tide_stop_visit(&self->stop, FAULT_INTERRUPTED) == STOP_TOLD) {
+    tide_lock_drop(&p->lock);
+    tide_watchdog_chase(&p->dog, &self->stop);
+  } else {
+    tide_lock_drop(&p->lock);
+  }
+}
+
+static void upkeep_done(struct pool *p, struct slot *self) {
+  int kind;
+  tide_lock_take(&p->lock);
+  self->upkeep = false;
+  kind = tide_stop_close(&self->stop);
+  tide_lock_drop(&p->lock);
+  if (kind != FAULT_NONE) tide_watchdog_leave(&p->dog, &self->stop);
+}
+
 /* A worker for this fresh thread, which is idle then. NULL: there is nothing to do, or the pool is
 ** broken now; then it is neither. */
-static void *open_worker(struct pool *p, int index) {
+static void *open_worker(struct pool *p, struct slot *self) {
   void *worker;
   char *why = NULL;
   size_t whysize = 0;
@@ -220,7 +271,9 @@ static void *open_worker(struct pool *p, int index) {
   if (!wanted) p->fresh--;
   tide_lock_drop(&p->lock);
   if (!wanted) return NULL;
-  worker = p->runner.open(p->ud, index, &why, &whysize);
+  upkeep(p, self, false);
+  worker = p->runner.open(p->ud, self->index, &self->stop, &why, &whysize);
+  upkeep_done(p, self);
   if (worker == NULL) {
     break_pool(p, why, whysize);
     return NULL;
@@ -230,6 +283,13 @@ static void *open_worker(struct pool *p, int index) {
   p->idle++;
   tide_lock_drop(&p->lock);
   return worker;
+}
+
+static void close_worker(struct pool *p, struct slot *self, void *worker) {
+  upkeep(p, self, p->runner.tainted != NULL && p->runner.tainted(worker));
+  p->runner.close(worker);
+  tide_stop_setarm(&self->stop, NULL, NULL);
+  upkeep_done(p, self);
 }
 
 /* Serves tasks with an idle thread's worker. True: the worker is worn, and the thread is fresh
@@ -242,7 +302,7 @@ static bool work(struct pool *p, struct slot *self, void *worker) {
   while (!worn && (t = take_locked(p, self, &sleeper)) != NULL) {
     tide_lock_drop(&p->lock);
     tide_pool_ring(sleeper);
-    while (t != NULL) t = serve(p, worker, t, &worn);
+    while (t != NULL) t = serve(p, self, worker, t, &worn);
     tide_lock_take(&p->lock);
   }
   if (worn) {
@@ -261,9 +321,9 @@ static void live(struct pool *p, struct slot *self) {
   void *worker;
   bool again = true;
   if (p->runner.thread_start != NULL) p->runner.thread_start(p->ud, self->index);
-  while (again && (worker = open_worker(p, self->index)) != NULL) {
+  while (again && (worker = open_worker(p, self)) != NULL) {
     again = work(p, self, worker);
-    p->runner.close(worker);
+    close_worker(p, self, worker);
   }
   if (p->runner.thread_stop != NULL) p->runner.thread_stop(p->ud, self->index);
 }
@@ -278,6 +338,7 @@ static void *thread_main(void *arg) {
   char name[64];
   snprintf(name, sizeof name, "%s_%d", p->cfg.name, self->index);
   tide_thread_setname(name);
+  if (p->cfg.signal != 0) tide_signal_unblock(p->cfg.signal);
   tide_lock_take(&p->lock);
   self->thread = tide_thread_self(); /* its starter may not have come to it yet */
   self->running = true;
@@ -336,6 +397,7 @@ static struct slot *new_slot(struct pool *p) {
   }
   fifo_node_init(&s->link);
   tide_spin_init(&s->spin);
+  tide_stop_init(&s->stop, p->cfg.signal);
   s->pool = p;
   return s;
 }

@@ -3,6 +3,7 @@
 **
 ** SPDX-License-Identifier: MIT
 */
+#include <errno.h>
 #include <lauxlib.h>
 #include <string.h>
 
@@ -19,7 +20,13 @@ void tide_taskopts_init(tide_taskopts *o) {
 }
 
 static struct task *new_task(tide_executor *ex, const tide_taskopts *o) {
-  return tide_task_new(ex->pool, &ex->mem, o != NULL ? o->name : NULL, o != NULL ? o->priority : 0);
+  struct task_terms terms;
+  if (o == NULL) return tide_task_new(ex->pool, &ex->mem, NULL);
+  terms.name = o->name;
+  terms.priority = o->priority;
+  terms.time_limit = tide_nanoseconds(o->time_limit);
+  terms.memory_limit = o->memory_limit;
+  return tide_task_new(ex->pool, &ex->mem, &terms);
 }
 
 /* The first submit ends the time when an initializer may be set. */
@@ -39,6 +46,10 @@ static int enqueue(tide_executor *ex, struct task *t, const tide_taskopts *o, lu
   int fault;
   *status = LUA_OK;
   mark_submitted(ex);
+  if (ex->limited || (o != NULL && o->time_limit > 0)) {
+    *err = ex->signal != 0 ? tide_pool_watch(ex->pool) : ENOTSUP;
+    if (*err != 0) return FAULT_THREAD;
+  }
   fault = tide_pool_submit(ex->pool, t, 0, err);
   if (fault != FAULT_TIMEOUT) return fault; /* as nearly always: there was room */
   if (o != NULL && o->nowait) return FAULT_FULL;

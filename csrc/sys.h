@@ -90,6 +90,28 @@ bool tide_thread_is_self(const struct sys_thread *t);
 /* Names the calling thread for the OS, cut to what it allows. */
 void tide_thread_setname(const char *name);
 
+/* Signals: how a running thread is reached. A handler of ours is put where the program has none
+** (SIG_DFL), and never taken away: what it is in stays loaded. */
+
+/* What a signal carries; lives until the handler has run. `ring` is called in the handler, on the
+** thread that was signalled, with this as its argument. */
+struct stop;
+struct sys_alarm {
+  void (*ring)(struct stop *);
+  struct stop *stop;
+};
+
+/* Makes `sig` ours; 0: the first of some that is free. The signal, or 0 and errno in *err: EBUSY if
+** the program has a handler for it, EINVAL if it is none. */
+int tide_signal_claim(int sig, int *err);
+/* The calling thread, which blocks all signals, takes this one. */
+void tide_signal_unblock(int sig);
+/* Sends it to a thread that has not ended. Never blocks. 0 or errno. */
+int tide_thread_signal(const struct sys_thread *t, int sig, struct sys_alarm *a);
+
+/* Keeps the library that this code is in loaded, for good. */
+bool tide_sys_stay_loaded(void);
+
 /* Whether more than one processor is there for this process' threads; one system call. */
 bool tide_sys_parallel(void);
 

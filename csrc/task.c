@@ -27,34 +27,48 @@ static void dealloc(struct task *t, struct pool *pool, const struct mem *mem) {
     tide_mem_free(mem, t, sizeof *t);
 }
 
-struct task *tide_task_new(struct pool *pool, const struct mem *mem, const char *name,
-                           int priority) {
+/* NULL and true: it needs none; false: out of memory. */
+static bool new_extras(const struct task_terms *terms, const struct mem *mem,
+                       struct task_extras **out) {
+  const char *name;
+  size_t len;
+  *out = NULL;
+  if (terms == NULL ||
+      (terms->name == NULL && terms->time_limit == 0 && terms->memory_limit == 0))
+    return true;
+  name = terms->name != NULL ? terms->name : "";
+  len = strlen(name) + 1;
+  *out = (struct task_extras *)tide_mem_new(mem, sizeof **out + len);
+  if (*out == NULL) return false;
+  (*out)->time_limit = terms->time_limit;
+  (*out)->memory_limit = terms->memory_limit;
+  (*out)->size = sizeof **out + len;
+  memcpy((*out)->name, name, len);
+  return true;
+}
+
+struct task *tide_task_new(struct pool *pool, const struct mem *mem,
+                           const struct task_terms *terms) {
   struct task *t = alloc(pool, mem);
   if (t == NULL) return NULL;
+  if (!new_extras(terms, mem, &t->extras)) {
+    dealloc(t, pool, mem);
+    return NULL;
+  }
   ref_init(&t->ref);
   t->pool = pool;
-  t->name = NULL;
   if (pool != NULL)
     t->context = NULL;
   else
     t->mem = mem;
   fifo_node_init(&t->queued);
   t->watches = NULL;
-  t->priority = priority;
+  t->priority = terms != NULL ? terms->priority : 0;
   atomic_init(&t->state, TASK_PENDING);
   tide_bytelock_init(&t->lock);
   t->place = TASK_OUTSIDE;
   t->outcome = FAULT_NONE;
   tide_message_init(&t->msg, mem);
-  if (name != NULL) {
-    size_t size = strlen(name) + 1;
-    t->name = (char *)tide_mem_new(mem, size);
-    if (t->name == NULL) {
-      dealloc(t, pool, mem);
-      return NULL;
-    }
-    memcpy(t->name, name, size);
-  }
   if (pool != NULL) tide_pool_holdtask(pool);
   return t;
 }
@@ -77,7 +91,7 @@ void tide_task_rele(struct task *t) {
   mem = tide_task_mem(t);
   tide_message_fini(&t->msg);
   if (pool != NULL && t->context != NULL) tide_pool_freecontext(pool, t->context);
-  if (t->name != NULL) tide_mem_free(mem, t->name, strlen(t->name) + 1);
+  if (t->extras != NULL) tide_mem_free(mem, t->extras, t->extras->size);
   dealloc(t, pool, mem);
   /* last: the memory may belong to who owns the pool */
   if (pool != NULL) tide_pool_reletask(pool);
@@ -93,13 +107,26 @@ static void set_state_locked(struct task *t, enum task_state to) {
   atomic_store_explicit(&t->state, (unsigned char)to, memory_order_release);
 }
 
-bool tide_task_begin(struct task *t) {
+bool tide_task_begin(struct task *t, struct stop *stop) {
   bool mine;
   tide_bytelock_take(&t->lock);
   mine = tide_task_state(t) == TASK_PENDING;
-  if (mine) set_state_locked(t, TASK_RUNNING);
+  if (mine) {
+    t->stop = stop;
+    set_state_locked(t, TASK_RUNNING);
+  }
   tide_bytelock_drop(&t->lock);
   return mine;
+}
+
+enum stop_answer tide_task_stop(struct task *t, int kind, struct stop **stop) {
+  enum stop_answer answer = STOP_NOT;
+  tide_bytelock_take(&t->lock);
+  *stop = tide_task_state(t) == TASK_RUNNING ? t->stop : NULL;
+  /* under the lock it has not finished, and its worker's stop is about it */
+  if (*stop != NULL) answer = tide_stop_visit(*stop, kind);
+  tide_bytelock_drop(&t->lock);
+  return answer;
 }
 
 /* --------------------------------------------------------------- watches -- */

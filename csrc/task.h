@@ -30,6 +30,7 @@
 #include "fifo.h"
 #include "message.h"
 #include "ref.h"
+#include "stop.h"
 #include "sys.h"
 
 TIDE_INTERNAL_BEGIN
@@ -41,15 +42,34 @@ enum task_place { TASK_OUTSIDE, TASK_QUEUED, TASK_TAKEN };
 struct pool;
 struct watch;
 
+/* What a submit may say of a task. */
+struct task_terms {
+  const char *name;    /* NULL: none */
+  int priority;        /* higher first */
+  sys_time time_limit; /* nanoseconds of running; 0: as the pool has it */
+  size_t memory_limit; /* bytes; 0: none of its own */
+};
+
+/* Those that few tasks have: one block. */
+struct task_extras {
+  sys_time time_limit;
+  size_t memory_limit;
+  size_t size; /* of the block */
+  char name[]; /* "": none */
+};
+
 struct task {
   struct ref ref;    /* A */
   struct pool *pool; /* I; a reference is held; NULL: a promise */
-  char *name;        /* I; owned; NULL: none */
+  struct task_extras *extras; /* I; owned; NULL: none of them */
   union {
     void *context; /* I; of a pool's: what msg is to be run with, for the runner, who frees it */
     const struct mem *mem; /* I; of a promise: lives longer */
   };
-  struct fifo_node queued; /* pool's lock: its place in the pool's queue */
+  union {
+    struct fifo_node queued; /* pool's lock, while it is PENDING: its place in the pool's queue */
+    struct stop *stop;       /* lock, while it is RUNNING: how its worker is told to stop; or NULL */
+  };
   struct watch *watches;   /* lock: who wants to know: the oldest, in a ring; NULL: nobody */
   int priority;            /* I */
   _Atomic unsigned char
@@ -63,13 +83,16 @@ struct task {
   struct message msg;
 };
 
-/* NULL if out of memory. `pool` may be NULL; the task takes a reference of its own.
-** Copies name. The caller owns one reference. */
-struct task *tide_task_new(struct pool *pool, const struct mem *mem, const char *name,
-                           int priority);
+/* NULL if out of memory. `pool` may be NULL; the task takes a reference of its own. terms: copied;
+** NULL: nothing special. The caller owns one reference. */
+struct task *tide_task_new(struct pool *pool, const struct mem *mem, const struct task_terms *terms);
 struct task *tide_task_hold(struct task *t);
 void tide_task_rele(
     struct task *t); /* NULL is legal; takes no lock that its caller may hold but mem's */
+
+static inline const char *tide_task_name(const struct task *t) {
+  return t->extras != NULL && t->extras->name[0] != '\0' ? t->extras->name : NULL;
+}
 
 /* Where it and its messages are allocated: the pool's, or a promise's own. */
 const struct mem *tide_task_mem(const struct task *t);
@@ -82,8 +105,12 @@ static inline bool tide_task_done(const struct task *t) {
   return tide_task_state(t) >= TASK_FINISHED;
 }
 
-/* PENDING -> RUNNING; false: it was not pending. */
-bool tide_task_begin(struct task *t);
+/* PENDING -> RUNNING; false: it was not pending. `stop` (NULL: none), which is open, is how it is asked
+** to stop, until it is finished. */
+bool tide_task_begin(struct task *t, struct stop *stop);
+
+/* tide_stop_visit for the stop of a RUNNING task, which is in *stop then; STOP_NOT for others. */
+enum stop_answer tide_task_stop(struct task *t, int kind, struct stop **stop);
 
 /* PENDING -> CANCELLED, true if the caller did it. For promises: it does not touch a pool's
 ** queue (tide_pool_cancel does). Frees the call in msg. Delivers the watches: no lock may

@@ -41,7 +41,7 @@ struct worker {
   size_t tasks; /* run in this state */
 };
 
-static void *worker_open(void *ud, int index, char **why, size_t *whysize) {
+static void *worker_open(void *ud, int index, struct stop *stop, char **why, size_t *whysize) {
   struct tide_executor *ex = (struct tide_executor *)ud;
   struct worker *w = (struct worker *)tide_mem_zero(&ex->mem, sizeof *w);
   struct paths *paths;
@@ -53,7 +53,7 @@ static void *worker_open(void *ud, int index, char **why, size_t *whysize) {
   tide_lock_take(&ex->lock);
   paths = tide_paths_hold(ex->paths);
   tide_lock_drop(&ex->lock);
-  w->vm = tide_vm_new(&ex->vm, paths, ex->init, why, whysize);
+  w->vm = tide_vm_new(&ex->vm, stop, paths, ex->init, why, whysize);
   tide_paths_rele(paths);
   if (w->vm == NULL) {
     tide_mem_free(&ex->mem, w, sizeof *w);
@@ -72,13 +72,19 @@ static void worker_close(void *worker) {
 
 static int worker_run(void *worker, struct task *t, struct message *out) {
   struct worker *w = (struct worker *)worker;
+  const struct vm_call call = {&t->msg, (struct paths *)t->context, tide_task_name(t),
+                               t->extras != NULL ? t->extras->memory_limit : 0};
   w->tasks++;
-  return tide_vm_run(w->vm, &t->msg, (struct paths *)t->context, t->name, out);
+  return tide_vm_run(w->vm, &call, out);
 }
 
 static bool worker_worn(void *worker) {
   const struct worker *w = (const struct worker *)worker;
-  return w->ex->max_tasks > 0 && w->tasks >= w->ex->max_tasks;
+  return (w->ex->max_tasks > 0 && w->tasks >= w->ex->max_tasks) || tide_vm_spoiled(w->vm);
+}
+
+static bool worker_tainted(void *worker) {
+  return tide_vm_tainted(((const struct worker *)worker)->vm);
 }
 
 static void free_context(void *context) { tide_paths_rele((struct paths *)context); }
@@ -114,6 +120,7 @@ static void dispose(void *ud) {
 static const struct runner runner = {.open = worker_open,
                                      .run = worker_run,
                                      .worn = worker_worn,
+                                     .tainted = worker_tainted,
                                      .close = worker_close,
                                      .free_context = free_context,
                                      .thread_start = thread_start,
@@ -121,6 +128,12 @@ static const struct runner runner = {.open = worker_open,
                                      .dispose = dispose};
 
 /* ------------------------------------------------------------ making, handles -- */
+
+/* 0, negative or NaN: none. */
+sys_time tide_nanoseconds(double seconds) {
+  if (!(seconds > 0)) return 0;
+  return seconds < 1e9 ? (sys_time)(seconds * 1e9) + 1 : SYS_NEVER / 2;
+}
 
 /* A pool for ex, or a fault. Takes ex. */
 static int start_pool(struct tide_executor *ex, const tide_config *cfg) {
@@ -132,6 +145,8 @@ static int start_pool(struct tide_executor *ex, const tide_config *cfg) {
     pc.full_is_error = cfg->on_full == TIDE_ONFULL_ERROR;
     pc.idle_timeout = cfg->idle_timeout;
     pc.stack_size = cfg->stack_size;
+    pc.signal = ex->signal;
+    pc.time_limit = tide_nanoseconds(cfg->time_limit);
     pc.spin_time = (sys_time)(cfg->spin_time * 1e9);
     pc.name = cfg->thread_name_prefix != NULL ? cfg->thread_name_prefix : "tidepool";
     ex->pool = tide_pool_new(&pc, &ex->mem, &runner, ex, &err);
@@ -150,13 +165,18 @@ static int default_workers(void) {
 int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   struct mem mem = tide_mem_default;
   struct tide_executor *ex;
-  int fault;
+  int fault, signal = 0, err;
   *out = NULL;
   if (cfg->struct_size != sizeof *cfg || cfg->max_workers < 0 ||
       cfg->idle_timeout != cfg->idle_timeout || !(cfg->spin_time >= 0) ||
       cfg->spin_time > TIDE_MAX_SPIN_TIME ||
-      (cfg->on_full != TIDE_ONFULL_BLOCK && cfg->on_full != TIDE_ONFULL_ERROR))
+      (cfg->on_full != TIDE_ONFULL_BLOCK && cfg->on_full != TIDE_ONFULL_ERROR) ||
+      cfg->time_limit != cfg->time_limit || cfg->interrupt_signal < TIDE_NOSIGNAL ||
+      (cfg->isolation != TIDE_ISOLATION_WORKER && cfg->isolation != TIDE_ISOLATION_TASK))
     return TIDE_EARG;
+  if (cfg->interrupt_signal != TIDE_NOSIGNAL)
+    signal = tide_signal_claim(cfg->interrupt_signal, &err);
+  if (signal == 0 && cfg->interrupt_signal > 0) return TIDE_EARG;
   if (cfg->alloc != NULL) {
     mem.alloc = cfg->alloc;
     mem.ud = cfg->alloc_ud;
@@ -177,7 +197,11 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   atomic_init(&ex->states, 0);
   atomic_init(&ex->submitted, false);
   ex->max_workers = cfg->max_workers > 0 ? cfg->max_workers : default_workers();
-  ex->max_tasks = cfg->max_tasks_per_worker;
+  ex->max_tasks = cfg->isolation == TIDE_ISOLATION_TASK ? 1 : cfg->max_tasks_per_worker;
+  ex->signal = signal;
+  ex->limited = cfg->time_limit > 0;
+  ex->daemon = cfg->daemon != 0;
+  ex->vm.memory_limit = cfg->memory_limit;
   ex->thread_start = cfg->thread_start;
   ex->thread_stop = cfg->thread_stop;
   ex->ud = cfg->ud;
@@ -255,12 +279,18 @@ void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int nargs) {
 
 /* ------------------------------------------------------------------- shutdown -- */
 
+void tide_executor_close(tide_executor *ex, int flags) {
+  bool interrupt = (flags & TIDE_SHUTDOWN_INTERRUPT) != 0;
+  tide_pool_close(ex->pool, interrupt || (flags & TIDE_SHUTDOWN_CANCEL) != 0);
+  if (interrupt) tide_pool_interruptall(ex->pool);
+}
+
 int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double timeout) {
   struct hookwatch hook;
   sys_time deadline = tide_deadline(timeout), slice;
   bool ended;
   if (timeout != 0 && tide_pool_is_worker(ex->pool)) return TIDE_EDEADLOCK;
-  tide_pool_close(ex->pool, (flags & TIDE_SHUTDOWN_CANCEL) != 0);
+  tide_executor_close(ex, flags);
   if (timeout == 0 && tide_pool_is_worker(ex->pool)) return TIDE_ETIMEOUT;
   tide_hook_start(&hook, L);
   do {
@@ -285,11 +315,17 @@ void tide_executor_stats(tide_executor *ex, tide_stats *st) {
   st->cancelled = ps.cancelled;
 }
 
+int tide_executor_limited(const tide_executor *ex) {
+  return ex->limited || ex->vm.memory_limit > 0;
+}
+
 const char *tide_executor_name(tide_executor *ex) { return tide_pool_name(ex->pool); }
 
 tide_executor *tide_current_executor(lua_State *L) { return (tide_executor *)tide_vm_user(L); }
 
 const char *tide_current_name(lua_State *L) { return tide_vm_taskname(L); }
+
+int tide_current_stop(lua_State *L) { return tide_vm_asked(L); }
 
 void tide_pusherror(lua_State *L, int kind, const char *message) {
   tide_error_push(L, kind, message);

@@ -52,9 +52,9 @@ typedef enum tide_kind {
   TIDE_EBROKEN,       /* "broken": the initializer or open_state failed */
   TIDE_EINVALIDSTATE, /* "invalid_state" */
   TIDE_ETRANSFER,     /* "transfer": a value that cannot be sent or rebuilt */
-  TIDE_EINTERRUPTED,  /* "interrupted" (reserved) */
-  TIDE_ETIMELIMIT,    /* "time_limit" (reserved) */
-  TIDE_EMEMORYLIMIT,  /* "memory_limit" (reserved) */
+  TIDE_EINTERRUPTED,  /* "interrupted": tide_future_interrupt, or a shutdown that interrupts */
+  TIDE_ETIMELIMIT,    /* "time_limit": it ran longer than it may */
+  TIDE_EMEMORYLIMIT,  /* "memory_limit": its state would have held more than it may */
   TIDE_EFULL,         /* "full": the bounded queue has no room */
   TIDE_EDEADLOCK,     /* "deadlock": a task would wait for itself */
   /* the two below are no kinds of error objects, only answers */
@@ -70,6 +70,8 @@ TIDE_API const char *tide_kindname(int kind);
 /* ------------------------------------------------------------ executor -- */
 
 enum { TIDE_ONFULL_BLOCK = 0, TIDE_ONFULL_ERROR = 1 };
+enum { TIDE_ISOLATION_WORKER = 0, TIDE_ISOLATION_TASK = 1 };
+#define TIDE_NOSIGNAL (-1)
 
 typedef struct tide_config {
   size_t struct_size;             /* set by tide_config_init */
@@ -81,6 +83,17 @@ typedef struct tide_config {
   int on_full;                    /* TIDE_ONFULL_... */
   size_t stack_size; /* bytes of a worker's C stack; 0: the system's default, at most 2 MiB */
   double spin_time;  /* seconds, 0 to 0.001; see below; default 0.00005, 0: never */
+  double time_limit;   /* seconds that a task may run; 0 or negative: any. See _interrupt */
+  size_t memory_limit; /* bytes that a worker's state may hold; 0: any. See tide_taskopts */
+  int isolation; /* TIDE_ISOLATION_TASK: each task has a new state, made ahead of need */
+  int daemon;    /* not 0: when the adopting state closes, what is pending is cancelled and what runs
+                 ** interrupted, not awaited */
+  /* The signal by which running tasks are reached. 0: SIGURG or, if the program has a handler for that,
+  ** one of the last real-time signals. TIDE_NOSIGNAL: none; then nothing that runs can be stopped,
+  ** and submits with a time limit fail. TIDE_EARG if the program has a handler for the chosen one: none
+  ** is ever replaced. Ours is put in place by tide_executor_new and stays. It only acts on signals that the
+  ** library sent itself; workers are the only threads it sends them to. */
+  int interrupt_signal;
   void *ud;          /* passed to every hook below */
 
   /* Called on the worker's thread for each new state, after the standard
@@ -143,7 +156,10 @@ TIDE_API void tide_executor_adopt(tide_executor *ex, lua_State *L);
 TIDE_API tide_executor *tide_executor_hold(tide_executor *ex);
 TIDE_API void tide_executor_rele(tide_executor *ex);
 
-enum { TIDE_SHUTDOWN_CANCEL = 1 }; /* cancel what has not started */
+enum {
+  TIDE_SHUTDOWN_CANCEL = 1,   /* cancel what has not started */
+  TIDE_SHUTDOWN_INTERRUPT = 2 /* that too, and interrupt what runs, workers' opening and closing included */
+};
 
 /* Stops taking tasks, then waits until the queue is finished and the threads
 ** are joined, `timeout` seconds at most (0: does not wait). Idempotent. L as in
@@ -160,11 +176,18 @@ typedef struct tide_stats {
 TIDE_API void tide_executor_stats(tide_executor *ex, tide_stats *st);
 TIDE_API const char *tide_executor_name(tide_executor *ex); /* its thread_name_prefix */
 
+/* Not 0: its config has a time_limit or a memory_limit. */
+TIDE_API int tide_executor_limited(const tide_executor *ex);
+
 /* The executor whose worker state L is, or NULL; borrowed. [-0, +0, m] */
 TIDE_API tide_executor *tide_current_executor(lua_State *L);
 /* The name of the task that runs in L: "" if it has none, NULL outside a task.
 ** Valid until the task ends. [-0, +0, m] */
 TIDE_API const char *tide_current_name(lua_State *L);
+
+/* What the task that runs in L was asked to end for, TIDE_EINTERRUPTED, TIDE_ETIMELIMIT or
+** TIDE_EMEMORYLIMIT, or TIDE_OK: for loops in C that take long. [-0, +0, m] */
+TIDE_API int tide_current_stop(lua_State *L);
 
 /* -------------------------------------------------------------- submit -- */
 
@@ -173,6 +196,11 @@ typedef struct tide_taskopts {
   int priority;       /* higher first, FIFO within one; default 0 */
   const char *name;   /* copied; NULL: none */
   int nowait;         /* not 0: a full queue refuses with TIDE_EFULL, whatever on_full says */
+  double time_limit;  /* seconds of running; 0 or negative: the executor's */
+  /* Bytes by which the worker's state may grow during the task, its garbage not counted; 0: any. The
+  ** executor's limit holds besides. A task that needs more fails with TIDE_EMEMORYLIMIT, whatever it
+  ** catches; its state is replaced if it keeps more than half of what there was room for. */
+  size_t memory_limit;
 } tide_taskopts;
 
 TIDE_API void tide_taskopts_init(tide_taskopts *o);
@@ -233,6 +261,13 @@ TIDE_API tide_status tide_future_status(const tide_future *f); /* never blocks *
 
 /* 1 if it had not started and is cancelled now, or was cancelled before; else 0. */
 TIDE_API int tide_future_cancel(tide_future *f);
+
+/* Cancels it as above or, if it runs, asks it to end: 1, and its outcome is or will be TIDE_EINTERRUPTED,
+** or TIDE_ECANCELLED. 0: it ended by itself before. Its Lua code is stopped at its next instruction, in coroutines,
+** finalizers and to-be-closed variables too; code that catches the error may tidy up for
+** some 10,000 instructions, and is stopped again. C functions are not stopped: it ends when they
+** return. Never waits. */
+TIDE_API int tide_future_interrupt(tide_future *f);
 
 /* Waits until it is done. L: the caller's state, whose mailbox is slept on; then
 ** a hook that was set meanwhile (Ctrl-C in lua.c) runs and may raise. NULL: a

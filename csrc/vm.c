@@ -12,9 +12,11 @@
 #include "block.h"
 #include "error.h"
 #include "globals.h"
+#include "halt.h"
 #include "names.h"
 #include "pack.h"
 #include "unpack.h"
+#include "worker_co.h"
 #include "worker_lib.h"
 
 struct vm {
@@ -25,6 +27,8 @@ struct vm {
   struct bytes traceback;      /* of the error that the message handler saw last */
   struct keeper keeper;        /* of what outlives a task here */
   struct worker_warn warn;
+  struct halt halt; /* how a task is stopped */
+  bool spoiled;     /* the last task left it near its memory limit */
   struct arena arena;   /* L's memory, if the host gives none: small blocks */
   struct blocks blocks; /* and large ones */
 };
@@ -48,6 +52,17 @@ const char *tide_vm_taskname(lua_State *L) {
   struct vm *vm = vm_of(L);
   return vm != NULL ? vm->taskname : NULL;
 }
+
+int tide_vm_asked(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  return vm != NULL && vm->taskname != NULL ? tide_stop_asked(vm->halt.stop) : FAULT_NONE;
+}
+
+bool tide_vm_tainted(const struct vm *vm) {
+  return atomic_load_explicit(&vm->halt.finalizer, memory_order_relaxed);
+}
+
+bool tide_vm_spoiled(const struct vm *vm) { return vm->spoiled || tide_vm_tainted(vm); }
 
 struct keeper *tide_vm_keeper(lua_State *L) {
   struct vm *vm = vm_of(L);
@@ -158,6 +173,14 @@ static void restart(struct message *out) {
   tide_message_init(out, mem);
 }
 
+/* The outcome of a task that was asked to end. */
+static void put_stopped(struct vm *vm, int kind, struct message *out) {
+  const char *words = tide_halt_words(kind);
+  restart(out);
+  put_text(&out->bytes, words, strlen(words));
+  put_text(&out->bytes, (const char *)vm->traceback.data, vm->traceback.len);
+}
+
 struct failure {
   struct vm *vm;
   struct message *out;
@@ -205,31 +228,62 @@ static int fail(struct vm *vm, bool task_code, struct message *out) {
   return f.outcome;
 }
 
-int tide_vm_run(struct vm *vm, const struct message *in, struct paths *paths, const char *name,
-                struct message *out) {
+/* How far the state may grow for this call; SIZE_MAX: as far as it likes. */
+static size_t room(const struct vm *vm, const struct vm_call *call, size_t used) {
+  size_t all = vm->cfg->memory_limit, grow = call->memory_limit, left = SIZE_MAX;
+  if (all > 0) left = all > used ? all - used : 0;
+  if (grow > 0 && grow < left) left = grow;
+  return left;
+}
+
+/* The task is over, and needed more than it had room for: what it leaves is collected, while finalizers
+** can still be stopped. More than half of the room is taken still: the next would fare no better. */
+static void recover(struct vm *vm, size_t before, size_t left) {
+  size_t after;
+  lua_gc(vm->L, LUA_GCCOLLECT);
+  after = tide_halt_used(vm->L);
+  vm->spoiled = after > before && after - before > left / 2;
+}
+
+int tide_vm_run(struct vm *vm, const struct vm_call *call, struct message *out) {
   lua_State *L = vm->L;
-  struct run r = {vm, in, paths, out, false};
+  struct run r = {vm, call->in, call->paths, out, false};
   lua_Hook hook = lua_gethook(L);
-  int outcome = FAULT_NONE, mask = lua_gethookmask(L), count = lua_gethookcount(L), status;
-  vm->taskname = name != NULL ? name : "";
+  int outcome = FAULT_NONE, mask = lua_gethookmask(L), count = lua_gethookcount(L), kind;
+  bool limited = vm->cfg->memory_limit > 0 || call->memory_limit > 0;
+  size_t used = limited ? tide_halt_used(L) : 0;
+  size_t left = limited ? room(vm, call, used) : SIZE_MAX;
+  vm->taskname = call->name != NULL ? call->name : "";
   vm->traceback.len = 0;
   lua_settop(L, 0);
+  tide_halt_begin(&vm->halt);
+  if (limited) tide_halt_limit(&vm->halt, left < SIZE_MAX - used ? used + left : SIZE_MAX);
   lua_pushcfunction(L, handler);
   lua_pushcfunction(L, run_body);
   lua_pushlightuserdata(L, &r);
-  status = lua_pcall(L, 1, 0, 1);
-  lua_sethook(L, hook, mask, count); /* one that the task set ends with it, a host's own stays */
-  if (status != LUA_OK) outcome = fail(vm, r.task_code, out);
+  if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
+    /* A hook that the task set ends with it, a host's own stays; that of a stop stays as well. */
+    if (tide_stop_asked(vm->halt.stop) == FAULT_NONE) lua_sethook(L, hook, mask, count);
+    outcome = fail(vm, r.task_code, out);
+  }
+  tide_halt_lift(&vm->halt);
   vm->taskname = NULL;
   lua_settop(L, 0);
+  if (tide_stop_asked(vm->halt.stop) == FAULT_MEMORY_LIMIT) recover(vm, used, left);
   if (vm->keeper.n > 0) tide_keeper_look(&vm->keeper, L);
-  return outcome;
+  tide_halt_end(&vm->halt);
+  lua_sethook(L, hook, mask, count);
+  kind = tide_stop_close(vm->halt.stop);
+  if (kind == FAULT_NONE) return outcome;
+  put_stopped(vm, kind, out);
+  return kind;
 }
 
 /* ------------------------------------------------------------ opening, closing -- */
 
 struct opening {
   struct vm *vm;
+  struct stop *stop;
   const char *what; /* what is being done, for the message if it fails */
   struct paths *paths;
   const struct message *init;
@@ -240,9 +294,12 @@ static int open_body(lua_State *L) {
   struct opening *o = (struct opening *)lua_touserdata(L, 1);
   struct vm *vm = o->vm;
   luaL_checkversion(L);
+  tide_halt_open(&vm->halt, L, o->stop);
+  tide_halt_begin(&vm->halt);
   lua_setwarnf(L, tide_worker_warn, &vm->warn);
   luaL_openlibs(L);
   tide_worker_lib_open(L);
+  tide_worker_co_open(L, &vm->halt);
   lua_pushlightuserdata(L, vm);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   if (vm->cfg->open_state != NULL) {
@@ -259,6 +316,9 @@ static int open_body(lua_State *L) {
     call(L, o->init, 1, &task_code);
     tide_globals_own(L, false);
   }
+  o->what = "a new state holds more than memory_limit allows";
+  if (vm->cfg->memory_limit > 0 && tide_halt_used(L) > vm->cfg->memory_limit)
+    luaL_error(L, "%d bytes", (int)tide_halt_used(L));
   return 0;
 }
 
@@ -307,9 +367,10 @@ static void use_blocks(struct vm *vm) {
   lua_setallocf(vm->L, tide_blocks_alloc, &vm->blocks);
 }
 
-struct vm *tide_vm_new(const struct vm_config *cfg, struct paths *paths, const struct message *init,
-                       char **why, size_t *whysize) {
+struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct paths *paths,
+                       const struct message *init, char **why, size_t *whysize) {
   struct opening o;
+  int status;
   struct vm *vm = (struct vm *)tide_mem_zero(cfg->mem, sizeof *vm);
   *why = NULL;
   *whysize = 0;
@@ -323,12 +384,15 @@ struct vm *tide_vm_new(const struct vm_config *cfg, struct paths *paths, const s
   if (vm->L != NULL && cfg->alloc == NULL) use_blocks(vm);
   if (vm->L != NULL) {
     o.vm = vm;
+    o.stop = stop;
     o.what = "cannot open a worker";
     o.paths = paths;
     o.init = init;
     lua_pushcfunction(vm->L, open_with_handler);
     lua_pushlightuserdata(vm->L, &o);
-    if (lua_pcall(vm->L, 1, 0, 0) == LUA_OK) {
+    status = lua_pcall(vm->L, 1, 0, 0);
+    tide_halt_end(&vm->halt);
+    if (status == LUA_OK) {
       lua_settop(vm->L, 0);
       return vm;
     }
@@ -341,6 +405,7 @@ struct vm *tide_vm_new(const struct vm_config *cfg, struct paths *paths, const s
 void tide_vm_free(struct vm *vm) {
   if (vm == NULL) return;
   if (vm->L != NULL) {
+    if (vm->halt.main != NULL) tide_halt_begin(&vm->halt); /* until its last finalizer has run */
     if (vm->cfg->close_state != NULL) {
       lua_pushcfunction(vm->L, close_body);
       lua_pushlightuserdata(vm->L, vm);

@@ -15,6 +15,7 @@
 #include "keeper.h"
 #include "message.h"
 #include "paths.h"
+#include "stop.h"
 
 TIDE_INTERNAL_BEGIN
 
@@ -26,30 +27,43 @@ struct vm_config {
   void (*close_state)(lua_State *L, void *ud); /* may be NULL */
   void (*warn)(const char *message, void *ud); /* where its errors go; may be NULL */
   void *ud;
-  void *user; /* for tide_vm_user */
+  void *user;          /* for tide_vm_user */
+  size_t memory_limit; /* bytes that a state may hold; 0: any */
 };
 
 struct vm;
 
 /* A new state: Lua's libraries, those that differ in a worker, open_state, `paths` and the
 ** call in `init` (each may be NULL), in this order. NULL on failure; then *why is a message
-** allocated from cfg->mem, of *whysize bytes, or NULL if out of memory. cfg must outlive it. */
-struct vm *tide_vm_new(const struct vm_config *cfg, struct paths *paths, const struct message *init,
-                       char **why, size_t *whysize);
+** allocated from cfg->mem, of *whysize bytes, or NULL if out of memory. cfg and stop must outlive it. */
+struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct paths *paths,
+                       const struct message *init, char **why, size_t *whysize);
 void tide_vm_free(struct vm *vm); /* NULL is legal */
 
-/* Runs the call in `in`, with `paths` (NULL: as they are) and under a name (NULL: none).
-** Answers the outcome (fault.h) and fills the empty message *out:
+/* A call to be run. */
+struct vm_call {
+  const struct message *in;
+  struct paths *paths;  /* NULL: as they are */
+  const char *name;     /* NULL: none */
+  size_t memory_limit;  /* bytes that the state may grow by; 0: any */
+};
+
+/* Runs it, and closes the stop. Answers the outcome (fault.h) and fills the empty message *out:
 **   FAULT_NONE   packed values
 **   FAULT_ERROR  varint length and traceback, then the packed error value
 **   others       varint length and message, varint length and traceback */
-int tide_vm_run(struct vm *vm, const struct message *in, struct paths *paths, const char *name,
-                struct message *out);
+int tide_vm_run(struct vm *vm, const struct vm_call *call, struct message *out);
+
+/* Its last task could not bring it back under its memory limit, or was stopped in a finalizer. */
+bool tide_vm_spoiled(const struct vm *vm);
+bool tide_vm_tainted(const struct vm *vm); /* the latter */
 
 /* Of the state of a worker: cfg->user, and the name of the task that runs ("": none), NULL
 ** outside a task. For other states NULL. [-0, +0, -] */
 void *tide_vm_user(lua_State *L);
 const char *tide_vm_taskname(lua_State *L);
+/* What the task that runs in L was asked for (stop.h), FAULT_NONE outside of tasks. [-0, +0, -] */
+int tide_vm_asked(lua_State *L);
 /* What the state of a worker keeps between its tasks; NULL for others. [-0, +0, -] */
 struct keeper *tide_vm_keeper(lua_State *L);
 

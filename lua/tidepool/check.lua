@@ -58,6 +58,17 @@ function check.duration(value)
   return nil, "number of seconds >= 0"
 end
 
+-- Seconds that something may take: more than 0; math.huge: any.
+function check.limit(value)
+  if type(value) == "number" and value > 0 then return value end
+  return nil, "number of seconds > 0"
+end
+
+function check.boolean(value)
+  if type(value) == "boolean" then return value end
+  return nil, "boolean"
+end
+
 function check.oneof(...)
   local words = { ... }
   local quoted = {}

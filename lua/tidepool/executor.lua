@@ -20,6 +20,11 @@ local executor_options = {
   idle_timeout = check.duration,
   max_queue = check.integer(1),
   on_full = check.oneof("block", "error"),
+  isolation = check.oneof("worker", "task"),
+  time_limit = check.limit,
+  memory_limit = check.integer(1),
+  daemon = check.boolean,
+  interrupt_signal = check.integer(-1, 64),
   spin_time = function(value)
     if type(value) == "number" and value >= 0 and value <= LONGEST_SPIN then return value end
     return nil, ("number of seconds from 0 to %g"):format(LONGEST_SPIN)
@@ -56,6 +61,8 @@ end
 local task_options = {
   priority = check.integer(-BIG - 1, BIG),
   name = check.string,
+  time_limit = check.limit,
+  memory_limit = check.integer(1),
   timeout = check.seconds,
   chunksize = function(value)
     if value == "auto" or type(value) == "number" and math.tointeger(value) and value >= 1 then
@@ -64,10 +71,7 @@ local task_options = {
     return nil, "integer >= 1 or 'auto'"
   end,
   buffersize = check.integer(1),
-  ordered = function(value)
-    if type(value) == "boolean" then return value end
-    return nil, "boolean"
-  end,
+  ordered = check.boolean,
 }
 
 -- Those that say nothing about a single task.
@@ -115,7 +119,7 @@ function view:submit(fn, ...)
       error(("option '%s' is for map, not for submit"):format(name), 2)
     end
   end
-  return core.submit(self.executor, false, options.priority, options.name, fn, ...)
+  return core.submit(self.executor, false, options, fn, ...)
 end
 
 function view:map(fn, ...)

@@ -5,10 +5,15 @@ local core = require "tidepool.core"
 local executor = require "tidepool.executor"
 local waiting = require "tidepool.wait"
 
+-- task:interrupted(): whether the task that runs here was asked to end.
+local function interrupted()
+  return core.asked() ~= nil
+end
+
 -- In a worker: what is known of the running task. Elsewhere nil.
 local function current_task()
   local name = core.current_task_name()
-  return name and { name = name } or nil
+  return name and { name = name, interrupted = interrupted } or nil
 end
 
 return {

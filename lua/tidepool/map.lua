@@ -290,15 +290,18 @@ end
 -- A new iterator over fn's results; its first items are submitted. `inputs` as for source.new.
 return function(executor, options, fn, inputs)
   local workers = executor:stats().max_workers
+  local limited = options.time_limit or options.memory_limit or core.limited(executor)
+  -- limits are for a task: unless the caller makes it one of several items, for an item
+  local chunksize = math.type(options.chunksize) == "integer" and options.chunksize or limited and 1
   local from = source.new(inputs)
   local self = setmetatable({
     job = {
-      executor = executor, fn = fn, priority = options.priority, name = options.name,
-      splits = math.type(options.chunksize) ~= "integer",
+      executor = executor, fn = fn, options = options,
+      splits = not chunksize,
     },
     source = from, batch = source.batch(),
     buffersize = options.buffersize, chunks_ahead = AHEAD * workers,
-    sizes = sizes.new(options.chunksize, options.buffersize, workers, from.total),
+    sizes = sizes.new(chunksize, options.buffersize, workers, from.total),
     timeout = options.timeout, deadline = options.timeout and core.now() + options.timeout,
     group = options.ordered == false and core.group() or nil,
     queue = {}, head = 1, tail = 0, outstanding = 0, -- unordered, queue maps a future to its ticket

@@ -21,17 +21,17 @@ local methods = {}
 local Ticket = { __name = "tidepool.ticket", __index = methods }
 
 local function submit_item(job, batch, i)
-  return core.submit(job.executor, true, job.priority, job.name, job.fn,
+  return core.submit(job.executor, true, job.options, job.fn,
     source.arguments(batch, i))
 end
 
 local function submit_chunk(job, batch, leash)
-  return core.submit(job.executor, true, job.priority, job.name, "tidepool.chunk.run", job.fn,
-    leash, leash, job.splits and (job.priority or 0), batch.n, batch.widths or batch.width,
+  return core.submit(job.executor, true, job.options, "tidepool.chunk.run", job.fn,
+    leash, leash, job.splits and (job.options.priority or 0), batch.n, batch.widths or batch.width,
     table.unpack(batch, 1, batch.width))
 end
 
--- Submits a batch. job: { executor, fn, priority, name, splits }, where `splits` says whether
+-- Submits a batch. job: { executor, fn, options, splits }, where `splits` says whether
 -- workers may share a chunk; `first` is the index of its first item. Raises what the submit
 -- raises, but names items instead of the chunk's arguments.
 function ticket.submit(job, batch, first, direct)

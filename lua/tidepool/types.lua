@@ -49,10 +49,21 @@
 ---@field on_full? "block"|"error" what a submit does when they are too many; default "block"
 ---@field spin_time? number seconds, 0 to 0.001, that who waits for one of its futures, and one idle
 ---worker, look for news before they sleep; default 0.00005; 0: never
+---@field time_limit? number seconds > 0 that each task may run; then it ends with kind time_limit
+---@field memory_limit? integer bytes that a worker's state may hold; a task that needs more ends with
+---kind memory_limit
+---@field isolation? "worker"|"task" "task": each task has a new state; default "worker"
+---@field daemon? boolean when this Lua state closes, what is pending is cancelled and what runs is
+---interrupted, not awaited; default false
+---@field interrupt_signal? integer the number of the signal by which running tasks are reached;
+---default SIGURG or another one that the program has no handler for; -1: none
 
 ---@class tidepool.task_options
 ---@field priority? integer higher goes first, first come first served within one; default 0
 ---@field name? string what tidepool.current_task() tells the task
+---@field time_limit? number seconds > 0 of running; default the executor's
+---@field memory_limit? integer bytes by which the worker's state may grow; default none but the
+---executor's
 ---@field timeout? number map only: seconds for all of it, counted from its call; default forever
 ---@field chunksize? integer|"auto" map only: items that go into one task; default "auto"
 ---@field buffersize? integer map only: items that may be read and not yet given out, >= 1
@@ -61,6 +72,7 @@
 ---@class tidepool.shutdown_options
 ---@field wait? boolean wait until the queue is finished and the threads ended; default true
 ---@field cancel_futures? boolean cancel what has not started; default false
+---@field interrupt? boolean that too, and interrupt what runs; default false
 ---@field timeout? number seconds to wait; default forever
 
 ---@class tidepool.wait_options
@@ -80,6 +92,8 @@
 
 ---@class tidepool.current_task
 ---@field name string the task's name, "" if it has none
+---@field interrupted fun(task?: tidepool.current_task): boolean whether it was asked to end: for long loops of
+---calls to C functions, which are not stopped by themselves
 
 -- ---------------------------------------------------------------- module --
 
@@ -223,7 +237,7 @@ function executor:name() end
 ---@class tidepool.view
 local view = {}
 
----As executor:submit, with the view's `priority` and `name`. Raises an ordinary error if the view
+---As executor:submit, with the view's `priority`, `name` and limits. Raises an ordinary error if the view
 ---has an option that is for map only.
 ---@param fn tidepool.task
 ---@param ... any arguments
@@ -307,6 +321,14 @@ function future:wait(timeout) end
 ---Cancels a task that has not started. Does not block; pumps.
 ---@return boolean cancelled true if it is cancelled now, or was before
 function future:cancel() end
+
+---Cancels it or, if it runs, stops it: its Lua code gets an error of kind interrupted at its next
+---instruction, whatever it catches, in coroutines, finalizers and to-be-closed variables too. Code that
+---catches the error has some 10,000 instructions to tidy up, once. A C function is not stopped: the task
+---ends when it returns. Does not block; pumps.
+---@return boolean interrupted true if it is cancelled or ends with kind interrupted, now or because of an earlier
+---call; false if it ended by itself before
+function future:interrupt() end
 
 ---Whether it is finished or cancelled.
 ---@return boolean

@@ -8,7 +8,7 @@
 #include "support.h"
 
 static struct task *promise(void) {
-  struct task *t = tide_task_new(NULL, &counted_mem, NULL, 0);
+  struct task *t = tide_task_new(NULL, &counted_mem, NULL);
   if (t == NULL) exit(2);
   return t;
 }

@@ -42,9 +42,10 @@ struct hand { /* a worker */
 
 static const char why_text[] = "the door is stuck";
 
-static void *hand_open(void *ud, int index, char **why, size_t *size) {
+static void *hand_open(void *ud, int index, struct stop *stop, char **why, size_t *size) {
   struct rig *rig = (struct rig *)ud;
   struct hand *h;
+  (void)stop;
   if (rig->open_gate != NULL) gate_enter(rig->open_gate);
   if (atomic_load(&rig->open_fails) > 0 && atomic_fetch_sub(&rig->open_fails, 1) <= 1) {
     atomic_store(&rig->open_fails, 1);
@@ -173,7 +174,7 @@ static inline struct job job_of(struct rig *rig) {
 }
 
 static inline struct task *task_of(struct rig *rig, struct job *job, int priority) {
-  struct task *t = tide_task_new(rig->pool, &counted_mem, NULL, priority);
+  struct task *t = tide_task_new(rig->pool, &counted_mem, &(struct task_terms){.priority = priority});
   if (t == NULL) exit(2);
   t->context = job;
   return t;

@@ -22,13 +22,13 @@ static void add_part(struct message *m) {
 
 static void test_states(void) {
   struct message out;
-  struct task *t = tide_task_new(NULL, &counted_mem, "one", 7);
+  struct task *t = tide_task_new(NULL, &counted_mem, &(struct task_terms){.name = "one", .priority = 7});
   if (t == NULL) exit(1);
-  CHECK(strcmp(t->name, "one") == 0 && t->priority == 7 && t->pool == NULL);
+  CHECK(strcmp(tide_task_name(t), "one") == 0 && t->priority == 7 && t->pool == NULL);
   CHECK(tide_task_state(t) == TASK_PENDING && !tide_task_done(t));
   add_part(&t->msg);
-  CHECK(tide_task_begin(t) && tide_task_state(t) == TASK_RUNNING && !tide_task_done(t));
-  CHECK(!tide_task_begin(t) && !tide_task_cancel(t));
+  CHECK(tide_task_begin(t, NULL) && tide_task_state(t) == TASK_RUNNING && !tide_task_done(t));
+  CHECK(!tide_task_begin(t, NULL) && !tide_task_cancel(t));
   CHECK(atomic_load(&parts) == 1);
   tide_message_init(&out, &counted_mem);
   tide_bytes_put_u8(&out.bytes, 42);
@@ -40,7 +40,7 @@ static void test_states(void) {
   tide_bytes_put_u8(&out.bytes, 43);
   CHECK(!tide_task_finish(t, FAULT_NONE, &out));
   CHECK(out.bytes.len == 1 && t->outcome == FAULT_ERROR); /* untouched */
-  CHECK(!tide_task_begin(t) && !tide_task_cancel(t));
+  CHECK(!tide_task_begin(t, NULL) && !tide_task_cancel(t));
   tide_message_fini(&out);
   CHECK(tide_task_hold(t) == t);
   tide_task_rele(t);
@@ -51,15 +51,15 @@ static void test_states(void) {
 }
 
 static void test_cancel(void) {
-  struct task *t = tide_task_new(NULL, &counted_mem, NULL, 0);
+  struct task *t = tide_task_new(NULL, &counted_mem, NULL);
   add_part(&t->msg);
   tide_bytes_put_u64(&t->msg.bytes, 1);
-  CHECK(t->name == NULL && tide_task_cancel(t));
+  CHECK(tide_task_name(t) == NULL && tide_task_cancel(t));
   CHECK(tide_task_state(t) == TASK_CANCELLED && tide_task_done(t));
   CHECK(t->outcome == FAULT_CANCELLED && t->msg.bytes.len == 0 && atomic_load(&parts) == 0);
-  CHECK(!tide_task_cancel(t) && !tide_task_begin(t) && !tide_task_finish(t, FAULT_NONE, NULL));
+  CHECK(!tide_task_cancel(t) && !tide_task_begin(t, NULL) && !tide_task_finish(t, FAULT_NONE, NULL));
   tide_task_rele(t);
-  t = tide_task_new(NULL, &counted_mem, NULL, 0);
+  t = tide_task_new(NULL, &counted_mem, NULL);
   CHECK(tide_task_finish(t, FAULT_NONE, NULL)); /* never begun, nothing to say */
   CHECK(tide_task_state(t) == TASK_FINISHED && t->msg.bytes.len == 0);
   tide_task_rele(t);
@@ -71,7 +71,7 @@ static void test_out_of_memory(void) {
   struct task *t = NULL;
   for (fail_at = 1; t == NULL; fail_at++) {
     atomic_store(&memory.fail_at, fail_at);
-    t = tide_task_new(NULL, &counted_mem, "named", 0);
+    t = tide_task_new(NULL, &counted_mem, &(struct task_terms){.name = "named"});
     if (t == NULL) CHECK(memory_clean());
   }
   CHECK(fail_at == 4); /* the task, its name, then none */
@@ -103,7 +103,7 @@ static void *rival(void *arg) {
     add_part(&out);
     switch (way) {
       case 0:
-        if (tide_task_begin(t)) atomic_fetch_add(&begun, 1);
+        if (tide_task_begin(t, NULL)) atomic_fetch_add(&begun, 1);
         break;
       case 1:
       case 2:
@@ -135,7 +135,7 @@ static void test_races(void) {
   for (i = 0; i < RIVALS; i++) spawn(&threads[i], rival, &ways[i]);
   for (round = 0; round < ROUNDS; round++) {
     struct gate *g = &start[round % 2];
-    struct task *t = tide_task_new(NULL, &counted_mem, NULL, 0);
+    struct task *t = tide_task_new(NULL, &counted_mem, NULL);
     gate_await(g, RIVALS);
     if (round > 0) { /* all are here: all have left the other one */
       gate_close(&start[(round - 1) % 2]);

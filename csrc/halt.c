@@ -1,0 +1,235 @@
+/*
+** tidepool, floor 2: halt, ending the task that a state runs, from outside or at its memory limit.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "halt.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "error.h"
+
+#define HALT_GRACE 10000
+
+static const char registry_key = 0, find_key = 0;
+
+struct halt *tide_halt_of(lua_State *L) {
+  struct halt **box;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
+  box = (struct halt **)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return box != NULL ? *box : NULL;
+}
+
+/* ------------------------------------------------------------------- the hook -- */
+
+static void hook(lua_State *L, lua_Debug *ar);
+
+/* In the handler too: lua_sethook may be called there. */
+TIDE_IN_HANDLER static void arm(struct halt *h, lua_State *L) {
+  int raised = atomic_load_explicit(&h->raised, memory_order_relaxed);
+  lua_sethook(L, hook, LUA_MASKCOUNT, raised == 1 ? HALT_GRACE : 1);
+}
+
+const char *tide_halt_words(int kind) {
+  switch (kind) {
+    case FAULT_TIME_LIMIT: return "the task ran longer than its time limit";
+    case FAULT_MEMORY_LIMIT: return "the task needs more memory than its limit";
+    default: return "the task was interrupted";
+  }
+}
+
+static void hook(lua_State *L, lua_Debug *ar) {
+  struct halt *h = tide_halt_of(L);
+  int kind = tide_stop_asked(h->stop);
+  (void)ar;
+  if (kind == FAULT_NONE) { /* an earlier task's, on a coroutine that it left behind */
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
+  if (atomic_load_explicit(&h->raised, memory_order_relaxed) < 2)
+    atomic_fetch_add_explicit(&h->raised, 1, memory_order_relaxed);
+  arm(h, L);
+  tide_error_raise(L, kind, "%s", tide_halt_words(kind));
+}
+
+void tide_halt_check(lua_State *L) {
+  const struct halt *h = tide_halt_of(L);
+  int kind = h != NULL ? tide_stop_asked(h->stop) : FAULT_NONE;
+  if (kind != FAULT_NONE) tide_error_raise(L, kind, "%s", tide_halt_words(kind));
+}
+
+/* The coroutine that runs, and was asked to end. True: in a finalizer, and more of them may follow.
+** In the handler too. */
+TIDE_IN_HANDLER static bool stop_running(struct halt *h) {
+  lua_State *L = atomic_load_explicit(&h->running, memory_order_relaxed);
+  volatile unsigned char *flag;
+  if (L == NULL) return false;
+  if (lua_gethook(L) != hook) arm(h, L);
+  if (h->flag == 0) return false;
+  flag = (volatile unsigned char *)(void *)L + h->flag;
+  if (*flag != 0) return false;
+  *flag = 1;
+  atomic_store_explicit(&h->finalizer, true, memory_order_relaxed);
+  return true;
+}
+
+/* In a signal handler, on the worker's own thread. */
+TIDE_IN_HANDLER static bool on_ring(void *ud) { return stop_running((struct halt *)ud); }
+
+lua_State *tide_halt_enter(struct halt *h, lua_State *co) {
+  lua_State *before = atomic_load_explicit(&h->running, memory_order_relaxed);
+  if (before == NULL) return NULL;
+  atomic_store_explicit(&h->running, co, memory_order_relaxed);
+  /* asked before: the handler has been at another coroutine. Asked from now on: it finds this one. */
+  if (tide_stop_asked(h->stop) != FAULT_NONE) arm(h, co);
+  return before;
+}
+
+void tide_halt_leave(struct halt *h, lua_State *before) {
+  if (before != NULL) tide_halt_enter(h, before);
+}
+
+void tide_halt_begin(struct halt *h) {
+  atomic_store_explicit(&h->raised, 0, memory_order_relaxed);
+  atomic_store_explicit(&h->running, h->main, memory_order_relaxed);
+  if (tide_stop_asked(h->stop) != FAULT_NONE) arm(h, h->main); /* closing in haste */
+}
+
+void tide_halt_end(struct halt *h) {
+  atomic_store_explicit(&h->running, NULL, memory_order_relaxed);
+}
+
+/* ------------------------------------------------------------------- the flag -- */
+
+/* The flag lies in the first bytes of a lua_State behind its link in the collector's list, among
+** others of a byte; these all have a value from the start. */
+enum { FIRST = sizeof(void *), LAST = FIRST + 5 };
+
+struct find {
+  unsigned char inside[LAST + 1];
+};
+
+static void look_inside(lua_State *L, lua_Debug *ar) {
+  struct find *f;
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &find_key);
+  f = (struct find *)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  memcpy(f->inside, L, sizeof f->inside);
+}
+
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Where the flag is: the one byte that is 1 outside hooks and 0 inside. 0: not found. [-0, +0, m] */
+static unsigned find_flag(lua_State *L) {
+  unsigned char before[LAST + 1], after[LAST + 1];
+  struct find f;
+  unsigned found = 0;
+  lua_Hook host = lua_gethook(L);
+  int mask = lua_gethookmask(L), count = lua_gethookcount(L);
+  memset(&f, 0xff, sizeof f);
+  lua_pushlightuserdata(L, &f);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &find_key);
+  memcpy(before, L, sizeof before);
+  lua_sethook(L, look_inside, LUA_MASKCALL, 0);
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+  lua_sethook(L, host, mask, count);
+  memcpy(after, L, sizeof after);
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &find_key);
+  for (unsigned i = FIRST; i <= LAST; i++) {
+    if (before[i] != 1 || f.inside[i] != 0 || after[i] != 1) continue;
+    if (found != 0) return 0;
+    found = i;
+  }
+  return found;
+}
+
+/* The state is closing. This object was the first with a finalizer, so it is finalised last: what is
+** left is freeing, and a signal must not look at the state any more. */
+static int closed(lua_State *L) {
+  struct halt **box = (struct halt **)lua_touserdata(L, 1);
+  tide_halt_end(*box);
+  return 0;
+}
+
+void tide_halt_open(struct halt *h, lua_State *L, struct stop *stop) {
+  struct halt **box;
+  h->stop = stop;
+  h->main = L;
+  h->alloc = NULL;
+  atomic_init(&h->running, NULL);
+  atomic_init(&h->raised, 0);
+  atomic_init(&h->finalizer, false);
+  h->flag = stop->signal != 0 ? find_flag(L) : 0;
+  box = (struct halt **)lua_newuserdatauv(L, sizeof *box, 0);
+  *box = h;
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, closed);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
+  tide_stop_setarm(stop, on_ring, h);
+}
+
+/* ------------------------------------------------------------------ memory -- */
+
+/* Past the limit, so that errors and tracebacks can be made. */
+#define RELIEF ((size_t)64 << 10)
+
+size_t tide_halt_used(lua_State *L) {
+  return ((size_t)lua_gc(L, LUA_GCCOUNT) << 10) + (size_t)lua_gc(L, LUA_GCCOUNTB);
+}
+
+/* The task needs more than it may have: it ends, whatever it makes of the error. */
+static void exceed(struct halt *h) {
+  if (tide_stop_ask(h->stop, FAULT_MEMORY_LIMIT)) h->limit += RELIEF;
+  (void)stop_running(h);
+}
+
+/* Refuses what would exceed the limit. Lua then collects all garbage and asks for the same block once more,
+** with nothing between that grows; only if it is refused again, or Lua gave up and asks for
+** something else, there is too little. */
+static void *meter(void *ud, void *p, size_t osize, size_t nsize) {
+  struct halt *h = (struct halt *)ud;
+  size_t old = p != NULL ? osize : 0;
+  if (nsize > old) {
+    bool twice = h->refused != 0;
+    bool over = h->used > h->limit || nsize - old > h->limit - h->used;
+    if (twice && (over || h->refused != nsize)) exceed(h);
+    h->refused = over ? nsize : 0;
+    if (over) return NULL;
+  }
+  p = h->alloc(h->alloc_ud, p, osize, nsize);
+  if (p != NULL || nsize == 0) h->used += nsize - old;
+  return p;
+}
+
+void tide_halt_limit(struct halt *h, size_t limit) {
+  h->used = tide_halt_used(h->main);
+  h->limit = limit < SIZE_MAX - RELIEF ? limit : SIZE_MAX - RELIEF;
+  h->refused = 0;
+  h->alloc = lua_getallocf(h->main, &h->alloc_ud);
+  lua_setallocf(h->main, meter, h);
+}
+
+void tide_halt_lift(struct halt *h) {
+  if (h->alloc == NULL) return;
+  if (h->refused != 0) exceed(h);
+  lua_setallocf(h->main, h->alloc, h->alloc_ud);
+  h->alloc = NULL;
+}
+
+lua_Alloc tide_halt_allocf(lua_State *L, void **ud) {
+  const struct halt *h = tide_halt_of(L);
+  if (h == NULL || h->alloc == NULL) return lua_getallocf(L, ud);
+  *ud = h->alloc_ud;
+  return h->alloc;
+}

@@ -1,0 +1,73 @@
+/*
+** tidepool, floor 2: halt, ending the task that a state runs, from outside or at its memory limit.
+**
+** Nothing is armed while a task runs undisturbed. When it is asked to stop (stop.h), a signal handler on
+** its own thread sets a count hook on the coroutine that runs, as lua.c does for Ctrl-C, and the
+** hook raises. So that the handler knows this coroutine, the worker's coroutine library
+** (worker_co.c) notes it. Code that catches the error and carries on is stopped again:
+**
+**   armed: at the next instruction -> raised: after HALT_GRACE instructions, in which handlers
+**   can tidy up -> from then on at every instruction
+**
+** Lua calls no hook in finalizers, nor in the message handlers of an error that a hook raised. It keeps that
+** as a flag in each coroutine, which `find` finds by looking at what changes around a hook; the
+** handler sets it back. Where it is not found, these cannot be stopped.
+**
+** Worker only, but for `stop`.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_HALT_H
+#define TIDE_HALT_H
+
+#include <lua.h>
+
+#include "stop.h"
+
+TIDE_INTERNAL_BEGIN
+
+struct halt {
+  struct stop *stop; /* I: the worker's */
+  lua_State *_Atomic running; /* A: the coroutine that runs; the handler's. NULL: no task does */
+  lua_State *main;            /* I */
+  unsigned flag;              /* I: where in a lua_State the flag is; 0: unknown */
+  atomic_int raised;          /* A: how often the hook raised, up to 2; the handler's too */
+  /* memory: in force while a task with a limit runs */
+  lua_Alloc alloc; /* the state's own; NULL: no limit is in force */
+  void *alloc_ud;
+  size_t used, limit; /* bytes */
+  size_t refused;     /* the block that was refused last, its new size; 0: none; see meter */
+  atomic_bool finalizer; /* A: stopped in one, or where Lua calls no hooks either; the handler's too */
+};
+
+/* For a new state, before anything with a finalizer is in it. h must outlive it. [-0, +0, m] */
+void tide_halt_open(struct halt *h, lua_State *L, struct stop *stop);
+/* That of a state, or NULL. [-0, +0, -] */
+struct halt *tide_halt_of(lua_State *L);
+
+/* Around all in which Lua code of others runs: from now on `L` runs, and can be stopped. */
+void tide_halt_begin(struct halt *h);
+/* Nothing runs any more: a signal does nothing. Hooks may be armed still. */
+void tide_halt_end(struct halt *h);
+
+/* The state may grow to `limit` bytes, until it is lifted. */
+void tide_halt_limit(struct halt *h, size_t limit);
+void tide_halt_lift(struct halt *h);
+/* How many bytes a state holds. [-0, +0, -] */
+size_t tide_halt_used(lua_State *L);
+/* As lua_getallocf, but the state's own allocator while a limit is in force. [-0, +0, -] */
+lua_Alloc tide_halt_allocf(lua_State *L, void **ud);
+
+/* Raises the error of a task that was asked to end; nothing if it was not: for waits. [-0, +0, e] */
+void tide_halt_check(lua_State *L);
+
+/* The words for a kind. */
+const char *tide_halt_words(int kind);
+
+/* co runs from now on; the answer is for `leave`. */
+lua_State *tide_halt_enter(struct halt *h, lua_State *co);
+void tide_halt_leave(struct halt *h, lua_State *before);
+
+TIDE_INTERNAL_END
+
+#endif

@@ -1,0 +1,66 @@
+/*
+** tidepool, floor 1: stop, asking the task that a worker runs to end.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "stop.h"
+
+TIDE_IN_HANDLER static void ring(struct stop *s) {
+  bool (*arm)(void *) = atomic_load_explicit(&s->arm, memory_order_acquire);
+  atomic_store_explicit(&s->soon, arm != NULL && arm(s->ud), memory_order_relaxed);
+  /* release: pairs with who sends the next one, and with leave */
+  atomic_fetch_add_explicit(&s->heard, 1, memory_order_release);
+}
+
+void tide_stop_init(struct stop *s, int signal) {
+  s->signal = signal;
+  atomic_init(&s->arm, NULL);
+  s->ud = NULL;
+  s->alarm.ring = ring;
+  s->alarm.stop = s;
+  atomic_init(&s->want, STOP_CLOSED);
+  atomic_init(&s->visitors, 0);
+  atomic_init(&s->sent, 0);
+  atomic_init(&s->heard, 0);
+  atomic_init(&s->soon, false);
+  fifo_node_init(&s->link);
+  s->due = SYS_NEVER;
+  s->kind = FAULT_NONE;
+}
+
+void tide_stop_setarm(struct stop *s, bool (*arm)(void *), void *ud) {
+  if (arm != NULL) s->ud = ud;
+  /* release, for a handler on this very thread */
+  atomic_store_explicit(&s->arm, arm, memory_order_release);
+}
+
+void tide_stop_open(struct stop *s) {
+  s->thread = tide_thread_self();
+  /* relaxed: who asks finds this task through its lock, which orders it */
+  atomic_store_explicit(&s->want, FAULT_NONE, memory_order_relaxed);
+}
+
+int tide_stop_close(struct stop *s) {
+  int want = FAULT_NONE;
+  /* acquire: pairs with the release in ask, so leave sees who visits */
+  if (atomic_compare_exchange_strong_explicit(&s->want, &want, STOP_CLOSED, memory_order_acquire,
+                                              memory_order_acquire))
+    return FAULT_NONE;
+  return want > 0 ? want : FAULT_NONE;
+}
+
+bool tide_stop_ask(struct stop *s, int kind) {
+  int want = FAULT_NONE;
+  return atomic_compare_exchange_strong_explicit(&s->want, &want, kind, memory_order_release,
+                                                 memory_order_relaxed);
+}
+
+enum stop_answer tide_stop_visit(struct stop *s, int kind) {
+  enum stop_answer answer;
+  /* A visitor before it is asked: who sees that it was sees the visitor (relaxed here, release in ask). */
+  atomic_fetch_add_explicit(&s->visitors, 1, memory_order_relaxed);
+  if (tide_stop_ask(s, kind)) return STOP_TOLD;
+  answer = tide_stop_asked(s) != FAULT_NONE ? STOP_KNOWN : STOP_NOT;
+  atomic_fetch_sub_explicit(&s->visitors, 1, memory_order_release);
+  return answer;
+}

@@ -1,0 +1,74 @@
+/*
+** tidepool, floor 1: stop, asking the task that a worker runs to end.
+**
+** Each worker has one `struct stop`; what it holds is about what the worker does now: it runs a task, or
+** is opened or closed, where Lua code runs too.
+**
+**   want:   CLOSED --open--> 0 --ask--> a kind (interrupted, time_limit, memory_limit)
+**              ^             |             |
+**              +----close----+----close----+
+**
+** `ask` and `close` decide by one compare-and-swap: a task that was asked in time ends with that
+** kind whatever it does; one that was not cannot be asked any more, nor can the next one in its place.
+**
+** Who asks reaches the worker's thread with a signal (`ring` in watchdog.c), whose handler calls `arm` there. At
+** most one signal is under way; who leaves (watchdog.h) waits until it has come, so that none is
+** ever late and meets the next task.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_STOP_H
+#define TIDE_STOP_H
+
+#include "fault.h"
+#include "fifo.h"
+#include "sys.h"
+
+TIDE_INTERNAL_BEGIN
+
+enum { STOP_CLOSED = -1 };
+
+struct stop {
+  struct sys_alarm alarm;   /* I: what the signal carries */
+  bool (*_Atomic arm)(void *ud); /* A: of the worker that is opened: called in the handler; NULL: none */
+  void *ud; /* for arm */
+  struct sys_thread thread; /* written by `open`, read by who rings, who knows that it runs a task */
+  int signal;               /* I: 0: there is none, the thread cannot be reached */
+  atomic_int want;          /* A: see above; release in ask pairs with acquire in asked and close */
+  atomic_uint visitors;     /* A: who asked and has not rung yet; release, paired with leave */
+  atomic_uint sent;         /* A: signals; written under the watchdog's lock */
+  atomic_uint heard;        /* A: written by the handler; release, paired with ring and leave */
+  struct fifo_node link;    /* watchdog's lock: in its list */
+  atomic_bool soon;         /* A: ring again soon; written by the handler */
+  sys_time due;             /* watchdog's lock: when to ask, or to ring again */
+  int kind;                 /* watchdog's lock: what to ask for */
+};
+
+void tide_stop_init(struct stop *s, int signal);
+/* The worker's: what a signal does from now on, on its own thread and in a handler. It answers
+** whether it shall be rung again soon. NULL: nothing. */
+void tide_stop_setarm(struct stop *s, bool (*arm)(void *ud), void *ud);
+
+/* The worker's: before a task, and at its end. `close` answers FAULT_NONE or what was asked for. */
+void tide_stop_open(struct stop *s);
+int tide_stop_close(struct stop *s);
+
+/* What was asked of the running task, or FAULT_NONE. */
+static inline int tide_stop_asked(const struct stop *s) {
+  int want = atomic_load_explicit(&s->want, memory_order_acquire);
+  return want > 0 ? want : FAULT_NONE;
+}
+
+/* Asks the task that runs, which the caller knows not to have ended. False: it was asked already,
+** or it is too late. */
+bool tide_stop_ask(struct stop *s, int kind);
+
+/* The same for another thread, under a lock that the worker needs before it goes on to something else.
+** STOP_TOLD: asked now, and then to be chased (watchdog.h), which the worker waits for; STOP_KNOWN:
+** it was asked before; STOP_NOT: too late. */
+enum stop_answer { STOP_NOT, STOP_KNOWN, STOP_TOLD };
+enum stop_answer tide_stop_visit(struct stop *s, int kind);
+
+TIDE_INTERNAL_END
+
+#endif

@@ -1,0 +1,85 @@
+/*
+** tidepool, floor 1: sys_signal, the part of sys.h that reaches a thread with a signal.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <dlfcn.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef __GLIBC__
+#include <link.h>
+#endif
+
+#include "sys.h"
+
+/* ThreadSanitizer holds signals back until the thread makes a call that it knows, which a loop
+** in Lua never does; this is the same call, past it. */
+#ifdef __SANITIZE_THREAD__
+extern int __sigaction(int, const struct sigaction *, struct sigaction *);
+#define sigaction_now __sigaction
+#else
+#define sigaction_now sigaction
+#endif
+
+TIDE_IN_HANDLER static void on_signal(int sig, siginfo_t *info, void *context) {
+  int saved = errno;
+  (void)sig;
+  (void)context;
+  /* from this process, with a pointer: else it is not one of ours */
+  if (info->si_code == SI_QUEUE && info->si_pid == getpid() && info->si_value.sival_ptr != NULL) {
+    const struct sys_alarm *a = (const struct sys_alarm *)info->si_value.sival_ptr;
+    a->ring(a->stop);
+  }
+  errno = saved;
+}
+
+/* Makes sig ours if it is nobody's. */
+static int claim(int sig) {
+  struct sigaction now, ours;
+  if (sigaction_now(sig, NULL, &now) != 0) return errno;
+  if ((now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == on_signal) return 0;
+  if ((now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler != SIG_DFL) return EBUSY;
+  if (!tide_sys_stay_loaded()) return EBUSY; /* the handler could go, and the signal still come */
+  memset(&ours, 0, sizeof ours);
+  ours.sa_sigaction = on_signal;
+  ours.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+  sigemptyset(&ours.sa_mask);
+  return sigaction_now(sig, &ours, NULL) == 0 ? 0 : errno;
+}
+
+int tide_signal_claim(int sig, int *err) {
+  /* SIGURG: nobody minds a stray one, and debuggers let it through. Then those that programs use
+  ** least. */
+  const int some[] = {SIGURG, SIGRTMAX - 3, SIGRTMAX - 4, SIGRTMAX - 5, SIGRTMAX - 6};
+  if (sig != 0) return (*err = claim(sig)) == 0 ? sig : 0;
+  for (size_t i = 0; i < sizeof some / sizeof some[0]; i++)
+    if ((*err = claim(some[i])) == 0) return some[i];
+  return 0;
+}
+
+void tide_signal_unblock(int sig) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, sig);
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+int tide_thread_signal(const struct sys_thread *t, int sig, struct sys_alarm *a) {
+  const union sigval value = {.sival_ptr = a};
+  return pthread_sigqueue(t->t, sig, value);
+}
+
+bool tide_sys_stay_loaded(void) {
+  static const char here = 0;
+  Dl_info info;
+#ifdef __GLIBC__
+  void *map;
+  if (dladdr1(&here, &info, &map, RTLD_DL_LINKMAP) == 0) return false;
+  if (((const struct link_map *)map)->l_name[0] == '\0') return true; /* the program itself */
+#else
+  if (dladdr(&here, &info) == 0) return false;
+#endif
+  return dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) != NULL;
+}

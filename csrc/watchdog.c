@@ -1,0 +1,148 @@
+/*
+** tidepool, floor 1: watchdog, a thread that sees to deadlines of running tasks.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "watchdog.h"
+
+#include <assert.h>
+#include <sched.h>
+
+/* Between two signals for the same task. Each finalizer needs one, and many may follow each other. */
+static sys_time interval(const struct stop *s) {
+  return atomic_load_explicit(&s->soon, memory_order_relaxed) ? 50 * 1000 : 5 * 1000 * 1000;
+}
+
+int tide_watchdog_init(struct watchdog *w) {
+  int err = tide_lock_init(&w->lock);
+  if (err != 0) return err;
+  err = tide_cond_init(&w->news);
+  if (err != 0) {
+    tide_lock_fini(&w->lock);
+    return err;
+  }
+  fifo_init(&w->list);
+  w->next = SYS_NEVER;
+  w->state = WATCHDOG_NONE;
+  w->ending = false;
+  return 0;
+}
+
+void tide_watchdog_fini(struct watchdog *w) {
+  assert(fifo_empty(&w->list) && w->state == WATCHDOG_NONE);
+  tide_cond_fini(&w->news);
+  tide_lock_fini(&w->lock);
+}
+
+/* Sends a signal, unless one is under way: they would become one, and could not be counted. */
+static void ring_locked(struct stop *s) {
+  unsigned sent = atomic_load_explicit(&s->sent, memory_order_relaxed);
+  /* acquire: pairs with the handler's release */
+  if (s->signal == 0 || atomic_load_explicit(&s->heard, memory_order_acquire) != sent) return;
+  atomic_store_explicit(&s->sent, sent + 1, memory_order_relaxed);
+  if (tide_thread_signal(&s->thread, s->signal, &s->alarm) != 0)
+    atomic_store_explicit(&s->sent, sent, memory_order_relaxed); /* no room for it now: later */
+}
+
+/* Asks and rings those that are due; answers when the next one is. */
+static sys_time look_locked(struct watchdog *w) {
+  sys_time now = tide_now(), next = SYS_NEVER;
+  for (struct fifo_node *n = w->list.head.next; n != &w->list.head; n = n->next) {
+    struct stop *s = TIDE_CONTAINER(n, struct stop, link);
+    if (s->due <= now) {
+      tide_stop_ask(s, s->kind); /* false: it was asked before, or it is closed and will leave */
+      if (tide_stop_asked(s) != FAULT_NONE) ring_locked(s);
+      s->due = now + interval(s);
+    }
+    if (s->due < next) next = s->due;
+  }
+  return next;
+}
+
+static void *watch(void *arg) {
+  struct watchdog *w = (struct watchdog *)arg;
+  tide_thread_setname("tide_watchdog");
+  tide_lock_take(&w->lock);
+  while (!w->ending) {
+    w->next = look_locked(w);
+    /* predicate: what is due, and `ending`; both are looked at again */
+    if (!w->ending) tide_cond_wait(&w->news, &w->lock, w->next);
+  }
+  tide_lock_drop(&w->lock);
+  return NULL;
+}
+
+int tide_watchdog_start(struct watchdog *w) {
+  struct sys_thread thread;
+  bool mine;
+  int err;
+  tide_lock_take(&w->lock);
+  mine = w->state == WATCHDOG_NONE;
+  if (mine) w->state = WATCHDOG_STARTING;
+  tide_lock_drop(&w->lock);
+  if (!mine) return 0; /* it runs, or will; should that fail, who starts it says so */
+  err = tide_thread_start(&thread, 0, watch, w);
+  tide_lock_take(&w->lock);
+  w->state = err == 0 ? WATCHDOG_RUNNING : WATCHDOG_NONE;
+  if (err == 0) w->thread = thread;
+  tide_cond_broadcast(&w->news);
+  tide_lock_drop(&w->lock);
+  return err;
+}
+
+void tide_watchdog_end(struct watchdog *w) {
+  struct sys_thread thread;
+  bool mine;
+  tide_lock_take(&w->lock);
+  /* predicate: not STARTING. Its thread sleeps on `news` too, and looks again. */
+  while (w->state == WATCHDOG_STARTING) tide_cond_wait(&w->news, &w->lock, SYS_NEVER);
+  mine = w->state == WATCHDOG_RUNNING && !w->ending;
+  if (mine) {
+    w->ending = true;
+    thread = w->thread;
+    tide_cond_broadcast(&w->news);
+  }
+  tide_lock_drop(&w->lock);
+  if (!mine) return;
+  tide_thread_join(&thread);
+  tide_lock_take(&w->lock);
+  w->state = WATCHDOG_NONE;
+  w->ending = false;
+  tide_lock_drop(&w->lock);
+}
+
+static void enter_locked(struct watchdog *w, struct stop *s, sys_time due) {
+  s->due = due;
+  if (!fifo_linked(&s->link)) fifo_push(&w->list, &s->link);
+  if (due < w->next) tide_cond_broadcast(&w->news);
+}
+
+void tide_watchdog_limit(struct watchdog *w, struct stop *s, sys_time due, int kind) {
+  tide_lock_take(&w->lock);
+  s->kind = kind;
+  enter_locked(w, s, due);
+  tide_lock_drop(&w->lock);
+}
+
+void tide_watchdog_chase(struct watchdog *w, struct stop *s) {
+  (void)tide_watchdog_start(w); /* without it there is this one signal, which mostly does */
+  tide_lock_take(&w->lock);
+  ring_locked(s);
+  enter_locked(w, s, tide_now() + interval(s));
+  tide_lock_drop(&w->lock);
+  /* release: the last touch; leave waits for it */
+  atomic_fetch_sub_explicit(&s->visitors, 1, memory_order_release);
+}
+
+void tide_watchdog_leave(struct watchdog *w, struct stop *s) {
+  /* acquire: pairs with the release of who chased. It holds no lock that is needed here, and may be
+  ** starting the watchdog's thread. */
+  while (atomic_load_explicit(&s->visitors, memory_order_acquire) != 0) sched_yield();
+  tide_lock_take(&w->lock);
+  if (fifo_linked(&s->link)) fifo_remove(&s->link);
+  tide_lock_drop(&w->lock);
+  /* A signal that was sent comes with the next system call at the latest. */
+  while (atomic_load_explicit(&s->heard, memory_order_acquire) !=
+         atomic_load_explicit(&s->sent, memory_order_relaxed))
+    sched_yield();
+}
