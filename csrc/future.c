@@ -14,6 +14,7 @@
 #include "pack.h"
 #include "unpack.h"
 #include "wire.h"
+#include "within.h"
 
 tide_future *tide_future_hold(tide_future *f) {
   tide_task_hold(tide_task_of(f));
@@ -77,25 +78,44 @@ static int sleep_on(struct task *t, struct mailbox *box, const struct hookwatch 
   return status;
 }
 
+/* The same, from inside a task or not. */
+static int wait_in(struct task *t, const struct within *w, struct mailbox *box,
+                   const struct hookwatch *hook, sys_time deadline, int *fault) {
+  bool away;
+  int status;
+  if (deadline != SYS_NEVER) {
+    tide_within_away(w);
+    status = sleep_on(t, box, hook, deadline, fault);
+    tide_within_back(w);
+    return status;
+  }
+  *fault = tide_within_begin(w, t, &away);
+  if (*fault != FAULT_NONE) return LUA_OK;
+  status = tide_task_done(t) ? tide_hook_run(hook) : sleep_on(t, box, hook, deadline, fault);
+  tide_within_end(w, away);
+  return status;
+}
+
 int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
   struct task *t = tide_task_of(f);
   struct owner *o;
   struct hookwatch hook;
-  int fault;
+  struct within w;
+  int fault, status;
   if (tide_task_done(t)) return TIDE_OK;
   if (timeout == 0) return TIDE_ETIMEOUT;
   o = L != NULL ? tide_owner_of(L) : NULL;
   tide_hook_start(&hook, L);
+  w = tide_within(L);
   if (o != NULL) {
-    if (sleep_on(t, &o->box, &hook, tide_deadline(timeout), &fault) != LUA_OK) lua_error(L);
+    status = wait_in(t, &w, &o->box, &hook, tide_deadline(timeout), &fault);
   } else {
     struct mailbox box;
-    int status;
     if (tide_mailbox_init(&box) != 0) return TIDE_ENOMEM;
-    status = sleep_on(t, &box, &hook, tide_deadline(timeout), &fault);
+    status = wait_in(t, &w, &box, &hook, tide_deadline(timeout), &fault);
     tide_mailbox_fini(&box);
-    if (status != LUA_OK) lua_error(L);
   }
+  if (status != LUA_OK) lua_error(L);
   return fault;
 }
 

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 
 #include "owner.h"
+#include "within.h"
 
 struct entry {
   struct watch watch;
@@ -83,17 +84,34 @@ int tide_group_add(tide_group *g, tide_future *f, void *tag) {
 
 size_t tide_group_size(const tide_group *g) { return g->n; }
 
+static int wait_each(const tide_group *g, lua_State *L) {
+  const struct fifo_node *n;
+  int status = TIDE_OK;
+  for (n = g->entries.head.next; n != &g->entries.head && status == TIDE_OK; n = n->next)
+    status = tide_future_wait(tide_future_of(TIDE_CONTAINER(n, struct entry, link)->task), L, TIDE_FOREVER);
+  return status;
+}
+
 int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failure, double timeout) {
   struct hookwatch hook;
+  struct within w = tide_within(L);
   sys_time deadline = tide_deadline(timeout), slice;
   bool done;
+  int status;
   if (need > g->n) need = g->n;
+  /* In a task, all of them as long as that takes: one after the other, so that each can be run here. */
+  if (w.pool != NULL && deadline == SYS_NEVER && need == g->n && (!stop_on_failure || need == 1) &&
+      (status = wait_each(g, L)) != TIDE_OK)
+    return status;
   tide_hook_start(&hook, L);
+  if (timeout != 0) tide_within_away(&w);
   do {
     slice = timeout == 0 ? 0 : tide_hook_slice(&hook, deadline);
     done = tide_mailset_sleep(&g->set, need, stop_on_failure != 0, slice);
-    if (tide_hook_run(&hook) != LUA_OK) lua_error(L);
-  } while (!done && slice < deadline && timeout != 0);
+    status = tide_hook_run(&hook);
+  } while (!done && slice < deadline && timeout != 0 && status == LUA_OK);
+  if (timeout != 0) tide_within_back(&w);
+  if (status != LUA_OK) lua_error(L);
   return done ? TIDE_OK : TIDE_ETIMEOUT;
 }
 

@@ -26,6 +26,11 @@ struct halt *tide_halt_of(lua_State *L) {
 
 static void hook(lua_State *L, lua_Debug *ar);
 
+/* 0: L calls no hooks now. */
+TIDE_IN_HANDLER static volatile unsigned char *flag_of(const struct halt *h, lua_State *L) {
+  return (volatile unsigned char *)(void *)L + h->flag;
+}
+
 /* In the handler too: lua_sethook may be called there. */
 TIDE_IN_HANDLER static void arm(struct halt *h, lua_State *L) {
   int raised = atomic_load_explicit(&h->raised, memory_order_relaxed);
@@ -51,6 +56,10 @@ static void hook(lua_State *L, lua_Debug *ar) {
   if (atomic_load_explicit(&h->raised, memory_order_relaxed) < 2)
     atomic_fetch_add_explicit(&h->raised, 1, memory_order_relaxed);
   arm(h, L);
+  /* The state is to be closed. Finalizers that did not run yet can wait for that, too; inside one
+  ** this does nothing. */
+  if (atomic_load_explicit(&h->finalizer, memory_order_relaxed)) lua_gc(L, LUA_GCSTOP);
+  if (h->flag != 0) *flag_of(h, L) = 1; /* so that a message handler can be stopped */
   tide_error_raise(L, kind, "%s", tide_halt_words(kind));
 }
 
@@ -68,7 +77,7 @@ TIDE_IN_HANDLER static bool stop_running(struct halt *h) {
   if (L == NULL) return false;
   if (lua_gethook(L) != hook) arm(h, L);
   if (h->flag == 0) return false;
-  flag = (volatile unsigned char *)(void *)L + h->flag;
+  flag = flag_of(h, L);
   if (*flag != 0) return false;
   *flag = 1;
   atomic_store_explicit(&h->finalizer, true, memory_order_relaxed);
@@ -168,7 +177,7 @@ void tide_halt_open(struct halt *h, lua_State *L, struct stop *stop) {
   atomic_init(&h->running, NULL);
   atomic_init(&h->raised, 0);
   atomic_init(&h->finalizer, false);
-  h->flag = stop->signal != 0 ? find_flag(L) : 0;
+  h->flag = stop->bell->signal != 0 ? find_flag(L) : 0;
   box = (struct halt **)lua_newuserdatauv(L, sizeof *box, 0);
   *box = h;
   lua_createtable(L, 0, 1);

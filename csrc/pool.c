@@ -10,7 +10,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "pool_own.h"
@@ -21,9 +20,8 @@
 void tide_pool_check_locked(const struct pool *p) {
   assert(p->failed <= p->finished);
   assert(p->alive >= 0 && p->starting >= 0 && p->fresh >= 0 && p->idle >= 0);
-  assert(p->alive + p->starting <= p->cfg.max_workers);
-  assert(p->nslots + p->making <= p->cfg.max_workers);
-  assert((size_t)(p->idle + p->fresh) + p->running <= (size_t)(p->alive + p->starting));
+  assert(p->away >= 0 && p->running >= p->waiting + (size_t)p->away);
+  assert((size_t)(p->idle + p->fresh) + p->running - p->waiting <= (size_t)(p->alive + p->starting));
   assert(p->nasleep >= 0 && p->nasleep <= p->idle);
   assert(!tide_pool_sleepy_locked(p));
   assert(p->queue.count == 0 || p->alive > 0 || (p->starting > 0 && p->queue.count == 1));
@@ -40,10 +38,18 @@ bool tide_pool_sleepy_locked(const struct pool *p) {
   return p->nasleep > 0 && p->queue.count > 0 && p->idle == p->nasleep;
 }
 
+bool tide_pool_surplus_locked(const struct pool *p) {
+  return p->alive - p->away > p->cfg.max_workers;
+}
+
+bool tide_pool_wanting_locked(const struct pool *p) {
+  return tide_pool_short_locked(p) && p->alive + p->starting - p->away < p->cfg.max_workers;
+}
+
 /* Tasks that free or future threads will take at once do not count as waiting, so that the
 ** answer does not depend on how quick they are. */
 bool tide_pool_full_locked(const struct pool *p) {
-  size_t tasks = p->queue.count + p->running, places = (size_t)p->cfg.max_workers;
+  size_t tasks = p->queue.count + p->running - p->waiting - (size_t)p->away, places = (size_t)p->cfg.max_workers;
   return p->cfg.max_queue > 0 && tasks >= places && tasks - places >= p->cfg.max_queue;
 }
 
@@ -247,7 +253,7 @@ static int admit_locked(struct pool *p, const struct task *t, sys_time deadline)
 static int enqueue_locked(struct pool *p, struct task *t, int *err) {
   int e;
   tide_queue_push(&p->queue, tide_task_hold(t));
-  if (!tide_pool_short_locked(p) || p->alive + p->starting >= p->cfg.max_workers) return FAULT_NONE;
+  if (!tide_pool_wanting_locked(p)) return FAULT_NONE;
   e = tide_pool_start_locked(p);
   if (e == 0 || p->alive > 0) return FAULT_NONE; /* those that exist will serve it */
   /* This was to be the first thread, and nobody else has queued a task since. It may be gone
@@ -276,77 +282,29 @@ int tide_pool_submit(struct pool *p, struct task *t, sys_time deadline, int *err
   return fault;
 }
 
-/* --------------------------------------------------------------- cancel -- */
+/* ----------------------------------------------------------------- away -- */
 
-bool tide_pool_cancel(struct pool *p, struct task *t) {
-  bool queued, taken;
-  assert(t->pool == p);
+void tide_pool_away(struct pool *p) {
+  struct slot *sleeper;
   tide_lock_take(&p->lock);
-  queued = tide_queue_remove(&p->queue, t);
-  if (queued) {
-    p->cancelled++;
-    tide_pool_room_locked(p);
-  }
-  taken = t->place == TASK_TAKEN;
+  p->away++;
+  if (tide_pool_wanting_locked(p)) (void)tide_pool_start_locked(p); /* else others serve it, or it comes back */
+  tide_pool_room_locked(p);
+  sleeper = tide_pool_pick_locked(p);
   tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);
-  /* Who takes a task out of the queue decides its fate. Another canceller may have taken it
-  ** and not have cancelled it yet: whichever of us is first does it, for both. */
-  if (!taken) tide_task_cancel(t);
-  if (queued) tide_task_rele(t);
-  return tide_task_state(t) == TASK_CANCELLED;
+  tide_pool_ring(sleeper);
 }
 
-/* ------------------------------------------------------------ interrupt -- */
-
-int tide_pool_watch(struct pool *p) { return tide_watchdog_start(&p->dog); }
-
-bool tide_pool_interrupt(struct pool *p, struct task *t) {
-  struct stop *stop;
-  /* also one that a worker took and has not begun */
-  if (tide_pool_cancel(p, t) || tide_task_cancel(t)) return true;
-  switch (tide_task_stop(t, FAULT_INTERRUPTED, &stop)) {
-    case STOP_TOLD: tide_watchdog_chase(&p->dog, stop); return true;
-    case STOP_KNOWN: return true;
-    default: /* it has ended, perhaps by an earlier interrupt */
-      return tide_task_state(t) == TASK_FINISHED && t->outcome == FAULT_INTERRUPTED;
-  }
-}
-
-/* A running task that was not asked to stop yet, with a reference; or NULL. */
-static struct task *next_running(struct pool *p, int *index) {
-  struct task *t = NULL;
+void tide_pool_back(struct pool *p) {
+  struct slot *surplus = NULL;
   tide_lock_take(&p->lock);
-  for (struct slot *s = p->slots; s != NULL; s = s->next) {
-    if (s->index >= *index || s->task == NULL) continue;
-    t = tide_task_hold(s->task);
-    *index = s->index;
-    break;
-  }
+  p->away--;
+  /* one too many now, and nothing to do: it ends. Those that are awake look for themselves. */
+  if (tide_pool_surplus_locked(p) && !fifo_empty(&p->asleep)) surplus = last_asleep_locked(p);
+  tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);
-  return t;
-}
-
-/* The stop of a worker that is opened or closed, asked now; or NULL. */
-static struct stop *next_upkeep(struct pool *p) {
-  struct stop *stop = NULL;
-  tide_lock_take(&p->lock);
-  p->haste = true; /* for those whose upkeep begins later */
-  for (struct slot *s = p->slots; s != NULL && stop == NULL; s = s->next)
-    if (s->upkeep && tide_stop_visit(&s->stop, FAULT_INTERRUPTED) == STOP_TOLD) stop = &s->stop;
-  tide_lock_drop(&p->lock);
-  return stop;
-}
-
-void tide_pool_interruptall(struct pool *p) {
-  struct task *t;
-  struct stop *stop;
-  int index = INT_MAX; /* slots are listed from the last index to the first */
-  while ((t = next_running(p, &index)) != NULL) {
-    tide_pool_interrupt(p, t);
-    tide_task_rele(t);
-  }
-  while ((stop = next_upkeep(p)) != NULL) tide_watchdog_chase(&p->dog, stop);
+  tide_pool_ring(surplus);
 }
 
 /* ------------------------------------------------------- close and wait -- */

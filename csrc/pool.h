@@ -98,6 +98,19 @@ bool tide_pool_cancel(struct pool *p, struct task *t);
 ** cancelled, or ends so, now or because of an earlier call. Never waits. */
 bool tide_pool_interrupt(struct pool *p, struct task *t);
 
+/* For the task that runs with `self`, and waits for t, of this pool: if t is queued, runs it on this
+** thread, in another worker, and true: it is done. False: it is not queued, or this cannot be done
+** here: no memory, or too little stack is left. Then the task is to sleep for it. */
+bool tide_pool_runhere(struct pool *p, struct stop *self, struct task *t);
+
+/* The task that runs with `self`: for its own thread. */
+struct task *tide_pool_taskof(struct stop *self);
+
+/* Around a sleep of a task of this pool, on its thread: the thread does not count as one of max_workers,
+** so that others can do what is waited for. Never waits. */
+void tide_pool_away(struct pool *p);
+void tide_pool_back(struct pool *p);
+
 /* Makes sure that there is a thread that sees to time limits. 0 or errno. */
 int tide_pool_watch(struct pool *p);
 

@@ -1,11 +1,14 @@
 /*
-** tidepool, floor 1: pool_own, the pool's own fields, shared by pool.c and pool_threads.c alone.
+** tidepool, floor 1: pool_own, the pool's own fields, shared by the files pool*.c alone.
 **
-** pool.c is what callers do; pool_threads.c is the threads' life. Both keep, whenever they
+** pool.c is the rules, and what callers do; pool_stop.c is cancelling and interrupting; pool_threads.c is
+** the threads' life; pool_level.c is running a task. All keep, whenever they
 ** let go of the lock (tide_pool_check_locked asserts it, in builds with TIDE_CHECKS):
 **
 **   1  failed <= finished; what was ever submitted is queued, running, finished or cancelled
-**   2  alive + starting <= max_workers;  idle + fresh + running <= alive + starting
+**   2  idle + fresh + running - waiting <= alive + starting. A thread is started only if alive +
+**      starting - away < max_workers; one that is more, since another came back, ends instead of
+**      taking a task. So max_workers tasks run at a time, but for moments in which one comes back.
 **   3  a task is queued and an idle thread sleeps: another idle thread is awake (it spins, or was
 **      just woken). Awake ones look before they sleep, and one that takes a task sees to the
 **      invariant again. So a submit wakes a thread only if it must, sleepers are woken one after
@@ -36,18 +39,30 @@ TIDE_INTERNAL_BEGIN
 
 enum pool_state { POOL_OPEN, POOL_CLOSING, POOL_BROKEN };
 
+/* A worker of a thread and what it does. A task that waits for another one may have its thread run
+** that meanwhile, in a worker of its own: the level above. Level 0 is part of the slot. */
+struct level {
+  struct stop stop;    /* asks the task to end; while `upkeep`, what the worker does */
+  struct slot *slot;   /* I */
+  struct level *above; /* L: or NULL */
+  struct task *task;   /* L: what its worker runs, or NULL; the thread has a reference */
+  void *worker;        /* the thread's own; NULL: none is open */
+  int depth;           /* I: 0, 1, … */
+  bool upkeep;         /* L: its worker is opened or closed, and the stop is open */
+  bool told;           /* L: the task was interrupted by tide_pool_interruptall */
+};
+
 /* One thread's place; it outlives the thread and is used again, with its index. In the pool's
 ** `free` (no thread), or its thread is alive (in `asleep` while it sleeps), or in `ended`. */
 struct slot {
   struct fifo_node link;    /* L: in free, asleep or ended */
   struct pool *pool;        /* I */
   struct sys_thread thread; /* L: valid if `running` or `started` */
-  int index;                /* I: below max_workers */
+  int index;                /* I: the least that was free */
   struct sys_cond wake;     /* `woken` */
   struct slot *next;        /* L: in the list of all slots */
-  struct task *task;        /* L: what its worker runs, or NULL; the thread has a reference */
-  struct stop stop;         /* asks the worker's task to end; while `upkeep`, what its worker does */
-  bool upkeep;              /* L: its worker is opened or closed, and the stop is open */
+  struct bell bell;         /* stops of all levels */
+  struct level base;        /* its worker, and those above */
   bool started;             /* L: the starter is done with this slot, and `thread` is not joined */
   bool running;             /* L: the thread has begun, and not ended; perhaps before `started` */
   struct spin spin;         /* the thread's own */
@@ -80,6 +95,8 @@ struct pool {
   int starting;                  /* L: threads being made */
   int fresh;                     /* L: those of both that have not opened their worker yet */
   int blocked;                   /* L: submitters that wait for room */
+  int away;                      /* L: threads whose task waits for something out of their reach */
+  size_t waiting;                /* L: tasks that wait for one that their thread runs meanwhile */
   size_t threads;                /* L: being made, alive, or not joined yet */
   size_t errands;                /* L: deliveries under way that a wait must not overtake */
 
@@ -98,7 +115,7 @@ struct pool {
   struct watchdog dog;     /* has a lock of its own */
   struct sys_cond room;    /* blocked submitters: the queue is not full, or the pool not open */
   struct sys_cond settled; /* submitters: alive > 0, or starting == 0; those who start a thread:
-                           ** one is in `free` or `ended`, or nslots + making < max_workers; a
+                           ** one is in `free` or `ended`, or nslots + making < alive + starting; a
                            ** thread that ends: its slot is `started` */
   struct sys_cond quiet;   /* waiters: all threads are in `ended`, or tide_pool_over_locked */
   struct fifo free, asleep, ended; /* L: slots; asleep: who went to sleep last is woken first */
@@ -118,6 +135,10 @@ static inline void tide_pool_check_locked(const struct pool *p) { (void)p; }
 #endif
 /* More is queued than the threads that are idle, or soon will be, can take. */
 bool tide_pool_short_locked(const struct pool *p);
+/* More threads than max_workers can take tasks. */
+bool tide_pool_surplus_locked(const struct pool *p);
+/* A thread for what is queued may be started. */
+bool tide_pool_wanting_locked(const struct pool *p);
 /* Something is queued, and all idle threads sleep. */
 bool tide_pool_sleepy_locked(const struct pool *p);
 bool tide_pool_full_locked(const struct pool *p);
@@ -134,6 +155,24 @@ void tide_pool_news(struct pool *p);
 void tide_pool_wakeall_locked(struct pool *p);
 /* One task fewer is queued or running: a blocked submitter may go on. */
 void tide_pool_room_locked(struct pool *p);
+
+/* pool_level.c: */
+
+/* t, out of the queue, runs in this level's worker from now on. */
+void tide_level_begin_locked(struct pool *p, struct level *l, struct task *t);
+/* Runs it: true, and its outcome; or false if it was cancelled behind the pool's back. */
+bool tide_level_run(struct pool *p, struct level *l, struct task *t, int *outcome,
+                    struct message *out);
+/* Accounts for it. */
+void tide_level_end_locked(struct pool *p, struct level *l, bool begun, int outcome);
+/* Lets all know that it is done, and gives its reference back. */
+void tide_level_deliver(struct task *t, bool begun, int outcome, struct message *out);
+bool tide_level_worn(const struct pool *p, const struct level *l);
+/* Opens its worker. False: the pool is broken now. */
+bool tide_level_open(struct pool *p, struct level *l);
+void tide_level_close(struct pool *p, struct level *l); /* one that is not open: legal */
+/* Closes and frees those above `l` that are more than `depth` deep. */
+void tide_level_closeabove(struct pool *p, struct level *l, int depth);
 
 /* pool_threads.c: */
 

@@ -36,6 +36,9 @@ bool tide_pool_is_worker(struct pool *p) {
 /* Idle threads that spin at the same time: more would only take processors from those that work. */
 enum { MAX_SPINNERS = 1 };
 
+/* Levels whose workers an idle thread keeps open, for the next tasks that wait for others. */
+enum { KEPT_LEVELS = 2 };
+
 /* Looks for a while whether something is queued; the lock is let go meanwhile. News that another
 ** thread was quicker to take do not count: where they are the rule, looking does not pay. */
 static bool look_locked(struct pool *p, struct slot *self) {
@@ -57,12 +60,10 @@ static bool look_locked(struct pool *p, struct slot *self) {
 
 /* The next task of the queue, now running and no idle thread's any more; NULL if there is none. */
 static struct task *pop_locked(struct pool *p, struct slot *self) {
-  struct task *t = tide_queue_pop(&p->queue);
+  struct task *t = tide_pool_surplus_locked(p) ? NULL : tide_queue_pop(&p->queue);
   if (t == NULL) return NULL;
-  t->place = TASK_TAKEN;
   p->idle--;
-  p->running++;
-  self->task = t;
+  tide_level_begin_locked(p, &self->base, t);
   return t;
 }
 
@@ -73,10 +74,17 @@ static struct task *take_locked(struct pool *p, struct slot *self, struct slot *
   bool rested = false, expired = false;
   for (;;) {
     struct task *t = pop_locked(p, self);
-    if (t == NULL && (p->state != POOL_OPEN || expired)) {
+    if (t == NULL && (p->state != POOL_OPEN || expired || tide_pool_surplus_locked(p))) {
       p->idle--;
     } else if (t == NULL) {
-      if (look_locked(p, self) || p->queue.count > 0 || p->state != POOL_OPEN) continue;
+      if (self->base.above != NULL) { /* before it sleeps; tasks may have come meanwhile */
+        tide_lock_drop(&p->lock);
+        tide_level_closeabove(p, &self->base, KEPT_LEVELS);
+        tide_lock_take(&p->lock);
+      }
+      if (look_locked(p, self) || p->queue.count > 0 || p->state != POOL_OPEN ||
+          tide_pool_surplus_locked(p))
+        continue;
       if (!rested) deadline = tide_deadline(p->cfg.idle_timeout);
       rested = true;
       self->woken = false;
@@ -96,205 +104,51 @@ static struct task *take_locked(struct pool *p, struct slot *self, struct slot *
   }
 }
 
-static sys_time time_limit(const struct pool *p, const struct task *t) {
-  return t->extras != NULL && t->extras->time_limit > 0 ? t->extras->time_limit : p->cfg.time_limit;
-}
-
-/* Calls the runner, with what stops the task in place around it. */
-static int run_guarded(struct pool *p, void *worker, struct task *t, struct stop *stop,
-                       struct message *out) {
-  sys_time limit = time_limit(p, t);
-  int outcome, kind;
-  if (limit > 0) tide_watchdog_limit(&p->dog, stop, tide_now() + limit, FAULT_TIME_LIMIT);
-  outcome = p->runner.run(worker, t, out);
-  kind = tide_stop_close(stop);
-  if (limit > 0 || kind != FAULT_NONE) tide_watchdog_leave(&p->dog, stop);
-  if (kind != FAULT_NONE && outcome != kind) { /* the runner did not look */
-    tide_message_fini(out);
-    tide_message_init(out, tide_task_mem(t));
-    outcome = kind;
-  }
-  return outcome;
-}
-
-/* Runs t: true and its outcome, or false if it was cancelled behind the pool's back. The call is
-** released here: who sees that a task is done finds it gone. */
-static bool run(struct pool *p, void *worker, struct task *t, struct stop *stop, int *outcome,
-                struct message *out) {
-  *outcome = FAULT_NONE;
-  tide_message_init(out, tide_task_mem(t));
-  tide_stop_open(stop);
-  if (!tide_task_begin(t, stop)) {
-    (void)tide_stop_close(stop); /* nobody can have asked: it is found through a running task */
-    return false;
-  }
-  *outcome = run_guarded(p, worker, t, stop, out);
-  if (out->bytes.failed) {
-    tide_message_fini(out);
-    tide_message_init(out, tide_task_mem(t));
-    if (*outcome == FAULT_NONE || *outcome == FAULT_ERROR) *outcome = FAULT_NOMEM;
-  }
-  tide_message_fini(&t->msg);
-  return true;
-}
-
 /* Runs t, delivers its outcome and gives its reference back. The worker is idle, and the task
 ** counted, before anyone can see that it is done; under the same lock the worker takes its next
 ** task, if there is one and it is not worn: that is what it answers. */
-static struct task *serve(struct pool *p, struct slot *self, void *worker, struct task *t,
-                          bool *worn) {
+static struct task *serve(struct pool *p, struct slot *self, struct task *t, bool *worn) {
   struct message out;
   struct slot *sleeper;
   struct task *next;
   int outcome;
-  bool begun = run(p, worker, t, &self->stop, &outcome, &out);
-  *worn = p->runner.worn != NULL && p->runner.worn(worker);
+  bool begun = tide_level_run(p, &self->base, t, &outcome, &out);
+  *worn = tide_level_worn(p, &self->base);
   tide_lock_take(&p->lock);
-  p->running--;
+  tide_level_end_locked(p, &self->base, begun, outcome);
   p->idle++;
-  if (!begun)
-    p->cancelled++;
-  else
-    p->finished++;
-  if (outcome != FAULT_NONE) p->failed++;
-  tide_pool_room_locked(p);
-  self->task = NULL;
   next = *worn ? NULL : pop_locked(p, self);
   sleeper = tide_pool_pick_locked(p);
   tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);
-  if (begun) {
-    bool mine = tide_task_finish(t, outcome, &out);
-    assert(mine); /* nobody else finishes a running task of a pool */
-    (void)mine;
-  }
-  tide_message_fini(&out);
-  tide_task_rele(t);
+  tide_level_deliver(t, begun, outcome, &out);
   tide_pool_ring(sleeper);
   return next;
 }
 
-/* ---------------------------------------------------------------- break -- */
-
-static void put_text(struct bytes *b, const char *s, size_t len) {
-  tide_bytes_put_varint(b, len);
-  tide_bytes_put(b, s, len);
-}
-
-static void fail_broken(struct task *t, const char *why, size_t len) {
-  struct message out;
-  tide_message_init(&out, tide_task_mem(t));
-  put_text(&out.bytes, why, len);
-  put_text(&out.bytes, "", 0); /* no traceback */
-  if (out.bytes.failed) {
-    tide_message_fini(&out);
-    tide_message_init(&out, tide_task_mem(t));
-  }
-  /* false if it was cancelled behind the pool's back: it is done either way */
-  tide_task_finish(t, FAULT_BROKEN, &out);
-  tide_message_fini(&out);
-  tide_task_rele(t);
-}
-
-/* A worker could not be opened. Takes `why`. The first message wins; all that is queued fails.
-** The caller still counts as alive, so no wait ends before the failures are delivered. */
-static void break_pool(struct pool *p, char *why, size_t whysize) {
-  struct fifo doomed;
-  struct fifo_node *n;
-  struct task *t;
-  const char *message;
-  size_t len;
-  assert(why == NULL || (whysize > 0 && why[whysize - 1] == '\0'));
-  fifo_init(&doomed);
-  tide_lock_take(&p->lock);
-  p->fresh--;
-  if (p->state != POOL_BROKEN) {
-    static const char no_memory[] = "not enough memory to open a worker";
-    p->state = POOL_BROKEN;
-    p->why = why != NULL ? why : no_memory;
-    p->whysize = why != NULL ? whysize : 0;
-    why = NULL;
-  }
-  message = p->why;
-  len = p->whysize > 0 ? p->whysize - 1 : strlen(message);
-  while ((t = tide_queue_pop(&p->queue)) != NULL) {
-    t->place = TASK_TAKEN;
-    p->finished++;
-    p->failed++;
-    fifo_push(&doomed, &t->queued);
-  }
-  tide_pool_news(p);
-  tide_pool_wakeall_locked(p);
-  tide_cond_broadcast(&p->room);
-  tide_cond_broadcast(&p->quiet);
-  tide_pool_check_locked(p);
-  tide_lock_drop(&p->lock);
-  tide_mem_free(p->mem, why, whysize);
-  while ((n = fifo_pop(&doomed)) != NULL)
-    fail_broken(TIDE_CONTAINER(n, struct task, queued), message, len);
-}
-
 /* ------------------------------------------------------------- a thread -- */
 
-/* Before and after a worker is opened or closed, which tide_pool_interruptall reaches too. */
-static void upkeep(struct pool *p, struct slot *self, bool ask) {
-  tide_lock_take(&p->lock);
-  tide_stop_open(&self->stop);
-  self->upkeep = true;
-  if ((ask || p->haste) && tide_stop_visit(&self->stop, FAULT_INTERRUPTED) == STOP_TOLD) {
-    tide_lock_drop(&p->lock);
-    tide_watchdog_chase(&p->dog, &self->stop);
-  } else {
-    tide_lock_drop(&p->lock);
-  }
-}
-
-static void upkeep_done(struct pool *p, struct slot *self) {
-  int kind;
-  tide_lock_take(&p->lock);
-  self->upkeep = false;
-  kind = tide_stop_close(&self->stop);
-  tide_lock_drop(&p->lock);
-  if (kind != FAULT_NONE) tide_watchdog_leave(&p->dog, &self->stop);
-}
-
-/* A worker for this fresh thread, which is idle then. NULL: there is nothing to do, or the pool is
+/* A worker for this fresh thread, which is idle then. False: there is nothing to do, or the pool is
 ** broken now; then it is neither. */
-static void *open_worker(struct pool *p, struct slot *self) {
-  void *worker;
-  char *why = NULL;
-  size_t whysize = 0;
+static bool open_worker(struct pool *p, struct slot *self) {
   bool wanted;
   tide_lock_take(&p->lock);
   /* a pool that was closed meanwhile: no worker is opened for nothing */
-  wanted = p->state == POOL_OPEN || p->queue.count > 0;
+  wanted = (p->state == POOL_OPEN && !tide_pool_surplus_locked(p)) || p->queue.count > 0;
   if (!wanted) p->fresh--;
   tide_lock_drop(&p->lock);
-  if (!wanted) return NULL;
-  upkeep(p, self, false);
-  worker = p->runner.open(p->ud, self->index, &self->stop, &why, &whysize);
-  upkeep_done(p, self);
-  if (worker == NULL) {
-    break_pool(p, why, whysize);
-    return NULL;
-  }
+  if (!wanted) return false;
+  wanted = tide_level_open(p, &self->base);
   tide_lock_take(&p->lock);
   p->fresh--;
-  p->idle++;
+  if (wanted) p->idle++;
   tide_lock_drop(&p->lock);
-  return worker;
-}
-
-static void close_worker(struct pool *p, struct slot *self, void *worker) {
-  upkeep(p, self, p->runner.tainted != NULL && p->runner.tainted(worker));
-  p->runner.close(worker);
-  tide_stop_setarm(&self->stop, NULL, NULL);
-  upkeep_done(p, self);
+  return wanted;
 }
 
 /* Serves tasks with an idle thread's worker. True: the worker is worn, and the thread is fresh
 ** again. False: the thread shall end, and is neither idle nor fresh. */
-static bool work(struct pool *p, struct slot *self, void *worker) {
+static bool work(struct pool *p, struct slot *self) {
   struct slot *sleeper = NULL;
   struct task *t;
   bool worn = false;
@@ -302,7 +156,7 @@ static bool work(struct pool *p, struct slot *self, void *worker) {
   while (!worn && (t = take_locked(p, self, &sleeper)) != NULL) {
     tide_lock_drop(&p->lock);
     tide_pool_ring(sleeper);
-    while (t != NULL) t = serve(p, self, worker, t, &worn);
+    while (t != NULL) t = serve(p, self, t, &worn);
     tide_lock_take(&p->lock);
   }
   if (worn) {
@@ -318,12 +172,12 @@ static bool work(struct pool *p, struct slot *self, void *worker) {
 
 /* One life of a thread: from fresh until it is neither fresh nor idle. */
 static void live(struct pool *p, struct slot *self) {
-  void *worker;
   bool again = true;
   if (p->runner.thread_start != NULL) p->runner.thread_start(p->ud, self->index);
-  while (again && (worker = open_worker(p, self)) != NULL) {
-    again = work(p, self, worker);
-    close_worker(p, self, worker);
+  while (again && open_worker(p, self)) {
+    again = work(p, self);
+    tide_level_closeabove(p, &self->base, 0);
+    tide_level_close(p, &self->base);
   }
   if (p->runner.thread_stop != NULL) p->runner.thread_stop(p->ud, self->index);
 }
@@ -339,6 +193,7 @@ static void *thread_main(void *arg) {
   snprintf(name, sizeof name, "%s_%d", p->cfg.name, self->index);
   tide_thread_setname(name);
   if (p->cfg.signal != 0) tide_signal_unblock(p->cfg.signal);
+  self->bell.thread = tide_thread_self();
   tide_lock_take(&p->lock);
   self->thread = tide_thread_self(); /* its starter may not have come to it yet */
   self->running = true;
@@ -351,7 +206,8 @@ static void *thread_main(void *arg) {
     while (!self->started) tide_cond_wait(&p->settled, &p->lock, SYS_NEVER);
     /* Tasks came after it decided to go, and there was no place for another thread; or one is
     ** being made for them, which may fail: then the last one that is alive must not go. */
-    again = tide_pool_short_locked(p) || (p->queue.count > 0 && p->alive == 1);
+    again = (tide_pool_short_locked(p) && !tide_pool_surplus_locked(p)) ||
+            (p->queue.count > 0 && p->alive == 1);
     if (again) {
       p->fresh++;
     } else {
@@ -397,7 +253,9 @@ static struct slot *new_slot(struct pool *p) {
   }
   fifo_node_init(&s->link);
   tide_spin_init(&s->spin);
-  tide_stop_init(&s->stop, p->cfg.signal);
+  s->base.slot = s;
+  tide_bell_init(&s->bell, p->cfg.signal);
+  tide_stop_init(&s->base.stop, &s->bell);
   s->pool = p;
   return s;
 }
@@ -410,9 +268,9 @@ static struct slot *take_slot_locked(struct pool *p) {
     tide_pool_reap_locked(p);
     n = fifo_pop(&p->free);
     if (n != NULL) return TIDE_CONTAINER(n, struct slot, link);
-    if (p->nslots + p->making < p->cfg.max_workers) break;
-    /* predicate: see pool_own.h. All slots exist, and not all have a thread, as this one has none
-    ** yet: so another caller is joining the thread of one, which has nothing left to do. */
+    if (p->nslots + p->making < p->alive + p->starting) break;
+    /* predicate: see pool_own.h. There are as many slots as threads, and this one has none yet: so
+    ** another caller is joining the thread of one, which has nothing left to do. */
     tide_cond_wait(&p->settled, &p->lock, SYS_NEVER);
   }
   p->making++;

@@ -5,27 +5,46 @@
 */
 #include "stop.h"
 
-TIDE_IN_HANDLER static void ring(struct stop *s) {
-  bool (*arm)(void *) = atomic_load_explicit(&s->arm, memory_order_acquire);
-  atomic_store_explicit(&s->soon, arm != NULL && arm(s->ud), memory_order_relaxed);
+/* In the handler, on the thread itself. */
+TIDE_IN_HANDLER static void ring(struct bell *b) {
+  bool soon = false;
+  /* acquire: pairs with the releases in init and setarm, on this very thread */
+  struct stop *s = atomic_load_explicit(&b->first, memory_order_acquire);
+  for (; s != NULL; s = s->next) {
+    bool (*arm)(void *) = atomic_load_explicit(&s->arm, memory_order_acquire);
+    if (arm == NULL || atomic_load_explicit(&s->want, memory_order_acquire) <= 0) continue;
+    if (arm(s->ud)) soon = true;
+  }
+  atomic_store_explicit(&b->soon, soon, memory_order_relaxed);
   /* release: pairs with who sends the next one, and with leave */
-  atomic_fetch_add_explicit(&s->heard, 1, memory_order_release);
+  atomic_fetch_add_explicit(&b->heard, 1, memory_order_release);
 }
 
-void tide_stop_init(struct stop *s, int signal) {
-  s->signal = signal;
+void tide_bell_init(struct bell *b, int signal) {
+  b->alarm.ring = ring;
+  b->alarm.bell = b;
+  b->signal = signal;
+  atomic_init(&b->first, NULL);
+  atomic_init(&b->sent, 0);
+  atomic_init(&b->heard, 0);
+  atomic_init(&b->soon, false);
+}
+
+void tide_stop_init(struct stop *s, struct bell *b) {
+  s->bell = b;
+  s->next = atomic_load_explicit(&b->first, memory_order_relaxed);
   atomic_init(&s->arm, NULL);
   s->ud = NULL;
-  s->alarm.ring = ring;
-  s->alarm.stop = s;
   atomic_init(&s->want, STOP_CLOSED);
   atomic_init(&s->visitors, 0);
-  atomic_init(&s->sent, 0);
-  atomic_init(&s->heard, 0);
-  atomic_init(&s->soon, false);
   fifo_node_init(&s->link);
   s->due = SYS_NEVER;
   s->kind = FAULT_NONE;
+  atomic_store_explicit(&b->first, s, memory_order_release);
+}
+
+void tide_stop_fini(struct stop *s) {
+  atomic_store_explicit(&s->bell->first, s->next, memory_order_release);
 }
 
 void tide_stop_setarm(struct stop *s, bool (*arm)(void *), void *ud) {
@@ -35,7 +54,6 @@ void tide_stop_setarm(struct stop *s, bool (*arm)(void *), void *ud) {
 }
 
 void tide_stop_open(struct stop *s) {
-  s->thread = tide_thread_self();
   /* relaxed: who asks finds this task through its lock, which orders it */
   atomic_store_explicit(&s->want, FAULT_NONE, memory_order_relaxed);
 }

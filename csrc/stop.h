@@ -11,9 +11,9 @@
 ** `ask` and `close` decide by one compare-and-swap: a task that was asked in time ends with that
 ** kind whatever it does; one that was not cannot be asked any more, nor can the next one in its place.
 **
-** Who asks reaches the worker's thread with a signal (`ring` in watchdog.c), whose handler calls `arm` there. At
-** most one signal is under way; who leaves (watchdog.h) waits until it has come, so that none is
-** ever late and meets the next task.
+** Who asks reaches the worker's thread with a signal (`ring` in watchdog.c), whose handler calls `arm` there,
+** for all of the thread's stops that were asked. At most one signal is under way to a thread; who leaves
+** (watchdog.h) waits until it has come, so that none is ever late and meets the next task.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -28,23 +28,36 @@ TIDE_INTERNAL_BEGIN
 
 enum { STOP_CLOSED = -1 };
 
-struct stop {
-  struct sys_alarm alarm;   /* I: what the signal carries */
-  bool (*_Atomic arm)(void *ud); /* A: of the worker that is opened: called in the handler; NULL: none */
-  void *ud; /* for arm */
-  struct sys_thread thread; /* written by `open`, read by who rings, who knows that it runs a task */
-  int signal;               /* I: 0: there is none, the thread cannot be reached */
-  atomic_int want;          /* A: see above; release in ask pairs with acquire in asked and close */
-  atomic_uint visitors;     /* A: who asked and has not rung yet; release, paired with leave */
-  atomic_uint sent;         /* A: signals; written under the watchdog's lock */
-  atomic_uint heard;        /* A: written by the handler; release, paired with ring and leave */
-  struct fifo_node link;    /* watchdog's lock: in its list */
-  atomic_bool soon;         /* A: ring again soon; written by the handler */
-  sys_time due;             /* watchdog's lock: when to ask, or to ring again */
-  int kind;                 /* watchdog's lock: what to ask for */
+struct stop;
+
+/* A thread that can be rung. */
+struct bell {
+  struct sys_alarm alarm;     /* I: what the signal carries */
+  struct sys_thread thread;   /* I while the thread lives; written before its first stop is opened */
+  int signal;                 /* I: 0: there is none, the thread cannot be reached */
+  struct stop *_Atomic first; /* A: its stops; the thread's, and its handler's */
+  atomic_uint sent;           /* A: signals; written under the watchdog's lock */
+  atomic_uint heard;          /* A: written by the handler; release, paired with ring and leave */
+  atomic_bool soon;           /* A: ring again soon; written by the handler */
 };
 
-void tide_stop_init(struct stop *s, int signal);
+struct stop {
+  struct bell *bell;             /* I */
+  struct stop *next;             /* I: the one made before it */
+  bool (*_Atomic arm)(void *ud); /* A: of the worker that is opened: called in the handler; NULL: none */
+  void *ud;                      /* for arm */
+  atomic_int want;       /* A: see above; release in ask pairs with acquire in asked and close */
+  atomic_uint visitors;  /* A: who asked and has not rung yet; release, paired with leave */
+  struct fifo_node link; /* watchdog's lock: in its list */
+  sys_time due;          /* watchdog's lock: when to ask, or to ring again */
+  int kind;              /* watchdog's lock: what to ask for */
+};
+
+void tide_bell_init(struct bell *b, int signal);
+
+/* On the bell's thread, or before it starts. The last that was made goes first. */
+void tide_stop_init(struct stop *s, struct bell *b);
+void tide_stop_fini(struct stop *s);
 /* The worker's: what a signal does from now on, on its own thread and in a handler. It answers
 ** whether it shall be rung again soon. NULL: nothing. */
 void tide_stop_setarm(struct stop *s, bool (*arm)(void *ud), void *ud);

@@ -13,6 +13,7 @@
 #include "pack.h"
 #include "reftype.h"
 #include "wire.h"
+#include "within.h"
 
 void tide_taskopts_init(tide_taskopts *o) {
   memset(o, 0, sizeof *o);
@@ -43,6 +44,7 @@ static void mark_submitted(tide_executor *ex) {
 static int enqueue(tide_executor *ex, struct task *t, const tide_taskopts *o, lua_State *L,
                    int *err, int *status) {
   struct hookwatch hook;
+  struct within w;
   int fault;
   *status = LUA_OK;
   mark_submitted(ex);
@@ -54,10 +56,13 @@ static int enqueue(tide_executor *ex, struct task *t, const tide_taskopts *o, lu
   if (fault != FAULT_TIMEOUT) return fault; /* as nearly always: there was room */
   if (o != NULL && o->nowait) return FAULT_FULL;
   tide_hook_start(&hook, L);
+  w = tide_within(L);
+  tide_within_away(&w);
   do {
     fault = tide_pool_submit(ex->pool, t, tide_hook_slice(&hook, SYS_NEVER), err);
     if (fault == FAULT_TIMEOUT) *status = tide_hook_run(&hook);
   } while (fault == FAULT_TIMEOUT && *status == LUA_OK);
+  tide_within_back(&w);
   return fault;
 }
 

@@ -180,6 +180,17 @@ bool tide_thread_is_self(const struct sys_thread *t) {
   return pthread_equal(t->t, pthread_self()) != 0;
 }
 
+bool tide_thread_roomy(void) {
+  pthread_attr_t attr;
+  void *lowest;
+  size_t size;
+  const char here = 0;
+  if (pthread_getattr_np(pthread_self(), &attr) != 0) return false;
+  must(pthread_attr_getstack(&attr, &lowest, &size));
+  pthread_attr_destroy(&attr);
+  return (size_t)((uintptr_t)&here - (uintptr_t)lowest) > size / 2; /* stacks grow down */
+}
+
 void tide_thread_setname(const char *name) {
   char cut[16]; /* Linux: 15 bytes and a zero */
   size_t len = strnlen(name, sizeof cut - 1);

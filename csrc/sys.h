@@ -87,6 +87,8 @@ void tide_thread_join(struct sys_thread *t); /* blocks until it has ended */
 /* Whether the caller is that thread, which must not have been joined. */
 struct sys_thread tide_thread_self(void);
 bool tide_thread_is_self(const struct sys_thread *t);
+/* Whether at least half of the calling thread's stack is free. */
+bool tide_thread_roomy(void);
 /* Names the calling thread for the OS, cut to what it allows. */
 void tide_thread_setname(const char *name);
 
@@ -94,11 +96,11 @@ void tide_thread_setname(const char *name);
 ** (SIG_DFL), and never taken away: what it is in stays loaded. */
 
 /* What a signal carries; lives until the handler has run. `ring` is called in the handler, on the
-** thread that was signalled, with this as its argument. */
-struct stop;
+** thread that was signalled. */
+struct bell;
 struct sys_alarm {
-  void (*ring)(struct stop *);
-  struct stop *stop;
+  void (*ring)(struct bell *);
+  struct bell *bell;
 };
 
 /* Makes `sig` ours; 0: the first of some that is free. The signal, or 0 and errno in *err: EBUSY if

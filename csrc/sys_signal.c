@@ -30,7 +30,7 @@ TIDE_IN_HANDLER static void on_signal(int sig, siginfo_t *info, void *context) {
   /* from this process, with a pointer: else it is not one of ours */
   if (info->si_code == SI_QUEUE && info->si_pid == getpid() && info->si_value.sival_ptr != NULL) {
     const struct sys_alarm *a = (const struct sys_alarm *)info->si_value.sival_ptr;
-    a->ring(a->stop);
+    a->ring(a->bell);
   }
   errno = saved;
 }

@@ -113,6 +113,7 @@ bool tide_task_begin(struct task *t, struct stop *stop) {
   mine = tide_task_state(t) == TASK_PENDING;
   if (mine) {
     t->stop = stop;
+    t->awaited = NULL;
     set_state_locked(t, TASK_RUNNING);
   }
   tide_bytelock_drop(&t->lock);
@@ -127,6 +128,44 @@ enum stop_answer tide_task_stop(struct task *t, int kind, struct stop **stop) {
   if (*stop != NULL) answer = tide_stop_visit(*stop, kind);
   tide_bytelock_drop(&t->lock);
   return answer;
+}
+
+static void set_awaited(struct task *self, struct task *t) {
+  tide_bytelock_take(&self->lock);
+  self->awaited = t;
+  tide_bytelock_drop(&self->lock);
+}
+
+/* What t waits for, with a reference, or NULL. */
+static struct task *awaited_by(struct task *t) {
+  struct task *next = NULL;
+  tide_bytelock_take(&t->lock);
+  /* the waiter has a reference until it has said under this lock that it waits no more */
+  if (tide_task_state(t) == TASK_RUNNING && t->awaited != NULL) next = tide_task_hold(t->awaited);
+  tide_bytelock_drop(&t->lock);
+  return next;
+}
+
+/* The entry is made first, then the ring looked for: of those who close one, the last to make its entry sees
+** all others. An entry stays until what is awaited is done, or the waiter is stopped; so links that
+** are seen one after the other were there together. */
+bool tide_task_await(struct task *self, struct task *t) {
+  enum { FAR = 1000000 }; /* a ring that self is not in has no end */
+  struct task *at;
+  bool ring = false;
+  set_awaited(self, t);
+  if (t == NULL) return true;
+  at = tide_task_hold(t);
+  for (int i = 0; at != NULL && i < FAR; i++) {
+    struct task *next = NULL;
+    ring = at == self;
+    if (!ring) next = awaited_by(at);
+    tide_task_rele(at);
+    at = next;
+  }
+  tide_task_rele(at);
+  if (ring) set_awaited(self, NULL);
+  return !ring;
 }
 
 /* --------------------------------------------------------------- watches -- */

@@ -68,7 +68,10 @@ struct task {
   };
   union {
     struct fifo_node queued; /* pool's lock, while it is PENDING: its place in the pool's queue */
-    struct stop *stop;       /* lock, while it is RUNNING: how its worker is told to stop; or NULL */
+    struct {                 /* lock, while it is RUNNING: */
+      struct stop *stop;     /* how its worker is told to stop; or NULL */
+      struct task *awaited;  /* what it waits for, without a limit of time; or NULL */
+    };
   };
   struct watch *watches;   /* lock: who wants to know: the oldest, in a ring; NULL: nobody */
   int priority;            /* I */
@@ -111,6 +114,11 @@ bool tide_task_begin(struct task *t, struct stop *stop);
 
 /* tide_stop_visit for the stop of a RUNNING task, which is in *stop then; STOP_NOT for others. */
 enum stop_answer tide_task_stop(struct task *t, int kind, struct stop **stop);
+
+/* self, which runs, waits for t from now on, until t is done; NULL: for nothing any more. The caller has a
+** reference to t until then. False, and it waits for nothing: t is self, or waits for
+** it, perhaps through others. Tasks that close such a ring at the same time may all be told. */
+bool tide_task_await(struct task *self, struct task *t);
 
 /* PENDING -> CANCELLED, true if the caller did it. For promises: it does not touch a pool's
 ** queue (tide_pool_cancel does). Frees the call in msg. Delivers the watches: no lock may

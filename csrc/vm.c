@@ -53,9 +53,14 @@ const char *tide_vm_taskname(lua_State *L) {
   return vm != NULL ? vm->taskname : NULL;
 }
 
-int tide_vm_asked(lua_State *L) {
+struct stop *tide_vm_stop(lua_State *L) {
   struct vm *vm = vm_of(L);
-  return vm != NULL && vm->taskname != NULL ? tide_stop_asked(vm->halt.stop) : FAULT_NONE;
+  return vm != NULL && vm->taskname != NULL ? vm->halt.stop : NULL;
+}
+
+int tide_vm_asked(lua_State *L) {
+  const struct stop *stop = tide_vm_stop(L);
+  return stop != NULL ? tide_stop_asked(stop) : FAULT_NONE;
 }
 
 bool tide_vm_tainted(const struct vm *vm) {

@@ -64,6 +64,8 @@ void *tide_vm_user(lua_State *L);
 const char *tide_vm_taskname(lua_State *L);
 /* What the task that runs in L was asked for (stop.h), FAULT_NONE outside of tasks. [-0, +0, -] */
 int tide_vm_asked(lua_State *L);
+/* The stop of the task that runs in L; NULL outside of tasks. [-0, +0, -] */
+struct stop *tide_vm_stop(lua_State *L);
 /* What the state of a worker keeps between its tasks; NULL for others. [-0, +0, -] */
 struct keeper *tide_vm_keeper(lua_State *L);
 

@@ -10,7 +10,7 @@
 
 /* Between two signals for the same task. Each finalizer needs one, and many may follow each other. */
 static sys_time interval(const struct stop *s) {
-  return atomic_load_explicit(&s->soon, memory_order_relaxed) ? 50 * 1000 : 5 * 1000 * 1000;
+  return atomic_load_explicit(&s->bell->soon, memory_order_relaxed) ? 50 * 1000 : 5 * 1000 * 1000;
 }
 
 int tide_watchdog_init(struct watchdog *w) {
@@ -34,14 +34,15 @@ void tide_watchdog_fini(struct watchdog *w) {
   tide_lock_fini(&w->lock);
 }
 
-/* Sends a signal, unless one is under way: they would become one, and could not be counted. */
-static void ring_locked(struct stop *s) {
-  unsigned sent = atomic_load_explicit(&s->sent, memory_order_relaxed);
+/* Sends a signal, unless one is under way: they would become one, and could not be counted. If that has
+** come too early for what was asked since, the next look rings again. */
+static void ring_locked(struct bell *b) {
+  unsigned sent = atomic_load_explicit(&b->sent, memory_order_relaxed);
   /* acquire: pairs with the handler's release */
-  if (s->signal == 0 || atomic_load_explicit(&s->heard, memory_order_acquire) != sent) return;
-  atomic_store_explicit(&s->sent, sent + 1, memory_order_relaxed);
-  if (tide_thread_signal(&s->thread, s->signal, &s->alarm) != 0)
-    atomic_store_explicit(&s->sent, sent, memory_order_relaxed); /* no room for it now: later */
+  if (b->signal == 0 || atomic_load_explicit(&b->heard, memory_order_acquire) != sent) return;
+  atomic_store_explicit(&b->sent, sent + 1, memory_order_relaxed);
+  if (tide_thread_signal(&b->thread, b->signal, &b->alarm) != 0)
+    atomic_store_explicit(&b->sent, sent, memory_order_relaxed); /* no room for it now: later */
 }
 
 /* Asks and rings those that are due; answers when the next one is. */
@@ -51,7 +52,7 @@ static sys_time look_locked(struct watchdog *w) {
     struct stop *s = TIDE_CONTAINER(n, struct stop, link);
     if (s->due <= now) {
       tide_stop_ask(s, s->kind); /* false: it was asked before, or it is closed and will leave */
-      if (tide_stop_asked(s) != FAULT_NONE) ring_locked(s);
+      if (tide_stop_asked(s) != FAULT_NONE) ring_locked(s->bell);
       s->due = now + interval(s);
     }
     if (s->due < next) next = s->due;
@@ -127,7 +128,7 @@ void tide_watchdog_limit(struct watchdog *w, struct stop *s, sys_time due, int k
 void tide_watchdog_chase(struct watchdog *w, struct stop *s) {
   (void)tide_watchdog_start(w); /* without it there is this one signal, which mostly does */
   tide_lock_take(&w->lock);
-  ring_locked(s);
+  ring_locked(s->bell);
   enter_locked(w, s, tide_now() + interval(s));
   tide_lock_drop(&w->lock);
   /* release: the last touch; leave waits for it */
@@ -142,7 +143,7 @@ void tide_watchdog_leave(struct watchdog *w, struct stop *s) {
   if (fifo_linked(&s->link)) fifo_remove(&s->link);
   tide_lock_drop(&w->lock);
   /* A signal that was sent comes with the next system call at the latest. */
-  while (atomic_load_explicit(&s->heard, memory_order_acquire) !=
-         atomic_load_explicit(&s->sent, memory_order_relaxed))
+  while (atomic_load_explicit(&s->bell->heard, memory_order_acquire) !=
+         atomic_load_explicit(&s->bell->sent, memory_order_relaxed))
     sched_yield();
 }

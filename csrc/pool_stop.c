@@ -1,0 +1,89 @@
+/*
+** tidepool, floor 1: pool_stop, cancelling and interrupting a pool's tasks.
+**
+** Invariants and lock: pool_own.h. Signals are sent, and watches delivered, with no lock of the pool.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <assert.h>
+
+#include "pool_own.h"
+
+/* --------------------------------------------------------------- cancel -- */
+
+bool tide_pool_cancel(struct pool *p, struct task *t) {
+  bool queued, taken;
+  assert(t->pool == p);
+  tide_lock_take(&p->lock);
+  queued = tide_queue_remove(&p->queue, t);
+  if (queued) {
+    p->cancelled++;
+    tide_pool_room_locked(p);
+  }
+  taken = t->place == TASK_TAKEN;
+  tide_pool_check_locked(p);
+  tide_lock_drop(&p->lock);
+  /* Who takes a task out of the queue decides its fate. Another canceller may have taken it
+  ** and not have cancelled it yet: whichever of us is first does it, for both. */
+  if (!taken) tide_task_cancel(t);
+  if (queued) tide_task_rele(t);
+  return tide_task_state(t) == TASK_CANCELLED;
+}
+
+/* ------------------------------------------------------------ interrupt -- */
+
+int tide_pool_watch(struct pool *p) { return tide_watchdog_start(&p->dog); }
+
+bool tide_pool_interrupt(struct pool *p, struct task *t) {
+  struct stop *stop;
+  /* also one that a worker took and has not begun */
+  if (tide_pool_cancel(p, t) || tide_task_cancel(t)) return true;
+  switch (tide_task_stop(t, FAULT_INTERRUPTED, &stop)) {
+    case STOP_TOLD: tide_watchdog_chase(&p->dog, stop); return true;
+    case STOP_KNOWN: return true;
+    default: /* it has ended, perhaps by an earlier interrupt */
+      return tide_task_state(t) == TASK_FINISHED && t->outcome == FAULT_INTERRUPTED;
+  }
+}
+
+/* The next level above l, or of the next slot. */
+static struct level *next_level_locked(struct level *l) {
+  if (l->above != NULL) return l->above;
+  return l->slot->next != NULL ? &l->slot->next->base : NULL;
+}
+
+/* A running task that was not told yet, with a reference; or NULL. */
+static struct task *next_running(struct pool *p) {
+  struct task *t = NULL;
+  tide_lock_take(&p->lock);
+  for (struct level *l = p->slots != NULL ? &p->slots->base : NULL; l != NULL && t == NULL;
+       l = next_level_locked(l)) {
+    if (l->task == NULL || l->told) continue;
+    t = tide_task_hold(l->task);
+    l->told = true;
+  }
+  tide_lock_drop(&p->lock);
+  return t;
+}
+
+/* The stop of a worker that is opened or closed, asked now; or NULL. */
+static struct stop *next_upkeep(struct pool *p) {
+  struct stop *stop = NULL;
+  tide_lock_take(&p->lock);
+  p->haste = true; /* for those whose upkeep begins later */
+  for (struct level *l = p->slots != NULL ? &p->slots->base : NULL; l != NULL && stop == NULL;
+       l = next_level_locked(l))
+    if (l->upkeep && tide_stop_visit(&l->stop, FAULT_INTERRUPTED) == STOP_TOLD) stop = &l->stop;
+  tide_lock_drop(&p->lock);
+  return stop;
+}
+
+void tide_pool_interruptall(struct pool *p) {
+  struct task *t;
+  struct stop *stop;
+  while ((t = next_running(p)) != NULL) {
+    tide_pool_interrupt(p, t);
+    tide_task_rele(t);
+  }
+  while ((stop = next_upkeep(p)) != NULL) tide_watchdog_chase(&p->dog, stop);
+}

@@ -1,0 +1,38 @@
+/*
+** tidepool, floor 3: within, waits of a task for other tasks.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "within.h"
+
+struct within tide_within(lua_State *L) {
+  struct within w = {NULL, NULL};
+  if (L == NULL) return w;
+  w.stop = tide_vm_stop(L);
+  if (w.stop != NULL) w.pool = ((struct tide_executor *)tide_vm_user(L))->pool;
+  return w;
+}
+
+int tide_within_begin(const struct within *w, struct task *t, bool *away) {
+  *away = false;
+  if (w->pool == NULL) return FAULT_NONE;
+  if (!tide_task_await(tide_pool_taskof(w->stop), t)) return FAULT_DEADLOCK;
+  if (tide_pool_runhere(w->pool, w->stop, t)) return FAULT_NONE;
+  *away = t->pool != w->pool || tide_task_state(t) == TASK_PENDING;
+  if (*away) tide_pool_away(w->pool);
+  return FAULT_NONE;
+}
+
+void tide_within_end(const struct within *w, bool away) {
+  if (w->pool == NULL) return;
+  if (away) tide_pool_back(w->pool);
+  (void)tide_task_await(tide_pool_taskof(w->stop), NULL);
+}
+
+void tide_within_away(const struct within *w) {
+  if (w->pool != NULL) tide_pool_away(w->pool);
+}
+
+void tide_within_back(const struct within *w) {
+  if (w->pool != NULL) tide_pool_back(w->pool);
+}

@@ -1,0 +1,39 @@
+/*
+** tidepool, floor 3: within, waits of a task for other tasks.
+**
+** A wait for one task, as long as it takes, has the thread run it if it is queued in the same executor
+** (pool_level.c); one that another worker runs already is slept for: it goes on by itself. In all
+** other waits (a limit of time, the first of several, another executor, a full queue) what ends them may
+** need a worker of this executor: meanwhile the thread does not count as one (tide_pool_away). A ring of tasks
+** that wait for each other as long as it takes is found when it closes.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_WITHIN_H
+#define TIDE_WITHIN_H
+
+#include "executor.h"
+
+TIDE_INTERNAL_BEGIN
+
+/* The task that runs in a state. */
+struct within {
+  struct pool *pool; /* NULL: none does, and the functions below do nothing */
+  struct stop *stop;
+};
+
+/* L may be NULL. [-0, +0, -] */
+struct within tide_within(lua_State *L);
+
+/* Before a sleep for t, with no limit of time: FAULT_NONE, and *away says for `end` whether this thread
+** does not count now; t may be done already. Or FAULT_DEADLOCK: it would never end. */
+int tide_within_begin(const struct within *w, struct task *t, bool *away);
+void tide_within_end(const struct within *w, bool away);
+
+/* Around any other sleep. */
+void tide_within_away(const struct within *w);
+void tide_within_back(const struct within *w);
+
+TIDE_INTERNAL_END
+
+#endif
