@@ -5,7 +5,7 @@
 #   make test         everything in spec/, and the host example; SPEC=spec/map_spec.lua: only that
 #                     SAN=address, SAN=thread: built with that sanitizer
 #   make bench        the figures of bench/README.md; bench-quick: fewer rounds of less work
-#   make lint layers valgrind rock-test    the other checks; .ci/run runs them all
+#   make lint layers valgrind overhead rock-test    the other checks; .ci/run runs them all
 #   make install uninstall                 PREFIX, DESTDIR
 #   make clean
 #
@@ -71,7 +71,7 @@ demos = cube download mandelbrot wordcount
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check-setup FORCE demo demo-build bench bench-quick bench-build test test-build lint layers valgrind rock-test \
+.PHONY: all check-setup FORCE demo demo-build bench bench-quick bench-build test test-build lint layers valgrind overhead rock-test \
   install uninstall clean
 
 all: $(libraries)
@@ -200,6 +200,11 @@ valgrind:
 	@scripts/setup ci
 	@$(MAKE) --no-print-directory test-build
 	@scripts/valgrind
+
+overhead:
+	@scripts/setup ci
+	@$(MAKE) --no-print-directory $(B)/tidepool/core.so
+	@scripts/overhead
 
 rock-test:
 	@scripts/setup ci

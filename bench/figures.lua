@@ -171,6 +171,19 @@ end
 figure(10, "no-op with 64 workers, over 2", TIMES,
   function(v) return v:growth("workers_no_op", 2) end, { at_most = 1 / 0.7 })
 
+for _, loop in ipairs { "bare", "pcall", "coroutines", "gsub", "sort", "allocating", "finalizer",
+  "finalizers", "closing" } do
+  figure(11, "stopping a task, p50: " .. loop, MS, function(v) return v["stop_p50_" .. loop] end)
+  figure(11, "stopping a task, p99: " .. loop, MS, function(v) return v["stop_p99_" .. loop] end,
+    { at_most = 50 })
+end
+figure(11, "no-op there and back in a state of its own", US,
+  function(v) return v.isolation_round_trip_task end)
+figure(11, "the same, over one in its worker's state", TIMES,
+  function(v) return v.isolation_round_trip_task / v.isolation_round_trip_worker end)
+figure(11, "1,000 no-ops in states of their own, each", US,
+  function(v) return v.isolation_many_task end)
+
 -- ------------------------------------------------------------------- peers --
 
 --- What tidepool and others are compared by: title; unit; own(v); key of the others' values;

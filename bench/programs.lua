@@ -26,6 +26,8 @@ local workloads = {
   { "sleeps.lua" },
   { "text.lua" },
   { "share.lua" },
+  { "stop.lua" },
+  { "isolation.lua" },
   { "array.lua" },
   { "idle_cpu.lua" },
   { "spin_load.lua" },

@@ -40,6 +40,7 @@ void tide_stop_init(struct stop *s, struct bell *b) {
   fifo_node_init(&s->link);
   s->due = SYS_NEVER;
   s->kind = FAULT_NONE;
+  s->looks = 0;
   atomic_store_explicit(&b->first, s, memory_order_release);
 }
 

@@ -50,6 +50,7 @@ struct stop {
   atomic_uint visitors;  /* A: who asked and has not rung yet; release, paired with leave */
   struct fifo_node link; /* watchdog's lock: in its list */
   sys_time due;          /* watchdog's lock: when to ask, or to ring again */
+  int looks;             /* watchdog's lock: in vain, since it was rung last */
   int kind;              /* watchdog's lock: what to ask for */
 };
 

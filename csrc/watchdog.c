@@ -8,9 +8,13 @@
 #include <assert.h>
 #include <sched.h>
 
-/* Between two signals for the same task. Each finalizer needs one, and many may follow each other. */
-static sys_time interval(const struct stop *s) {
-  return atomic_load_explicit(&s->bell->soon, memory_order_relaxed) ? 50 * 1000 : 5 * 1000 * 1000;
+/* Between two signals for the same task. Each finalizer needs one, and many may follow each other: for
+** these it looks again at once, for a while after each signal that came. */
+static sys_time interval(struct stop *s, bool rung) {
+  enum { LOOKS = 100 };
+  if (!atomic_load_explicit(&s->bell->soon, memory_order_relaxed)) return 5 * 1000 * 1000;
+  s->looks = rung ? 0 : s->looks + 1;
+  return s->looks < LOOKS ? 0 : 50 * 1000;
 }
 
 int tide_watchdog_init(struct watchdog *w) {
@@ -36,13 +40,14 @@ void tide_watchdog_fini(struct watchdog *w) {
 
 /* Sends a signal, unless one is under way: they would become one, and could not be counted. If that has
 ** come too early for what was asked since, the next look rings again. */
-static void ring_locked(struct bell *b) {
+static bool ring_locked(struct bell *b) {
   unsigned sent = atomic_load_explicit(&b->sent, memory_order_relaxed);
   /* acquire: pairs with the handler's release */
-  if (b->signal == 0 || atomic_load_explicit(&b->heard, memory_order_acquire) != sent) return;
+  if (b->signal == 0 || atomic_load_explicit(&b->heard, memory_order_acquire) != sent) return false;
   atomic_store_explicit(&b->sent, sent + 1, memory_order_relaxed);
   if (tide_thread_signal(&b->thread, b->signal, &b->alarm) != 0)
     atomic_store_explicit(&b->sent, sent, memory_order_relaxed); /* no room for it now: later */
+  return true;
 }
 
 /* Asks and rings those that are due; answers when the next one is. */
@@ -52,8 +57,7 @@ static sys_time look_locked(struct watchdog *w) {
     struct stop *s = TIDE_CONTAINER(n, struct stop, link);
     if (s->due <= now) {
       tide_stop_ask(s, s->kind); /* false: it was asked before, or it is closed and will leave */
-      if (tide_stop_asked(s) != FAULT_NONE) ring_locked(s->bell);
-      s->due = now + interval(s);
+      s->due = now + interval(s, tide_stop_asked(s) != FAULT_NONE && ring_locked(s->bell));
     }
     if (s->due < next) next = s->due;
   }
@@ -67,7 +71,13 @@ static void *watch(void *arg) {
   while (!w->ending) {
     w->next = look_locked(w);
     /* predicate: what is due, and `ending`; both are looked at again */
-    if (!w->ending) tide_cond_wait(&w->news, &w->lock, w->next);
+    if (w->next <= tide_now()) {
+      tide_lock_drop(&w->lock);
+      sched_yield();
+      tide_lock_take(&w->lock);
+    } else if (!w->ending) {
+      tide_cond_wait(&w->news, &w->lock, w->next);
+    }
   }
   tide_lock_drop(&w->lock);
   return NULL;
@@ -128,8 +138,7 @@ void tide_watchdog_limit(struct watchdog *w, struct stop *s, sys_time due, int k
 void tide_watchdog_chase(struct watchdog *w, struct stop *s) {
   (void)tide_watchdog_start(w); /* without it there is this one signal, which mostly does */
   tide_lock_take(&w->lock);
-  ring_locked(s->bell);
-  enter_locked(w, s, tide_now() + interval(s));
+  enter_locked(w, s, tide_now() + interval(s, ring_locked(s->bell)));
   tide_lock_drop(&w->lock);
   /* release: the last touch; leave waits for it */
   atomic_fetch_sub_explicit(&s->visitors, 1, memory_order_release);

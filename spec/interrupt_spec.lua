@@ -297,7 +297,7 @@ describe("interrupt", function()
     local told, ended, cancelled = 0, 0, 0
     local futures = {}
     for i = 1, rounds do
-      local n = math.random(0, 2000)
+      local n = math.random(0, 2000 * h.slow)
       local victim = ex:submit(work, n)
       local small = i % 500
       local bystander = ex:submit(work, small)

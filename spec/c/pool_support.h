@@ -25,6 +25,7 @@ struct rig {
   struct gate *open_gate;  /* if any, each open passes through it */
   struct gate *close_gate; /* and each close through this one */
   atomic_int last_index;   /* of the worker that ran the latest task */
+  bool (*on_arm)(void *);  /* what a signal calls, with the rig; set before the first submit */
 };
 
 struct job {
@@ -45,7 +46,6 @@ static const char why_text[] = "the door is stuck";
 static void *hand_open(void *ud, int index, struct stop *stop, char **why, size_t *size) {
   struct rig *rig = (struct rig *)ud;
   struct hand *h;
-  (void)stop;
   if (rig->open_gate != NULL) gate_enter(rig->open_gate);
   if (atomic_load(&rig->open_fails) > 0 && atomic_fetch_sub(&rig->open_fails, 1) <= 1) {
     atomic_store(&rig->open_fails, 1);
@@ -57,6 +57,7 @@ static void *hand_open(void *ud, int index, struct stop *stop, char **why, size_
   }
   h = (struct hand *)malloc(sizeof *h);
   if (h == NULL) exit(2);
+  if (rig->on_arm != NULL) tide_stop_setarm(stop, rig->on_arm, rig);
   h->rig = rig;
   h->index = index;
   h->tasks = 0;

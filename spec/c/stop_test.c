@@ -1,0 +1,207 @@
+/*
+** stop, watchdog, sys_signal, pool_stop: a running task is asked to stop, by a call or by its limit of time, and
+** no signal ever meets another task than its own.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "pool_support.h"
+
+/* ------------------------------------------------------------- the decision -- */
+
+static void test_ask_and_close_decide(void) {
+  struct bell b;
+  struct stop s;
+  tide_bell_init(&b, 0);
+  tide_stop_init(&s, &b);
+  CHECK(!tide_stop_ask(&s, FAULT_INTERRUPTED) && tide_stop_asked(&s) == FAULT_NONE);
+  tide_stop_open(&s);
+  CHECK(tide_stop_ask(&s, FAULT_TIME_LIMIT));
+  CHECK(!tide_stop_ask(&s, FAULT_INTERRUPTED)); /* the first counts */
+  CHECK(tide_stop_asked(&s) == FAULT_TIME_LIMIT && tide_stop_close(&s) == FAULT_TIME_LIMIT);
+  tide_stop_open(&s);
+  CHECK(tide_stop_asked(&s) == FAULT_NONE && tide_stop_close(&s) == FAULT_NONE);
+  CHECK(tide_stop_visit(&s, FAULT_INTERRUPTED) == STOP_NOT); /* too late */
+  tide_stop_open(&s);
+  CHECK(tide_stop_visit(&s, FAULT_INTERRUPTED) == STOP_TOLD);
+  CHECK(tide_stop_visit(&s, FAULT_INTERRUPTED) == STOP_KNOWN);
+  CHECK(atomic_load(&s.visitors) == 1);
+  tide_stop_fini(&s);
+  CHECK(atomic_load(&b.first) == NULL);
+}
+
+/* --------------------------------------------------------------- the signal -- */
+
+static atomic_int host_heard;
+static void host_handler(int sig) {
+  (void)sig;
+  atomic_fetch_add(&host_heard, 1);
+}
+
+static void test_no_handler_is_replaced(void) {
+  struct sigaction host, now;
+  int err = 0;
+  memset(&host, 0, sizeof host);
+  host.sa_handler = host_handler;
+  sigemptyset(&host.sa_mask);
+  CHECK(sigaction(SIGUSR1, &host, NULL) == 0);
+  CHECK(tide_signal_claim(SIGUSR1, &err) == 0 && err == EBUSY);
+  CHECK(tide_signal_claim(SIGKILL, &err) == 0 && err != 0);
+  CHECK(tide_signal_claim(9999, &err) == 0 && err == EINVAL);
+  CHECK(tide_signal_claim(SIGUSR2, &err) == SIGUSR2 && tide_signal_claim(SIGUSR2, &err) == SIGUSR2);
+  /* SIGURG is the host's: another one */
+  CHECK(sigaction(SIGURG, &host, &now) == 0);
+  err = tide_signal_claim(0, &err);
+  CHECK(err != 0 && err != SIGURG);
+  CHECK(kill(getpid(), SIGURG) == 0 && atomic_load(&host_heard) == 1);
+  CHECK(sigaction(SIGURG, &now, NULL) == 0);
+  CHECK(tide_signal_claim(0, &err) == SIGURG);
+  /* not the library's own: nothing happens */
+  CHECK(kill(getpid(), SIGURG) == 0 && kill(getpid(), SIGUSR2) == 0);
+  CHECK(raise(SIGURG) == 0);
+}
+
+/* ---------------------------------------------------------------- the tasks -- */
+
+struct stoppable {
+  struct job job;
+  atomic_bool told;  /* before it is interrupted */
+  atomic_bool armed; /* the signal came */
+  int turns;         /* how long it runs by itself; 0: until it is stopped */
+};
+
+static _Thread_local struct stoppable *volatile running;
+static atomic_int misdirected, armed;
+
+static bool on_arm(void *rig) {
+  struct stoppable *now = running;
+  (void)rig;
+  atomic_fetch_add(&armed, 1);
+  if (now == NULL) return false;
+  if (!atomic_load(&now->told)) atomic_fetch_add(&misdirected, 1);
+  atomic_store(&now->armed, true);
+  return false;
+}
+
+static void run_until_stopped(struct job *job) {
+  struct stoppable *self = TIDE_CONTAINER(job, struct stoppable, job);
+  running = self;
+  for (int i = 0; (self->turns == 0 || i < self->turns) && !atomic_load(&self->armed); i++)
+    tide_relax();
+  running = NULL;
+}
+
+static void rig_with_signal(struct rig *rig, int workers, sys_time limit) {
+  struct pool_config cfg = config(workers);
+  int err;
+  cfg.signal = tide_signal_claim(0, &err);
+  cfg.time_limit = limit;
+  rig_start(rig, &cfg);
+  rig->on_arm = on_arm;
+}
+
+static void init(struct stoppable *s, struct rig *rig, int turns) {
+  memset(s, 0, sizeof *s);
+  s->job = job_of(rig);
+  s->job.call = run_until_stopped;
+  s->turns = turns;
+}
+
+static void test_interrupts_what_runs(void) {
+  struct rig rig;
+  struct stoppable s;
+  struct task *t;
+  rig_with_signal(&rig, 1, 0);
+  init(&s, &rig, 0);
+  t = submit(&rig, &s.job);
+  while (tide_task_state(t) == TASK_PENDING) sched_yield();
+  atomic_store(&s.told, true);
+  CHECK(tide_pool_interrupt(rig.pool, t) && tide_pool_interrupt(rig.pool, t));
+  CHECK(wait_for(t, -1) && t->outcome == FAULT_INTERRUPTED && atomic_load(&s.armed));
+  CHECK(tide_pool_interrupt(rig.pool, t)); /* it ended so */
+  tide_task_rele(t);
+  init(&s, &rig, 1);
+  t = submit(&rig, &s.job);
+  CHECK(wait_for(t, -1) && t->outcome == FAULT_NONE && !tide_pool_interrupt(rig.pool, t));
+  tide_task_rele(t);
+  rig_end(&rig);
+}
+
+static void test_limits_time(void) {
+  struct rig rig;
+  struct stoppable s;
+  rig_with_signal(&rig, 2, 3 * 1000 * 1000);
+  CHECK(tide_pool_watch(rig.pool) == 0);
+  for (int i = 0; i < 20; i++) {
+    init(&s, &rig, 0);
+    atomic_store(&s.told, true);
+    CHECK(finish(submit(&rig, &s.job)) == FAULT_TIME_LIMIT && atomic_load(&s.armed));
+  }
+  rig_end(&rig);
+}
+
+static void test_interrupts_all(void) {
+  enum { N = 4 };
+  struct rig rig;
+  struct stoppable s[N];
+  struct task *t[N];
+  rig_with_signal(&rig, N, 0);
+  for (int i = 0; i < N; i++) {
+    init(&s[i], &rig, 0);
+    atomic_store(&s[i].told, true);
+    t[i] = submit(&rig, &s[i].job);
+  }
+  for (int i = 0; i < N; i++)
+    while (tide_task_state(t[i]) == TASK_PENDING) sched_yield();
+  tide_pool_close(rig.pool, true);
+  tide_pool_interruptall(rig.pool);
+  for (int i = 0; i < N; i++) CHECK(finish(t[i]) == FAULT_INTERRUPTED);
+  rig_end(&rig);
+}
+
+/* Tasks that end by themselves, about when they are interrupted, and others in between that are not. */
+static void test_no_signal_meets_another_task(int rounds) {
+  struct rig rig;
+  uint64_t random = check_seed(20261125);
+  int stopped = 0, ended = 0;
+  rig_with_signal(&rig, 2, 0);
+  atomic_store(&misdirected, 0);
+  for (int i = 0; i < rounds; i++) {
+    struct stoppable victim, bystander;
+    struct task *v, *b;
+    bool hit;
+    init(&victim, &rig, 1 + (int)check_random(&random, 6000));
+    init(&bystander, &rig, 1 + (int)check_random(&random, 300));
+    v = submit(&rig, &victim.job);
+    b = submit(&rig, &bystander.job);
+    while (i % 4 != 0 && tide_task_state(v) == TASK_PENDING) tide_relax();
+    for (size_t n = check_random(&random, 1000); n > 0; n--) tide_relax();
+    atomic_store(&victim.told, true);
+    hit = tide_pool_interrupt(rig.pool, v);
+    CHECK(finish(b) == FAULT_NONE && !atomic_load(&bystander.armed));
+    CHECK(wait_for(v, -1));
+    if (tide_task_state(v) == TASK_FINISHED) {
+      CHECK(hit == (v->outcome == FAULT_INTERRUPTED));
+      if (hit) stopped++; else ended++;
+    } else {
+      CHECK(hit);
+    }
+    tide_task_rele(v);
+  }
+  printf("%d stopped, %d ended by themselves, %d signals\n", stopped, ended, atomic_load(&armed));
+  CHECK(atomic_load(&misdirected) == 0);
+  rig_end(&rig);
+}
+
+int main(void) {
+  test_ask_and_close_decide();
+  test_no_handler_is_replaced();
+  test_interrupts_what_runs();
+  test_limits_time();
+  test_interrupts_all();
+  test_no_signal_meets_another_task(getenv("SAN") != NULL && *getenv("SAN") != '\0' ? 5000 : 30000);
+  return check_done();
+}
