@@ -128,6 +128,6 @@ describe("bench: the programs", function()
       seen[figure.point] = true
       assert.is_false(figure.at_most ~= nil and figure.at_least ~= nil, figure.title)
     end
-    assert.equal(10, #seen)
+    assert.equal(11, #seen)
   end)
 end)
