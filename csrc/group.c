@@ -88,7 +88,8 @@ static int wait_each(const tide_group *g, lua_State *L) {
   const struct fifo_node *n;
   int status = TIDE_OK;
   for (n = g->entries.head.next; n != &g->entries.head && status == TIDE_OK; n = n->next)
-    status = tide_future_wait(tide_future_of(TIDE_CONTAINER(n, struct entry, link)->task), L, TIDE_FOREVER);
+    status = tide_future_wait(tide_future_of(TIDE_CONTAINER(n, struct entry, link)->task), L,
+                              TIDE_FOREVER);
   return status;
 }
 

@@ -27,7 +27,7 @@
 TIDE_INTERNAL_BEGIN
 
 struct halt {
-  struct stop *stop; /* I: the worker's */
+  struct stop *stop;          /* I: the worker's */
   lua_State *_Atomic running; /* A: the coroutine that runs; the handler's. NULL: no task does */
   lua_State *main;            /* I */
   unsigned flag;              /* I: where in a lua_State the flag is; 0: unknown */
@@ -37,7 +37,8 @@ struct halt {
   void *alloc_ud;
   size_t used, limit; /* bytes */
   size_t refused;     /* the block that was refused last, its new size; 0: none; see meter */
-  atomic_bool finalizer; /* A: stopped in one, or where Lua calls no hooks either; the handler's too */
+  atomic_bool
+      finalizer; /* A: stopped in one, or where Lua calls no hooks either; the handler's too */
 };
 
 /* For a new state, before anything with a finalizer is in it. h must outlive it. [-0, +0, m] */

@@ -149,8 +149,9 @@ static void checkoptions(lua_State *L) {
       continue;
     tide_lua_argerror(
         L, 2,
-        lua_pushfstring(L, "unknown option '%s'; known options: cancel_futures, interrupt, timeout, wait",
-                        luaL_tolstring(L, -2, NULL)));
+        lua_pushfstring(
+            L, "unknown option '%s'; known options: cancel_futures, interrupt, timeout, wait",
+            luaL_tolstring(L, -2, NULL)));
   }
 }
 

@@ -37,7 +37,8 @@ static int owner_gc(lua_State *L) {
   struct owner *o = (struct owner *)lua_touserdata(L, 1);
   if (!o->open) return 0;
   o->open = false;
-  for (size_t i = 0; i < o->n; i++) tide_executor_close(o->executors[i], o->executors[i]->daemon ? TIDE_SHUTDOWN_INTERRUPT : 0);
+  for (size_t i = 0; i < o->n; i++)
+    tide_executor_close(o->executors[i], o->executors[i]->daemon ? TIDE_SHUTDOWN_INTERRUPT : 0);
   for (size_t i = 0; i < o->n; i++) {
     tide_pool_wait(o->executors[i]->pool, SYS_NEVER);
     tide_pool_rele(o->executors[i]->pool);

@@ -35,7 +35,7 @@ void tide_owner_adopt(lua_State *L, struct tide_executor *ex);
 /* A wait that looks at hooks: remembers the hook at its start. */
 struct hookwatch {
   lua_State *L; /* NULL: no looking */
-  bool worker; /* L is a worker's: its task may be asked to stop */
+  bool worker;  /* L is a worker's: its task may be asked to stop */
   lua_Hook main_hook;
 };
 void tide_hook_start(struct hookwatch *h, lua_State *L);

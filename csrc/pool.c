@@ -21,7 +21,8 @@ void tide_pool_check_locked(const struct pool *p) {
   assert(p->failed <= p->finished);
   assert(p->alive >= 0 && p->starting >= 0 && p->fresh >= 0 && p->idle >= 0);
   assert(p->away >= 0 && p->running >= p->waiting + (size_t)p->away);
-  assert((size_t)(p->idle + p->fresh) + p->running - p->waiting <= (size_t)(p->alive + p->starting));
+  assert((size_t)(p->idle + p->fresh) + p->running - p->waiting <=
+         (size_t)(p->alive + p->starting));
   assert(p->nasleep >= 0 && p->nasleep <= p->idle);
   assert(!tide_pool_sleepy_locked(p));
   assert(p->queue.count == 0 || p->alive > 0 || (p->starting > 0 && p->queue.count == 1));
@@ -49,7 +50,8 @@ bool tide_pool_wanting_locked(const struct pool *p) {
 /* Tasks that free or future threads will take at once do not count as waiting, so that the
 ** answer does not depend on how quick they are. */
 bool tide_pool_full_locked(const struct pool *p) {
-  size_t tasks = p->queue.count + p->running - p->waiting - (size_t)p->away, places = (size_t)p->cfg.max_workers;
+  size_t tasks = p->queue.count + p->running - p->waiting - (size_t)p->away,
+         places = (size_t)p->cfg.max_workers;
   return p->cfg.max_queue > 0 && tasks >= places && tasks - places >= p->cfg.max_queue;
 }
 
@@ -288,7 +290,8 @@ void tide_pool_away(struct pool *p) {
   struct slot *sleeper;
   tide_lock_take(&p->lock);
   p->away++;
-  if (tide_pool_wanting_locked(p)) (void)tide_pool_start_locked(p); /* else others serve it, or it comes back */
+  if (tide_pool_wanting_locked(p))
+    (void)tide_pool_start_locked(p); /* else others serve it, or it comes back */
   tide_pool_room_locked(p);
   sleeper = tide_pool_pick_locked(p);
   tide_pool_check_locked(p);

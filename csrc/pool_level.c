@@ -49,7 +49,7 @@ static int run_guarded(struct pool *p, void *worker, struct task *t, struct stop
 /* Runs t: true and its outcome, or false if it was cancelled behind the pool's back. The call is
 ** released here: who sees that a task is done finds it gone. */
 bool tide_level_run(struct pool *p, struct level *l, struct task *t, int *outcome,
-                struct message *out) {
+                    struct message *out) {
   *outcome = FAULT_NONE;
   tide_message_init(out, tide_task_mem(t));
   tide_stop_open(&l->stop);

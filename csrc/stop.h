@@ -32,9 +32,9 @@ struct stop;
 
 /* A thread that can be rung. */
 struct bell {
-  struct sys_alarm alarm;     /* I: what the signal carries */
-  struct sys_thread thread;   /* I while the thread lives; written before its first stop is opened */
-  int signal;                 /* I: 0: there is none, the thread cannot be reached */
+  struct sys_alarm alarm;   /* I: what the signal carries */
+  struct sys_thread thread; /* I while the thread lives; written before its first stop is opened */
+  int signal;               /* I: 0: there is none, the thread cannot be reached */
   struct stop *_Atomic first; /* A: its stops; the thread's, and its handler's */
   atomic_uint sent;           /* A: signals; written under the watchdog's lock */
   atomic_uint heard;          /* A: written by the handler; release, paired with ring and leave */
@@ -42,10 +42,11 @@ struct bell {
 };
 
 struct stop {
-  struct bell *bell;             /* I */
-  struct stop *next;             /* I: the one made before it */
-  bool (*_Atomic arm)(void *ud); /* A: of the worker that is opened: called in the handler; NULL: none */
-  void *ud;                      /* for arm */
+  struct bell *bell; /* I */
+  struct stop *next; /* I: the one made before it */
+  bool (*_Atomic arm)(
+      void *ud);         /* A: of the worker that is opened: called in the handler; NULL: none */
+  void *ud;              /* for arm */
   atomic_int want;       /* A: see above; release in ask pairs with acquire in asked and close */
   atomic_uint visitors;  /* A: who asked and has not rung yet; release, paired with leave */
   struct fifo_node link; /* watchdog's lock: in its list */

@@ -33,8 +33,7 @@ static bool new_extras(const struct task_terms *terms, const struct mem *mem,
   const char *name;
   size_t len;
   *out = NULL;
-  if (terms == NULL ||
-      (terms->name == NULL && terms->time_limit == 0 && terms->memory_limit == 0))
+  if (terms == NULL || (terms->name == NULL && terms->time_limit == 0 && terms->memory_limit == 0))
     return true;
   name = terms->name != NULL ? terms->name : "";
   len = strlen(name) + 1;

@@ -59,8 +59,8 @@ struct task_extras {
 };
 
 struct task {
-  struct ref ref;    /* A */
-  struct pool *pool; /* I; a reference is held; NULL: a promise */
+  struct ref ref;             /* A */
+  struct pool *pool;          /* I; a reference is held; NULL: a promise */
   struct task_extras *extras; /* I; owned; NULL: none of them */
   union {
     void *context; /* I; of a pool's: what msg is to be run with, for the runner, who frees it */
@@ -73,8 +73,8 @@ struct task {
       struct task *awaited;  /* what it waits for, without a limit of time; or NULL */
     };
   };
-  struct watch *watches;   /* lock: who wants to know: the oldest, in a ring; NULL: nobody */
-  int priority;            /* I */
+  struct watch *watches; /* lock: who wants to know: the oldest, in a ring; NULL: nobody */
+  int priority;          /* I */
   _Atomic unsigned char
       state; /* enum task_state; written under lock, read by anyone (release/acquire) */
   struct sys_bytelock lock;
@@ -88,7 +88,8 @@ struct task {
 
 /* NULL if out of memory. `pool` may be NULL; the task takes a reference of its own. terms: copied;
 ** NULL: nothing special. The caller owns one reference. */
-struct task *tide_task_new(struct pool *pool, const struct mem *mem, const struct task_terms *terms);
+struct task *tide_task_new(struct pool *pool, const struct mem *mem,
+                           const struct task_terms *terms);
 struct task *tide_task_hold(struct task *t);
 void tide_task_rele(
     struct task *t); /* NULL is legal; takes no lock that its caller may hold but mem's */

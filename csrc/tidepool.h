@@ -81,12 +81,12 @@ typedef struct tide_config {
   double idle_timeout;            /* seconds; negative: idle threads stay */
   size_t max_queue;               /* 0: unbounded */
   int on_full;                    /* TIDE_ONFULL_... */
-  size_t stack_size; /* bytes of a worker's C stack; 0: the system's default, at most 2 MiB */
-  double spin_time;  /* seconds, 0 to 0.001; see below; default 0.00005, 0: never */
+  size_t stack_size;   /* bytes of a worker's C stack; 0: the system's default, at most 2 MiB */
+  double spin_time;    /* seconds, 0 to 0.001; see below; default 0.00005, 0: never */
   double time_limit;   /* seconds that a task may run; 0 or negative: any. See _interrupt */
   size_t memory_limit; /* bytes that a worker's state may hold; 0: any. See tide_taskopts */
-  int isolation; /* TIDE_ISOLATION_TASK: each task has a new state, made ahead of need */
-  int daemon;    /* not 0: when the adopting state closes, what is pending is cancelled and what runs
+  int isolation;       /* TIDE_ISOLATION_TASK: each task has a new state, made ahead of need */
+  int daemon; /* not 0: when the adopting state closes, what is pending is cancelled and what runs
                  ** interrupted, not awaited */
   /* The signal by which running tasks are reached. 0: SIGURG or, if the program has a handler for that,
   ** one of the last real-time signals. TIDE_NOSIGNAL: none; then nothing that runs can be stopped,
@@ -94,7 +94,7 @@ typedef struct tide_config {
   ** is ever replaced. Ours is put in place by tide_executor_new and stays. It only acts on signals that the
   ** library sent itself; workers are the only threads it sends them to. */
   int interrupt_signal;
-  void *ud;          /* passed to every hook below */
+  void *ud; /* passed to every hook below */
 
   /* Called on the worker's thread for each new state, after the standard
   ** libraries are open and before the initializer. It runs in protected mode
@@ -157,8 +157,9 @@ TIDE_API tide_executor *tide_executor_hold(tide_executor *ex);
 TIDE_API void tide_executor_rele(tide_executor *ex);
 
 enum {
-  TIDE_SHUTDOWN_CANCEL = 1,   /* cancel what has not started */
-  TIDE_SHUTDOWN_INTERRUPT = 2 /* that too, and interrupt what runs, workers' opening and closing included */
+  TIDE_SHUTDOWN_CANCEL = 1, /* cancel what has not started */
+  TIDE_SHUTDOWN_INTERRUPT =
+      2 /* that too, and interrupt what runs, workers' opening and closing included */
 };
 
 /* Stops taking tasks, then waits until the queue is finished and the threads

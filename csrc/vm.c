@@ -27,8 +27,8 @@ struct vm {
   struct bytes traceback;      /* of the error that the message handler saw last */
   struct keeper keeper;        /* of what outlives a task here */
   struct worker_warn warn;
-  struct halt halt; /* how a task is stopped */
-  bool spoiled;     /* the last task left it near its memory limit */
+  struct halt halt;     /* how a task is stopped */
+  bool spoiled;         /* the last task left it near its memory limit */
   struct arena arena;   /* L's memory, if the host gives none: small blocks */
   struct blocks blocks; /* and large ones */
 };

@@ -43,9 +43,9 @@ void tide_vm_free(struct vm *vm); /* NULL is legal */
 /* A call to be run. */
 struct vm_call {
   const struct message *in;
-  struct paths *paths;  /* NULL: as they are */
-  const char *name;     /* NULL: none */
-  size_t memory_limit;  /* bytes that the state may grow by; 0: any */
+  struct paths *paths; /* NULL: as they are */
+  const char *name;    /* NULL: none */
+  size_t memory_limit; /* bytes that the state may grow by; 0: any */
 };
 
 /* Runs it, and closes the stop. Answers the outcome (fault.h) and fills the empty message *out:

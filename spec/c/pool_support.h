@@ -175,7 +175,8 @@ static inline struct job job_of(struct rig *rig) {
 }
 
 static inline struct task *task_of(struct rig *rig, struct job *job, int priority) {
-  struct task *t = tide_task_new(rig->pool, &counted_mem, &(struct task_terms){.priority = priority});
+  struct task *t =
+      tide_task_new(rig->pool, &counted_mem, &(struct task_terms){.priority = priority});
   if (t == NULL) exit(2);
   t->context = job;
   return t;

@@ -185,7 +185,10 @@ static void test_no_signal_meets_another_task(int rounds) {
     CHECK(wait_for(v, -1));
     if (tide_task_state(v) == TASK_FINISHED) {
       CHECK(hit == (v->outcome == FAULT_INTERRUPTED));
-      if (hit) stopped++; else ended++;
+      if (hit)
+        stopped++;
+      else
+        ended++;
     } else {
       CHECK(hit);
     }

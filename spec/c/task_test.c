@@ -22,7 +22,8 @@ static void add_part(struct message *m) {
 
 static void test_states(void) {
   struct message out;
-  struct task *t = tide_task_new(NULL, &counted_mem, &(struct task_terms){.name = "one", .priority = 7});
+  struct task *t =
+      tide_task_new(NULL, &counted_mem, &(struct task_terms){.name = "one", .priority = 7});
   if (t == NULL) exit(1);
   CHECK(strcmp(tide_task_name(t), "one") == 0 && t->priority == 7 && t->pool == NULL);
   CHECK(tide_task_state(t) == TASK_PENDING && !tide_task_done(t));
@@ -57,7 +58,8 @@ static void test_cancel(void) {
   CHECK(tide_task_name(t) == NULL && tide_task_cancel(t));
   CHECK(tide_task_state(t) == TASK_CANCELLED && tide_task_done(t));
   CHECK(t->outcome == FAULT_CANCELLED && t->msg.bytes.len == 0 && atomic_load(&parts) == 0);
-  CHECK(!tide_task_cancel(t) && !tide_task_begin(t, NULL) && !tide_task_finish(t, FAULT_NONE, NULL));
+  CHECK(!tide_task_cancel(t) && !tide_task_begin(t, NULL) &&
+        !tide_task_finish(t, FAULT_NONE, NULL));
   tide_task_rele(t);
   t = tide_task_new(NULL, &counted_mem, NULL);
   CHECK(tide_task_finish(t, FAULT_NONE, NULL)); /* never begun, nothing to say */
