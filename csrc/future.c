@@ -116,6 +116,7 @@ int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
     tide_mailbox_fini(&box);
   }
   if (status != LUA_OK) lua_error(L);
+  if (o != NULL) tide_lend_peek(L); /* who waited has the time; plain results are read without it */
   return fault;
 }
 
@@ -221,8 +222,7 @@ int tide_pushplain(lua_State *L, const tide_future *f, int *n) {
   if (tide_task_state(t) != TASK_FINISHED || t->outcome != FAULT_NONE) return 0;
   tide_cursor_init(&c, t->msg.bytes.data, t->msg.bytes.len);
   count = tide_cursor_get_varint(&c);
-  if (count > MOST || !lua_checkstack(L, MOST + 1)) return 0;
-  tide_lend_peek(L);
+  if (count > MOST || !lua_checkstack(L, MOST)) return 0;
   for (uint64_t i = 0; i < count && is_plain(&c); i++) {
     tide_value v;
     tide_value_get(&c, &t->msg, &v);

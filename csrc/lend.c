@@ -2,7 +2,8 @@
 ** tidepool, floor 2: lend, the long strings of a state that go into messages in place.
 **
 ** The table TRANSFER_LENT keeps them alive: address of the first byte -> loan, of the second ->
-** string. A string whose loan came back is dropped when its state packs or unpacks next.
+** string. A string whose loan came back is dropped when its state next packs or unpacks, or has
+** waited for a future or an executor's end.
 **
 ** A block of the state may outlive it (loan.h). So only states whose memory is the C library's,
 ** through Lua's own allocator or ours, lend; with a host's allocator, which may know of
@@ -111,7 +112,9 @@ void tide_lend_collect(lua_State *L, int xidx) {
 }
 
 void tide_lend_peek(lua_State *L) {
-  const struct transfer *x = tide_transfer_peek(L);
+  const struct transfer *x;
+  if (!lua_checkstack(L, 4)) return;
+  x = tide_transfer_peek(L);
   if (x != NULL) tide_lend_look(L, x, lua_gettop(L));
   lua_pop(L, 1);
 }

@@ -26,7 +26,7 @@ static inline void tide_lend_look(lua_State *L, const struct transfer *x, int xi
   if (x->lender != NULL && tide_lender_due(x->lender)) tide_lend_collect(L, xidx);
 }
 
-/* The same without the userdata at hand; one slot of the stack must be free. [-0, +0, -] */
+/* The same without the userdata at hand. [-0, +0, -] */
 void tide_lend_peek(lua_State *L);
 
 /* The state closes. [-0, +0, -] */

@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "executor.h"
+#include "lend.h"
 #include "owner.h"
 #include "pack.h"
 #include "reftype.h"
@@ -298,6 +299,7 @@ int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double ti
     ended = tide_pool_wait(ex->pool, timeout == 0 ? 0 : slice);
     if (tide_hook_run(&hook) != LUA_OK) lua_error(L);
   } while (!ended && slice < deadline && timeout != 0);
+  if (L != NULL) tide_lend_peek(L); /* what the last tasks had on loan */
   return ended ? TIDE_OK : TIDE_ETIMEOUT;
 }
 

@@ -97,6 +97,20 @@ describe("A long string", function()
     if grown > 400 then error(("%.0f KiB are still held"):format(grown)) end
   end)
 
+  it("is given back to a script that reads but a few numbers", function()
+    local ex = h.pool(2)
+    local function length(s) return #s end
+    collectgarbage()
+    local before, fs = collectgarbage "count", {}
+    for i = 1, 20 do fs[i] = ex:submit(length, make(tostring(i % 10))) end
+    for i = 1, 20 do assert.equal(LEN, fs[i]:result()) end
+    ex:shutdown()
+    collectgarbage()
+    collectgarbage()
+    local grown = collectgarbage "count" - before
+    if grown > 100 then error(("%.0f KiB are still held"):format(grown)) end
+  end)
+
   it("does not make a worker grow without end", function()
     local ex = h.pool(1)
     local function count()
