@@ -15,7 +15,7 @@
 #include <string.h>
 
 static const char class_key = 0; /* registry: the metatable */
-static const char known_key = 0; /* registry: address -> userdata, weak values */
+static const char known_key = 0; /* of the table of this state's userdata, by their arrays */
 
 /* -------------------------------------------------------------- handle -- */
 
@@ -49,18 +49,6 @@ void tide_lua_pusharraymethods(lua_State *L) {
   lua_getupvalue(L, -1, 2);
   lua_replace(L, -3);
   lua_pop(L, 1);
-}
-
-static void pushknown(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &known_key) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &known_key);
 }
 
 /* The array at idx, or NULL. */
@@ -135,7 +123,7 @@ void tide_lua_pushview(lua_State *L, const struct tide_lua_array *b, size_t at, 
 void tide_pusharray(lua_State *L, tide_array *a) {
   struct tide_lua_array *b;
   luaL_checkstack(L, 8, NULL);
-  pushknown(L);
+  tide_lua_pushhandles(L, &known_key);
   if (lua_rawgetp(L, -1, a) == LUA_TUSERDATA) {
     b = (struct tide_lua_array *)lua_touserdata(L, -1);
     if (b->a == a) { /* else it is of a closing state, and finalised */
@@ -333,7 +321,7 @@ static void *ref_hold(lua_State *L, int idx) {
   if (!b->known) {
     idx = lua_absindex(L, idx);
     luaL_checkstack(L, 6, NULL);
-    pushknown(L);
+    tide_lua_pushhandles(L, &known_key);
     lua_pushvalue(L, idx);
     lua_rawsetp(L, -2, b->a);
     lua_pop(L, 1);

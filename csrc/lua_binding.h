@@ -61,6 +61,11 @@ void *tide_lua_self(lua_State *L);
 /* The userdata of a class in argument `arg`. [-0, +0, e] */
 void *tide_lua_checkudata(lua_State *L, int arg, const char *name);
 
+/* Pushes the state's table, address of an object -> its userdata, that is in the registry under
+** `key`, for classes with one userdata per object and state. The userdata are weak: what is found
+** may be finalised already, in a closing state. [-0, +1, m] */
+void tide_lua_pushhandles(lua_State *L, const void *key);
+
 /* Raises an error object of a kind, or a plain error for a code without one. `message` may be
 ** NULL for the usual one. Never returns. [-0, +0, e] */
 int tide_lua_raise(lua_State *L, int kind, const char *message);

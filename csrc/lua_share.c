@@ -19,8 +19,7 @@ struct share_box {
   bool busy;     /* VALUE is being decoded */
 };
 
-/* In the registry: a table, share's address -> its handle; weak values. */
-static const char handles_key = 0;
+static const char handles_key = 0; /* of the table of this state's handles, by their shares */
 
 static struct share_box *check(lua_State *L, int arg) {
   struct share_box *b = (struct share_box *)tide_lua_checkudata(L, arg, TIDE_LUA_SHARE);
@@ -141,23 +140,10 @@ static struct share_box *newbox(lua_State *L) {
   return b;
 }
 
-/* Pushes the table of this state's handles. [-0, +1, m] */
-static void pushhandles(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &handles_key) == LUA_TTABLE) return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &handles_key);
-}
-
 void tide_pushshare(lua_State *L, tide_share *s) {
   struct share_box *b;
   luaL_checkstack(L, 6, NULL);
-  pushhandles(L);
+  tide_lua_pushhandles(L, &handles_key);
   lua_rawgetp(L, -1, s);
   b = (struct share_box *)lua_touserdata(L, -1);
   if (b && b->s == s) { /* not of a closing state, whose finalizer ran */
@@ -183,7 +169,7 @@ int tide_lua_newshare(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 2, VALUE);
   b->filled = true;
-  pushhandles(L);
+  tide_lua_pushhandles(L, &handles_key);
   lua_pushvalue(L, 2);
   lua_rawsetp(L, -2, b->s);
   lua_settop(L, 2);

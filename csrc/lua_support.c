@@ -79,6 +79,18 @@ void *tide_lua_checkudata(lua_State *L, int arg, const char *name) {
   return box;
 }
 
+void tide_lua_pushhandles(lua_State *L, const void *key) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
 static const char *usual(int kind) {
   switch (kind) {
     case TIDE_ETIMEOUT: return "the time passed first";
