@@ -1,6 +1,7 @@
--- measure.lua: what all workloads share: the clock, the report of a figure, parked workers.
+-- measure.lua: what all workloads share: the clock, the report of a figure, parked workers, no-ops.
 --
--- Those of other libraries (peers/drive.lua) use it too: only measure.park needs tidepool.
+-- Those of other libraries (peers/drive.lua) use it too: only measure.park needs tidepool, and
+-- measure.submit_and_collect an executor of its kind.
 -- A workload is a script that runs one kind of work in a process of its own and prints its figures,
 -- one per line: name, tab, value, in seconds, bytes or per second. Its first argument is "full" or
 -- "quick".
@@ -79,6 +80,19 @@ function measure.park(ex, number)
     for _, task in ipairs(tasks) do
       task:result()
     end
+  end
+end
+
+local function noop() end
+
+--- Submits that many no-ops, keeps their futures, then takes the result of each, in order.
+function measure.submit_and_collect(ex, number)
+  local futures = {}
+  for i = 1, number do
+    futures[i] = ex:submit(noop)
+  end
+  for i = 1, number do
+    futures[i]:result()
   end
 end
 

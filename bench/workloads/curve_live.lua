@@ -13,13 +13,7 @@ local function noop() end
 local ex <close> = tidepool.executor(1)
 
 local function batch()
-  local futures = {}
-  for i = 1, BATCH do
-    futures[i] = ex:submit(noop)
-  end
-  for i = 1, BATCH do
-    futures[i]:result()
-  end
+  measure.submit_and_collect(ex, BATCH)
 end
 
 local live = {}

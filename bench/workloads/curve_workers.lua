@@ -13,13 +13,7 @@ local workers = 1
 while workers <= 64 do
   local ex <close> = tidepool.executor(workers)
   local function batch()
-    local futures = {}
-    for i = 1, TASKS do
-      futures[i] = ex:submit(noop)
-    end
-    for i = 1, TASKS do
-      futures[i]:result()
-    end
+    measure.submit_and_collect(ex, TASKS)
   end
   measure.park(ex, workers)()
   batch()

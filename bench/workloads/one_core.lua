@@ -18,23 +18,13 @@ end
 assert(tidepool.cpu_count() == 1, "wants one processor: taskset -c 0")
 local pools = { spinning = tidepool.executor(1), never = never }
 
-local function throughput(ex)
-  local futures = {}
-  for i = 1, TASKS do
-    futures[i] = ex:submit(noop)
-  end
-  for i = 1, TASKS do
-    futures[i]:result()
-  end
-end
-
 local round_trips = { spinning = {}, never = {} }
 local throughputs = { spinning = {}, never = {} }
 for i = 0, TURNS do -- turn 0 is not counted
   for _, name in ipairs(i % 2 == 0 and { "never", "spinning" } or { "spinning", "never" }) do
     local ex = pools[name]
     local trips = measure.times(1000, function() ex:submit(noop):result() end)
-    local took = measure.time(function() throughput(ex) end)
+    local took = measure.time(function() measure.submit_and_collect(ex, TASKS) end)
     if i > 0 then
       round_trips[name][i], throughputs[name][i] = measure.median(trips), took / TASKS
     end

@@ -9,19 +9,11 @@ local tidepool = require "tidepool"
 
 local TASKS = 100000
 
-local function noop() end
-
 local workers = math.tointeger(tonumber(arg[2]))
 local ex <close> = tidepool.executor(workers)
 
 local function submit_and_collect()
-  local futures = {}
-  for i = 1, TASKS do
-    futures[i] = ex:submit(noop)
-  end
-  for i = 1, TASKS do
-    futures[i]:result()
-  end
+  measure.submit_and_collect(ex, TASKS)
 end
 
 measure.park(ex, workers)() -- all threads have started
