@@ -348,5 +348,5 @@ static const luaL_Reg methods[] = {{"add", a_add},
 static const luaL_Reg metamethods[] = {
     {"__len", a_len}, {"__gc", a_gc}, {"__eq", a_eq}, {"__tostring", a_tostring}, {NULL, NULL}};
 
-static const struct tide_lua_class array_class = {TIDE_LUA_ARRAY, metamethods, methods, NULL,
-                                                  &reftype};
+static const struct tide_lua_class array_class = {TIDE_LUA_ARRAY, metamethods, methods,
+                                                  NULL,           &reftype,    NULL};

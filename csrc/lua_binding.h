@@ -42,9 +42,10 @@ struct tide_lua_future {
 struct tide_lua_class {
   const char *name;
   const luaL_Reg *metamethods;
-  const luaL_Reg *methods;  /* in a table of their own, the metatable's __index */
-  lua_CFunction missing;    /* the methods' own __index; or NULL */
-  const tide_reftype *type; /* makes them sendable; or NULL */
+  const luaL_Reg *methods;    /* in a table of their own, the metatable's __index */
+  lua_CFunction missing;      /* the methods' own __index; or NULL */
+  const tide_reftype *type;   /* makes them sendable; or NULL */
+  void (*made)(lua_State *L); /* pushes the metatable of what the methods make; or NULL */
 };
 
 /* Pushes the metatable of a class; a state's first call makes it. [-0, +1, m] */
@@ -58,6 +59,8 @@ int tide_lua_typeerror(lua_State *L, int arg, const char *expected);
 ** NULL: quicker than by name. For functions that are in a class's lists and nowhere else.
 ** [-0, +0, -] */
 void *tide_lua_self(lua_State *L);
+/* Where a method has the metatable of what its class makes. */
+#define TIDE_LUA_MADE lua_upvalueindex(3)
 /* The userdata of a class in argument `arg`. [-0, +0, e] */
 void *tide_lua_checkudata(lua_State *L, int arg, const char *name);
 
@@ -96,8 +99,9 @@ int tide_lua_newexecutor(lua_State *L);
 
 /* Pushes the futures' metatable. [-0, +1, m] */
 void tide_lua_pushfutureclass(lua_State *L);
-/* Pushes an empty future userdata, to be filled by the caller. [-0, +1, m] */
-struct tide_lua_future *tide_lua_newfuture(lua_State *L);
+/* Pushes an empty future userdata, to be filled by the caller. Their metatable is at index `meta`;
+** 0: it is looked up. [-0, +1, m] */
+struct tide_lua_future *tide_lua_newfuture(lua_State *L, int meta);
 /* The future in argument `arg`. [-0, +0, e] */
 struct tide_lua_future *tide_lua_checkfuture(lua_State *L, int arg);
 /* core.future(): a promise. [-0, +1, e] */

@@ -190,7 +190,7 @@ int tide_lua_offer(lua_State *L) {
   o.name = luaL_optstring(L, 2, NULL);
   o.nowait = 1;
   tide_lua_checktask(L, 3);
-  b = tide_lua_newfuture(L);
+  b = tide_lua_newfuture(L, 0);
   lua_insert(L, 3);
   b->f = tide_submit(ex, L, lua_gettop(L) - 4, &o);
   b->seen = true;

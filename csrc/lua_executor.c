@@ -52,10 +52,12 @@ void tide_pushexecutor(lua_State *L, tide_executor *ex) {
 
 /* -------------------------------------------------------------- submit -- */
 
-/* Submits the function at `fn` and what follows it; leaves the future. [-n, +1, e] */
-static int submit(lua_State *L, tide_executor *ex, int fn, const tide_taskopts *o, bool quiet) {
+/* Submits the function at `fn` and what follows it; leaves the future, whose metatable is at `meta`,
+** or to be looked up. [-n, +1, e] */
+static int submit(lua_State *L, tide_executor *ex, int fn, const tide_taskopts *o, bool quiet,
+                  int meta) {
   int nargs = lua_gettop(L) - fn;
-  struct tide_lua_future *b = tide_lua_newfuture(L);
+  struct tide_lua_future *b = tide_lua_newfuture(L, meta);
   lua_insert(L, fn);
   b->f = tide_submit(ex, L, nargs, o);
   b->seen = quiet;
@@ -66,7 +68,7 @@ static int submit(lua_State *L, tide_executor *ex, int fn, const tide_taskopts *
 static int ex_submit(lua_State *L) {
   tide_executor *ex = self(L);
   tide_lua_checktask(L, 2);
-  return submit(L, ex, 2, NULL, false);
+  return submit(L, ex, 2, NULL, false, TIDE_LUA_MADE);
 }
 
 /* The options of a task from the table at 3, or nil; their ranges were checked by the Lua side. [-0, +0, e] */
@@ -91,7 +93,7 @@ int tide_lua_submit(lua_State *L) {
   tide_taskopts o;
   getoptions(L, &o);
   tide_lua_checktask(L, 4);
-  return submit(L, ex, 4, &o, lua_toboolean(L, 2));
+  return submit(L, ex, 4, &o, lua_toboolean(L, 2), 0);
 }
 
 /* ------------------------------------------------------------ shutdown -- */
@@ -288,7 +290,7 @@ static const luaL_Reg metamethods[] = {{"__gc", ex_gc},
                                        {"__tostring", ex_tostring},
                                        {NULL, NULL}};
 
-static const struct tide_lua_class executor_class = {TIDE_LUA_EXECUTOR, metamethods, methods,
-                                                     loadmethod, &reftype};
+static const struct tide_lua_class executor_class = {
+    TIDE_LUA_EXECUTOR, metamethods, methods, loadmethod, &reftype, tide_lua_pushfutureclass};
 
 void tide_lua_pushexecutorclass(lua_State *L) { tide_lua_pushclass(L, &executor_class); }

@@ -29,28 +29,30 @@ static struct tide_lua_future *self(lua_State *L) {
   return b && b->f ? b : tide_lua_checkfuture(L, 1);
 }
 
-struct tide_lua_future *tide_lua_newfuture(lua_State *L) {
+struct tide_lua_future *tide_lua_newfuture(lua_State *L, int meta) {
   struct tide_lua_future *b;
   luaL_checkstack(L, 4, NULL);
-  tide_lua_pushfutureclass(L);
   b = (struct tide_lua_future *)lua_newuserdatauv(L, sizeof *b, 1);
   b->f = NULL;
   b->outcome = TIDE_EINVALIDSTATE;
   b->nvalues = -1;
   b->watched = b->seen = false;
-  lua_insert(L, -2);
+  if (meta != 0)
+    lua_pushvalue(L, meta);
+  else
+    tide_lua_pushfutureclass(L);
   lua_setmetatable(L, -2);
   return b;
 }
 
 void tide_pushfuture(lua_State *L, tide_future *f) {
-  struct tide_lua_future *b = tide_lua_newfuture(L);
+  struct tide_lua_future *b = tide_lua_newfuture(L, 0);
   b->f = tide_future_hold(f);
   b->seen = true;
 }
 
 int tide_lua_newpromise(lua_State *L) {
-  struct tide_lua_future *b = tide_lua_newfuture(L);
+  struct tide_lua_future *b = tide_lua_newfuture(L, 0);
   int status = tide_promise_new(&b->f);
   if (status != TIDE_OK) return tide_lua_raise(L, status, NULL);
   return 1;
@@ -348,6 +350,6 @@ static const luaL_Reg metamethods[] = {
     {"__gc", f_gc}, {"__eq", f_eq}, {"__tostring", f_tostring}, {NULL, NULL}};
 
 static const struct tide_lua_class future_class = {TIDE_LUA_FUTURE, metamethods, methods, NULL,
-                                                   &reftype};
+                                                   &reftype,        NULL};
 
 void tide_lua_pushfutureclass(lua_State *L) { tide_lua_pushclass(L, &future_class); }

@@ -137,7 +137,8 @@ static const luaL_Reg methods[] = {{"add", group_add},     {"wait", group_wait},
 static const luaL_Reg metamethods[] = {
     {"__gc", group_close}, {"__close", group_close}, {NULL, NULL}};
 
-static const struct tide_lua_class group_class = {TIDE_LUA_GROUP, metamethods, methods, NULL, NULL};
+static const struct tide_lua_class group_class = {TIDE_LUA_GROUP, metamethods, methods,
+                                                  NULL,           NULL,        NULL};
 
 void tide_lua_pushgroup(lua_State *L) {
   struct group_box *b;

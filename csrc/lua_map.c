@@ -225,7 +225,8 @@ static const luaL_Reg methods[] = {{NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__close", map_close}, {NULL, NULL}};
 
-static const struct tide_lua_class map_class = {TIDE_LUA_MAP, metamethods, methods, NULL, NULL};
+static const struct tide_lua_class map_class = {TIDE_LUA_MAP, metamethods, methods,
+                                                NULL,         NULL,        NULL};
 
 void tide_lua_pushmapclass(lua_State *L) {
   tide_lua_pushclass(L, &map_class);

@@ -125,8 +125,8 @@ static const luaL_Reg methods[] = {{"get", s_get}, {NULL, NULL}};
 static const luaL_Reg metamethods[] = {
     {"__gc", s_gc}, {"__eq", s_eq}, {"__tostring", s_tostring}, {NULL, NULL}};
 
-static const struct tide_lua_class share_class = {TIDE_LUA_SHARE, metamethods, methods, NULL,
-                                                  &reftype};
+static const struct tide_lua_class share_class = {TIDE_LUA_SHARE, metamethods, methods,
+                                                  NULL,           &reftype,    NULL};
 
 /* Pushes an empty handle. [-0, +1, m] */
 static struct share_box *newbox(lua_State *L) {

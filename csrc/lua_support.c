@@ -10,32 +10,39 @@
 /* Beyond this a timeout is forever: some thirty years. */
 #define LONGEST 1e9
 
-/* Adds functions to the table on top. Upvalues: each one's own name (metamethods: false), and the
-** class's metatable, which is at `meta`. [-0, +0, m] */
-static void setmethods(lua_State *L, const luaL_Reg *r, int meta, bool named) {
+/* Adds functions to the table on top. Upvalues: each one's own name (metamethods: false), the
+** class's metatable, which is at `meta`, and, if they make something, that one's metatable, which
+** lies behind. [-0, +0, m] */
+static void setmethods(lua_State *L, const luaL_Reg *r, int meta, bool named, bool making) {
   for (; r->name; r++) {
     if (named)
       lua_pushstring(L, r->name);
     else
       lua_pushboolean(L, 0);
     lua_pushvalue(L, meta);
-    lua_pushcclosure(L, r->func, 2);
+    if (making) lua_pushvalue(L, meta + 1);
+    lua_pushcclosure(L, r->func, making ? 3 : 2);
     lua_setfield(L, -2, r->name);
   }
 }
 
 void tide_lua_pushclass(lua_State *L, const struct tide_lua_class *c) {
   int meta;
-  luaL_checkstack(L, 6, NULL);
+  luaL_checkstack(L, 8, NULL);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, c) == LUA_TTABLE) return;
   lua_pop(L, 1);
   lua_newtable(L);
   meta = lua_gettop(L);
+  if (c->made)
+    c->made(L);
+  else
+    lua_pushnil(L);
+  lua_pushvalue(L, meta);
   lua_pushstring(L, c->name);
   lua_setfield(L, -2, "__name");
-  setmethods(L, c->metamethods, meta, false);
+  setmethods(L, c->metamethods, meta, false, false);
   lua_newtable(L);
-  setmethods(L, c->methods, meta, true);
+  setmethods(L, c->methods, meta, true, c->made != NULL);
   if (c->missing) {
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, c->missing);
@@ -48,6 +55,7 @@ void tide_lua_pushclass(lua_State *L, const struct tide_lua_class *c) {
   lua_setfield(L, LUA_REGISTRYINDEX, c->name);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, c); /* last: never half made */
+  lua_settop(L, meta);
 }
 
 void *tide_lua_self(lua_State *L) {

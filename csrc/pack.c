@@ -288,7 +288,14 @@ static __attribute__((noinline)) int pack_all(lua_State *L, struct message *m, i
   return status;
 }
 
-int tide_pack(lua_State *L, struct message *m, int n, enum pack_style style) {
+int tide_pack_below(lua_State *L, struct message *m, int n, enum pack_style style) {
   if (tide_plain_pack(L, m, n, style == PACK_CALL || style == PACK_INITIALIZER)) return LUA_OK;
+  lua_pop(L, 1);
   return pack_all(L, m, n, style);
+}
+
+int tide_pack(lua_State *L, struct message *m, int n, enum pack_style style) {
+  luaL_checkstack(L, 1, NULL);
+  tide_transfer_peek(L);
+  return tide_pack_below(L, m, n, style);
 }

@@ -29,6 +29,8 @@ enum pack_style {
 ** object of kind transfer that names the path to what cannot be sent, or what a metamethod
 ** raised; then m is unusable but for _fini. [-n, +(0|1), m] */
 int tide_pack(lua_State *L, struct message *m, int n, enum pack_style style);
+/* The same where the state's transfer userdata lies above the values. [-(n + 1), +(0|1), m] */
+int tide_pack_below(lua_State *L, struct message *m, int n, enum pack_style style);
 
 TIDE_INTERNAL_END
 

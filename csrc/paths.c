@@ -90,18 +90,14 @@ static void push_seen_package(lua_State *L, int xidx) {
   lua_setiuservalue(L, xidx, TRANSFER_PACKAGE);
 }
 
-/* Whether package[field], package on top, is still the string that the transfer userdata keeps
+/* Whether package[field], package at `pidx`, is still the string that the transfer userdata keeps
 ** alive and whose bytes are at `seen`: a string never changes, so its address tells. NULL: it
-** was no string; then it still is the same only if it is nil. [-0, +0, e] */
-static bool unchanged(lua_State *L, const char *field, const char *seen) {
-  bool same;
-  switch (lua_getfield(L, -1, field)) {
-    case LUA_TSTRING: same = lua_tostring(L, -1) == seen; break;
-    case LUA_TNIL: same = seen == NULL; break;
-    default: same = false;
-  }
-  lua_pop(L, 1);
-  return same;
+** was no string; then it still is the same only if it is nil. Leaves it. [-0, +1, e] */
+static bool unchanged(lua_State *L, int pidx, const char *field, const char *seen) {
+  const char *s;
+  lua_getfield(L, pidx, field);
+  s = lua_tostring(L, -1); /* makes a string of a number: one that was not seen */
+  return s == seen && (s != NULL || lua_isnil(L, -1));
 }
 
 /* Keeps package[field], package on top, as user value `which`; its bytes, or NULL. [-0, +0, e] */
@@ -117,9 +113,10 @@ struct paths *tide_paths_of(lua_State *L, int anew) {
   luaL_checkstack(L, 16, NULL);
   x = tide_transfer_get(L);
   push_seen_package(L, top + 1);
-  if (x->paths == NULL || anew || !unchanged(L, "path", x->path) ||
-      !unchanged(L, "cpath", x->cpath)) {
+  if (x->paths == NULL || anew || !unchanged(L, top + 2, "path", x->path) ||
+      !unchanged(L, top + 2, "cpath", x->cpath)) {
     struct paths *now;
+    lua_settop(L, top + 2);
     tide_paths_rele(x->paths);
     x->paths = NULL; /* if anything below raises, the next call starts anew */
     x->path = keep(L, top + 1, "path", TRANSFER_PATH);
@@ -128,7 +125,7 @@ struct paths *tide_paths_of(lua_State *L, int anew) {
     tide_paths_rele(x->paths); /* a finalizer may have come here meanwhile */
     x->paths = now;
   }
-  lua_settop(L, top);
+  lua_settop(L, top + 1);
   return x->paths;
 }
 

@@ -21,7 +21,8 @@ struct paths *tide_paths_hold(struct paths *p); /* NULL is legal */
 void tide_paths_rele(void *paths);              /* NULL is legal */
 
 /* L's paths now; borrowed, valid until the next call with L. `anew` looks at package.preload
-** too, which otherwise only a change of the paths makes it do. [-0, +0, e] */
+** too, which otherwise only a change of the paths makes it do. Leaves the state's transfer
+** userdata, which a submit needs next. [-0, +1, e] */
 struct paths *tide_paths_of(lua_State *L, int anew);
 /* Makes them L's. [-0, +0, e] */
 void tide_paths_apply(lua_State *L, const struct paths *p);

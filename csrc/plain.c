@@ -103,12 +103,11 @@ static struct code *put_function(lua_State *L, int idx, int xidx, struct bytes *
 bool tide_plain_pack(lua_State *L, struct message *m, int n, bool call) {
   struct bytes *b = &m->bytes;
   size_t start = b->len, part = m->nparts;
-  int first = lua_gettop(L) - n + 1, i = first, end = first + n;
-  struct transfer *x;
+  int end = lua_gettop(L), first = end - n, i = first;
+  struct transfer *x = (struct transfer *)lua_touserdata(L, end);
   struct code *c = NULL;
   bool plain = true;
   if (!lua_checkstack(L, 8)) return false;
-  x = tide_transfer_peek(L); /* at `end` */
   if (x != NULL) tide_lend_look(L, x, end);
   tide_bytes_put_varint(b, (uint64_t)n);
   if (call && lua_isfunction(L, i)) {
@@ -122,7 +121,7 @@ bool tide_plain_pack(lua_State *L, struct message *m, int n, bool call) {
     plain =
         tide_message_addpart(m, &tide_code_part, tide_transfer_spend(x, c), tide_code_rele, &part);
   if (!plain || b->failed) {
-    lua_settop(L, end - 1);
+    lua_settop(L, end);
     b->len = start;
     return false;
   }

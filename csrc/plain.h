@@ -18,9 +18,10 @@
 
 TIDE_INTERNAL_BEGIN
 
-/* Appends the n values on top, a call's if `call`, to m and pops them. False, and nothing has
-** changed but perhaps m->bytes.failed, if they are not plain. Calls nothing in Lua that can
-** raise. [-(n|0), +0, -] */
+/* Appends n values, a call's if `call`, to m. Above them, on top, is the state's transfer userdata,
+** or nil if it has none yet. All are popped. False, and nothing has changed but perhaps
+** m->bytes.failed, if they are not plain. Calls nothing in Lua that can raise.
+** [-(n + 1|0), +0, -] */
 bool tide_plain_pack(lua_State *L, struct message *m, int n, bool call);
 
 TIDE_INTERNAL_END

@@ -81,12 +81,12 @@ static int refuse(lua_State *L, tide_executor *ex, int fault, int err) {
 }
 
 tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs, const tide_taskopts *o) {
-  struct paths *paths = tide_paths_of(L, 0);
+  struct paths *paths = tide_paths_of(L, 0); /* leaves the transfer userdata */
   struct task *t = new_task(ex, o);
   int fault, err = 0, status;
   if (t == NULL) luaL_error(L, "not enough memory");
   t->context = tide_paths_hold(paths);
-  status = tide_pack(L, &t->msg, nargs + 1, PACK_CALL);
+  status = tide_pack_below(L, &t->msg, nargs + 1, PACK_CALL);
   if (status == LUA_OK) {
     fault = enqueue(ex, t, o, L, &err, &status);
     if (fault == FAULT_NONE) return tide_future_of(t);

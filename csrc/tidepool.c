@@ -248,6 +248,7 @@ void tide_executor_adopt(tide_executor *ex, lua_State *L) { tide_owner_adopt(L, 
 
 void tide_executor_setpaths(tide_executor *ex, lua_State *L) {
   struct paths *now = tide_paths_hold(tide_paths_of(L, 1)), *before;
+  lua_pop(L, 1);
   tide_lock_take(&ex->lock);
   before = ex->paths;
   ex->paths = now;
