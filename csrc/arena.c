@@ -11,7 +11,7 @@
 
 /* A chunk is an eighth of what there is, within these; so that few are needed, and little of the
 ** last one is in vain. Below KEEP nothing is given back. */
-#define LEAST_CHUNK ((size_t)4 << 10)
+#define LEAST_CHUNK ((size_t)2 << 10)
 #define MOST_CHUNK ((size_t)128 << 10)
 #define KEEP ((size_t)256 << 10)
 
@@ -120,7 +120,7 @@ static bool add_chunk(struct arena *a) {
   size_t size = a->total / 8 / LEAST_CHUNK * LEAST_CHUNK;
   char *base;
   if (a->nchunks == a->capchunks) {
-    size_t cap = a->capchunks > 0 ? a->capchunks * 2 : 4;
+    size_t cap = a->capchunks > 0 ? a->capchunks * 2 : 16;
     struct arena_chunk *chunks = (struct arena_chunk *)tide_mem_resize(
         &a->below, a->chunks, a->capchunks * sizeof *chunks, cap * sizeof *chunks);
     if (chunks == NULL) return false;

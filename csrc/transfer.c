@@ -129,7 +129,7 @@ static void put_index(struct code **index, size_t slots, struct code *c) {
 
 static bool grow_codes(struct transfer *x) {
   const struct mem *mem = &tide_mem_default;
-  size_t cap = x->capcodes > 0 ? x->capcodes * 2 : 16;
+  size_t cap = x->capcodes > 0 ? x->capcodes * 2 : 4;
   struct code **codes = (struct code **)tide_mem_new(mem, cap * sizeof *codes);
   struct code **index = (struct code **)tide_mem_zero(mem, cap * 2 * sizeof *index);
   if (codes == NULL || index == NULL) {

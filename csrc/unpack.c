@@ -310,7 +310,7 @@ static void unpack_globals(struct unpacker *U) {
 static int unpack_message(lua_State *L, const struct message *m, size_t offset, int enclosed) {
   struct unpacker U;
   const struct transfer *x;
-  int base = lua_gettop(L), first;
+  int base = lua_gettop(L), first, quick;
   size_t n;
   luaL_checkstack(L, 16, NULL);
   U.L = L;
@@ -328,11 +328,12 @@ static int unpack_message(lua_State *L, const struct message *m, size_t offset, 
   if (tide_cursor_get(&U.c, offset) == NULL && offset > 0) tide_unpacker_damaged(&U, "cut short");
   n = tide_unpacker_count(&U, 1);
   if (n > INT_MAX / 2) tide_unpacker_damaged(&U, "too many values");
-  luaL_checkstack(L, (int)n + UNPACKER_QUICK + WIRE_LEVELS * WIRE_SLOTS, "too many values");
-  if (m->bytes.len >= LEAST_QUICK) {
+  quick = m->bytes.len >= LEAST_QUICK ? UNPACKER_QUICK : 0; /* else the state's stack stays small */
+  luaL_checkstack(L, (int)n + quick + WIRE_LEVELS * WIRE_SLOTS, "too many values");
+  if (quick > 0) {
     memset(U.places, 0, sizeof U.places);
     U.quick = U.shared + 1;
-    lua_settop(L, U.shared + UNPACKER_QUICK);
+    lua_settop(L, U.shared + quick);
   }
   first = lua_gettop(L);
   for (size_t i = 0; i < n; i++) tide_unpacker_value(&U);
