@@ -306,11 +306,13 @@ static void unpack_globals(struct unpacker *U) {
     tide_globals_sweep(U->L, U->transfer, serial, U->m);
 }
 
-/* `enclosed`: 0, or the stack index of the list of functions that get globals of their own. */
-static int unpack_message(lua_State *L, const struct message *m, size_t offset, int enclosed) {
+/* `enclosed`: 0, or the stack index of the list of functions that get globals of their own. `places`:
+** UNPACKER_PLACES of them, or NULL if the message is too small for slots. */
+static int unpack_values(lua_State *L, const struct message *m, size_t offset, int enclosed,
+                         struct unpacker_place *places) {
   struct unpacker U;
   const struct transfer *x;
-  int base = lua_gettop(L), first, quick;
+  int base = lua_gettop(L), quick = places != NULL ? UNPACKER_QUICK : 0, first;
   size_t n;
   luaL_checkstack(L, 16, NULL);
   U.L = L;
@@ -318,6 +320,7 @@ static int unpack_message(lua_State *L, const struct message *m, size_t offset, 
   U.depth = 0;
   U.checked = WIRE_LEVELS;
   U.quick = U.nquick = 0;
+  U.places = places;
   U.enclosed = enclosed;
   tide_cursor_init(&U.c, m->bytes.data, m->bytes.len);
   x = tide_transfer_get(L);
@@ -328,10 +331,8 @@ static int unpack_message(lua_State *L, const struct message *m, size_t offset, 
   if (tide_cursor_get(&U.c, offset) == NULL && offset > 0) tide_unpacker_damaged(&U, "cut short");
   n = tide_unpacker_count(&U, 1);
   if (n > INT_MAX / 2) tide_unpacker_damaged(&U, "too many values");
-  quick = m->bytes.len >= LEAST_QUICK ? UNPACKER_QUICK : 0; /* else the state's stack stays small */
   luaL_checkstack(L, (int)n + quick + WIRE_LEVELS * WIRE_SLOTS, "too many values");
   if (quick > 0) {
-    memset(U.places, 0, sizeof U.places);
     U.quick = U.shared + 1;
     lua_settop(L, U.shared + quick);
   }
@@ -341,6 +342,19 @@ static int unpack_message(lua_State *L, const struct message *m, size_t offset, 
   for (int i = 1; i <= (int)n; i++) lua_copy(L, first + i, base + i);
   lua_settop(L, base + (int)n);
   return (int)n;
+}
+
+/* The places are a kilobyte of the stack, which most messages do without: not part of unpack_values. */
+static __attribute__((noinline)) int unpack_quick(lua_State *L, const struct message *m,
+                                                  size_t offset, int enclosed) {
+  struct unpacker_place places[UNPACKER_PLACES];
+  memset(places, 0, sizeof places);
+  return unpack_values(L, m, offset, enclosed, places);
+}
+
+static int unpack_message(lua_State *L, const struct message *m, size_t offset, int enclosed) {
+  if (m->bytes.len >= LEAST_QUICK) return unpack_quick(L, m, offset, enclosed);
+  return unpack_values(L, m, offset, enclosed, NULL);
 }
 
 int tide_unpack(lua_State *L, const struct message *m, size_t offset) {

@@ -16,6 +16,12 @@ TIDE_INTERNAL_BEGIN
 /* The first strings that are referred back to are on the stack; most messages have no more. */
 enum { UNPACKER_QUICK = 32, UNPACKER_PLACES = 128 };
 
+/* Which string is in which slot. */
+struct unpacker_place {
+  uint32_t offset; /* 0: free; no value's offset is, the count of values comes first */
+  int idx;
+};
+
 struct unpacker {
   lua_State *L;
   const struct message *m;
@@ -27,10 +33,7 @@ struct unpacker {
   int enclosed; /* of the functions whose globals are their own; 0: they are the state's */
   int quick;    /* of UNPACKER_QUICK slots for strings; 0: a message too small for that */
   int nquick;   /* of them in use */
-  struct {
-    uint32_t offset; /* 0: free; no value's offset is, the count of values comes first */
-    int idx;
-  } places[UNPACKER_PLACES]; /* which string is in which slot; open addressing */
+  struct unpacker_place *places; /* UNPACKER_PLACES of them, open addressing; NULL if quick is 0 */
 };
 
 /* All raise an error of kind transfer when the message is damaged; that is what `damaged` does. */

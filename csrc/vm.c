@@ -327,24 +327,15 @@ static int open_body(lua_State *L) {
   return 0;
 }
 
-/* Message handler while opening: what failed, and the error as text. The opening is its upvalue. */
-static int open_handler(lua_State *L) {
-  const struct opening *o = (const struct opening *)lua_touserdata(L, lua_upvalueindex(1));
-  if (tide_error_kind(L, 1) == FAULT_NONE || lua_getfield(L, 1, "message") != LUA_TSTRING)
-    luaL_tolstring(L, 1, NULL);
+/* Protected: (opening, error value) -> what failed, and the error as text. Not a message handler: that
+** would need a protected call of its own around open_body, whose frames decide whether an idle
+** worker's stack is two pages or three. */
+static int open_error(lua_State *L) {
+  const struct opening *o = (const struct opening *)lua_touserdata(L, 1);
+  if (tide_error_kind(L, 2) == FAULT_NONE || lua_getfield(L, 2, "message") != LUA_TSTRING)
+    luaL_tolstring(L, 2, NULL);
   lua_pushfstring(L, "%s: %s", o->what, lua_tostring(L, -1));
   return 1;
-}
-
-/* Protected: open_body, its error as text. */
-static int open_with_handler(lua_State *L) {
-  void *opening = lua_touserdata(L, 1);
-  lua_pushlightuserdata(L, opening);
-  lua_pushcclosure(L, open_handler, 1);
-  lua_pushcfunction(L, open_body);
-  lua_pushlightuserdata(L, opening);
-  if (lua_pcall(L, 1, 0, 2) != LUA_OK) lua_error(L);
-  return 0;
 }
 
 /* A copy of the string on top; calls nothing in Lua that may raise. */
@@ -393,7 +384,7 @@ struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct pa
     o.what = "cannot open a worker";
     o.paths = paths;
     o.init = init;
-    lua_pushcfunction(vm->L, open_with_handler);
+    lua_pushcfunction(vm->L, open_body);
     lua_pushlightuserdata(vm->L, &o);
     status = lua_pcall(vm->L, 1, 0, 0);
     tide_halt_end(&vm->halt);
@@ -401,6 +392,11 @@ struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct pa
       lua_settop(vm->L, 0);
       return vm;
     }
+    lua_pushcfunction(vm->L, open_error);
+    lua_insert(vm->L, -2);
+    lua_pushlightuserdata(vm->L, &o);
+    lua_insert(vm->L, -2);
+    lua_pcall(vm->L, 2, 1, 0); /* without memory for the words: that error */
     *why = copy_error(vm, whysize);
   }
   tide_vm_free(vm);
