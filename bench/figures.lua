@@ -144,6 +144,8 @@ figure(7, "resident memory of an idle worker", KIB,
   function(v) return (v.resident_with_33 - v.resident_with_1) / 32 end, { at_most = 45 })
 figure(7, "text of the library", KIB,
   function(v) return v.text_size end, { at_most = 150 })
+figure(7, "the same and what else of it is loaded read-only", KIB,
+  function(v) return v.text_all end)
 
 figure(8, "1,000 tasks of 10,000 turns that look into a shared table, over others", TIMES,
   function(v) return v.share_reading / v.share_nothing end, { at_most = 1.1, needs = "share" })

@@ -1,11 +1,18 @@
--- text.lua: bytes of text in the library, as size(1) counts them: code and constants.
+-- text.lua: bytes of the library's section .text, its code; and all that is loaded of it read-only, as
+-- size(1) counts text: constants, tables for unwinding, names and relocations too.
 -- SPDX-License-Identifier: MIT
 
 package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path
 local measure = require "measure"
 
 local core = assert(package.searchpath("tidepool.core", package.cpath))
-local pipe = assert(io.popen("size '" .. core .. "'"))
-local text = pipe:read("a"):match("\n%s*(%d+)")
-assert(pipe:close() and text, "size failed")
-measure.emit("text_size", tonumber(text))
+
+local function size(options, pattern)
+  local pipe = assert(io.popen(("size %s '%s'"):format(options, core)))
+  local bytes = pipe:read("a"):match(pattern)
+  assert(pipe:close() and bytes, "size failed")
+  return tonumber(bytes)
+end
+
+measure.emit("text_size", size("-A", "\n%.text%s+(%d+)"))
+measure.emit("text_all", size("", "\n%s*(%d+)"))
