@@ -9,7 +9,7 @@
 **                        break_pool
 **   proctype submitter   tide_pool_submit (admit_locked, enqueue_locked, tide_pool_start_locked,
 **                        take_slot_locked), tide_pool_cancel; then waits for its tasks
-**   proctype canceller   tide_pool_cancel by another thread
+**   proctype canceller   tide_pool_cancel, or tide_pool_interrupt, by another thread
 **   proctype closer      tide_pool_close, tide_pool_wait (tide_pool_reap_locked)
 **   proctype deadline    no C: what ends a wait by time, or for no reason
 **   locked { … }         the pool's lock, held: one step. All that it guards is touched inside such
@@ -25,7 +25,8 @@
 **   - giving a reference back is one step with what follows: no decision depends on the counts
 **   - slots are all there from the start. Making one lets the lock go, as the thread's start that
 **     follows does; its failure stands for both.
-** And left out, since it is not the pool's: what a task does; watches (task.pml).
+** And left out, since it is not the pool's: what a task does, and how it is stopped while it runs;
+** watches (task.pml).
 **
 ** Shown, for each configuration:
 **   - the invariants 1 to 4 of pool_own.h, whenever the lock is let go (`check`); a queued task that
@@ -62,7 +63,7 @@
 #define CLOSERS 1
 #endif
 #ifndef CANCELLERS
-#define CANCELLERS 0 /* 1: another thread cancels task 0, too */
+#define CANCELLERS 0 /* 1: another thread cancels or interrupts task 0, too */
 #endif
 #ifndef CANCELS
 #define CANCELS 255 /* bits: tasks that their submitter may cancel */
@@ -408,8 +409,8 @@ sleep:
       do
       :: !(woken & bit(me)) && !(expired & bit(me)) ->
         cond_wait(me, WAKE);
-#ifdef BUG_TRUSTS_SIGNAL /* it does not ask whether it was woken */
-        break
+#ifdef BUG_TRUSTS_SIGNAL /* takes any wake-up for somebody's: who woke it took it off `asleep` */
+        woken = woken | bit(me)
 #endif
       :: else -> break
       od;
@@ -593,8 +594,9 @@ inline errand_done() {
   }
 }
 
-/* tide_pool_cancel. `mine`, `removed` and `taken` are the caller's, false before and after. */
-inline cancel(t) {
+/* withdraw: tide_pool_cancel, or with `taken_too` what tide_pool_interrupt does first. `mine`, `removed`
+** and `taken` are the caller's, false before and after. */
+inline withdraw(t, taken_too) {
   locked {
     if
     :: place[t] == QUEUED -> queue_remove(t, OUTSIDE); removed = true; cancelled++; room()
@@ -606,7 +608,7 @@ inline cancel(t) {
     :: else
     fi;
 #endif
-    taken = place[t] == TAKEN;
+    taken = place[t] == TAKEN && !taken_too;
 #ifndef BUG_CANCEL_NO_ERRAND /* a wait may return although the canceller is still delivering */
     if
     :: !taken -> errands++
@@ -620,7 +622,7 @@ inline cancel(t) {
     atomic { task_settle(t, PENDING, CANCELLED, mine) }
     atomic {
       task_tell(t, mine);
-      assert(done(t));
+      assert(done(t) || place[t] == TAKEN);
       if
       :: removed -> task_rele(t)
       :: else
@@ -779,7 +781,7 @@ submitted_one:
   done(t);
 #else
   if
-  :: CANCELS & bit(t) -> cancel(t)
+  :: CANCELS & bit(t) -> withdraw(t, false)
   :: true
   fi;
 #endif
@@ -805,14 +807,18 @@ submitted_all:
 }
 
 proctype canceller() {
-  bool mine, removed, taken;
+  bool mine, removed, taken, too;
   atomic {
     if
     :: (given & bit(0)) && refs[0] > 0 -> refs[0]++ /* it was given the future */
     :: submitting == 0 -> goto out
     fi
   }
-  cancel(0);
+  if
+  :: too = true
+  :: too = false
+  fi;
+  withdraw(0, too);
   atomic { task_rele(0) }
 out:
   atomic { pool_rele() }
