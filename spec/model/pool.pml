@@ -1,6 +1,7 @@
 /*
-** The pool: its queue, its sleepers, its threads' lives, close and wait (csrc/pool.c, pool_threads.c).
-** `make model` searches all interleavings of it; scripts/model has the configurations.
+** The pool: its queue, its sleepers, its threads' lives, close and wait (csrc/pool.c,
+** pool_stop.c, pool_threads.c, and what pool_level.c does to run a task). `make model` searches all
+** interleavings of it; scripts/model has the configurations.
 **
 ** What stands for what. A name here is that of the C function or field, without `tide_pool_` and
 ** `_locked`.
@@ -25,6 +26,8 @@
 **   - giving a reference back is one step with what follows: no decision depends on the counts
 **   - slots are all there from the start. Making one lets the lock go, as the thread's start that
 **     follows does; its failure stands for both.
+** NOT modelled, so not shown: tasks that wait for others (`away`, `waiting`, `surplus`, levels): without
+** them `alive + starting <= max_workers` holds as it stands here. See "to add" below.
 ** And left out, since it is not the pool's: what a task does, and how it is stopped while it runs;
 ** watches (task.pml).
 **
@@ -41,9 +44,9 @@
 **
 ** A BUG_… puts in the error that its place says; scripts/model wants each to be found.
 **
-** To add a state in which a running thread does not count (it waits inside a task): a count beside
-** `running`, left out in `alive + starting < WORKERS`; the wait itself is a step between begin and
-** finish in `serving`, and to run a given task inline is queue_remove and the same steps.
+** To add tide_pool_away and _back: a count `away`, left out in `alive + starting < WORKERS`; the wait is a
+** step between begin and finish in `serving`, and to run a given task inline is queue_remove and the same
+** steps. `start` is the submitter's so far.
 **
 ** SPDX-License-Identifier: MIT
 */
