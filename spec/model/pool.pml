@@ -124,6 +124,7 @@ byte submitted;               /* for invariant 1 */
 byte submitting = SUBMITTERS; /* submitters that have not seen all their tasks done */
 byte given;                   /* bits: tasks whose submit has returned NONE */
 byte told;                    /* bits: tasks that are done, and their watches delivered */
+bool begun;                   /* init has made all */
 hidden byte i, j;             /* scratch, inside one step */
 
 /* ------------------------------------------------------------- the rules -- */
@@ -529,6 +530,9 @@ ending:
     :: else -> break
     od;
     if
+#ifdef BUG_GREEDY_LAST_LOOK /* off by one: looks for work again and again, when there is none */
+    :: queued >= idle + fresh -> fresh++; check(); goto live
+#endif
 #ifndef BUG_NO_LAST_LOOK /* it goes although a task came since it decided to */
     :: is_short() || (queued > 0 && alive == 1) -> fresh++; check(); goto live
 #endif
@@ -912,6 +916,7 @@ init {
     :: TIMEOUTS > 0 -> timeouts = TIMEOUTS
     fi;
     prefs = SUBMITTERS + CLOSERS + CANCELLERS;
+    begun = true;
     for (k : 0 .. WORKERS - 1) { run thread(k) }
     for (k : 0 .. SUBMITTERS - 1) { run submitter(k) }
     for (k : 0 .. CLOSERS - 1) { run closer(k) }
@@ -930,5 +935,5 @@ init {
 }
 
 #ifdef LTL
-ltl ends { <> (prefs == 0) }
+ltl ends { <> (begun && prefs == 0) }
 #endif

@@ -87,6 +87,7 @@ byte nready[OWNERS], nfailed[OWNERS], need[OWNERS];
 byte stop_on_failure, asleep, expired, woke; /* bits: owners */
 
 byte timeouts, spurious = SPURIOUS; /* still to come */
+bool begun;                         /* init has made all */
 hidden byte i;                      /* scratch, inside one step */
 
 #define done(t) (state[t] == FINISHED || state[t] == CANCELLED)
@@ -475,6 +476,7 @@ init {
     :: TIMEOUTS > 0 -> timeouts = TIMEOUTS
     fi;
     alive = bit(OWNERS) - 1;
+    begun = true;
     for (k : 0 .. TASKS - 1) {
       refs[k] = OWNERS + COMPLETERS + CANCELLERS;
       if
@@ -512,5 +514,5 @@ init {
 }
 
 #ifdef LTL
-ltl ends { <> (refs[0] == 0 && refs[TASKS - 1] == 0) }
+ltl ends { <> (begun && refs[0] == 0 && refs[TASKS - 1] == 0) }
 #endif
