@@ -273,10 +273,11 @@ proctype completer(byte t) {
   if
 #ifdef FAIL_FIRST
   :: t == 0 -> settle(t, RUNNING, FINISHED, FAILED)
+  :: t != 0 -> settle(t, RUNNING, FINISHED, VALUES)
 #else
   :: settle(t, RUNNING, FINISHED, FAILED)
-#endif
   :: settle(t, RUNNING, FINISHED, VALUES)
+#endif
   fi;
   assert(done(t));
 #ifndef BUG_RELE_FIRST
