@@ -5,6 +5,7 @@
 #   make test         everything in spec/, and the host example; SPEC=spec/map_spec.lua: only that
 #                     SAN=address, SAN=thread: built with that sanitizer
 #   make bench        the figures of bench/README.md; bench-quick: fewer rounds of less work
+#   make model        all interleavings of the models of floor 1 (spec/model), with spin
 #   make lint layers valgrind overhead rock-test    the other checks; .ci/run runs them all
 #   make install uninstall                 PREFIX, DESTDIR
 #   make clean
@@ -71,7 +72,7 @@ demos = cube download mandelbrot wordcount
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check-setup FORCE demo demo-build bench bench-quick bench-build test test-build lint layers valgrind overhead rock-test \
+.PHONY: all check-setup FORCE demo demo-build bench bench-quick bench-build test test-build model lint layers valgrind overhead rock-test \
   install uninstall clean
 
 all: $(libraries)
@@ -186,6 +187,10 @@ $(B)/host/host-static: $(wildcard examples/host/*.c) examples/host/Makefile $(in
 	+$(call quiet,cc)$(host_make) TIDEPOOL_LIBS='$(prefix)/lib/libtidepool.a -pthread'
 
 # --------------------------------------------------------------- other checks
+
+model:
+	@scripts/setup model
+	@scripts/model
 
 lint:
 	@scripts/setup ci

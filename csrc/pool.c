@@ -312,6 +312,13 @@ void tide_pool_back(struct pool *p) {
 
 /* ------------------------------------------------------- close and wait -- */
 
+void tide_pool_errand_done(struct pool *p) {
+  tide_lock_take(&p->lock);
+  p->errands--;
+  if (tide_pool_over_locked(p)) tide_cond_broadcast(&p->quiet);
+  tide_lock_drop(&p->lock);
+}
+
 void tide_pool_close(struct pool *p, bool cancel) {
   struct fifo doomed;
   struct fifo_node *n;
@@ -334,10 +341,7 @@ void tide_pool_close(struct pool *p, bool cancel) {
     tide_task_cancel(t);
     tide_task_rele(t);
   }
-  tide_lock_take(&p->lock);
-  p->errands--;
-  if (tide_pool_over_locked(p)) tide_cond_broadcast(&p->quiet);
-  tide_lock_drop(&p->lock);
+  tide_pool_errand_done(p);
 }
 
 bool tide_pool_wait(struct pool *p, sys_time deadline) {

@@ -155,6 +155,8 @@ void tide_pool_news(struct pool *p);
 void tide_pool_wakeall_locked(struct pool *p);
 /* One task fewer is queued or running: a blocked submitter may go on. */
 void tide_pool_room_locked(struct pool *p);
+/* A delivery that was counted in `errands` has been made. */
+void tide_pool_errand_done(struct pool *p);
 
 /* pool_level.c: */
 

@@ -11,8 +11,10 @@
 
 /* --------------------------------------------------------------- cancel -- */
 
-bool tide_pool_cancel(struct pool *p, struct task *t) {
-  bool queued, taken;
+/* Cancels t if it has not begun. Without `taken_too` one that a worker took counts as begun. True if
+** it is cancelled now. */
+static bool withdraw(struct pool *p, struct task *t, bool taken_too) {
+  bool queued, ours;
   assert(t->pool == p);
   tide_lock_take(&p->lock);
   queued = tide_queue_remove(&p->queue, t);
@@ -20,15 +22,21 @@ bool tide_pool_cancel(struct pool *p, struct task *t) {
     p->cancelled++;
     tide_pool_room_locked(p);
   }
-  taken = t->place == TASK_TAKEN;
+  ours = taken_too || t->place != TASK_TAKEN;
+  if (ours) p->errands++; /* who waits for the pool's end finds t done */
   tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);
   /* Who takes a task out of the queue decides its fate. Another canceller may have taken it
   ** and not have cancelled it yet: whichever of us is first does it, for both. */
-  if (!taken) tide_task_cancel(t);
-  if (queued) tide_task_rele(t);
+  if (ours) {
+    tide_task_cancel(t);
+    if (queued) tide_task_rele(t); /* not the last: the caller has one */
+    tide_pool_errand_done(p);
+  }
   return tide_task_state(t) == TASK_CANCELLED;
 }
+
+bool tide_pool_cancel(struct pool *p, struct task *t) { return withdraw(p, t, false); }
 
 /* ------------------------------------------------------------ interrupt -- */
 
@@ -36,8 +44,7 @@ int tide_pool_watch(struct pool *p) { return tide_watchdog_start(&p->dog); }
 
 bool tide_pool_interrupt(struct pool *p, struct task *t) {
   struct stop *stop;
-  /* also one that a worker took and has not begun */
-  if (tide_pool_cancel(p, t) || tide_task_cancel(t)) return true;
+  if (withdraw(p, t, true)) return true;
   switch (tide_task_stop(t, FAULT_INTERRUPTED, &stop)) {
     case STOP_TOLD: tide_watchdog_chase(&p->dog, stop); return true;
     case STOP_KNOWN: return true;

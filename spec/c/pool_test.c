@@ -251,6 +251,49 @@ static void test_cancel_a_crowd(bool by_closing) {
   gate_fini(&gate);
 }
 
+static void enter(void *gate) { gate_enter((struct gate *)gate); }
+
+static void *cancel_one(void *arg) {
+  struct sweep *s = (struct sweep *)arg;
+  CHECK(tide_pool_cancel(s->rig->pool, s->tasks[0]));
+  return NULL;
+}
+
+/* Who waits for the pool's end does not overtake another thread that is cancelling a task. */
+static void test_cancel_is_awaited(void) {
+  struct rig rig;
+  struct pool_config cfg = config(1);
+  struct gate gate, held;
+  struct job job;
+  struct task *t, *queued;
+  struct sweep sweep;
+  rig_start(&rig, &cfg);
+  gate_init(&gate);
+  gate_init(&held);
+  job = job_of(&rig);
+  job.gate = &gate;
+  t = submit(&rig, &job);
+  gate_await(&gate, 1);
+  queued = task_of(&rig, NULL, 0);
+  CHECK(tide_message_addpart(&queued->msg, NULL, &held, enter, &(size_t){0}));
+  CHECK(tide_pool_submit(rig.pool, queued, SYS_NEVER, &(int){0}) == FAULT_NONE);
+  sweep = (struct sweep){.rig = &rig, .tasks = &queued};
+  spawn(&sweep.thread, cancel_one, &sweep);
+  gate_await(&held, 1); /* the call is released before the news is delivered */
+  gate_open(&gate);
+  CHECK(finish(t) == FAULT_NONE);
+  tide_pool_close(rig.pool, false);
+  while (stats(&rig).workers > 0) sched_yield();
+  CHECK(!tide_pool_wait(rig.pool, 0));
+  gate_open(&held);
+  CHECK(tide_pool_wait(rig.pool, SYS_NEVER));
+  tide_thread_join(&sweep.thread);
+  tide_task_rele(queued);
+  rig_end(&rig);
+  gate_fini(&held);
+  gate_fini(&gate);
+}
+
 /* ----------------------------------------------------------- a bounded queue -- */
 
 struct caller {
@@ -521,6 +564,7 @@ int main(void) {
   test_names();
   test_priorities();
   test_cancel();
+  test_cancel_is_awaited();
   for (i = 0; i < 10; i++) {
     test_cancel_a_crowd(false);
     test_cancel_a_crowd(true);

@@ -1,0 +1,939 @@
+/*
+** The pool: its queue, its sleepers, its threads' lives, close and wait (csrc/pool.c,
+** pool_stop.c, pool_threads.c, and what pool_level.c does to run a task). `make model` searches all
+** interleavings of it; scripts/model has the configurations.
+**
+** What stands for what. A name here is that of the C function or field, without `tide_pool_` and
+** `_locked`.
+**
+**   proctype thread      thread_main: live, open_worker, work (take_locked, look_locked), serve,
+**                        break_pool
+**   proctype submitter   tide_pool_submit (admit_locked, enqueue_locked, tide_pool_start_locked,
+**                        take_slot_locked), tide_pool_cancel; then waits for its tasks
+**   proctype canceller   tide_pool_cancel, or tide_pool_interrupt, by another thread
+**   proctype closer      tide_pool_close, tide_pool_wait (tide_pool_reap_locked)
+**   proctype deadline    no C: what ends a wait by time, or for no reason
+**   locked { … }         the pool's lock, held: one step. All that it guards is touched inside such
+**                        steps only, so nobody could tell the difference. A cond_wait inside lets the
+**                        lock go, and has it again afterwards.
+**   atomic { … }         a task's lock, held; or an operation of a condition or a counter
+**
+** Left out, since more can happen without it, never less:
+**   - which queued task is taken, and which sleeper, waiter: any (C: priorities; who slept last).
+**   - `rung`, and how long a thread looks: a look ends at any moment, for news or by time. What it
+**     has seen is asked again under the lock.
+**   - a loop that lets the lock go may let it go once more here (before take_slot, after a reap).
+**   - giving a reference back is one step with what follows: no decision depends on the counts
+**   - slots are all there from the start. Making one lets the lock go, as the thread's start that
+**     follows does; its failure stands for both.
+** NOT modelled, so not shown: tasks that wait for others (`away`, `waiting`, `surplus`, levels): without
+** them `alive + starting <= max_workers` holds as it stands here. See "to add" below.
+** And left out, since it is not the pool's: what a task does, and how it is stopped while it runs;
+** watches (task.pml).
+**
+** Shown, for each configuration:
+**   - the invariants 1 to 4 of pool_own.h, whenever the lock is let go (`check`); a queued task that
+**     no idle or fresh thread is there for means that all max_workers threads exist, unless a start
+**     failed
+**   - each task that was submitted ends exactly once, is counted once, and whoever waits for it
+**     returns: no run stops with a process in the middle
+**   - tide_pool_wait returns when all threads are joined and all tasks done, never before
+**   - nobody touches a task or the pool after its last reference; in the end both are free
+**   - with ONE_BY_ONE: who submits, waits, and submits again keeps one thread busy
+** With -DLTL: every fair run ends (no livelock).
+**
+** A BUG_… puts in the error that its place says; scripts/model wants each to be found.
+**
+** To add tide_pool_away and _back: a count `away`, left out in `alive + starting < WORKERS`; the wait is a
+** step between begin and finish in `serving`, and to run a given task inline is queue_remove and the same
+** steps. `start` is the submitter's so far.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef WORKERS
+#define WORKERS 2 /* max_workers */
+#endif
+#ifndef SUBMITTERS
+#define SUBMITTERS 2
+#endif
+#ifndef TASKS
+#define TASKS 3 /* task t is submitted by submitter t % SUBMITTERS */
+#endif
+#ifndef QUEUE
+#define QUEUE 0 /* max_queue */
+#endif
+#ifndef CLOSERS
+#define CLOSERS 1
+#endif
+#ifndef CANCELLERS
+#define CANCELLERS 0 /* 1: another thread cancels or interrupts task 0, too */
+#endif
+#ifndef CANCELS
+#define CANCELS 255 /* bits: tasks that their submitter may cancel */
+#endif
+/* How often, at most, in one run: */
+#ifndef TIMEOUTS
+#define TIMEOUTS 0 /* an idle thread's or a blocked submitter's time passes */
+#endif
+#ifndef SPURIOUS
+#define SPURIOUS 0 /* a wait ends for no reason */
+#endif
+#ifndef FAILS
+#define FAILS 0 /* a thread, a worker or memory cannot be had */
+#endif
+#ifndef WEARS
+#define WEARS 0 /* a worker is worn */
+#endif
+
+#define MAX_SPINNERS 1
+#define NOBODY 255
+#define bit(i) (1 << (i))
+#define locked atomic
+
+/* ---------------------------------------------------------------- fields -- */
+
+mtype = { OPEN, CLOSING, BROKEN };                /* enum pool_state */
+mtype = { FREE, LIVE, ASLEEP, ENDED, JOINING };   /* the list that a slot is in; LIVE, JOINING: none */
+mtype = { OUTSIDE, QUEUED, TAKEN };               /* enum task_place */
+mtype = { PENDING, RUNNING, FINISHED, CANCELLED } /* enum task_state */
+mtype = { NOTHING, WAKE, ROOM, SETTLED, QUIET };  /* the conditions */
+mtype = { NONE, FAULT };
+
+mtype state = OPEN;
+byte idle, nasleep, spinners, queued, running, finished, cancelled;
+byte alive, starting, fresh, blocked, threads, errands;
+byte prefs; /* refs: one for each user, one for each task */
+
+mtype slot[WORKERS] = FREE;
+byte woken, started; /* bits: a slot's fields */
+byte born;           /* bits: its thread exists; a join waits until it does not */
+
+mtype task[TASKS] = PENDING;
+mtype place[TASKS] = OUTSIDE;
+byte refs[TASKS];
+
+/* Whoever may wait has a number: threads first, then submitters, then closers. */
+#define submitter_id(s) (WORKERS + (s))
+#define closer_id(c) (WORKERS + SUBMITTERS + (c))
+#define PEOPLE (WORKERS + SUBMITTERS + CLOSERS)
+mtype waits[PEOPLE] = NOTHING; /* for what */
+byte expired;                  /* bits: its deadline has passed */
+
+byte timeouts, spurious = SPURIOUS, fails = FAILS, wears = WEARS; /* still to come */
+byte submitted;               /* for invariant 1 */
+byte submitting = SUBMITTERS; /* submitters that have not seen all their tasks done */
+byte given;                   /* bits: tasks whose submit has returned NONE */
+byte told;                    /* bits: tasks that are done, and their watches delivered */
+bool begun;                   /* init has made all */
+hidden byte i, j;             /* scratch, inside one step */
+
+/* ------------------------------------------------------------- the rules -- */
+
+#define is_short() (queued > idle + fresh)
+#define sleepy() (nasleep > 0 && queued > 0 && idle == nasleep)
+#define full() (QUEUE > 0 && queued + running >= WORKERS + QUEUE)
+#define over() (state != OPEN && threads == 0 && errands == 0)
+#define none_left() (alive == 0 && starting == 0)
+#define done(t) (task[t] == FINISHED || task[t] == CANCELLED)
+
+inline check() { /* tide_pool_check_locked */
+  d_step {
+    assert(prefs > 0);
+    assert(queued + running + finished + cancelled == submitted);
+    assert(alive + starting <= WORKERS);
+    assert(idle + fresh + running <= alive + starting);
+    assert(nasleep <= idle);
+    assert(!sleepy());
+    assert(queued == 0 || alive > 0 || (starting > 0 && queued == 1));
+    assert(state != BROKEN || queued == 0);
+    assert(alive + starting <= threads);
+    assert(!is_short() || alive + starting == WORKERS || fails < FAILS);
+#ifdef ONE_BY_ONE
+    assert(threads <= 1);
+#endif
+  }
+}
+
+/* ------------------------------------------------------------ conditions -- */
+
+/* In a locked step: lets the lock go, and has it again when woken. */
+inline cond_wait(who, what) {
+  waits[who] = what;
+  waits[who] == NOTHING
+}
+
+inline cond_broadcast(what) { /* spin's d_steps must not end with a loop */
+  d_step {
+    for (i : 0 .. PEOPLE - 1) {
+      if
+      :: waits[i] == what -> waits[i] = NOTHING
+      :: else
+      fi
+    };
+    i = 0
+  }
+}
+
+inline cond_signal(what) { /* wakes any one */
+  j = NOBODY;
+  for (i : 0 .. PEOPLE - 1) {
+    if
+    :: waits[i] == what -> j = i
+    :: waits[i] == what && j != NOBODY
+    :: else
+    fi
+  }
+  if
+  :: j != NOBODY -> waits[j] = NOTHING
+  :: else
+  fi
+}
+
+inline room() { /* tide_pool_room_locked */
+  if
+  :: blocked > 0 -> cond_signal(ROOM)
+  :: else
+  fi
+}
+
+/* A signal to a slot's `wake`, on which its thread waits, or nobody. */
+inline signal_slot(s) {
+  if
+  :: waits[s] == WAKE -> waits[s] = NOTHING
+  :: else
+  fi
+}
+
+inline take_off_asleep(s) { /* last_asleep_locked */
+  slot[s] = LIVE;
+  nasleep--;
+#ifndef BUG_RING_BEFORE_WOKEN /* a submitter rings first, and sets `woken` later */
+  woken = woken | bit(s);
+#endif
+}
+
+inline pick(s) {
+  s = NOBODY;
+  if
+  :: sleepy() ->
+    for (i : 0 .. WORKERS - 1) { /* any */
+      if
+      :: slot[i] == ASLEEP -> s = i
+      :: slot[i] == ASLEEP && s != NOBODY
+      :: else
+      fi
+    }
+    take_off_asleep(s)
+  :: else
+  fi
+}
+
+/* tide_pool_ring, with no lock held. */
+inline ring(s) {
+  if
+  :: s != NOBODY ->
+    assert(prefs > 0); /* the slot is there, though its thread may have ended meanwhile */
+#ifndef BUG_NO_RING /* who was picked is not rung */
+    signal_slot(s);
+#endif
+#ifdef BUG_RING_BEFORE_WOKEN
+    woken = woken | bit(s);
+#endif
+    s = NOBODY
+  :: else
+  fi
+}
+
+inline wakeall() {
+  d_step {
+    for (i : 0 .. WORKERS - 1) {
+      if
+      :: slot[i] == ASLEEP -> slot[i] = LIVE; nasleep--; woken = woken | bit(i); signal_slot(i)
+      :: else
+      fi
+    };
+    i = 0
+  }
+}
+
+/* --------------------------------------------------------------- queue -- */
+
+inline queue_push(t) {
+  assert(place[t] == OUTSIDE);
+  place[t] = QUEUED;
+  queued++
+}
+
+inline queue_remove(t, where) {
+  assert(place[t] == QUEUED && refs[t] > 0);
+  place[t] = where;
+  queued--
+}
+
+inline pop(t) { /* pop_locked; something is queued */
+  t = NOBODY;
+  for (i : 0 .. TASKS - 1) { /* any */
+    if
+    :: place[i] == QUEUED -> t = i
+    :: place[i] == QUEUED && t != NOBODY
+    :: else
+    fi
+  }
+  queue_remove(t, TAKEN);
+  idle--;
+  running++
+}
+
+/* Takes all out: bits in `doomed`. */
+inline pop_all(doomed, where, counter) {
+  d_step {
+    for (i : 0 .. TASKS - 1) {
+      if
+      :: place[i] == QUEUED -> queue_remove(i, where); counter++; doomed = doomed | bit(i)
+      :: else
+      fi
+    };
+    i = 0
+  }
+}
+
+inline fifo_pop(doomed, t) {
+  t = 0;
+  do
+  :: doomed & bit(t) -> break
+  :: else -> t++
+  od;
+  doomed = doomed & ~bit(t)
+}
+
+/* ---------------------------------------------------------------- tasks -- */
+
+/* The task's lock decides each of these (task.pml looks closer). tide_task_begin: */
+inline task_begin(t, mine) {
+  atomic {
+    assert(refs[t] > 0);
+    mine = task[t] == PENDING;
+    if
+    :: mine -> task[t] = RUNNING
+    :: else
+    fi
+  }
+}
+
+/* settle in task.c: PENDING, or what `latest` is, -> `to`. */
+inline task_settle(t, latest, to, mine) {
+  assert(refs[t] > 0);
+  mine = task[t] == PENDING || task[t] == latest;
+  if
+  :: mine -> task[t] = to
+  :: else
+  fi
+}
+
+/* The rest of settle: delivers the watches, with no lock held. */
+inline task_tell(t, mine) {
+  assert(refs[t] > 0);
+  if
+  :: mine -> assert(done(t) && !(told & bit(t))); told = told | bit(t); mine = false
+  :: else
+  fi
+}
+
+inline pool_rele() {
+  prefs--;
+  assert(prefs > 0 || (threads == 0 && errands == 0 && born == 0)) /* free_pool */
+}
+
+inline task_rele(t) {
+  assert(refs[t] > 0);
+  refs[t]--;
+  if
+  :: refs[t] == 0 -> assert(place[t] != QUEUED); pool_rele()
+  :: else
+  fi
+}
+
+/* --------------------------------------------------------------- threads -- */
+
+proctype thread(byte me) {
+  byte t = NOBODY, next = NOBODY, sleeper = NOBODY, doomed;
+  bool looking, looked, worn, mine;
+
+live:
+end_unborn:
+  locked { /* live, open_worker */
+    born & bit(me);
+    if
+    :: state == OPEN || queued > 0 -> check()
+    :: else -> fresh--; check(); goto ending
+    fi
+  }
+  locked { /* open_worker: runner.open has answered */
+    fresh--;
+    if
+    :: idle++
+    :: fails > 0 -> /* break_pool */
+      fails--;
+      state = BROKEN;
+      pop_all(doomed, TAKEN, finished);
+      wakeall();
+      cond_broadcast(ROOM);
+      cond_broadcast(QUIET);
+      check();
+      goto broken
+    fi
+  }
+
+take:
+  locked { /* take_locked */
+    looked = looking;
+    if
+    :: looking -> looking = false; spinners-- /* look_locked ends */
+    :: else
+    fi;
+    do
+#ifdef BUG_EXPIRED_FIRST /* a thread whose time has passed goes, though a task came */
+    :: (expired & bit(me)) -> idle--; break
+#endif
+#ifdef BUG_SLEEP_WITHOUT_LOOK /* after a look in vain it sleeps, and does not ask the queue again */
+    :: looked -> goto sleep
+#endif
+    :: queued > 0 -> pop(t); break
+    :: queued == 0 && (state != OPEN || (expired & bit(me))) -> idle--; break
+    :: queued == 0 && state == OPEN && !(expired & bit(me)) ->
+      if
+      :: !looked && spinners < MAX_SPINNERS -> spinners++; looking = true; check(); goto look
+      :: true
+      fi;
+sleep:
+      woken = woken & ~bit(me);
+      slot[me] = ASLEEP;
+      nasleep++;
+      check();
+      do
+      :: !(woken & bit(me)) && !(expired & bit(me)) ->
+        cond_wait(me, WAKE);
+#ifdef BUG_TRUSTS_SIGNAL /* takes any wake-up for somebody's: who woke it took it off `asleep` */
+        woken = woken | bit(me)
+#endif
+      :: else -> break
+      od;
+      if
+      :: !(woken & bit(me)) ->
+#ifndef BUG_STAYS_ASLEEP /* a thread whose time has passed is still counted as a sleeper */
+        slot[me] = LIVE;
+        nasleep--
+#endif
+      :: else
+      fi;
+      looked = false
+    od;
+    looked = false;
+    expired = expired & ~bit(me);
+#ifndef BUG_NO_CHAIN /* one that takes a task does not wake the next */
+    pick(sleeper);
+#endif
+    check()
+  }
+  atomic {
+    ring(sleeper);
+    if
+    :: t == NOBODY -> goto ending
+    :: else
+    fi
+  }
+
+serving: /* serve */
+  task_begin(t, mine); /* run; the task's own work is between this and the next step */
+#ifdef BUG_IDLE_LATE /* the task is seen to be done before its worker counts as idle */
+  atomic {
+    if
+    :: mine -> task_settle(t, RUNNING, FINISHED, mine)
+    :: else
+    fi
+  }
+#endif
+  locked {
+    if
+    :: wears > 0 -> wears--; worn = true
+    :: true
+    fi;
+    running--;
+    idle++;
+    if
+    :: mine -> finished++
+    :: else -> cancelled++
+    fi;
+#ifndef BUG_NO_ROOM /* a blocked submitter is not told that a place is free */
+    room();
+#endif
+    if
+    :: !worn && queued > 0 -> pop(next)
+    :: else
+    fi;
+    pick(sleeper);
+    check()
+  }
+#ifdef BUG_RELE_FIRST /* the worker's reference goes before it has delivered */
+  atomic { task_rele(t) }
+#endif
+#ifndef BUG_IDLE_LATE
+  atomic {
+    if
+    :: mine -> task_settle(t, RUNNING, FINISHED, mine); assert(mine)
+    :: else
+    fi
+  }
+#endif
+  atomic {
+    task_tell(t, mine);
+#ifndef BUG_RELE_FIRST
+    task_rele(t);
+#endif
+    ring(sleeper);
+    t = next;
+    next = NOBODY;
+    if
+    :: t != NOBODY -> goto serving
+    :: t == NOBODY && !worn -> goto take
+    :: t == NOBODY && worn
+    fi
+  }
+  locked { /* work: it is fresh again */
+    worn = false;
+    idle--;
+    fresh++;
+#ifndef BUG_WORN_NO_PICK /* others sleep since it was awake, but it takes no task for a while now */
+    pick(sleeper);
+#endif
+    check()
+  }
+  atomic { ring(sleeper); goto live }
+
+look: /* it spins; at any moment it takes the lock again */
+  goto take;
+
+broken:
+  do
+  :: doomed != 0 ->
+    atomic { fifo_pop(doomed, t); task_settle(t, RUNNING, FINISHED, mine) } /* fail_broken */
+    atomic { task_tell(t, mine); task_rele(t); t = NOBODY }
+  :: else -> break
+  od;
+
+ending:
+  locked { /* thread_main */
+    do
+#ifndef BUG_STARTER_OVERTAKEN /* its slot is free to be joined before its starter is done with it */
+    :: !(started & bit(me)) -> cond_wait(me, SETTLED)
+#endif
+    :: else -> break
+    od;
+    if
+#ifdef BUG_GREEDY_LAST_LOOK /* off by one: looks for work again and again, when there is none */
+    :: queued >= idle + fresh -> fresh++; check(); goto live
+#endif
+#ifndef BUG_NO_LAST_LOOK /* it goes although a task came since it decided to */
+    :: is_short() || (queued > 0 && alive == 1) -> fresh++; check(); goto live
+#endif
+    :: else
+    fi;
+    alive--;
+    slot[me] = ENDED;
+#ifndef BUG_ENDS_QUIETLY /* nobody tells those that wait for the end */
+    if
+    :: none_left() -> cond_broadcast(QUIET)
+    :: else
+    fi;
+#endif
+    check()
+  }
+  atomic { born = born & ~bit(me); goto live } /* returns */
+}
+
+/* ------------------------------------------------------------------ reap -- */
+
+/* tide_pool_reap_locked, until it lets the lock go: all in `ended` are ours now; 0: there is none. */
+inline reap_take(ours) {
+  d_step {
+    for (i : 0 .. WORKERS - 1) {
+      if
+      :: slot[i] == ENDED ->
+        assert(started & bit(i)); /* its handle is valid */
+        started = started & ~bit(i);
+        slot[i] = JOINING;
+        ours = ours | bit(i)
+      :: else
+      fi
+    };
+    i = 0
+  }
+}
+
+/* The rest of it. */
+inline reap_join(ours) {
+  locked {
+    (born & ours) == 0; /* tide_thread_join of each */
+    for (i : 0 .. WORKERS - 1) {
+      if
+      :: ours & bit(i) -> slot[i] = FREE; threads--
+      :: else
+      fi
+    }
+    ours = 0;
+    cond_broadcast(SETTLED);
+    if
+    :: over() -> cond_broadcast(QUIET)
+    :: else
+    fi
+  }
+}
+
+/* ---------------------------------------------------------------- callers -- */
+
+inline errand_done() {
+  locked {
+    errands--;
+    if
+    :: over() -> cond_broadcast(QUIET)
+    :: else
+    fi
+  }
+}
+
+/* withdraw: tide_pool_cancel, or with `taken_too` what tide_pool_interrupt does first. `mine`, `removed`
+** and `taken` are the caller's, false before and after. */
+inline withdraw(t, taken_too) {
+  locked {
+    if
+    :: place[t] == QUEUED -> queue_remove(t, OUTSIDE); removed = true; cancelled++; room()
+    :: else
+    fi;
+#ifdef BUG_CANCEL_COUNTS_TAKEN /* counts a task as cancelled that a worker has taken */
+    if
+    :: place[t] == TAKEN && task[t] == PENDING -> cancelled++
+    :: else
+    fi;
+#endif
+    taken = place[t] == TAKEN && !taken_too;
+#ifndef BUG_CANCEL_NO_ERRAND /* a wait may return although the canceller is still delivering */
+    if
+    :: !taken -> errands++
+    :: else
+    fi;
+#endif
+    check()
+  }
+  if
+  :: !taken ->
+    atomic { task_settle(t, PENDING, CANCELLED, mine) }
+    atomic {
+      task_tell(t, mine);
+      assert(done(t) || place[t] == TAKEN);
+      if
+      :: removed -> task_rele(t)
+      :: else
+      fi;
+      removed = false
+    }
+#ifndef BUG_CANCEL_NO_ERRAND
+    errand_done()
+#endif
+  :: else -> taken = false
+  fi
+}
+
+/* tide_pool_submit's end, the lock still held. */
+inline leave_submit() {
+#ifndef BUG_ROOM_KEPT /* woken for room and failed, it does not let the next one in */
+  if
+  :: !full() -> room()
+  :: else
+  fi;
+#endif
+  pick(sleeper);
+  check()
+}
+
+proctype submitter(byte s) {
+  byte me = submitter_id(s);
+  byte t = s, ours, sl = NOBODY, sleeper = NOBODY;
+  bool mine, removed, taken;
+  mtype fault = NONE;
+
+submit:
+  locked { /* admit_locked */
+    if
+    :: t >= TASKS -> t = s; goto submitted_all
+    :: else
+    fi;
+    refs[t]++; /* the future's */
+    prefs++;   /* the task's */
+    do
+    :: state != OPEN -> fault = FAULT; break
+    :: state == OPEN && full() && (expired & bit(me)) -> fault = FAULT; break
+    :: state == OPEN && full() && !(expired & bit(me)) ->
+      blocked++;
+      cond_wait(me, ROOM);
+      blocked--
+#ifndef BUG_QUEUES_UNSETTLED /* queues a second task while the first thread may still fail to start */
+    :: state == OPEN && !full() && alive == 0 && starting > 0 -> cond_wait(me, SETTLED)
+#endif
+    :: else ->
+      if
+      :: true
+      :: fails > 0 -> fails--; fault = FAULT /* no memory for a level */
+      fi;
+      break
+    od;
+    expired = expired & ~bit(me);
+    if
+    :: fault == NONE -> /* enqueue_locked */
+      queue_push(t);
+      submitted++;
+      refs[t]++; /* the queue's */
+      if
+#ifdef BUG_STALE_IDLE /* asks whether a thread is idle, not whether enough of them are */
+      :: idle + fresh == 0 && alive + starting < WORKERS ->
+#else
+      :: is_short() && alive + starting < WORKERS ->
+#endif
+        starting++;
+        fresh++;
+        threads++;
+        check();
+        goto start
+      :: else
+      fi
+    :: else
+    fi;
+    leave_submit();
+    goto submitted_one
+  }
+
+start:
+  locked { /* take_slot_locked */
+    do
+    :: sl == NOBODY ->
+      reap_take(ours);
+      if
+      :: ours != 0 -> goto join
+      :: else
+      fi;
+      for (i : 0 .. WORKERS - 1) {
+        if
+        :: slot[i] == FREE -> sl = i
+        :: else
+        fi
+      }
+      if
+      :: sl == NOBODY -> cond_wait(me, SETTLED) /* another caller is joining one */
+      :: else -> slot[sl] = LIVE
+      fi
+    :: else -> break
+    od
+  }
+  atomic { /* tide_thread_start, without the lock */
+    assert(!(born & bit(sl)) && !(started & bit(sl)));
+    if
+    :: born = born | bit(sl)
+    :: fails > 0 -> fails--; fault = FAULT
+    fi
+  }
+  locked { /* tide_pool_start_locked */
+    starting--;
+    if
+    :: fault == NONE -> alive++; started = started | bit(sl)
+    :: else ->
+      fresh--;
+      threads--;
+      slot[sl] = FREE;
+      if
+      :: none_left() || over() -> cond_broadcast(QUIET)
+      :: else
+      fi
+    fi;
+    sl = NOBODY;
+#ifndef BUG_SETTLES_QUIETLY /* nobody hears that the thread is there, or is not to be */
+    cond_broadcast(SETTLED);
+#endif
+    if /* enqueue_locked */
+    :: fault == FAULT && (alive > 0 || place[t] != QUEUED) -> fault = NONE /* served, or cancelled */
+    :: fault == FAULT && alive == 0 && place[t] == QUEUED ->
+      queue_remove(t, OUTSIDE);
+      submitted--;
+      refs[t]--
+    :: else
+    fi;
+    leave_submit()
+  }
+
+submitted_one:
+#ifdef BUG_RING_BEFORE_WOKEN
+  if
+  :: sleeper != NOBODY ->
+    atomic { signal_slot(sleeper) }
+    locked { woken = woken | bit(sleeper); sleeper = NOBODY }
+  :: else
+  fi;
+#endif
+  atomic {
+    ring(sleeper);
+    if
+    :: fault == NONE -> given = given | bit(t)
+    :: else -> fault = NONE; task_rele(t); t = t + SUBMITTERS; goto submit /* it never was */
+    fi
+  }
+#ifdef ONE_BY_ONE
+  done(t);
+#else
+  if
+  :: CANCELS & bit(t) -> withdraw(t, false)
+  :: true
+  fi;
+#endif
+  t = t + SUBMITTERS;
+  goto submit;
+
+join:
+  reap_join(ours);
+  goto start;
+
+submitted_all:
+  do
+  :: atomic {
+      t < TASKS ->
+      if
+      :: given & bit(t) -> done(t); task_rele(t)
+      :: else
+      fi;
+      t = t + SUBMITTERS
+    }
+  :: atomic { t >= TASKS -> t = 0; submitting--; pool_rele(); break }
+  od
+}
+
+proctype canceller() {
+  bool mine, removed, taken, too;
+  atomic {
+    if
+    :: (given & bit(0)) && refs[0] > 0 -> refs[0]++ /* it was given the future */
+    :: submitting == 0 -> goto out
+    fi
+  }
+  if
+  :: too = true
+  :: too = false
+  fi;
+  withdraw(0, too);
+  atomic { task_rele(0) }
+out:
+  atomic { pool_rele() }
+}
+
+proctype closer(byte c) {
+  byte me = closer_id(c);
+  byte t, ours, doomed;
+  bool mine, patient;
+
+  if /* when all is done, or at any time */
+  :: patient = true
+  :: patient = false
+  fi;
+
+  locked { /* tide_pool_close */
+    !patient || submitting == 0;
+    if
+    :: state == OPEN -> state = CLOSING
+    :: else
+    fi;
+    if
+    :: queued > 0 -> pop_all(doomed, OUTSIDE, cancelled) /* `cancel` */
+    :: true
+    fi;
+    errands++;
+#ifndef BUG_CLOSE_NO_WAKE /* sleepers are not told that there is nothing to wait for any more */
+    wakeall();
+#endif
+    cond_broadcast(ROOM);
+    check()
+  }
+  do
+  :: doomed != 0 ->
+    atomic { fifo_pop(doomed, t); task_settle(t, PENDING, CANCELLED, mine) }
+    atomic { task_tell(t, mine); task_rele(t); t = 0 }
+  :: else -> break
+  od;
+  errand_done();
+
+wait:
+  locked { /* tide_pool_wait */
+    do
+#ifdef BUG_WAIT_NO_ERRANDS /* returns although another close is still delivering */
+    :: state != OPEN && threads == 0 -> goto waited
+#else
+    :: over() -> goto waited
+#endif
+    :: else ->
+      reap_take(ours);
+      if
+      :: ours != 0 -> break
+      :: else -> cond_wait(me, QUIET)
+      fi
+    od
+  }
+  reap_join(ours);
+  goto wait;
+
+waited:
+  atomic {
+    assert(threads == 0 && alive == 0 && starting == 0 && born == 0 && queued == 0 && running == 0);
+    assert((given & ~told) == 0);
+    pool_rele()
+  }
+}
+
+/* ------------------------------------------------------------------ world -- */
+
+proctype deadline(byte who) {
+end_never:
+  do
+  :: atomic {
+      timeouts > 0 && (waits[who] == WAKE || waits[who] == ROOM) ->
+      timeouts--;
+      expired = expired | bit(who);
+      waits[who] = NOTHING
+    }
+  :: atomic { spurious > 0 && waits[who] != NOTHING -> spurious--; waits[who] = NOTHING }
+  od
+}
+
+init {
+  byte k;
+  atomic {
+    if /* so that runs whose sleepers no clock wakes are among them */
+    :: timeouts = 0
+    :: TIMEOUTS > 0 -> timeouts = TIMEOUTS
+    fi;
+    prefs = SUBMITTERS + CLOSERS + CANCELLERS;
+    begun = true;
+    for (k : 0 .. WORKERS - 1) { run thread(k) }
+    for (k : 0 .. SUBMITTERS - 1) { run submitter(k) }
+    for (k : 0 .. CLOSERS - 1) { run closer(k) }
+    for (k : 0 .. PEOPLE - 1) {
+      if
+      :: TIMEOUTS + SPURIOUS > 0 -> run deadline(k)
+      :: else
+      fi
+    }
+    if
+    :: CANCELLERS > 0 -> run canceller()
+    :: else
+    fi
+  }
+  prefs == 0 /* in the end all is free */
+}
+
+#ifdef LTL
+ltl ends { <> (begun && prefs == 0) }
+#endif

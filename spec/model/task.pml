@@ -1,0 +1,519 @@
+/*
+** Completion: who ends a task, the watches on it, the mailbox where they arrive (csrc/task.c, mailbox.c).
+** `make model` searches all interleavings of it; scripts/model has the configurations.
+**
+** What stands for what. A name here is that of the C function or field, without `tide_`.
+**
+**   proctype completer   tide_task_begin, tide_task_finish, tide_task_rele: a worker, or who has a promise
+**   proctype canceller   tide_task_cancel
+**   proctype looker      who reads the state without a lock (`look` in future.c), then the outcome
+**   proctype owner       tide_watch_start on every task, tide_mailset_sleep, tide_mailset_take,
+**                        tide_watch_cancel; then its watches, set and mailbox are gone
+**   proctype deadline    no C: what ends a wait by time, or for no reason
+**   boxed { … }          the mailbox's lock, held: one step, since all that it guards is touched inside
+**                        such steps only. A cond_wait inside lets the lock go, and has it again
+**                        afterwards.
+**   tlock                the task's lock. It is a variable, as the state is read without it.
+**
+** Left out, since more can happen without it, never less: in which order the watches of one task are
+** delivered, and arrived ones taken (any); `rung`, and how long an owner looks (a look ends at any
+** moment; what came is asked again under the lock). And left out, since it is not this floor's: the
+** message, but for whether it is written; the pool (pool.pml).
+**
+** Shown, for each configuration:
+**   - of begin, cancel and finish exactly one makes the step out of a state; a task ends once
+**   - each watch is delivered once at most, and never after tide_watch_cancel, tide_mailset_take
+**   - nobody touches a watch, set or mailbox that its owner has freed, or a task after its last
+**     reference
+**   - an owner sleeps until what it needs has come, or its time has passed; and then it wakes: no run
+**     stops with a process in the middle
+**   - who sees that a task is done sees its outcome
+** With -DLTL: every fair run ends (no livelock).
+**
+** A BUG_… puts in the error that its place says; scripts/model wants each to be found.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TASKS
+#define TASKS 2
+#endif
+#ifndef OWNERS
+#define OWNERS 1
+#endif
+#ifndef COMPLETERS
+#define COMPLETERS 1 /* of each task; 2: a promise that two threads set */
+#endif
+#ifndef CANCELLERS
+#define CANCELLERS 1 /* of each task */
+#endif
+#ifndef LOOKERS
+#define LOOKERS 0 /* 1: of task 0 */
+#endif
+/* How often, at most, in one run: */
+#ifndef TIMEOUTS
+#define TIMEOUTS 0 /* an owner's time passes */
+#endif
+#ifndef SPURIOUS
+#define SPURIOUS 0 /* a wait ends for no reason */
+#endif
+/* FAIL_FIRST: task 0 fails, and the others end only once the owner, who stops on failure, woke. */
+
+#define bit(i) (1 << (i))
+#define boxed atomic
+#define lock(t) !tlock[t]; tlock[t] = true
+#define unlock(t) tlock[t] = false
+
+/* ---------------------------------------------------------------- fields -- */
+
+mtype = { PENDING, RUNNING, FINISHED, CANCELLED } /* enum task_state */
+mtype = { NO_OUTCOME, VALUES, FAILED, NO_VALUES };
+
+bool tlock[TASKS];
+mtype state[TASKS] = PENDING;
+mtype outcome[TASKS] = NO_OUTCOME;
+byte refs[TASKS];
+
+/* Owner o watches task t with watch o * TASKS + t. */
+#define WATCHES (OWNERS * TASKS)
+#define owner_of(w) ((w) / TASKS)
+#define task_of(w) ((w) % TASKS)
+
+mtype = { IDLE, ON_TASK, FLYING, ARRIVED };
+mtype watch[WATCHES] = IDLE;
+byte awaited; /* bits */
+
+byte alive; /* bits: owners whose watches, set and mailbox exist */
+byte nready[OWNERS], nfailed[OWNERS], need[OWNERS];
+byte stop_on_failure, asleep, expired, woke; /* bits: owners */
+
+byte timeouts, spurious = SPURIOUS; /* still to come */
+bool begun;                         /* init has made all */
+hidden byte i;                      /* scratch, inside one step */
+
+#define done(t) (state[t] == FINISHED || state[t] == CANCELLED)
+#define failed(t) (state[t] == FINISHED && outcome[t] == FAILED)
+
+/* In a boxed step: lets the lock go, and has it again when woken. */
+inline cond_wait(o) {
+  asleep = asleep | bit(o);
+  !(asleep & bit(o))
+}
+
+inline cond_signal(o) {
+  assert(alive & bit(o));
+  asleep = asleep & ~bit(o)
+}
+
+/* ----------------------------------------------------------------- tasks -- */
+
+inline set_state(t, to) { /* set_state_locked */
+  assert((state[t] == PENDING && to != PENDING) || (state[t] == RUNNING && to == FINISHED));
+  state[t] = to
+}
+
+inline task_begin(t, mine) {
+#ifdef BUG_BEGIN_UNLOCKED /* asks before it has the lock */
+  mine = state[t] == PENDING;
+  atomic {
+    lock(t);
+#else
+  atomic {
+    lock(t);
+    mine = state[t] == PENDING;
+#endif
+    assert(refs[t] > 0);
+    if
+    :: mine -> set_state(t, RUNNING)
+    :: else
+    fi;
+    unlock(t)
+  }
+}
+
+inline task_rele(t) {
+  atomic {
+    assert(refs[t] > 0);
+    refs[t]--;
+    if
+    :: refs[t] == 0 -> /* it is freed: no watch is on its list */
+      assert(!tlock[t]);
+      for (i : 0 .. WATCHES - 1) { assert(task_of(i) != t || watch[i] != ON_TASK) }
+    :: else
+    fi
+  }
+}
+
+/* tide_watch_deliver, with no task's lock held. */
+inline deliver(w, failure) {
+  boxed {
+    assert(alive & bit(owner_of(w)));
+    assert(watch[w] == FLYING);
+    watch[w] = ARRIVED;
+    nready[owner_of(w)]++;
+    nfailed[owner_of(w)] = nfailed[owner_of(w)] + failure;
+#ifdef BUG_NO_AWAITED /* a canceller that waits for this watch is not woken */
+    wake = false;
+#else
+    wake = (awaited & bit(w)) != 0;
+#endif
+    if
+    :: need[owner_of(w)] > 0 ->
+#ifdef BUG_ASKS_TOO_EARLY /* asks whether enough came, then counts */
+      wake = wake || need[owner_of(w)] == 0;
+#endif
+      if
+#ifndef BUG_STOP_IGNORED /* a failure is but one more that came */
+      :: failure && (stop_on_failure & bit(owner_of(w))) -> need[owner_of(w)] = 0
+#endif
+      :: else -> need[owner_of(w)]--
+      fi;
+#ifndef BUG_ASKS_TOO_EARLY
+      wake = wake || need[owner_of(w)] == 0
+#endif
+    :: else
+    fi;
+#ifndef BUG_RINGS_OUTSIDE /* wakes when it has let the box's lock go */
+    if
+    :: wake -> cond_signal(owner_of(w)); wake = false
+    :: else
+    fi
+#endif
+  }
+#ifdef BUG_RINGS_OUTSIDE
+  atomic {
+    if
+    :: wake -> cond_signal(owner_of(w)); wake = false
+    :: else
+    fi
+  }
+#endif
+#ifdef BUG_TOUCHES_AFTER /* asks a watch that it delivered for the next one */
+  assert(alive & bit(owner_of(w)));
+#endif
+}
+
+/* settle: PENDING, or what `latest` is, -> `to`. What is local is the caller's. */
+inline settle(t, latest, to, what) {
+#ifdef BUG_CANCEL_UNLOCKED /* asks before it has the lock */
+  mine = state[t] == PENDING || state[t] == latest;
+  atomic {
+    lock(t);
+#else
+  atomic {
+    lock(t);
+    mine = state[t] == PENDING || state[t] == latest;
+#ifdef BUG_ENDS_TWICE /* does not ask whether it is done */
+    mine = true;
+#endif
+#endif
+    assert(refs[t] > 0);
+    if
+#ifdef BUG_STATE_FIRST /* says that it is done, then writes the outcome */
+    :: mine -> set_state(t, to)
+#else
+    :: mine -> outcome[t] = what
+#endif
+    :: else -> unlock(t)
+    fi
+  }
+  if
+  :: mine ->
+    atomic {
+#ifdef BUG_STATE_FIRST
+      outcome[t] = what;
+#else
+      set_state(t, to);
+#endif
+      for (i : 0 .. WATCHES - 1) {
+        if
+        :: task_of(i) == t && watch[i] == ON_TASK ->
+#ifndef BUG_LIST_LEFT /* delivers watches that are still on the list */
+          watch[i] = FLYING;
+#endif
+          flying = flying | bit(i)
+        :: else
+        fi
+      }
+      unlock(t)
+    }
+    do
+    :: flying != 0 ->
+      atomic { /* ring_remove: touches the next ones, too */
+        for (i : 0 .. WATCHES - 1) {
+          if
+          :: flying & bit(i) -> assert(alive & bit(owner_of(i))); w = i /* any */
+          :: (flying & bit(i)) && w != WATCHES -> assert(alive & bit(owner_of(i)))
+          :: else
+          fi
+        }
+        flying = flying & ~bit(w)
+      }
+      deliver(w, failed(t));
+      w = WATCHES
+    :: else -> break
+    od
+  :: else
+  fi
+}
+
+proctype completer(byte t) {
+  byte flying, w = WATCHES;
+  bool mine, wake;
+
+#ifdef FAIL_FIRST
+  t == 0 || (woke & bit(0));
+#endif
+  if
+  :: task_begin(t, mine)
+  :: COMPLETERS > 1 /* a promise that is never begun */
+  fi;
+#ifdef BUG_RELE_FIRST /* its reference goes before it has delivered */
+  task_rele(t);
+#endif
+  if
+#ifdef FAIL_FIRST
+  :: t == 0 -> settle(t, RUNNING, FINISHED, FAILED)
+  :: t != 0 -> settle(t, RUNNING, FINISHED, VALUES)
+#else
+  :: settle(t, RUNNING, FINISHED, FAILED)
+  :: settle(t, RUNNING, FINISHED, VALUES)
+#endif
+  fi;
+  assert(done(t));
+#ifndef BUG_RELE_FIRST
+  task_rele(t)
+#endif
+}
+
+proctype canceller(byte t) {
+  byte flying, w = WATCHES;
+  bool mine, wake;
+  settle(t, PENDING, CANCELLED, NO_VALUES);
+  task_rele(t)
+}
+
+proctype looker(byte t) {
+  atomic {
+    assert(refs[t] > 0);
+    done(t);
+    assert(outcome[t] != NO_OUTCOME && (state[t] == CANCELLED) == (outcome[t] == NO_VALUES))
+  }
+  task_rele(t)
+}
+
+/* ---------------------------------------------------------------- owners -- */
+
+inline leave(w) { /* leave_locked */
+  assert(watch[w] == ARRIVED && nready[me] > 0);
+  watch[w] = IDLE;
+  nready[me]--;
+  if
+  :: failed(task_of(w)) -> assert(nfailed[me] > 0); nfailed[me]--
+  :: else
+  fi
+}
+
+proctype owner(byte me) {
+  byte t, w, wanted;
+  bool on, wake, come;
+
+  do /* tide_watch_start on each */
+  :: t < TASKS ->
+    w = me * TASKS + t;
+#ifdef BUG_ADDS_UNLOCKED /* asks before it has the lock */
+    on = !done(t);
+    atomic {
+      lock(t);
+#else
+    atomic { /* tide_task_addwatch */
+      lock(t);
+      on = !done(t);
+#endif
+      assert(refs[t] > 0);
+      if
+      :: on -> watch[w] = ON_TASK
+      :: else -> watch[w] = FLYING /* our own hands */
+      fi;
+      unlock(t)
+    }
+    if
+    :: !on -> deliver(w, failed(t))
+    :: else
+    fi;
+    t++
+  :: else -> break
+  od;
+
+  if /* how many to wait for */
+#ifndef FAIL_FIRST
+  :: wanted = 0 /* none: it drops them */
+  :: wanted = 1
+#endif
+  :: wanted = TASKS
+  fi;
+  boxed { /* tide_mailset_sleep */
+    if
+    :: stop_on_failure = stop_on_failure | bit(me)
+#ifndef FAIL_FIRST
+    :: true
+#endif
+    fi;
+    come = nready[me] >= wanted || ((stop_on_failure & bit(me)) && nfailed[me] > 0);
+    if
+    :: come -> goto slept
+#ifndef BUG_NEED_LATE /* lets the lock go between asking and saying what it needs */
+    :: else -> need[me] = wanted - nready[me]
+#else
+    :: else -> t = wanted - nready[me]
+#endif
+    fi
+  }
+  /* it looks, with no lock; then: */
+  boxed {
+#ifdef BUG_NEED_LATE
+    need[me] = t;
+#endif
+#ifdef BUG_SLEEPS_UNASKED /* does not ask again, after it looked, whether what it needs came */
+    cond_wait(me);
+#endif
+    do
+    :: need[me] > 0 && !(expired & bit(me)) -> cond_wait(me)
+    :: else -> break
+    od;
+    come = need[me] == 0;
+    need[me] = 0;
+    assert(come || (expired & bit(me)));
+    assert(!come || nready[me] >= wanted || ((stop_on_failure & bit(me)) && nfailed[me] > 0))
+  }
+slept:
+  boxed {
+    woke = woke | bit(me);
+    come = false;
+    stop_on_failure = stop_on_failure & ~bit(me);
+    if /* tide_mailset_take, or not */
+    :: nready[me] > 0 ->
+      w = WATCHES;
+      for (i : me * TASKS .. me * TASKS + TASKS - 1) {
+        if
+        :: watch[i] == ARRIVED -> w = i /* any */
+        :: watch[i] == ARRIVED && w != WATCHES
+        :: else
+        fi
+      }
+      assert(outcome[task_of(w)] != NO_OUTCOME);
+      leave(w)
+    :: true
+    fi;
+    t = 0
+  }
+
+  do /* tide_watch_cancel of each */
+  :: t < TASKS ->
+    w = me * TASKS + t;
+    if
+    :: watch[w] == IDLE /* its set is NULL: it was taken */
+    :: else ->
+      atomic { /* tide_task_dropwatch */
+        lock(t);
+        assert(refs[t] > 0);
+        on = watch[w] == ON_TASK;
+        if
+        :: on -> watch[w] = IDLE
+        :: else
+        fi;
+        unlock(t)
+      }
+#ifndef BUG_CANCEL_NO_WAIT /* leaves although a completer has the watch */
+      if
+      :: !on ->
+        boxed {
+          awaited = awaited | bit(w);
+          do
+          :: watch[w] != ARRIVED -> cond_wait(me)
+          :: else -> break
+          od;
+          awaited = awaited & ~bit(w);
+          leave(w)
+        }
+      :: else
+      fi
+#endif
+    fi;
+    t++
+  :: else -> break
+  od;
+
+  atomic { /* watches, set and mailbox are freed */
+    assert(nready[me] == 0 && nfailed[me] == 0);
+    alive = alive & ~bit(me);
+    t = 0
+  }
+  do
+  :: t < TASKS -> task_rele(t); t++
+  :: else -> break
+  od
+}
+
+/* ------------------------------------------------------------------ world -- */
+
+proctype deadline(byte o) {
+end_never:
+  do
+  :: atomic {
+      timeouts > 0 && (asleep & bit(o)) && need[o] > 0 -> /* tide_watch_cancel has no deadline */
+      timeouts--;
+      expired = expired | bit(o);
+      asleep = asleep & ~bit(o)
+    }
+  :: atomic { spurious > 0 && (asleep & bit(o)) -> spurious--; asleep = asleep & ~bit(o) }
+  od
+}
+
+init {
+  byte k, n;
+  atomic {
+    if /* so that runs whose sleepers no clock wakes are among them */
+    :: timeouts = 0
+    :: TIMEOUTS > 0 -> timeouts = TIMEOUTS
+    fi;
+    alive = bit(OWNERS) - 1;
+    begun = true;
+    for (k : 0 .. TASKS - 1) {
+      refs[k] = OWNERS + COMPLETERS + CANCELLERS;
+      if
+      :: k == 0 -> refs[k] = refs[k] + LOOKERS
+      :: else
+      fi
+    }
+    for (k : 0 .. TASKS - 1) {
+      n = 0;
+      do
+      :: n < COMPLETERS -> run completer(k); n++
+      :: else -> break
+      od;
+      n = 0;
+      do
+      :: n < CANCELLERS -> run canceller(k); n++
+      :: else -> break
+      od
+    }
+    if
+    :: LOOKERS > 0 -> run looker(0)
+    :: else
+    fi;
+    for (k : 0 .. OWNERS - 1) { run owner(k) }
+    for (k : 0 .. OWNERS - 1) {
+      if
+      :: TIMEOUTS + SPURIOUS > 0 -> run deadline(k)
+      :: else
+      fi
+    }
+    k = 0;
+    n = 0
+  }
+  refs[0] == 0 && refs[TASKS - 1] == 0 /* in the end all is free */
+}
+
+#ifdef LTL
+ltl ends { <> (begun && refs[0] == 0 && refs[TASKS - 1] == 0) }
+#endif
