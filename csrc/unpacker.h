@@ -1,5 +1,6 @@
 /*
-** tidepool, floor 2: unpacker, what unpack.c and unpack_func.c share while a message is read.
+** tidepool, floor 2: unpacker, what unpack.c, unpack_table.c and unpack_func.c share while a message is
+** read.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -20,6 +21,7 @@ struct unpacker {
   lua_State *L;
   const struct message *m;
   struct cursor c;
+  enum unpack_allowed allowed;
   int depth;
   int checked;  /* down to this depth there is room on the stack */
   int transfer; /* stack index of the transfer userdata */
@@ -47,6 +49,8 @@ void tide_unpacker_remember(struct unpacker *U, size_t offset);
 ** [-0, +1, e] */
 void tide_unpacker_recall(struct unpacker *U, lua_Integer key, int type);
 
+/* unpack_table.c: a table with this tag. [-0, +1, e] */
+void tide_unpacker_table(struct unpacker *U, unsigned byte, size_t offset);
 /* unpack_func.c: functions, whose tag was at `offset`. [-0, +1, e] */
 void tide_unpacker_function(struct unpacker *U, size_t offset, bool shared);
 void tide_unpacker_cfunction(struct unpacker *U, size_t offset, bool shared);
