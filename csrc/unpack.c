@@ -6,7 +6,6 @@
 #include "unpack.h"
 
 #include <lauxlib.h>
-#include <limits.h>
 
 #include "enclose.h"
 #include "error.h"
@@ -21,16 +20,29 @@ int tide_unpacker_damaged(struct unpacker *U, const char *what) {
                           (int)(U->c.p - U->c.base));
 }
 
-size_t tide_unpacker_count(struct unpacker *U, size_t least) {
-  uint64_t n = tide_cursor_get_varint(&U->c);
-  /* each counted thing takes `least` bytes or more: no allocation beyond what the input pays for */
-  if (U->c.failed || n > tide_cursor_left(&U->c) / least)
+void tide_unpacker_owe(struct unpacker *U, uint64_t least) {
+  size_t left = tide_cursor_left(&U->c);
+  if (U->c.failed || U->owed > left || least > left - U->owed)
     tide_unpacker_damaged(U, "a count out of range");
+  U->owed += (size_t)least;
+}
+
+size_t tide_unpacker_count(struct unpacker *U) {
+  uint64_t n = tide_cursor_get_varint(&U->c);
+  tide_unpacker_owe(U, n);
   return (size_t)n;
 }
 
+/* Slots for n values, for so many more, and for what is in the values. */
+static void room_for(struct unpacker *U, size_t n, int more) {
+  more += WIRE_LEVELS * WIRE_SLOTS;
+  if (n > LUAI_MAXSTACK) tide_unpacker_damaged(U, "too many values");
+  luaL_checkstack(U->L, (int)n + more, "too many values");
+}
+
 static const char *get_string(struct unpacker *U, size_t *len) {
-  *len = tide_unpacker_count(U, 1);
+  *len = tide_unpacker_count(U);
+  U->owed -= *len;
   return (const char *)tide_cursor_get(&U->c, *len);
 }
 
@@ -118,16 +130,16 @@ static void unpack_lent(struct unpacker *U) {
 }
 
 static void unpack_rebuild(struct unpacker *U) {
-  size_t n = tide_unpacker_count(U, 1), len;
+  size_t n = tide_unpacker_count(U), len;
   const char *name;
   int checked = U->checked;
-  if (WIRE_TAG(tide_cursor_get_u8(&U->c)) != WIRE_STRING || n > INT_MAX / 2)
+  if (WIRE_TAG(tide_cursor_get_u8(&U->c)) != WIRE_STRING)
     tide_unpacker_damaged(U, "no function to rebuild with");
   name = get_string(U, &len);
   tide_names_function(U->L, name, len);
-  luaL_checkstack(U->L, (int)n + WIRE_LEVELS * WIRE_SLOTS, "too many arguments");
+  room_for(U, n, 0);
   U->checked = U->depth + WIRE_LEVELS - 1; /* above the arguments */
-  for (size_t i = 0; i < n; i++) tide_unpacker_value(U);
+  for (size_t i = 0; i < n; i++) tide_unpacker_owed(U, 1);
   U->checked = checked;
   lua_call(U->L, (int)n, 1);
 }
@@ -270,6 +282,7 @@ static int unpack_message(lua_State *L, const struct message *m, size_t offset,
   U.L = L;
   U.m = m;
   U.allowed = allowed;
+  U.owed = 0;
   U.depth = 0;
   U.checked = WIRE_LEVELS;
   U.quick = U.nquick = 0;
@@ -281,16 +294,15 @@ static int unpack_message(lua_State *L, const struct message *m, size_t offset,
   lua_pushnil(L);
   U.shared = lua_gettop(L);
   if (tide_cursor_get(&U.c, offset) == NULL && offset > 0) tide_unpacker_damaged(&U, "cut short");
-  n = tide_unpacker_count(&U, 1);
-  if (n > INT_MAX / 2) tide_unpacker_damaged(&U, "too many values");
-  luaL_checkstack(L, (int)n + UNPACKER_QUICK + WIRE_LEVELS * WIRE_SLOTS, "too many values");
+  n = tide_unpacker_count(&U);
+  room_for(&U, n, UNPACKER_QUICK);
   if (m->bytes.len >= LEAST_QUICK) {
     memset(U.places, 0, sizeof U.places);
     U.quick = U.shared + 1;
     lua_settop(L, U.shared + UNPACKER_QUICK);
   }
   first = lua_gettop(L);
-  for (size_t i = 0; i < n; i++) tide_unpacker_value(&U);
+  for (size_t i = 0; i < n; i++) tide_unpacker_owed(&U, 1);
   unpack_globals(&U);
   for (int i = 1; i <= (int)n; i++) lua_copy(L, first + i, base + i);
   lua_settop(L, base + (int)n);

@@ -9,12 +9,10 @@
 #include "error.h"
 #include "unpacker.h"
 
-static uint32_t get_u32(struct unpacker *U, size_t least) {
+static uint32_t get_u32(struct unpacker *U) {
   uint32_t n = 0;
   const unsigned char *p = tide_cursor_get(&U->c, sizeof n);
   if (p != NULL) memcpy(&n, p, sizeof n);
-  if (p == NULL || n > tide_cursor_left(&U->c) / least)
-    tide_unpacker_damaged(U, "a count out of range");
   return n;
 }
 
@@ -37,6 +35,7 @@ static void unpack_typed(struct unpacker *U, uint32_t n, bool ints) {
   lua_State *L = U->L;
   const unsigned char *p = tide_cursor_get(&U->c, (size_t)n * 8);
   if (p == NULL) tide_unpacker_damaged(U, "a table cut short");
+  U->owed -= (size_t)n * 8;
   for (uint32_t i = 0; i < n; i++, p += 8) {
     if (ints) {
       lua_Integer v;
@@ -54,22 +53,23 @@ static void unpack_typed(struct unpacker *U, uint32_t n, bool ints) {
 void tide_unpacker_table(struct unpacker *U, unsigned byte, size_t offset) {
   lua_State *L = U->L;
   unsigned tag = WIRE_TAG(byte);
-  uint32_t typed = tag == WIRE_TABLE ? 0 : get_u32(U, 8);
-  uint32_t any = get_u32(U, 1), hash = get_u32(U, 2);
+  uint32_t typed = tag == WIRE_TABLE ? 0 : get_u32(U);
+  uint32_t any = get_u32(U), hash = get_u32(U);
+  tide_unpacker_owe(U, 8 * (uint64_t)typed + any + 2 * (uint64_t)hash);
   lua_createtable(L, size_hint((uint64_t)typed + any), size_hint(hash));
   if (byte & WIRE_SHARED) tide_unpacker_remember(U, offset);
   if (typed > 0) unpack_typed(U, typed, tag == WIRE_TABLE_INTS);
   for (uint32_t i = 1; i <= any; i++) {
-    tide_unpacker_value(U);
+    tide_unpacker_owed(U, 1);
     lua_rawseti(L, -2, (lua_Integer)typed + i);
   }
   for (uint32_t i = 0; i < hash; i++) {
     int type;
-    tide_unpacker_value(U);
+    tide_unpacker_owed(U, 1);
     type = lua_type(L, -1);
     if (type == LUA_TNIL || (type == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1)))
       tide_unpacker_damaged(U, "a key that cannot be");
-    tide_unpacker_value(U);
+    tide_unpacker_owed(U, 1);
     lua_rawset(L, -3);
   }
   if (byte & WIRE_META) unpack_metatable(U);
