@@ -59,7 +59,8 @@ void tide_unpacker_function(struct unpacker *U, size_t offset, bool shared) {
     U->owed -= UPVALUE_LEAST;
     unpack_upvalue(U, f, i);
   }
-  if (U->enclosed > 0 && c->env > 0) tide_enclose_note(L, U->enclosed, c->env);
+  for (int i = 1; U->enclosed > 0 && i <= c->nup; i++)
+    if (tide_chunk_has(&c->envs, (size_t)i - 1)) tide_enclose_note(L, U->enclosed, i);
 }
 
 void tide_unpacker_cfunction(struct unpacker *U, size_t offset, bool shared) {

@@ -79,7 +79,7 @@ static const char functions[] =
     "function() local a return function() return 7, g0, a, g2 end end,\n"
     "function() local a, b return function() return 8, function() b = a end end end,\n"
     "function() local a <close> = nil return function() return 9, a end end,\n"
-    "function() local a return function(x) while x do g1, x = 'x', a.x end return 10 end end}";
+    "function() local a return function(x) while x do x = a.x g1 = x end return 10 end end}";
 
 void graph_function(lua_State *L, unsigned n) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, functions);
