@@ -32,7 +32,7 @@ enum unpack_allowed {
 ** is damaged or holds what is not allowed, else what `require` or a function that rebuilds a value
 ** raised. The message may be read by several threads at once. [-0, +n, e] */
 int tide_unpack(lua_State *L, const struct message *m, size_t offset, enum unpack_allowed allowed);
-/* As tide_unpack, of one value at offset 0; its globals do not become the state's (enclose.h). */
+/* As tide_unpack with UNPACK_ALL, of one value at offset 0; its globals do not become the state's (enclose.h). */
 void tide_unpack_enclosed(lua_State *L, const struct message *m);
 
 TIDE_INTERNAL_END

@@ -82,7 +82,12 @@ static const char functions[] =
     "function() local a return function(x) while x do x = a.x g1 = x end return 10 end end}";
 
 void graph_function(lua_State *L, unsigned n) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, functions);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, functions) == LUA_TNIL) {
+    lua_pop(L, 1);
+    if (luaL_dostring(L, functions) != LUA_OK) lua_error(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, functions);
+  }
   lua_rawgeti(L, -1, (lua_Integer)n + 1);
   lua_remove(L, -2);
   lua_call(L, 0, 1);
@@ -91,19 +96,16 @@ void graph_function(lua_State *L, unsigned n) {
 void graph_open(lua_State *L) {
   luaL_requiref(L, LUA_GNAME, luaopen_base, 1);
   luaL_requiref(L, LUA_STRLIBNAME, luaopen_string, 1);
-  luaL_requiref(L, LUA_MATHLIBNAME, luaopen_math, 1);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_newtable(L);
   lua_pushcfunction(L, graph_make);
   lua_setfield(L, -2, "make");
   lua_setfield(L, -2, "graph");
-  lua_pop(L, 4);
-  if (luaL_dostring(L, functions) != LUA_OK) lua_error(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, functions);
+  lua_pop(L, 3);
 }
 
 void graph_fixed(lua_State *L) {
-  static const char *const names[] = {"print", "string", "math", "tostring"};
+  static const char *const names[] = {"print", "string", "pcall", "tostring"};
   lua_Integer n = 0;
   lua_newtable(L);
   lua_pushglobaltable(L);

@@ -70,7 +70,10 @@ static void same_object(struct pair *p) {
 }
 
 static bool same_bits(lua_Number a, lua_Number b) {
-  return memcmp(&a, &b, sizeof a) == 0; /* NaN and -0.0 stay what they are */
+  uint64_t x, y; /* NaN and -0.0 stay what they are */
+  memcpy(&x, &a, sizeof x);
+  memcpy(&y, &b, sizeof y);
+  return x == y;
 }
 
 /* As same_object, of any value. */
