@@ -4,6 +4,7 @@
 #   make demo         four examples on real input
 #   make test         everything in spec/, and the host example; SPEC=spec/map_spec.lua: only that
 #                     SAN=address, SAN=thread: built with that sanitizer
+#   make fuzz         the fuzz targets of spec/fuzz, FUZZ_TIME=60 seconds each; fuzz-seeds: their seeds anew
 #   make bench        the figures of bench/README.md; bench-quick: fewer rounds of less work
 #   make model        all interleavings of the models of floor 1 (spec/model), with spin
 #   make lint layers valgrind overhead rock-test    the other checks; .ci/run runs them all
@@ -26,6 +27,10 @@ BINDIR_LUA = $(PREFIX)/lib/lua/5.4
 SHAREDIR_LUA = $(PREFIX)/share/lua/5.4
 INSTALL = install
 
+# What `make fuzz` compiles with (it must have libFuzzer), and for how long each target runs.
+FUZZ_CC = clang
+FUZZ_TIME = 60
+
 # V=1 shows the commands.
 V =
 quiet = $(if $(V),,@echo '  $(1) $(patsubst $(CURDIR)/%,%,$@)';)
@@ -34,12 +39,14 @@ SAN =
 SPEC =
 B = build$(if $(SAN),/$(SAN))
 
-export LUA LUA_PC BUSTED PKG_CONFIG CC SAN
+export LUA LUA_PC BUSTED PKG_CONFIG CC FUZZ_CC SAN
 
-ifneq ($(filter-out address thread,$(SAN)),)
+ifneq ($(filter-out address thread fuzzer,$(SAN)),)
 $(error SAN is address or thread, not $(SAN))
 endif
 san_address = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# Of `make fuzz` only: that of `address`, and what a fuzzer steers by.
+san_fuzzer = $(san_address) -fsanitize=fuzzer-no-link
 san_thread = -O1 -fsanitize=thread -fno-omit-frame-pointer
 sanflags = $(if $(SAN),$(san_$(SAN)) -DTIDE_CHECKS)
 # Programs that run Lua under ThreadSanitizer need this.
@@ -66,14 +73,15 @@ lua_objects := $(call floor,2)
 
 c_tests := $(patsubst spec/c/%.c,$(B)/c/%,$(sort $(wildcard spec/c/*_test.c)))
 spec_modules := $(patsubst spec/support/%.c,$(B)/spec/%.so,$(wildcard spec/support/*.c))
+fuzz_targets = $(B)/fuzz/unpack $(B)/fuzz/roundtrip
 hosts = $(B)/host/host $(B)/host/host-static
 libraries = $(B)/tidepool/core.so $(B)/libtidepool.a $(B)/$(soname)
 demos = cube download mandelbrot wordcount
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check-setup FORCE demo demo-build bench bench-quick bench-build test test-build model lint layers valgrind overhead rock-test \
-  install uninstall clean
+.PHONY: all check-setup FORCE demo demo-build bench bench-quick bench-build test test-build fuzz fuzz-build fuzz-seeds \
+  model lint layers valgrind overhead rock-test install uninstall clean
 
 all: $(libraries)
 
@@ -141,7 +149,7 @@ test:
 	@$(MAKE) --no-print-directory test-build
 	@scripts/test $(SPEC)
 
-test-build: $(libraries) $(spec_modules) $(c_tests) $(hosts) $(if $(SAN),$(B)/lua)
+test-build: $(libraries) $(spec_modules) $(c_tests) $(fuzz_targets) $(hosts) $(if $(SAN),$(B)/lua)
 
 # The first ten lines of a test may say what it is linked with beyond floors 0 and 1:
 #   /* link: lua -lm */     lua: Lua and floor 2; tidepool: Lua and all floors; else a flag
@@ -185,6 +193,29 @@ $(B)/host/host: $(wildcard examples/host/*.c) examples/host/Makefile $(installed
 $(B)/host/host-static: $(wildcard examples/host/*.c) examples/host/Makefile $(installed) $(san_objects)
 	@mkdir -p $(@D) && rm -f $@
 	+$(call quiet,cc)$(host_make) TIDEPOOL_LIBS='$(prefix)/lib/libtidepool.a -pthread'
+
+# ----------------------------------------------------------------------- fuzz
+
+fuzz:
+	@scripts/setup fuzz
+	@$(MAKE) --no-print-directory SAN=fuzzer CC='$(FUZZ_CC)' fuzz-build
+	@FUZZ_TIME='$(FUZZ_TIME)' scripts/fuzz
+
+fuzz-build: $(fuzz_targets)
+
+fuzz-seeds: $(B)/fuzz/unpack_seeds
+	$< spec/fuzz/seeds/unpack
+
+# Each has libFuzzer's main, or the one that replays inputs for `make test`.
+fuzz_main = $(if $(filter fuzzer,$(SAN)),-fsanitize=fuzzer,spec/fuzz/replay.c)
+$(B)/fuzz/unpack: spec/fuzz/unpack_fuzz.c spec/fuzz/unpack_parts.c
+$(B)/fuzz/roundtrip: $(addprefix spec/fuzz/,roundtrip_fuzz.c graph.c graph_types.c same.c)
+$(B)/fuzz/unpack_seeds: spec/fuzz/unpack_seeds.c spec/fuzz/unpack_parts.c
+$(B)/fuzz/unpack_seeds: fuzz_main =
+$(fuzz_targets) $(B)/fuzz/unpack_seeds: $(wildcard spec/fuzz/*.h) spec/fuzz/replay.c $(low_objects) $(lua_objects) $(san_objects)
+	@mkdir -p $(@D)
+	$(call quiet,cc)$(CC) $(base_cflags) -o $@ $(filter-out spec/fuzz/replay.c,$(filter %.c,$^)) $(fuzz_main) \
+	  $(filter %.o,$^) $(LDFLAGS) $(lua_libs)
 
 # --------------------------------------------------------------- other checks
 

@@ -29,9 +29,22 @@ enum {
   TIDE_CHUNK_MAXUPVALS = 254 /* of a function with a factory */
 };
 
+/* A set of numbers below 256: upvalues, registers, constants that fit an operand. */
+struct chunk_set {
+  uint64_t words[4];
+};
+
+static inline void tide_chunk_add(struct chunk_set *s, unsigned i) {
+  s->words[i >> 6 & 3] |= UINT64_C(1) << (i & 63);
+}
+static inline bool tide_chunk_has(const struct chunk_set *s, size_t i) {
+  return i < 256 && (s->words[i >> 6] >> (i & 63) & 1) != 0;
+}
+
 /*
 ** The names of globals that a function uses, by itself or in the functions
-** nested in it. `env` is the number, from 0, of the upvalue that is its _ENV.
+** nested in it. `envs` are the numbers, from 0, of the upvalues that hold them: its
+** _ENV, and others to which the script gave the same table.
 ** Appends each name once to `names`, as varint length and bytes, in the order of
 ** the constants, outer functions first; `*count` says how many were appended.
 **
@@ -45,8 +58,8 @@ enum {
 ** False if the dump is not one we read or memory ran out (then also
 ** names->failed); then neither `*count` nor the content of `names` has changed.
 */
-bool tide_chunk_globals(const void *data, size_t len, unsigned env, struct bytes *names,
-                        size_t *count);
+bool tide_chunk_globals(const void *data, size_t len, const struct chunk_set *envs,
+                        struct bytes *names, size_t *count);
 
 /*
 ** From the dump of a function f makes the dump of its factory, appended to

@@ -1,7 +1,7 @@
 /*
 ** tidepool, floor 2: chunk_globals, which globals a dumped function names.
 **
-** Follows the upvalue that holds _ENV from the outermost function inwards. In
+** Follows the upvalues that hold _ENV from the outermost function inwards. In
 ** each function the instructions say which constants are keys in _ENV; the set
 ** of names found is kept by the offsets of its members in the output.
 **
@@ -9,18 +9,7 @@
 */
 #include "chunk.h"
 
-/* ---------------------------------------------------------------- sets -- */
-
-/* A set of numbers below 256: upvalues, registers, constants that fit an operand. */
-struct set {
-  uint64_t words[4];
-};
-
-static void add(struct set *s, unsigned i) { s->words[i >> 6] |= UINT64_C(1) << (i & 63); }
-
-static bool has(const struct set *s, size_t i) {
-  return i < 256 && (s->words[i >> 6] >> (i & 63) & 1) != 0;
-}
+/* --------------------------------------------------------------- names -- */
 
 /* The names found: an open hash table of offsets in `out`. */
 struct names {
@@ -98,13 +87,13 @@ static void add_name(struct names *n, const unsigned char *s, size_t len) {
 
 /* What one function does with _ENV. */
 struct use {
-  struct set env;  /* the upvalues that hold it */
-  struct set keys; /* the constants that are keys in it */
-  struct set regs; /* the registers that it is read into */
-  bool read;       /* `regs` is not empty: then any constant may be a key */
+  struct chunk_set env;  /* the upvalues that hold it */
+  struct chunk_set keys; /* the constants that are keys in it */
+  struct chunk_set regs; /* the registers that it is read into */
+  bool read;             /* `regs` is not empty: then any constant may be a key */
 };
 
-static bool holds_any(const struct set *s) {
+static bool holds_any(const struct chunk_set *s) {
   return (s->words[0] | s->words[1] | s->words[2] | s->words[3]) != 0;
 }
 
@@ -117,13 +106,13 @@ static void see_code(struct use *u, struct cursor code) {
     memcpy(&i, p, sizeof i);
     switch (CHUNK_OPCODE(i)) {
       case CHUNK_GETUPVAL:
-        if (has(&u->env, CHUNK_B(i))) add(&u->regs, CHUNK_A(i));
+        if (tide_chunk_has(&u->env, CHUNK_B(i))) tide_chunk_add(&u->regs, CHUNK_A(i));
         break;
       case CHUNK_GETTABUP:
-        if (has(&u->env, CHUNK_B(i))) add(&u->keys, CHUNK_C(i));
+        if (tide_chunk_has(&u->env, CHUNK_B(i))) tide_chunk_add(&u->keys, CHUNK_C(i));
         break;
       case CHUNK_SETTABUP:
-        if (has(&u->env, CHUNK_A(i))) add(&u->keys, CHUNK_B(i));
+        if (tide_chunk_has(&u->env, CHUNK_A(i))) tide_chunk_add(&u->keys, CHUNK_B(i));
         break;
       default: break;
     }
@@ -136,26 +125,26 @@ static bool add_constants(struct names *n, const struct use *u, const struct chu
   size_t i, len;
   for (i = 0; i < f->nconsts; i++) {
     const unsigned char *s = tide_chunk_constant(&c, &len);
-    const bool key = has(&u->keys, i);
+    const bool key = tide_chunk_has(&u->keys, i);
     if (key && s == NULL) return false;
     if (s != NULL && (key || u->read)) add_name(n, s, len);
     if (n->out->failed) return false;
   }
   for (; i < 256; i++)
-    if (has(&u->keys, i)) return false;
+    if (tide_chunk_has(&u->keys, i)) return false;
   return true;
 }
 
 /* The function whose head was read is within one that uses _ENV as `outer` says. */
-static struct set inherited(const struct use *outer, const struct chunk_proto *f) {
+static struct chunk_set inherited(const struct use *outer, const struct chunk_proto *f) {
   struct cursor c = f->upvals;
-  struct set env = {{0}};
+  struct chunk_set env = {{0}};
   unsigned i;
   for (i = 0; i < f->nupvals; i++) {
     const bool instack = tide_cursor_get_u8(&c) != 0;
     const unsigned index = tide_cursor_get_u8(&c);
     (void)tide_cursor_get_u8(&c); /* kind */
-    if (has(instack ? &outer->regs : &outer->env, index)) add(&env, i);
+    if (tide_chunk_has(instack ? &outer->regs : &outer->env, index)) tide_chunk_add(&env, i);
   }
   return env;
 }
@@ -180,18 +169,17 @@ static void see_function(struct cursor *c, struct names *n, struct use *u,
   tide_chunk_tail(c, f);
 }
 
-bool tide_chunk_globals(const void *data, size_t len, unsigned env, struct bytes *names,
-                        size_t *count) {
+bool tide_chunk_globals(const void *data, size_t len, const struct chunk_set *envs,
+                        struct bytes *names, size_t *count) {
   const size_t old = names->len;
   struct names n = {.out = names, .cap = sizeof n.fixed / sizeof n.fixed[0]};
-  struct use outermost = {.read = false};
+  struct use outermost = {.env = *envs, .read = false};
   struct chunk_proto f;
   struct cursor c;
   const size_t nupvals = tide_chunk_begin(&c, data, len);
   bool done;
   n.slots = n.fixed;
   tide_chunk_head(&c, &f);
-  if (env < f.nupvals) add(&outermost.env, env);
   if (!c.failed) see_function(&c, &n, &outermost, &f, 1);
   if (n.slots != n.fixed) tide_mem_free(names->mem, n.slots, n.cap * sizeof *n.slots);
   done = !c.failed && !names->failed && c.p == c.end && f.nupvals == nupvals;

@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "chunk.h"
 #include "mem.h"
 #include "ref.h"
 
@@ -22,8 +23,9 @@ struct code {
   char apart[64 - sizeof(struct ref)];
   const struct mem *mem; /* I */
   size_t size;           /* I: of this block */
-  uint64_t hash;         /* I: of the bytecode and env */
-  int env;               /* I: number (from 1) of the upvalue that is _ENV; 0: none */
+  uint64_t hash;         /* I: of the bytecode and envs */
+  struct chunk_set envs; /* I: the upvalues (from 0) that held the globals */
+  int env;               /* I: number (from 1) of that of them which is _ENV; 0: there are none */
   int nup;               /* I */
   size_t nglobals;       /* I: names of the globals the function may use, those of the */
   size_t globals_len;    /*    standard libraries left out: {varint length, bytes}* */

@@ -48,13 +48,22 @@ bool tide_func_isenv(lua_State *L, const char *name) {
   return true;
 }
 
-/* Number (from 1) of the upvalue that is its environment, 0 if none is. [-0, +0, -] */
-static int find_env(lua_State *L, int idx, int *nup) {
+/* The upvalues that are environments, and the number (from 1) of that which is _ENV, or may be if
+** names were stripped; 0 if none is. A script may have the globals in another upvalue, too: `local G =
+** _G`. [-0, +0, -] */
+static int find_env(lua_State *L, int idx, int *nup, struct chunk_set *envs) {
   int env = 0, n = 0;
+  bool named = false;
   const char *name;
+  memset(envs, 0, sizeof *envs);
   while ((name = lua_getupvalue(L, idx, n + 1)) != NULL) {
     n++;
-    if (env == 0 && tide_func_isenv(L, name)) env = n;
+    if (tide_func_isenv(L, name)) {
+      bool is_env = strcmp(name, "_ENV") == 0;
+      if (env == 0 || (is_env && !named)) env = n;
+      named = named || is_env;
+      tide_chunk_add(envs, (unsigned)(n - 1));
+    }
     lua_pop(L, 1);
   }
   *nup = n;
@@ -63,8 +72,8 @@ static int find_env(lua_State *L, int idx, int *nup) {
 
 /* Eight bytes at a time; each step is a bijection of what came before, and the high half is
 ** folded in, so that every byte moves the low bits. */
-static uint64_t hash_dump(const unsigned char *p, size_t len, int env) {
-  uint64_t h = (uint64_t)len * 0x9E3779B97F4A7C15u + (uint64_t)env, word;
+static uint64_t hash_dump(const unsigned char *p, size_t len, const struct chunk_set *envs) {
+  uint64_t h = (uint64_t)len * 0x9E3779B97F4A7C15u + envs->words[0], word;
   for (; len >= sizeof word; p += sizeof word, len -= sizeof word) {
     memcpy(&word, p, sizeof word);
     h = (h ^ word) * 0xC2B2AE3D27D4EB4Fu;
@@ -104,14 +113,16 @@ static size_t foreign_names(struct bytes *to, const struct bytes *names, size_t 
 }
 
 /* Makes the code of a dump; NULL if out of memory. Cannot raise. */
-static struct code *new_code(const void *dump, size_t len, uint64_t hash, int env, int nup) {
+static struct code *new_code(const struct bytes *dump, uint64_t hash, int env,
+                             const struct chunk_set *envs, int nup) {
+  const size_t len = dump->len;
   const struct mem *mem = &tide_mem_default;
   struct bytes all, names;
   struct code *c = NULL;
   size_t count = 0, nglobals = 0;
   tide_bytes_init(&all, mem);
   tide_bytes_init(&names, mem);
-  if (env > 0 && tide_chunk_globals(dump, len, (unsigned)(env - 1), &all, &count))
+  if (env > 0 && tide_chunk_globals(dump->data, len, envs, &all, &count))
     nglobals = foreign_names(&names, &all, count);
   if (!names.failed && !all.failed) {
     size_t size = sizeof *c + names.len + len;
@@ -121,13 +132,14 @@ static struct code *new_code(const void *dump, size_t len, uint64_t hash, int en
       c->mem = mem;
       c->size = size;
       c->hash = hash;
+      c->envs = *envs;
       c->env = env;
       c->nup = nup;
       c->nglobals = nglobals;
       c->globals_len = names.len;
       c->len = len;
       if (names.len > 0) memcpy(c->data, names.data, names.len);
-      memcpy(c->data + names.len, dump, len);
+      memcpy(c->data + names.len, dump->data, len);
     }
   }
   tide_bytes_fini(&all);
@@ -139,18 +151,20 @@ struct code *tide_func_find(lua_State *L, int idx, int xidx) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
   const void *address = lua_topointer(L, idx);
   const void **seen = &x->seen[((uintptr_t)address >> 4) % (sizeof x->seen / sizeof *x->seen)];
+  struct chunk_set envs;
   struct code *c;
-  int nup, env;
+  int nup;
   if (x->ncodes == 0 || *seen == address) return NULL;
-  env = find_env(L, idx, &nup);
+  (void)find_env(L, idx, &nup, &envs);
   if (!dump(L, idx, x)) return NULL;
-  c = tide_transfer_find(x, hash_dump(x->scratch.data, x->scratch.len, env), env, x->scratch.data,
-                         x->scratch.len);
+  c = tide_transfer_find(x, hash_dump(x->scratch.data, x->scratch.len, &envs), &envs,
+                         x->scratch.data, x->scratch.len);
   if (c != NULL) *seen = address; /* if it comes again, it is worth an entry in CODES */
   return c;
 }
 
 bool tide_func_moved(lua_State *L, int idx, const struct code *c) {
+  struct chunk_set envs;
   int nup;
   if (c->env > 0) {
     const char *name = lua_getupvalue(L, idx, c->env);
@@ -158,23 +172,24 @@ bool tide_func_moved(lua_State *L, int idx, const struct code *c) {
     lua_pop(L, 1);
     if (still) return false;
   }
-  return find_env(L, idx, &nup) != c->env;
+  return find_env(L, idx, &nup, &envs) != c->env;
 }
 
 struct code *tide_func_code(lua_State *L, int idx, int xidx) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
   struct code *c;
+  struct chunk_set envs;
   uint64_t hash;
   int env, nup;
   luaL_checkstack(L, 10, NULL);
   idx = lua_absindex(L, idx);
-  env = find_env(L, idx, &nup);
+  env = find_env(L, idx, &nup, &envs);
   if (!dump(L, idx, x)) luaL_error(L, "not enough memory");
-  hash = hash_dump(x->scratch.data, x->scratch.len, env);
-  c = tide_transfer_find(x, hash, env, x->scratch.data, x->scratch.len);
+  hash = hash_dump(x->scratch.data, x->scratch.len, &envs);
+  c = tide_transfer_find(x, hash, &envs, x->scratch.data, x->scratch.len);
   if (c == NULL) {
     bool kept;
-    c = new_code(x->scratch.data, x->scratch.len, hash, env, nup);
+    c = new_code(&x->scratch, hash, env, &envs, nup);
     kept = c != NULL && tide_transfer_keep(L, xidx, c);
     tide_code_rele(c); /* the transfer userdata keeps it now */
     if (!kept) luaL_error(L, "not enough memory");

@@ -152,7 +152,7 @@ struct decoding {
 /* Protected: pushes what the message holds from `offset` on. */
 static int decode(lua_State *L) {
   const struct decoding *d = (const struct decoding *)lua_touserdata(L, 1);
-  return tide_unpack(L, &d->t->msg, d->offset);
+  return tide_unpack(L, &d->t->msg, d->offset, UNPACK_ALL);
 }
 
 static int try_decode(lua_State *L, struct decoding *d) {

@@ -132,7 +132,7 @@ struct paths *tide_paths_of(lua_State *L, int anew) {
 void tide_paths_apply(lua_State *L, const struct paths *p) {
   int top = lua_gettop(L);
   luaL_checkstack(L, 12, NULL);
-  tide_unpack(L, &p->msg, 0);
+  tide_unpack(L, &p->msg, 0, UNPACK_ALL);
   push_package(L);
   lua_getfield(L, top + 1, "path");
   lua_setfield(L, top + 2, "path");

@@ -158,13 +158,13 @@ bool tide_transfer_keep(lua_State *L, int idx, struct code *c) {
   return true;
 }
 
-struct code *tide_transfer_find(const struct transfer *x, uint64_t hash, int env, const void *dump,
-                                size_t len) {
+struct code *tide_transfer_find(const struct transfer *x, uint64_t hash,
+                                const struct chunk_set *envs, const void *dump, size_t len) {
   size_t slots = x->capcodes * 2;
   if (slots == 0) return NULL;
   for (size_t i = (size_t)hash & (slots - 1); x->index[i] != NULL; i = (i + 1) & (slots - 1)) {
     struct code *c = x->index[i];
-    if (c->hash == hash && c->env == env && c->len == len &&
+    if (c->hash == hash && c->len == len && memcmp(&c->envs, envs, sizeof *envs) == 0 &&
         memcmp(tide_code_bytecode(c), dump, len) == 0)
       return c;
   }

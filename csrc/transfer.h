@@ -80,8 +80,8 @@ bool tide_transfer_keep(lua_State *L, int idx, struct code *c);
 /* A reference to c, which is kept, for a message. */
 struct code *tide_transfer_spend(struct transfer *x, struct code *c);
 /* The code kept with this content, or NULL; borrowed. */
-struct code *tide_transfer_find(const struct transfer *x, uint64_t hash, int env, const void *dump,
-                                size_t len);
+struct code *tide_transfer_find(const struct transfer *x, uint64_t hash,
+                                const struct chunk_set *envs, const void *dump, size_t len);
 
 TIDE_INTERNAL_END
 

@@ -6,7 +6,6 @@
 #include "unpack.h"
 
 #include <lauxlib.h>
-#include <limits.h>
 
 #include "enclose.h"
 #include "error.h"
@@ -21,25 +20,29 @@ int tide_unpacker_damaged(struct unpacker *U, const char *what) {
                           (int)(U->c.p - U->c.base));
 }
 
-size_t tide_unpacker_count(struct unpacker *U, size_t least) {
-  uint64_t n = tide_cursor_get_varint(&U->c);
-  /* each counted thing takes `least` bytes or more: no allocation beyond what the input pays for */
-  if (U->c.failed || n > tide_cursor_left(&U->c) / least)
+void tide_unpacker_owe(struct unpacker *U, uint64_t least) {
+  size_t left = tide_cursor_left(&U->c);
+  if (U->c.failed || U->owed > left || least > left - U->owed)
     tide_unpacker_damaged(U, "a count out of range");
+  U->owed += (size_t)least;
+}
+
+size_t tide_unpacker_count(struct unpacker *U) {
+  uint64_t n = tide_cursor_get_varint(&U->c);
+  tide_unpacker_owe(U, n);
   return (size_t)n;
 }
 
-static uint32_t get_u32(struct unpacker *U, size_t least) {
-  uint32_t n = 0;
-  const unsigned char *p = tide_cursor_get(&U->c, sizeof n);
-  if (p != NULL) memcpy(&n, p, sizeof n);
-  if (p == NULL || n > tide_cursor_left(&U->c) / least)
-    tide_unpacker_damaged(U, "a count out of range");
-  return n;
+/* Slots for n values, for so many more, and for what is in the values. */
+static void room_for(struct unpacker *U, size_t n, int more) {
+  more += WIRE_LEVELS * WIRE_SLOTS;
+  if (n > LUAI_MAXSTACK) tide_unpacker_damaged(U, "too many values");
+  luaL_checkstack(U->L, (int)n + more, "too many values");
 }
 
 static const char *get_string(struct unpacker *U, size_t *len) {
-  *len = tide_unpacker_count(U, 1);
+  *len = tide_unpacker_count(U);
+  U->owed -= *len;
   return (const char *)tide_cursor_get(&U->c, *len);
 }
 
@@ -108,65 +111,6 @@ void tide_unpacker_recall(struct unpacker *U, lua_Integer key, int type) {
     tide_unpacker_damaged(U, "a reference to nothing");
 }
 
-/* ------------------------------------------------------------------- tables -- */
-
-static int size_hint(uint64_t n) { return n > INT_MAX / 2 ? INT_MAX / 2 : (int)n; }
-
-static void unpack_metatable(struct unpacker *U) {
-  lua_State *L = U->L;
-  unsigned byte = U->c.p < U->c.end ? *U->c.p : 0;
-  if (WIRE_TAG(byte) == WIRE_ERROR_META) {
-    U->c.p++;
-    tide_error_metatable(L);
-  } else {
-    tide_unpacker_value(U);
-    if (!lua_istable(L, -1)) tide_unpacker_damaged(U, "a metatable that is no table");
-  }
-  lua_setmetatable(L, -2);
-}
-
-static void unpack_typed(struct unpacker *U, uint32_t n, bool ints) {
-  lua_State *L = U->L;
-  const unsigned char *p = tide_cursor_get(&U->c, (size_t)n * 8);
-  if (p == NULL) tide_unpacker_damaged(U, "a table cut short");
-  for (uint32_t i = 0; i < n; i++, p += 8) {
-    if (ints) {
-      lua_Integer v;
-      memcpy(&v, p, sizeof v);
-      lua_pushinteger(L, v);
-    } else {
-      lua_Number v;
-      memcpy(&v, p, sizeof v);
-      lua_pushnumber(L, v);
-    }
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
-}
-
-static void unpack_table(struct unpacker *U, unsigned byte, size_t offset) {
-  lua_State *L = U->L;
-  unsigned tag = WIRE_TAG(byte);
-  uint32_t typed = tag == WIRE_TABLE ? 0 : get_u32(U, 8);
-  uint32_t any = get_u32(U, 1), hash = get_u32(U, 2);
-  lua_createtable(L, size_hint((uint64_t)typed + any), size_hint(hash));
-  if (byte & WIRE_SHARED) tide_unpacker_remember(U, offset);
-  if (typed > 0) unpack_typed(U, typed, tag == WIRE_TABLE_INTS);
-  for (uint32_t i = 1; i <= any; i++) {
-    tide_unpacker_value(U);
-    lua_rawseti(L, -2, (lua_Integer)typed + i);
-  }
-  for (uint32_t i = 0; i < hash; i++) {
-    int type;
-    tide_unpacker_value(U);
-    type = lua_type(L, -1);
-    if (type == LUA_TNIL || (type == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1)))
-      tide_unpacker_damaged(U, "a key that cannot be");
-    tide_unpacker_value(U);
-    lua_rawset(L, -3);
-  }
-  if (byte & WIRE_META) unpack_metatable(U);
-}
-
 /* ------------------------------------------------------------------- values -- */
 
 static void unpack_ref(struct unpacker *U) {
@@ -186,16 +130,16 @@ static void unpack_lent(struct unpacker *U) {
 }
 
 static void unpack_rebuild(struct unpacker *U) {
-  size_t n = tide_unpacker_count(U, 1), len;
+  size_t n = tide_unpacker_count(U), len;
   const char *name;
   int checked = U->checked;
-  if (WIRE_TAG(tide_cursor_get_u8(&U->c)) != WIRE_STRING || n > INT_MAX / 2)
+  if (WIRE_TAG(tide_cursor_get_u8(&U->c)) != WIRE_STRING)
     tide_unpacker_damaged(U, "no function to rebuild with");
   name = get_string(U, &len);
   tide_names_function(U->L, name, len);
-  luaL_checkstack(U->L, (int)n + WIRE_LEVELS * WIRE_SLOTS, "too many arguments");
+  room_for(U, n, 0);
   U->checked = U->depth + WIRE_LEVELS - 1; /* above the arguments */
-  for (size_t i = 0; i < n; i++) tide_unpacker_value(U);
+  for (size_t i = 0; i < n; i++) tide_unpacker_owed(U, 1);
   U->checked = checked;
   lua_call(U->L, (int)n, 1);
 }
@@ -228,12 +172,31 @@ static void unpack_scalar(struct unpacker *U, unsigned tag) {
   if (U->c.failed) tide_unpacker_damaged(U, "cut short");
 }
 
+/* What UNPACK_DATA refuses, in words; NULL: nothing. */
+static const char *refused(unsigned tag) {
+  switch (tag) {
+    case WIRE_FUNCTION:
+    case WIRE_CFUNCTION: return "a function";
+    case WIRE_NAME: return "the name of a module";
+    case WIRE_REBUILD: return "a call of a function";
+    case WIRE_GLOBALS: return "the globals";
+    case WIRE_POINTER: return "a light userdata";
+    default: return NULL;
+  }
+}
+
+static void refuse(struct unpacker *U, const char *what) {
+  if (what != NULL)
+    tide_error_raise(U->L, FAULT_TRANSFER, "refused message: %s, where only data is allowed", what);
+}
+
 /* Values that contain others, or that others refer to. */
 static void unpack_object(struct unpacker *U, unsigned byte, size_t offset) {
   lua_State *L = U->L;
   size_t len;
   const char *s;
   bool shared = (byte & WIRE_SHARED) != 0;
+  if (U->allowed == UNPACK_DATA) refuse(U, refused(WIRE_TAG(byte)));
   if (++U->depth > WIRE_MAX_DEPTH + 1) tide_unpacker_damaged(U, "nested too deep");
   if (U->depth > U->checked) {
     luaL_checkstack(L, WIRE_LEVELS * WIRE_SLOTS, "too many nested values");
@@ -243,7 +206,7 @@ static void unpack_object(struct unpacker *U, unsigned byte, size_t offset) {
     case WIRE_TABLE:
     case WIRE_TABLE_INTS:
     case WIRE_TABLE_FLOATS:
-      unpack_table(U, byte, offset);
+      tide_unpacker_table(U, byte, offset);
       shared = false; /* remembered already, before its contents */
       break;
     case WIRE_FUNCTION:
@@ -292,7 +255,9 @@ static void unpack_globals(struct unpacker *U) {
   unsigned byte = tide_cursor_get_u8(&U->c);
   for (; !U->c.failed && WIRE_TAG(byte) == WIRE_STRING; byte = tide_cursor_get_u8(&U->c)) {
     size_t len;
-    const char *name = get_string(U, &len);
+    const char *name;
+    if (U->allowed == UNPACK_DATA) refuse(U, "a global");
+    name = get_string(U, &len);
     tide_unpacker_value(U);
     if (U->enclosed > 0)
       tide_enclose_put(U->L, U->enclosed, U->transfer, name, len);
@@ -308,7 +273,8 @@ static void unpack_globals(struct unpacker *U) {
 
 /* `enclosed`: 0, or the stack index of the list of functions that get globals of their own. `places`:
 ** UNPACKER_PLACES of them, or NULL if the message is too small for slots. */
-static int unpack_values(lua_State *L, const struct message *m, size_t offset, int enclosed,
+static int unpack_values(lua_State *L, const struct message *m, size_t offset,
+                         enum unpack_allowed allowed, int enclosed,
                          struct unpacker_place *places) {
   struct unpacker U;
   const struct transfer *x;
@@ -317,6 +283,8 @@ static int unpack_values(lua_State *L, const struct message *m, size_t offset, i
   luaL_checkstack(L, 16, NULL);
   U.L = L;
   U.m = m;
+  U.allowed = allowed;
+  U.owed = 0;
   U.depth = 0;
   U.checked = WIRE_LEVELS;
   U.quick = U.nquick = 0;
@@ -329,15 +297,14 @@ static int unpack_values(lua_State *L, const struct message *m, size_t offset, i
   lua_pushnil(L);
   U.shared = lua_gettop(L);
   if (tide_cursor_get(&U.c, offset) == NULL && offset > 0) tide_unpacker_damaged(&U, "cut short");
-  n = tide_unpacker_count(&U, 1);
-  if (n > INT_MAX / 2) tide_unpacker_damaged(&U, "too many values");
-  luaL_checkstack(L, (int)n + quick + WIRE_LEVELS * WIRE_SLOTS, "too many values");
+  n = tide_unpacker_count(&U);
+  room_for(&U, n, quick);
   if (quick > 0) {
     U.quick = U.shared + 1;
     lua_settop(L, U.shared + quick);
   }
   first = lua_gettop(L);
-  for (size_t i = 0; i < n; i++) tide_unpacker_value(&U);
+  for (size_t i = 0; i < n; i++) tide_unpacker_owed(&U, 1);
   unpack_globals(&U);
   for (int i = 1; i <= (int)n; i++) lua_copy(L, first + i, base + i);
   lua_settop(L, base + (int)n);
@@ -346,19 +313,21 @@ static int unpack_values(lua_State *L, const struct message *m, size_t offset, i
 
 /* The places are a kilobyte of the stack, which most messages do without: not part of unpack_values. */
 static __attribute__((noinline)) int unpack_quick(lua_State *L, const struct message *m,
-                                                  size_t offset, int enclosed) {
+                                                  size_t offset, enum unpack_allowed allowed,
+                                                  int enclosed) {
   struct unpacker_place places[UNPACKER_PLACES];
   memset(places, 0, sizeof places);
-  return unpack_values(L, m, offset, enclosed, places);
+  return unpack_values(L, m, offset, allowed, enclosed, places);
 }
 
-static int unpack_message(lua_State *L, const struct message *m, size_t offset, int enclosed) {
-  if (m->bytes.len >= LEAST_QUICK) return unpack_quick(L, m, offset, enclosed);
-  return unpack_values(L, m, offset, enclosed, NULL);
+static int unpack_message(lua_State *L, const struct message *m, size_t offset,
+                          enum unpack_allowed allowed, int enclosed) {
+  if (m->bytes.len >= LEAST_QUICK) return unpack_quick(L, m, offset, allowed, enclosed);
+  return unpack_values(L, m, offset, allowed, enclosed, NULL);
 }
 
-int tide_unpack(lua_State *L, const struct message *m, size_t offset) {
-  return unpack_message(L, m, offset, 0);
+int tide_unpack(lua_State *L, const struct message *m, size_t offset, enum unpack_allowed allowed) {
+  return unpack_message(L, m, offset, allowed, 0);
 }
 
 void tide_unpack_enclosed(lua_State *L, const struct message *m) {
@@ -366,7 +335,7 @@ void tide_unpack_enclosed(lua_State *L, const struct message *m) {
   luaL_checkstack(L, 1, NULL);
   lua_newtable(L);
   list = lua_gettop(L);
-  unpack_message(L, m, 0, list);
+  unpack_message(L, m, 0, UNPACK_ALL, list);
   lua_settop(L, list + 1);
   lua_remove(L, list);
 }

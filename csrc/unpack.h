@@ -2,8 +2,13 @@
 ** tidepool, floor 2: unpack, a message to Lua values.
 **
 ** The mirror of pack: both follow wire.h. The bytes are treated as hostile: every length
-** is checked against what remains, every part against what it is used as. Code and C
-** functions are parts, so bytes alone can never make the state run anything.
+** is checked against what remains, every part against what it is used as.
+**
+** But what is read right may still be meant ill. Lua cannot verify bytecode: code that no
+** compiler wrote does to the process whatever it likes. That is why code is a part, which bytes
+** cannot forge. And bytes alone can name any function of any module, with arguments for it
+** (REBUILD), or set a global that the state's own code then calls. So bytes that anyone outside
+** of this process may have written are for UNPACK_DATA only, whatever checked them before.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -16,12 +21,18 @@
 
 TIDE_INTERNAL_BEGIN
 
+enum unpack_allowed {
+  UNPACK_DATA, /* nothing that runs, or that is trusted by what runs: functions and what names or
+               ** calls them, globals, light userdata are refused with kind transfer */
+  UNPACK_ALL   /* this process packed the message */
+};
+
 /* Pushes the values that tide_pack appended at `offset`, and answers their number. Installs the
 ** globals that came along (globals.h). Raises an error object of kind transfer if the message
-** is damaged, else what `require` or a function that rebuilds a value raised. The message
-** may be read by several threads at once. [-0, +n, e] */
-int tide_unpack(lua_State *L, const struct message *m, size_t offset);
-/* As tide_unpack, of one value at offset 0; its globals do not become the state's (enclose.h). */
+** is damaged or holds what is not allowed, else what `require` or a function that rebuilds a value
+** raised. The message may be read by several threads at once. [-0, +n, e] */
+int tide_unpack(lua_State *L, const struct message *m, size_t offset, enum unpack_allowed allowed);
+/* As tide_unpack with UNPACK_ALL, of one value at offset 0; its globals do not become the state's (enclose.h). */
 void tide_unpack_enclosed(lua_State *L, const struct message *m);
 
 TIDE_INTERNAL_END

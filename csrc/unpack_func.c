@@ -11,6 +11,8 @@
 #include "reftype.h"
 #include "unpacker.h"
 
+enum { UPVALUE_LEAST = 2 }; /* bytes */
+
 /* An upvalue cell that several functions share is remembered as the function that has it
 ** (at its offset) and its number there (at minus its offset). */
 static void unpack_upvalue(struct unpacker *U, int f, int i) {
@@ -49,17 +51,22 @@ void tide_unpacker_function(struct unpacker *U, size_t offset, bool shared) {
   if (part->type != &tide_code_part) tide_unpacker_damaged(U, "a part that is no code");
   if (tide_cursor_get_varint(&U->c) != (uint64_t)c->nup || U->c.failed)
     tide_unpacker_damaged(U, "a wrong number of upvalues");
+  tide_unpacker_owe(U, UPVALUE_LEAST * (uint64_t)c->nup);
   tide_func_push(L, c, U->transfer);
   f = lua_gettop(L);
   if (shared) tide_unpacker_remember(U, offset);
-  for (int i = 1; i <= c->nup; i++) unpack_upvalue(U, f, i);
-  if (U->enclosed > 0 && c->env > 0) tide_enclose_note(L, U->enclosed, c->env);
+  for (int i = 1; i <= c->nup; i++) {
+    U->owed -= UPVALUE_LEAST;
+    unpack_upvalue(U, f, i);
+  }
+  for (int i = 1; U->enclosed > 0 && i <= c->nup; i++)
+    if (tide_chunk_has(&c->envs, (size_t)i - 1)) tide_enclose_note(L, U->enclosed, i);
 }
 
 void tide_unpacker_cfunction(struct unpacker *U, size_t offset, bool shared) {
   lua_State *L = U->L;
   const struct part *part = tide_unpacker_part(U);
-  size_t n = tide_unpacker_count(U, 1);
+  size_t n = tide_unpacker_count(U);
   lua_CFunction fn;
   int f;
   if (part->type != &tide_cfunction_part) tide_unpacker_damaged(U, "a part that is no C function");
@@ -71,7 +78,7 @@ void tide_unpacker_cfunction(struct unpacker *U, size_t offset, bool shared) {
   f = lua_gettop(L);
   if (shared) tide_unpacker_remember(U, offset);
   for (int i = 1; i <= (int)n; i++) {
-    tide_unpacker_value(U);
+    tide_unpacker_owed(U, 1);
     lua_setupvalue(L, f, i);
   }
 }

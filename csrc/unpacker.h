@@ -1,5 +1,6 @@
 /*
-** tidepool, floor 2: unpacker, what unpack.c and unpack_func.c share while a message is read.
+** tidepool, floor 2: unpacker, what unpack.c, unpack_table.c and unpack_func.c share while a message is
+** read.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -26,6 +27,8 @@ struct unpacker {
   lua_State *L;
   const struct message *m;
   struct cursor c;
+  enum unpack_allowed allowed;
+  size_t owed; /* bytes that the values still to come of tables and functions begun take at least */
   int depth;
   int checked;  /* down to this depth there is room on the stack */
   int transfer; /* stack index of the transfer userdata */
@@ -38,18 +41,28 @@ struct unpacker {
 
 /* All raise an error of kind transfer when the message is damaged; that is what `damaged` does. */
 int tide_unpacker_damaged(struct unpacker *U, const char *what);
-/* A count of things that take `least` bytes each, or more. */
-size_t tide_unpacker_count(struct unpacker *U, size_t least);
+/* Things are about to be allocated that `least` bytes of the message pay for, at least. What is
+** owed already pays for others: else tables within tables could each claim all that remains. */
+void tide_unpacker_owe(struct unpacker *U, uint64_t least);
+/* A count of values, a byte for each of which is owed from here on. */
+size_t tide_unpacker_count(struct unpacker *U);
 const struct part *tide_unpacker_part(struct unpacker *U);
 lua_Integer tide_unpacker_offset(struct unpacker *U);
 /* Pushes the next value. [-0, +1, e] */
 void tide_unpacker_value(struct unpacker *U);
+/* The same of one for which so many bytes were owed. */
+static inline void tide_unpacker_owed(struct unpacker *U, size_t least) {
+  U->owed -= least;
+  tide_unpacker_value(U);
+}
 /* Remembers the value on top, whose tag was at `offset`. [-0, +0, m] */
 void tide_unpacker_remember(struct unpacker *U, size_t offset);
 /* Pushes what was remembered under `key`, which must be of that type if it is not LUA_TNONE.
 ** [-0, +1, e] */
 void tide_unpacker_recall(struct unpacker *U, lua_Integer key, int type);
 
+/* unpack_table.c: a table with this tag. [-0, +1, e] */
+void tide_unpacker_table(struct unpacker *U, unsigned byte, size_t offset);
 /* unpack_func.c: functions, whose tag was at `offset`. [-0, +1, e] */
 void tide_unpacker_function(struct unpacker *U, size_t offset, bool shared);
 void tide_unpacker_cfunction(struct unpacker *U, size_t offset, bool shared);

@@ -94,7 +94,7 @@ static void use_paths(struct vm *vm, struct paths *paths) {
 
 /* Unpacks a call and makes it; leaves its results from index `base` + 1 on. */
 static void call(lua_State *L, const struct message *in, int base, bool *task_code) {
-  int n = tide_unpack(L, in, 0);
+  int n = tide_unpack(L, in, 0, UNPACK_ALL);
   if (n == 0) tide_error_raise(L, FAULT_TRANSFER, "damaged message: nothing to call");
   if (lua_type(L, base + 1) == LUA_TSTRING) {
     size_t len;

@@ -94,6 +94,7 @@ build = {
         "csrc/typed.c",
         "csrc/unpack.c",
         "csrc/unpack_func.c",
+        "csrc/unpack_table.c",
         "csrc/values.c",
         "csrc/vm.c",
         "csrc/worker_lib.c",

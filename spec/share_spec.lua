@@ -270,6 +270,15 @@ describe("A shared function", function()
     _G.factor, _G.times = nil, nil -- came back with it
   end)
 
+  it("has them also through an upvalue that holds the table of globals", function()
+    local ex, G = h.pool(1), _G
+    _G.factor, _G.times = 2, 3
+    local s = share(function() return G.factor * times end) -- luacheck: ignore 113
+    assert.equal(6, ex:submit(function() return s:get()() end):result())
+    _G.factor, _G.times = nil, nil
+    assert.equal(6, ex:submit(function() return s:get()() end):result())
+  end)
+
   it("changes its own globals only", function()
     local ex = h.pool(1)
     _G.count = 0

@@ -229,6 +229,20 @@ describe("A global that the script defined and the function names", function()
     end):result())
   end)
 
+  it("goes along when the function has the globals in another upvalue, too", function()
+    local G = _G
+    _G.alpha, _G.beta = 7, 8
+    local function outer() return type(G.print), alpha end -- luacheck: ignore 113
+    local function both() return G.beta, alpha end -- luacheck: ignore 113
+    local function inner()
+      local function read() return alpha end -- luacheck: ignore 113
+      return G.beta, read()
+    end
+    assert.same({ "function", 7 }, { h.pool(1):submit(outer):result() })
+    assert.same({ 8, 7 }, { h.pool(1):submit(both):result() })
+    assert.same({ 8, 7 }, { h.pool(1):submit(inner):result() })
+  end)
+
   it("may refer to itself (a recursive global function)", function()
     function _G.level(n) return n == 0 and "down" or level(n - 1) end -- luacheck: ignore 113
     assert.equal("down", h.pool(1):submit(level, 5):result()) -- luacheck: ignore 113

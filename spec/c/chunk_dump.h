@@ -36,17 +36,20 @@ static inline void run(lua_State *L, const char *source) {
   if (status != LUA_OK) printf("%s\n", lua_tostring(L, -1));
 }
 
-/* Number from 0 of the upvalue _ENV of the function on top, or 255. */
-static inline unsigned env_of(lua_State *L) {
+/* Number from 0 of the upvalue _ENV of the function on top, if there is one. */
+static inline struct chunk_set env_of(lua_State *L) {
+  struct chunk_set envs = {{0}};
   unsigned i = 0;
   const char *name;
   while ((name = lua_getupvalue(L, -1, (int)i + 1)) != NULL) {
     lua_pop(L, 1);
-    if (strcmp(name, "_ENV") == 0) return i;
+    if (strcmp(name, "_ENV") == 0) tide_chunk_add(&envs, i);
     i++;
   }
-  return 255;
+  return envs;
 }
+
+static const struct chunk_set first_env = {{1}};
 
 #define LONG "a_global_whose_name_is_longer_than_forty_bytes"
 

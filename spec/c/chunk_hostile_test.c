@@ -42,7 +42,7 @@ static const char hostile[] =
 
 /* Both functions on a block of exactly this size, so that a sanitizer sees a byte too far.
 ** Answers how many of the two took it. */
-static int feed(const unsigned char *data, size_t len, unsigned env) {
+static int feed(const unsigned char *data, size_t len, struct chunk_set envs) {
   unsigned char *copy = (unsigned char *)malloc(len > 0 ? len : 1);
   struct bytes names, out;
   size_t count = 12345;
@@ -52,7 +52,7 @@ static int feed(const unsigned char *data, size_t len, unsigned env) {
   tide_bytes_init(&out, &tide_mem_default);
   tide_bytes_put(&names, "n", 1);
   tide_bytes_put(&out, "o", 1);
-  globals = tide_chunk_globals(copy, len, env, &names, &count);
+  globals = tide_chunk_globals(copy, len, &envs, &names, &count);
   factory = tide_chunk_factory(copy, len, &out);
   if (globals) {
     struct cursor c;
@@ -75,20 +75,20 @@ static void test_truncated(lua_State *L, const char *source) {
   run(L, source);
   for (strip = 0; strip <= 1; strip++) {
     struct bytes d = dump(L, strip);
-    const unsigned env = env_of(L);
+    const struct chunk_set envs = env_of(L);
     size_t n;
     int taken = 0;
-    for (n = 0; n < d.len; n++) taken += feed(d.data, n, env);
+    for (n = 0; n < d.len; n++) taken += feed(d.data, n, envs);
     CHECK(taken == 0);
-    CHECK(feed(d.data, d.len, env) == 2);
+    CHECK(feed(d.data, d.len, envs) == 2);
     for (n = 0; n < 31; n++) { /* header: of another Lua or another machine */
       d.data[n] ^= 0x40;
-      taken += feed(d.data, d.len, env);
+      taken += feed(d.data, d.len, envs);
       d.data[n] ^= 0x40;
     }
     CHECK(taken == 0);
     tide_bytes_put_u8(&d, 0x80); /* one byte too many */
-    CHECK(feed(d.data, d.len, env) == 0);
+    CHECK(feed(d.data, d.len, envs) == 0);
     tide_bytes_fini(&d);
   }
   lua_pop(L, 1);
@@ -106,27 +106,27 @@ static void test_forged(lua_State *L) {
   (void)tide_chunk_begin(&c, d.data, d.len);
   tide_chunk_head(&c, &f);
   key = (size_t)(f.code.base - d.data) + 3; /* operand C of GETTABUP */
-  CHECK(f.nconsts == 2 && d.data[key] == 0 && feed(d.data, d.len, 0) == 2);
+  CHECK(f.nconsts == 2 && d.data[key] == 0 && feed(d.data, d.len, first_env) == 2);
   d.data[key] = 1; /* no string: refused by globals; no matter to the factory */
-  CHECK(feed(d.data, d.len, 0) == 1);
+  CHECK(feed(d.data, d.len, first_env) == 1);
   d.data[key] = 2; /* no constant */
-  CHECK(feed(d.data, d.len, 0) == 1);
+  CHECK(feed(d.data, d.len, first_env) == 1);
   d.data[key] = 0;
   d.len--; /* names of upvalues: none */
   tide_bytes_put(&d, "\x81\x80", 2);
-  CHECK(feed(d.data, d.len, 0) == 2);
+  CHECK(feed(d.data, d.len, first_env) == 2);
   d.len -= 2; /* as many as there are not: Lua before 5.4.7 would write them anywhere */
   tide_bytes_put(&d, "\x82\x80\x80", 3);
-  CHECK(feed(d.data, d.len, 0) == 0);
+  CHECK(feed(d.data, d.len, first_env) == 0);
   tide_bytes_fini(&d);
 }
 
 static void test_flipped(lua_State *L, uint64_t seed, int rounds) {
   struct bytes d[2];
-  unsigned env;
+  struct chunk_set envs;
   int i, taken = 0;
   run(L, hostile);
-  env = env_of(L);
+  envs = env_of(L);
   d[0] = dump(L, 0);
   d[1] = dump(L, 1);
   for (i = 0; i < rounds; i++) {
@@ -138,11 +138,11 @@ static void test_flipped(lua_State *L, uint64_t seed, int rounds) {
       const size_t bit = check_random(&seed, b->len * 8);
       b->data[bit / 8] ^= (unsigned char)(1u << bit % 8);
     }
-    taken += feed(b->data, b->len, env);
+    taken += feed(b->data, b->len, envs);
     memcpy(b->data, save, b->len);
   }
   printf("%d flips, %d taken\n", rounds, taken);
-  CHECK(feed(d[0].data, d[0].len, env) == 2 && feed(d[1].data, d[1].len, env) == 2);
+  CHECK(feed(d[0].data, d[0].len, envs) == 2 && feed(d[1].data, d[1].len, envs) == 2);
   tide_bytes_fini(&d[0]);
   tide_bytes_fini(&d[1]);
   lua_pop(L, 1);
@@ -157,14 +157,14 @@ static void test_depth(lua_State *L) {
   lua_pop(L, 1);
   for (depth = 1; depth <= TIDE_CHUNK_MAXDEPTH; depth++) {
     struct bytes out;
-    if (feed(d.data, d.len, 0) != 2) break;
+    if (feed(d.data, d.len, first_env) != 2) break;
     tide_bytes_init(&out, &tide_mem_default);
     if (!tide_chunk_factory(d.data, d.len, &out)) break;
     tide_bytes_fini(&d);
     d = out;
   }
   CHECK(depth == TIDE_CHUNK_MAXDEPTH + 1);
-  CHECK(feed(d.data, d.len, 0) == 0);
+  CHECK(feed(d.data, d.len, first_env) == 0);
   tide_bytes_fini(&d);
 }
 
@@ -183,7 +183,7 @@ static void test_out_of_memory(lua_State *L) {
     m.left = i;
     count = 5;
     tide_bytes_init(&out, &mem);
-    ok = tide_chunk_globals(d.data, d.len, 0, &out, &count);
+    ok = tide_chunk_globals(d.data, d.len, &first_env, &out, &count);
     CHECK(ok ? count == 200 : count == 5 && out.failed && out.len == 0);
     tide_bytes_fini(&out);
     CHECK(m.live == 0);
@@ -208,7 +208,7 @@ int main(void) {
   test_truncated(L, hostile);
   test_truncated(L, "return function() end");
   test_truncated(L, "return function(...) a.b = 1.5; return ... end");
-  CHECK(feed(NULL, 0, 0) == 0);
+  CHECK(feed(NULL, 0, first_env) == 0);
   test_forged(L);
   test_flipped(L, seed, 100000);
   test_depth(L);

@@ -67,11 +67,13 @@ static void test_globals(lua_State *L) {
   for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     for (strip = 0; strip <= 1; strip++) {
       struct bytes d, names;
+      struct chunk_set envs;
       size_t count = 77;
       run(L, cases[i].body);
+      envs = env_of(L);
       d = dump(L, strip);
       tide_bytes_init(&names, &tide_mem_default);
-      CHECK(tide_chunk_globals(d.data, d.len, env_of(L), &names, &count));
+      CHECK(tide_chunk_globals(d.data, d.len, &envs, &names, &count));
       CHECK(strcmp(words(&names, count), cases[i].names) == 0);
       if (strcmp(words(&names, count), cases[i].names) != 0)
         printf("%s\n  gave %s\n", cases[i].body, words(&names, count));
@@ -94,7 +96,7 @@ static void test_many_globals(lua_State *L, size_t n) {
   d = dump(L, 1);
   tide_bytes_init(&names, &tide_mem_default);
   tide_bytes_put(&names, "before", 6);
-  CHECK(tide_chunk_globals(d.data, d.len, 0, &names, &count));
+  CHECK(tide_chunk_globals(d.data, d.len, &first_env, &names, &count));
   CHECK(count == n && memcmp(names.data, "before", 6) == 0);
   tide_cursor_init(&c, names.data + 6, names.len - 6);
   for (i = 1; i <= n; i++) {

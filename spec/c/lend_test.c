@@ -47,7 +47,7 @@ static bool long_at(lua_State *L, int idx, char c) {
 /* ------------------------------------------------- two states, no threads -- */
 
 static int unpack_body(lua_State *L) {
-  return tide_unpack(L, (const struct message *)lua_touserdata(L, 1), 0);
+  return tide_unpack(L, (const struct message *)lua_touserdata(L, 1), 0, UNPACK_ALL);
 }
 
 static int try_unpack(lua_State *L, struct message *m) {

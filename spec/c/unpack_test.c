@@ -77,10 +77,10 @@ static bool pack_source(lua_State *L, const char *source, struct message *m) {
 
 static int unpack_body(lua_State *L) {
   const struct message *m = (const struct message *)lua_touserdata(L, 1);
-  return tide_unpack(L, m, 0);
+  return tide_unpack(L, m, 0, (enum unpack_allowed)lua_tointeger(L, 2));
 }
 
-static int try_unpack(lua_State *L, const struct message *m) {
+static int try_allowed(lua_State *L, const struct message *m, enum unpack_allowed allowed) {
   union {
     const struct message *in;
     void *out;
@@ -89,7 +89,12 @@ static int try_unpack(lua_State *L, const struct message *m) {
   lua_settop(L, 0);
   lua_pushcfunction(L, unpack_body);
   lua_pushlightuserdata(L, p.out);
-  return lua_pcall(L, 1, LUA_MULTRET, 0);
+  lua_pushinteger(L, allowed);
+  return lua_pcall(L, 2, LUA_MULTRET, 0);
+}
+
+static int try_unpack(lua_State *L, const struct message *m) {
+  return try_allowed(L, m, UNPACK_ALL);
 }
 
 /* A copy of m's bytes in a block of just that size, so that one byte too far is seen. */
@@ -218,6 +223,56 @@ static void test_no_parts(lua_State *from, lua_State *to) {
   tide_message_fini(&m);
 }
 
+/* Whether the error on top of `to` says this, as one of kind transfer. */
+static bool refused(lua_State *to, const char *what) {
+  bool is = tide_error_kind(to, -1) == FAULT_TRANSFER;
+  lua_getfield(to, -1, "message");
+  return is && strstr(lua_tostring(to, -1), what) != NULL;
+}
+
+/* Where only data is allowed: data comes, all that runs is refused, wherever it stands. */
+static void test_allowed(lua_State *from, lua_State *to) {
+  static const char *const cases[][2] = {
+      {"nil, true, -1, 0.5, 'x', ('long'):rep(50), {1, {2.5, x = {}}}", NULL},
+      {"(function() local t = {} t.self = t return setmetatable(t, {__name = 'meta'}) end)()",
+       NULL},
+      {"('lent'):rep(20000)", NULL},
+      {"function() end", "a function"},
+      {"1, {{x = function() return fact end}}", "a function"},
+      {"setmetatable({}, {__gc = function() end})", "a function"},
+      {"getmetatable(io.stdout).__tostring", "a function"},
+      {"string.format", "the name of a module"},
+      {"{string}", "the name of a module"},
+      {"setmetatable({}, {__transfer = function() return 'os.exit', 1 end})",
+       "a call of a function"},
+      {"_G", "the globals"},
+      {"setmetatable({}, {__index = _G})", "the globals"},
+  };
+  struct message m;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    CHECK(pack_source(from, cases[i][0], &m));
+    if (cases[i][1] == NULL)
+      CHECK(try_allowed(to, &m, UNPACK_DATA) == LUA_OK);
+    else
+      CHECK(try_allowed(to, &m, UNPACK_DATA) == LUA_ERRRUN && refused(to, cases[i][1]));
+    tide_message_fini(&m);
+  }
+  tide_message_init(&m, &tide_mem_default);
+  lua_pushlightuserdata(from, &m);
+  CHECK(tide_pack(from, &m, 1, PACK_RESULTS) == LUA_OK);
+  CHECK(try_allowed(to, &m, UNPACK_DATA) == LUA_ERRRUN && refused(to, "a light userdata"));
+  tide_message_fini(&m);
+  tide_message_init(&m, &tide_mem_default); /* no function, but a global */
+  tide_bytes_put(&m.bytes, "\0", 1);
+  tide_bytes_put_u8(&m.bytes, WIRE_STRING);
+  tide_bytes_put(&m.bytes, "\5print", 6);
+  tide_bytes_put_u8(&m.bytes, WIRE_NIL);
+  tide_bytes_put_u8(&m.bytes, WIRE_END);
+  CHECK(try_allowed(to, &m, UNPACK_ALL) == LUA_OK);
+  CHECK(try_allowed(to, &m, UNPACK_DATA) == LUA_ERRRUN && refused(to, "a global"));
+  tide_message_fini(&m);
+}
+
 static void test_depth(lua_State *from, lua_State *to) {
   struct message m;
   CHECK(pack_source(from, "(function() local t = {} for _ = 1, 998 do t = {t} end return t end)()",
@@ -276,6 +331,7 @@ int main(void) {
   test_flips(from, to, rounds);
   test_random_bytes(to, 10 * rounds);
   test_no_parts(from, to);
+  test_allowed(from, to);
   test_depth(from, to);
   test_out_of_memory(from);
   lua_close(from);

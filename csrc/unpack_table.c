@@ -1,0 +1,76 @@
+/*
+** tidepool, floor 2: unpack_table, tables of a message to Lua.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <limits.h>
+#include <string.h>
+
+#include "error.h"
+#include "unpacker.h"
+
+static uint32_t get_u32(struct unpacker *U) {
+  uint32_t n = 0;
+  const unsigned char *p = tide_cursor_get(&U->c, sizeof n);
+  if (p != NULL) memcpy(&n, p, sizeof n);
+  return n;
+}
+
+static int size_hint(uint64_t n) { return n > INT_MAX / 2 ? INT_MAX / 2 : (int)n; }
+
+static void unpack_metatable(struct unpacker *U) {
+  lua_State *L = U->L;
+  unsigned byte = U->c.p < U->c.end ? *U->c.p : 0;
+  if (WIRE_TAG(byte) == WIRE_ERROR_META) {
+    U->c.p++;
+    tide_error_metatable(L);
+  } else {
+    tide_unpacker_value(U);
+    if (!lua_istable(L, -1)) tide_unpacker_damaged(U, "a metatable that is no table");
+  }
+  lua_setmetatable(L, -2);
+}
+
+static void unpack_typed(struct unpacker *U, uint32_t n, bool ints) {
+  lua_State *L = U->L;
+  const unsigned char *p = tide_cursor_get(&U->c, (size_t)n * 8);
+  if (p == NULL) return; /* cannot be: these bytes were owed */
+  U->owed -= (size_t)n * 8;
+  for (uint32_t i = 0; i < n; i++, p += 8) {
+    if (ints) {
+      lua_Integer v;
+      memcpy(&v, p, sizeof v);
+      lua_pushinteger(L, v);
+    } else {
+      lua_Number v;
+      memcpy(&v, p, sizeof v);
+      lua_pushnumber(L, v);
+    }
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+}
+
+void tide_unpacker_table(struct unpacker *U, unsigned byte, size_t offset) {
+  lua_State *L = U->L;
+  unsigned tag = WIRE_TAG(byte);
+  uint32_t typed = tag == WIRE_TABLE ? 0 : get_u32(U);
+  uint32_t any = get_u32(U), hash = get_u32(U);
+  tide_unpacker_owe(U, 8 * (uint64_t)typed + any + 2 * (uint64_t)hash);
+  lua_createtable(L, size_hint((uint64_t)typed + any), size_hint(hash));
+  if (byte & WIRE_SHARED) tide_unpacker_remember(U, offset);
+  if (typed > 0) unpack_typed(U, typed, tag == WIRE_TABLE_INTS);
+  for (uint32_t i = 1; i <= any; i++) {
+    tide_unpacker_owed(U, 1);
+    lua_rawseti(L, -2, (lua_Integer)typed + i);
+  }
+  for (uint32_t i = 0; i < hash; i++) {
+    int type;
+    tide_unpacker_owed(U, 1);
+    type = lua_type(L, -1);
+    if (type == LUA_TNIL || (type == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1)))
+      tide_unpacker_damaged(U, "a key that cannot be");
+    tide_unpacker_owed(U, 1);
+    lua_rawset(L, -3);
+  }
+  if (byte & WIRE_META) unpack_metatable(U);
+}

@@ -1,0 +1,102 @@
+/*
+** roundtrip_fuzz: a graph of values (graph.c says which) from one state to another and back to
+** what it was.
+**
+**     flags, number of values, values
+**
+** It is sent twice: the second time much is known already and takes other ways. Only what says so
+** in words may be refused. All that was held for the messages must be let go.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <lauxlib.h>
+#include <string.h>
+
+#include "../../csrc/error.h"
+#include "../../csrc/pack.h"
+#include "../../csrc/unpack.h"
+#include "graph.h"
+
+enum { STYLES = 7, FLAG_CLOSE = 8, FLAG_GC = 16 };
+
+struct build {
+  struct input in;
+  struct graph g;
+};
+
+static int open_body(lua_State *L) {
+  graph_open(L);
+  return 0;
+}
+
+static lua_State *new_state(unsigned flags) {
+  lua_State *L = luaL_newstate();
+  WANT(L != NULL);
+  if (flags & FLAG_GC) lua_gc(L, LUA_GCINC, 1, 1000, 1); /* often */
+  lua_pushcfunction(L, open_body);
+  WANT(lua_pcall(L, 0, 0, 0) == LUA_OK);
+  return L;
+}
+
+static int build_body(lua_State *L) {
+  struct build *b = (struct build *)lua_touserdata(L, 1);
+  return graph_build(L, &b->in, &b->g);
+}
+
+static int unpack_body(lua_State *L) {
+  const struct message *m = (const struct message *)lua_touserdata(L, 1);
+  lua_settop(L, 0);
+  return tide_unpack(L, m, 0, UNPACK_ALL);
+}
+
+/* Whether the error on top is one that these values may meet. */
+static bool may_refuse(lua_State *L, const struct graph *g) {
+  const char *text;
+  if (tide_error_kind(L, -1) != FAULT_TRANSFER) return false;
+  lua_getfield(L, -1, "message");
+  text = lua_tostring(L, -1);
+  if (strstr(text, "nested deeper") != NULL) return g->objects > 900;
+  return strstr(text, "its own arguments") != NULL && g->transfers;
+}
+
+/* Sends the values of A to B. False: refused. */
+static bool send(lua_State *A, lua_State *B, const struct graph *g, unsigned flags) {
+  static const enum pack_style styles[] = {PACK_CALL, PACK_INITIALIZER, PACK_RESULTS, PACK_ERROR,
+                                           PACK_SHARED};
+  struct message m;
+  bool sent;
+  luaL_checkstack(A, g->n, NULL);
+  for (int i = 1; i <= g->n; i++) lua_pushvalue(A, i);
+  tide_message_init(&m, &tide_mem_default);
+  sent = tide_pack(A, &m, g->n, styles[(flags & STYLES) % 5]) == LUA_OK;
+  if (sent) {
+    lua_settop(B, 0);
+    lua_pushcfunction(B, unpack_body);
+    lua_pushlightuserdata(B, &m);
+    WANT(lua_pcall(B, 1, LUA_MULTRET, 0) == LUA_OK && lua_gettop(B) == g->n);
+    graph_compare(A, B, g);
+  } else {
+    WANT(may_refuse(A, g));
+  }
+  lua_settop(A, g->n);
+  if (flags & FLAG_CLOSE) lua_close(A);
+  tide_message_fini(&m);
+  WANT(graph_held() == 0);
+  return sent;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  struct build b = {.in = {data, data + size}};
+  unsigned flags = input_u8(&b.in);
+  lua_State *A = new_state(flags), *B = new_state(flags);
+  lua_pushcfunction(A, build_body);
+  lua_pushlightuserdata(A, &b);
+  WANT(lua_pcall(A, 1, LUA_MULTRET, 0) == LUA_OK);
+  if (send(A, B, &b.g, flags & ~(unsigned)FLAG_CLOSE))
+    send(A, B, &b.g, flags);
+  else if (flags & FLAG_CLOSE)
+    lua_close(A);
+  if ((flags & FLAG_CLOSE) == 0) lua_close(A);
+  lua_close(B);
+  return 0;
+}

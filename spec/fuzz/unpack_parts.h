@@ -1,0 +1,16 @@
+/*
+** unpack_parts.h: the parts that a message of the unpack target may have.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef UNPACK_PARTS_H
+#define UNPACK_PARTS_H
+
+#include "../../csrc/message.h"
+
+/* Adds a part of this kind (any number is one) to m. */
+void parts_add(struct message *m, unsigned kind);
+/* The kind that is most like a part: of its type and, if it is code, with so many upvalues. */
+unsigned parts_kind(const struct part *part);
+
+#endif
