@@ -9,12 +9,15 @@
 #include <sched.h>
 
 /* Between two signals for the same task. Each finalizer needs one, and many may follow each other: for
-** these it looks again at once, for a while after each signal that came. */
+** these it looks again at once, for a while after each signal that came, and then less and less often: the
+** thread may wait for a processor, or be in a C function. */
 static sys_time interval(struct stop *s, bool rung) {
-  enum { LOOKS = 100 };
-  if (!atomic_load_explicit(&s->bell->soon, memory_order_relaxed)) return 5 * 1000 * 1000;
+  enum { LOOKS = 100, DOUBLINGS = 7 };
+  const sys_time most = 5 * 1000 * 1000;
+  if (!atomic_load_explicit(&s->bell->soon, memory_order_relaxed)) return most;
   s->looks = rung ? 0 : s->looks + 1;
-  return s->looks < LOOKS ? 0 : 50 * 1000;
+  if (s->looks < LOOKS) return 0;
+  return s->looks < LOOKS + DOUBLINGS ? most >> (LOOKS + DOUBLINGS - s->looks) : most;
 }
 
 int tide_watchdog_init(struct watchdog *w) {
