@@ -7,6 +7,8 @@
 ** States:  OPEN -> CLOSING (no more tasks; the queue is served, then threads end)
 **          OPEN or CLOSING -> BROKEN (a worker could not be opened: what is queued
 **          fails with FAULT_BROKEN and so does every submit; threads end)
+** A worker that there is no memory to open breaks nothing: its thread ends and leaves the queue to
+** the others; the only one fails a task (FAULT_NOMEM) for each time it tried.
 **
 ** One lock guards everything marked L. No task's or mailbox's lock is taken and no
 ** runner function is called while it is held.
@@ -27,7 +29,7 @@ TIDE_INTERNAL_BEGIN
 struct runner {
   /* On the worker's thread. open answers a worker, or NULL and a message in *why: a block
   ** of *whysize bytes that ends with a zero, from the pool's mem, freed by the pool; or NULL:
-  ** out of memory. `stop` lives longer than the worker, and is open during open, close and run:
+  ** out of memory, which does not break the pool. `stop` lives longer than the worker, and is open during open, close and run:
   ** it says how they are asked to end. */
   void *(*open)(void *ud, int index, struct stop *stop, char **why, size_t *whysize);
   /* Runs a task that has begun: fills *out (empty, of the task's mem) and answers the outcome;

@@ -122,7 +122,7 @@ struct pool {
   struct slot *slots;              /* L: all of them */
   int nslots, making;              /* L: slots ever made, and those being made */
   const char *why;                 /* L, I once BROKEN: its message */
-  size_t whysize;                  /* the block's size; 0: not from mem */
+  size_t whysize;                  /* the size of its block */
 };
 
 /* pool.c: */
@@ -168,8 +168,10 @@ void tide_level_end_locked(struct pool *p, struct level *l, bool begun, int outc
 /* Lets all know that it is done, and gives its reference back. */
 void tide_level_deliver(struct task *t, bool begun, int outcome, struct message *out);
 bool tide_level_worn(const struct pool *p, const struct level *l);
-/* Opens its worker. False: the pool is broken now. */
-bool tide_level_open(struct pool *p, struct level *l);
+/* Opens its worker. False: the pool is broken now, or (*starved) there was no memory. */
+bool tide_level_open(struct pool *p, struct level *l, bool *starved);
+/* The calling thread starved: a task that fails now with FAULT_NOMEM, once the lock is free; or NULL. */
+struct task *tide_level_starve_locked(struct pool *p);
 void tide_level_close(struct pool *p, struct level *l); /* one that is not open: legal */
 /* Closes and frees those above `l` that are more than `depth` deep. */
 void tide_level_closeabove(struct pool *p, struct level *l, int depth);
