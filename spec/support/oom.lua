@@ -3,8 +3,8 @@
 --
 -- `run(t, ex, p)` gets the module, an executor, and a promise that is cancelled afterwards, so
 -- that no task waits for it for ever. It is dumped and loaded by itself: it sees its arguments and
--- the globals of `prelude` alone. It ends well, or by raising what failed: where it expects an error
--- it hands any other one on (`expect`). More fields:
+-- the globals of `prelude` alone. It ends well, or by raising what failed: where it expects an
+-- error it hands any other one on (`expect`). More fields:
 --   first     run before anything fails
 --   fresh     nothing was submitted yet: the first submit and the opening of a worker fail, too
 --   workers   how many the executor may have; 1
