@@ -84,7 +84,8 @@ static int wait_in(struct task *t, const struct within *w, struct mailbox *box,
   bool away;
   int status;
   if (deadline != SYS_NEVER) {
-    tide_within_away(w);
+    *fault = tide_within_away(w);
+    if (*fault != FAULT_NONE) return LUA_OK;
     status = sleep_on(t, box, hook, deadline, fault);
     tide_within_back(w);
     return status;

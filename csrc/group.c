@@ -105,7 +105,7 @@ int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failur
       (status = wait_each(g, L)) != TIDE_OK)
     return status;
   tide_hook_start(&hook, L);
-  if (timeout != 0) tide_within_away(&w);
+  if (timeout != 0 && (status = tide_within_away(&w)) != FAULT_NONE) return status;
   do {
     slice = timeout == 0 ? 0 : tide_hook_slice(&hook, deadline);
     done = tide_mailset_sleep(&g->set, need, stop_on_failure != 0, slice);

@@ -109,8 +109,9 @@ bool tide_pool_runhere(struct pool *p, struct stop *self, struct task *t);
 struct task *tide_pool_taskof(struct stop *self);
 
 /* Around a sleep of a task of this pool, on its thread: the thread does not count as one of max_workers,
-** so that others can do what is waited for. Never waits. */
-void tide_pool_away(struct pool *p);
+** so that others can do what is waited for. Never waits. FAULT_NONE; or FAULT_NOMEM, FAULT_THREAD: something
+** is queued, and no other thread is there or can be started; then it is not away, and must not sleep. */
+int tide_pool_away(struct pool *p);
 void tide_pool_back(struct pool *p);
 
 /* Makes sure that there is a thread that sees to time limits. 0 or errno. */

@@ -137,6 +137,8 @@ static inline void tide_pool_check_locked(const struct pool *p) { (void)p; }
 bool tide_pool_short_locked(const struct pool *p);
 /* More threads than max_workers can take tasks. */
 bool tide_pool_surplus_locked(const struct pool *p);
+/* Nothing is queued, or a thread is alive whose task does not wait for something out of reach. */
+bool tide_pool_served_locked(const struct pool *p);
 /* A thread for what is queued may be started. */
 bool tide_pool_wanting_locked(const struct pool *p);
 /* Something is queued, and all idle threads sleep. */

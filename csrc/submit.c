@@ -57,7 +57,11 @@ static int enqueue(tide_executor *ex, struct task *t, const tide_taskopts *o, lu
   if (o != NULL && o->nowait) return FAULT_FULL;
   tide_hook_start(&hook, L);
   w = tide_within(L);
-  tide_within_away(&w);
+  fault = tide_within_away(&w);
+  if (fault != FAULT_NONE) {
+    *err = EAGAIN;
+    return fault;
+  }
   do {
     fault = tide_pool_submit(ex->pool, t, tide_hook_slice(&hook, SYS_NEVER), err);
     if (fault == FAULT_TIMEOUT) *status = tide_hook_run(&hook);

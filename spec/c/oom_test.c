@@ -202,6 +202,7 @@ static bool is_clear(const char *text) {
                                       "stack overflow", /* luaL_checkstack's words for it */
                                       "too many results to unpack", /* and table.unpack's */
                                       "cannot start a worker thread",
+                                      "no thread could be started",
                                       "cannot make a mailbox",
                                       "Cannot allocate memory",
                                       "Resource temporarily unavailable",

@@ -512,6 +512,32 @@ row("submit in a task", function(_, ex)
   assert(f:result():result()[1] == 1)
 end)
 
+row("wait for a task in a task", function(_, ex)
+  local n = ex:submit(function(pool) return pool:submit(echo, 3):result() end, ex):result()
+  assert(n == 3)
+end)
+
+row("limits", function(t, ex)
+  local view = ex:with { time_limit = 100, memory_limit = 1 << 30 }
+  assert(view:submit(echo, 1):result() == 1)
+  local e = ex:with { time_limit = 0.001 }:submit(function() while true do end end):exception()
+  expect(t.error_kind(e) == "time_limit", e)
+end)
+
+row("interrupt", function(t, ex, p)
+  local f = ex:submit(function(q) q:pcall() while true do end end, p)
+  p:cancel()
+  f:interrupt()
+  local ok, e = f:pcall()
+  local kind = t.error_kind(e)
+  expect(not ok and (kind == "interrupted" or kind == "cancelled"), e)
+end)
+
+row("isolation", function(t)
+  local ex <close> = t.executor { max_workers = 1, isolation = "task" }
+  assert(ex:submit(echo, 1):result() == 1 and ex:submit(echo, 2):result() == 2)
+end)
+
 row("wait in a task", function(t, ex)
   local q = t.future()
   local n = ex:submit(function(r)
