@@ -131,6 +131,7 @@ struct pool *tide_pool_new(const struct pool_config *cfg, const struct mem *mem,
     return NULL;
   }
   p->block = block;
+  tide_mark_init(&p->mark);
   memcpy(name, cfg->name, size);
   atomic_init(&p->refs, 1);
   atomic_init(&p->rung, 0);
@@ -168,6 +169,7 @@ static void free_pool(struct pool *p) {
   tide_cond_fini(&p->quiet);
   tide_watchdog_fini(&p->dog);
   tide_lock_fini(&p->lock);
+  tide_mark_fini(&p->mark);
   tide_mem_free(mem, p->block, BLOCK_SIZE);
   if (dispose != NULL) dispose(ud);
 }
@@ -218,6 +220,8 @@ void tide_pool_freetask(struct pool *p, struct task *t) {
 void tide_pool_freecontext(struct pool *p, void *context) {
   if (p->runner.free_context != NULL) p->runner.free_context(context);
 }
+
+bool tide_pool_lost(const struct pool *p) { return tide_mark_lost(&p->mark); }
 
 const struct mem *tide_pool_mem(const struct pool *p) { return p->mem; }
 

@@ -79,6 +79,9 @@ void tide_pool_freecontext(struct pool *p, void *context);
 /* Memory for a task, and back. NULL: out of memory. Any thread; the lock is the tasks' own. */
 struct task *tide_pool_alloctask(struct pool *p);
 void tide_pool_freetask(struct pool *p, struct task *t);
+/* In a child that was forked: the threads are not here, and a lock may be held by one of them for ever. No
+** other function here but _mem, _spintime and _name may be called then, and tasks not be released. */
+bool tide_pool_lost(const struct pool *p);
 const struct mem *tide_pool_mem(const struct pool *p);
 sys_time tide_pool_spintime(const struct pool *p);
 const char *tide_pool_name(struct pool *p);

@@ -29,6 +29,7 @@
 #ifndef TIDE_POOL_OWN_H
 #define TIDE_POOL_OWN_H
 
+#include "mark.h"
 #include "pool.h"
 #include "queue.h"
 #include "slab.h"
@@ -109,6 +110,7 @@ struct pool {
   _Alignas(POOL_LINE) const struct mem *mem; /* I */
   struct runner runner;                      /* I */
   void *ud;                                  /* I */
+  struct sys_mark mark;                      /* I: lost: no thread of this pool is here */
   struct pool_config cfg;                    /* I; cfg.name is owned */
   void *block;                               /* I: the memory that this struct was cut from */
   bool haste;                                /* L: tide_pool_interruptall was called */

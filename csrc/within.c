@@ -10,6 +10,7 @@ struct within tide_within(lua_State *L) {
   if (L == NULL) return w;
   w.stop = tide_vm_stop(L);
   if (w.stop != NULL) w.pool = ((struct tide_executor *)tide_vm_user(L))->pool;
+  if (w.pool != NULL && tide_pool_lost(w.pool)) w.pool = NULL; /* the task forked: it is nobody's */
   return w;
 }
 

@@ -344,7 +344,8 @@ end)
 
 row("a full queue", function(t, _, p)
   local ex = t.executor { max_workers = 1, max_queue = 1, on_full = "error" }
-  local f, g = ex:submit(function(q) return q:pcall() end, p), ex:submit(echo, 1)
+  -- busy: a task that waits makes room
+  local f, g = ex:submit(function(q) while not q:done() do end end, p), ex:submit(echo, 1)
   local ok, e = pcall(ex.submit, ex, echo, 2)
   p:cancel()
   if ok then f:result() end -- which failed, and left room
