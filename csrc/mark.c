@@ -37,4 +37,6 @@ void tide_mark_fini(struct sys_mark *m) {
   m->pid = 0;
 }
 
+void tide_mark_leave(void) { _exit(0); }
+
 bool tide_mark_otherpid(const struct sys_mark *m) { return getpid() != m->pid; }

@@ -30,6 +30,8 @@ struct sys_mark {
 
 void tide_mark_init(struct sys_mark *m); /* cannot fail */
 void tide_mark_fini(struct sys_mark *m); /* one of zeros, which is never lost, is legal */
+/* The end of a child that has nothing left but a thread of what was lost. Runs no handlers of exit. */
+_Noreturn void tide_mark_leave(void);
 bool tide_mark_otherpid(const struct sys_mark *m);
 
 /* Whether it was made in a parent of this process. */

@@ -38,7 +38,7 @@ static int run_guarded(struct pool *p, void *worker, struct task *t, struct stop
   outcome = p->runner.run(worker, t, out);
   /* The task forked, and its child came back: nobody is here who waits for the outcome, and what is
   ** queued is the parent's to run. The end of its only thread is that of the child. */
-  if (tide_mark_lost(&p->mark)) tide_thread_end();
+  if (tide_mark_lost(&p->mark)) tide_mark_leave();
   kind = tide_stop_close(stop);
   if (limit > 0 || kind != FAULT_NONE) tide_watchdog_leave(&p->dog, stop);
   if (kind != FAULT_NONE && outcome != kind) { /* the runner did not look */

@@ -171,8 +171,6 @@ int tide_thread_start(struct sys_thread *t, size_t stack_size, void *(*fn)(void 
 
 void tide_thread_join(struct sys_thread *t) { must(pthread_join(t->t, NULL)); }
 
-void tide_thread_end(void) { pthread_exit(NULL); }
-
 struct sys_thread tide_thread_self(void) {
   const struct sys_thread self = {pthread_self()};
   return self;

@@ -84,7 +84,6 @@ bool tide_cond_wait(struct sys_cond *c, struct sys_lock *l, sys_time deadline);
 ** default, at most SYS_STACK; a size the system refuses as too small or odd is rounded up. 0 or errno. */
 int tide_thread_start(struct sys_thread *t, size_t stack_size, void *(*fn)(void *), void *arg);
 void tide_thread_join(struct sys_thread *t); /* blocks until it has ended */
-_Noreturn void tide_thread_end(void); /* of the caller's */
 /* Whether the caller is that thread, which must not have been joined. */
 struct sys_thread tide_thread_self(void);
 bool tide_thread_is_self(const struct sys_thread *t);

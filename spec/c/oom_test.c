@@ -101,6 +101,9 @@ static int host_calls(lua_State *L) {
   return 0;
 }
 
+/* sendable(...) -> nil, or the error that says why not */
+static int sendable(lua_State *L) { return tide_sendable(L, lua_gettop(L)) == TIDE_OK ? 0 : 1; }
+
 /* ----------------------------------------------------------------- an owner -- */
 
 static int make_owner(lua_State *L) {
@@ -110,6 +113,8 @@ static int make_owner(lua_State *L) {
   lua_setglobal(L, "fail_promise");
   lua_pushcfunction(L, host_calls);
   lua_setglobal(L, "host_calls");
+  lua_pushcfunction(L, sendable);
+  lua_setglobal(L, "sendable");
   lua_pushliteral(L, "up");
   lua_pushinteger(L, 2);
   lua_pushcclosure(L, cclosure, 2);
