@@ -48,6 +48,13 @@ static inline const struct task *tide_ctask_of(const tide_future *f) {
 }
 static inline tide_future *tide_future_of(struct task *t) { return (tide_future *)(void *)t; }
 
+/* In a child that was forked: the task's threads are not here. Promises have none. */
+static inline bool tide_future_lost(const tide_future *f) {
+  const struct task *t = tide_ctask_of(f);
+  return t->pool != NULL && tide_pool_lost(t->pool);
+}
+#define TIDE_LOST "the process was forked: the executor's threads are not in this one"
+
 /* How long a wait with a lua_State sleeps before it looks whether a hook (Ctrl-C) was set. */
 #define TIDE_SLICE 0.1
 /* The same inside a task, which may be asked to stop. */

@@ -21,7 +21,9 @@ tide_future *tide_future_hold(tide_future *f) {
   return f;
 }
 
-void tide_future_rele(tide_future *f) { tide_task_rele(tide_task_of(f)); }
+void tide_future_rele(tide_future *f) {
+  if (f != NULL && !tide_future_lost(f)) tide_task_rele(tide_task_of(f));
+}
 
 tide_status tide_future_status(const tide_future *f) {
   return (tide_status)tide_task_state(tide_ctask_of(f));
@@ -29,13 +31,15 @@ tide_status tide_future_status(const tide_future *f) {
 
 int tide_future_cancel(tide_future *f) {
   struct task *t = tide_task_of(f);
+  if (tide_future_lost(f)) return tide_task_state(t) == TASK_CANCELLED;
   if (t->pool != NULL) return tide_pool_cancel(t->pool, t);
   return tide_task_cancel(t) || tide_task_state(t) == TASK_CANCELLED;
 }
 
 int tide_future_interrupt(tide_future *f) {
   struct task *t = tide_task_of(f);
-  return t->pool != NULL ? tide_pool_interrupt(t->pool, t) : tide_future_cancel(f);
+  if (t->pool == NULL || tide_future_lost(f)) return tide_future_cancel(f);
+  return tide_pool_interrupt(t->pool, t);
 }
 
 /* How long to look before sleeping on t. */
@@ -84,7 +88,8 @@ static int wait_in(struct task *t, const struct within *w, struct mailbox *box,
   bool away;
   int status;
   if (deadline != SYS_NEVER) {
-    tide_within_away(w);
+    *fault = tide_within_away(w);
+    if (*fault != FAULT_NONE) return LUA_OK;
     status = sleep_on(t, box, hook, deadline, fault);
     tide_within_back(w);
     return status;
@@ -103,6 +108,7 @@ int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
   struct within w;
   int fault, status;
   if (tide_task_done(t)) return TIDE_OK;
+  if (tide_future_lost(f)) return TIDE_EBROKEN;
   if (timeout == 0) return TIDE_ETIMEOUT;
   o = L != NULL ? tide_owner_of(L) : NULL;
   tide_hook_start(&hook, L);
@@ -258,7 +264,7 @@ int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
       text = get_text(t, 0, &len);
       if (text == NULL &&
           outcome == FAULT_BROKEN) { /* no memory for the words; the pool has them */
-        text = tide_pool_why(t->pool);
+        text = tide_future_lost(f) ? TIDE_LOST : tide_pool_why(t->pool);
         len = strlen(text);
       }
       if (text == NULL && is_stop(outcome)) {

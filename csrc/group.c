@@ -39,12 +39,17 @@ int tide_group_new(tide_group **out, lua_State *L) {
     tide_mem_free(&tide_mem_default, g, sizeof *g);
     return TIDE_ENOMEM;
   }
+  if (g->owner == NULL) tide_mark_init(&g->own.mark);
   tide_mailset_init(&g->set, g->owner != NULL ? &g->owner->box : &g->own);
   fifo_init(&g->entries);
   if (g->owner != NULL) g->owner->groups++;
   *out = g;
   return TIDE_OK;
 }
+
+/* In a child that was forked: it was the parent's, and completers that are not here may have left it half
+** changed. Nothing of it is touched or given back then. */
+static bool is_lost(const tide_group *g) { return tide_mark_lost(&g->set.box->mark); }
 
 static void free_entry(tide_group *g, struct entry *e) {
   fifo_remove(&e->link);
@@ -54,25 +59,30 @@ static void free_entry(tide_group *g, struct entry *e) {
 
 void tide_group_free(tide_group *g) {
   struct fifo_node *node;
-  if (g == NULL) return;
+  if (g == NULL || is_lost(g)) return;
   while ((node = fifo_peek(&g->entries)) != NULL) {
     struct entry *e = TIDE_CONTAINER(node, struct entry, link);
     struct task *t = e->task;
     tide_watch_cancel(&e->watch);
     free_entry(g, e);
-    tide_task_rele(t);
+    tide_future_rele(tide_future_of(t));
   }
-  if (g->owner != NULL)
+  if (g->owner != NULL) {
     g->owner->groups--;
-  else
+  } else {
+    tide_mark_fini(&g->own.mark);
     tide_mailbox_fini(&g->own);
+  }
   tide_mem_free(&tide_mem_default, g, sizeof *g);
 }
 
 int tide_group_add(tide_group *g, tide_future *f, void *tag) {
-  struct entry *e = (struct entry *)tide_mem_zero(&tide_mem_default, sizeof *e);
+  struct task *t = tide_task_of(f);
+  struct entry *e;
+  if (is_lost(g) || (tide_future_lost(f) && !tide_task_done(t))) return TIDE_EBROKEN;
+  e = (struct entry *)tide_mem_zero(&tide_mem_default, sizeof *e);
   if (e == NULL) return TIDE_ENOMEM;
-  e->task = tide_task_hold(tide_task_of(f));
+  e->task = tide_task_hold(t);
   if (e->task->pool != NULL && tide_pool_spintime(e->task->pool) < g->set.spin_time)
     g->set.spin_time = tide_pool_spintime(e->task->pool); /* the least of all that are in it */
   e->tag = tag;
@@ -99,13 +109,14 @@ int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failur
   sys_time deadline = tide_deadline(timeout), slice;
   bool done;
   int status;
+  if (is_lost(g)) return TIDE_EBROKEN;
   if (need > g->n) need = g->n;
   /* In a task, all of them as long as that takes: one after the other, so that each can be run here. */
   if (w.pool != NULL && deadline == SYS_NEVER && need == g->n && (!stop_on_failure || need == 1) &&
       (status = wait_each(g, L)) != TIDE_OK)
     return status;
   tide_hook_start(&hook, L);
-  if (timeout != 0) tide_within_away(&w);
+  if (timeout != 0 && (status = tide_within_away(&w)) != FAULT_NONE) return status;
   do {
     slice = timeout == 0 ? 0 : tide_hook_slice(&hook, deadline);
     done = tide_mailset_sleep(&g->set, need, stop_on_failure != 0, slice);
@@ -117,7 +128,7 @@ int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failur
 }
 
 tide_future *tide_group_next(tide_group *g, void **tag) {
-  struct watch *w = tide_mailset_take(&g->set);
+  struct watch *w = is_lost(g) ? NULL : tide_mailset_take(&g->set);
   struct entry *e;
   struct task *t;
   if (w == NULL) return NULL;

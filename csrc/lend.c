@@ -73,7 +73,7 @@ struct loan *tide_lend(lua_State *L, int idx, int xidx) {
   size_t len;
   luaL_checkstack(L, 4, NULL);
   l = lender_of(L, x, xidx);
-  if (l == NULL) return NULL;
+  if (l == NULL || tide_lender_lost(l)) return NULL;
   s = lua_tolstring(L, idx, &len);
   lua_pushvalue(L, idx);
   tide_transfer_table(L, xidx, TRANSFER_LENT);

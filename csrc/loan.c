@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mark.h"
 #include "ref.h"
 #include "sys.h"
 
@@ -17,10 +18,12 @@
 enum stage { STAGE_OPEN, STAGE_CLOSING, STAGE_CLOSED };
 
 struct lender {
-  struct ref ref;       /* A: the state's, and one of each loan */
-  struct mem leftover;  /* I */
-  const void *main;     /* I */
-  struct mem own;       /* the state's thread: its allocator, while it closes */
+  struct ref ref;      /* A: the state's, and one of each loan */
+  struct mem leftover; /* I */
+  const void *main;    /* I */
+  struct mem own;      /* the state's thread: its allocator, while it closes */
+  struct sys_mark
+      mark; /* I: lost: readers may be gone with the lock; nothing is lent or given back */
   struct sys_lock lock; /* guards what is below */
   struct loan **loans;  /* L; I while CLOSING, and sorted by `data` then */
   size_t n, cap;        /* L; I while CLOSING */
@@ -33,6 +36,7 @@ static void lender_rele(struct lender *l) {
   if (!ref_rele(&l->ref)) return;
   tide_mem_free(&tide_mem_default, l->loans, l->cap * sizeof *l->loans);
   tide_lock_fini(&l->lock);
+  tide_mark_fini(&l->mark);
   tide_mem_free(&tide_mem_default, l, sizeof *l);
 }
 
@@ -44,6 +48,7 @@ struct lender *tide_lender_new(const struct mem *leftover, const void *main) {
     return NULL;
   }
   ref_init(&l->ref);
+  tide_mark_init(&l->mark);
   atomic_init(&l->due, false);
   l->stage = STAGE_OPEN;
   l->leftover = *leftover;
@@ -98,6 +103,7 @@ void tide_loan_rele(void *object) {
   struct loan *loan = (struct loan *)object;
   struct lender *l = loan->lender;
   bool last;
+  if (tide_mark_lost(&l->mark)) return;
   tide_lock_take(&l->lock);
   assert(loan->held > 0);
   last = --loan->held == 0 && l->stage == STAGE_CLOSED;
@@ -111,7 +117,10 @@ void tide_loan_rele(void *object) {
   if (last) tide_loan_free(loan);
 }
 
+bool tide_lender_lost(const struct lender *l) { return tide_mark_lost(&l->mark); }
+
 bool tide_lender_due(struct lender *l) {
+  if (tide_mark_lost(&l->mark)) return false;
   return atomic_load_explicit(&l->due, memory_order_relaxed);
 }
 
@@ -143,6 +152,8 @@ static int by_data(const void *a, const void *b) {
 
 bool tide_lender_close(struct lender *l, const struct mem *own) {
   struct loan *loan;
+  if (tide_mark_lost(&l->mark))
+    return false; /* it stays, with what is lent: strings of this state */
   while ((loan = tide_lender_back(l)) != NULL) tide_loan_free(loan);
   if (l->n == 0) {
     lender_rele(l);

@@ -49,6 +49,9 @@ struct loan {
 ** the block that a state gives back last. */
 struct lender *tide_lender_new(const struct mem *leftover, const void *main);
 
+/* In a child that was forked: its locks may be held for ever, and loans that are out stay so. Not to be
+** lent from; rele, due and close do nothing then. */
+bool tide_lender_lost(const struct lender *l);
 /* A loan of a string that has none yet, held once; NULL if out of memory. */
 struct loan *tide_lender_lend(struct lender *l, const char *data, size_t len);
 /* The same string goes into one more message. */

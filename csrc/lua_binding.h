@@ -118,8 +118,9 @@ void tide_lua_pushgroup(lua_State *L);
 bool tide_lua_groupadd(lua_State *L, int idx, int fut, const void *key);
 /* Takes the next finished one: pushes its userdata, or false and nothing. [-0, +(0|1), m] */
 bool tide_lua_grouptake(lua_State *L, int idx);
-/* Sleeps until one of the group at `idx` is finished, if it has any. [-0, +0, e] */
-void tide_lua_groupawait(lua_State *L, int idx);
+/* Sleeps until one of the group at `idx` is finished, if it has any. False: none will be.
+** [-0, +0, e] */
+bool tide_lua_groupawait(lua_State *L, int idx);
 /* Frees the group at `idx` if it is empty; whether it was. [-0, +0, -] */
 bool tide_lua_groupclose(lua_State *L, int idx);
 /* core.group() [-0, +1, e] */

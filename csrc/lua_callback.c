@@ -143,7 +143,7 @@ void tide_lua_pumpdone(lua_State *L, const struct tide_lua_future *b) {
   tide_lua_pump(L);
   while (b->watched && !calling(L)) {
     bool due = lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) != LUA_TNIL;
-    if (due) tide_lua_groupawait(L, -1);
+    if (due) due = tide_lua_groupawait(L, -1);
     lua_pop(L, 1);
     if (!due) break;
     tide_lua_pump(L);

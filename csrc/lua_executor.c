@@ -179,7 +179,8 @@ static int ex_shutdown(lua_State *L) {
     }
   }
   if (wait) return finish(L, flags, timeout);
-  tide_executor_shutdown(ex, L, flags, 0);
+  if (tide_executor_shutdown(ex, L, flags, 0) == TIDE_EBROKEN)
+    return tide_lua_raise(L, TIDE_EBROKEN, NULL);
   tide_lua_pump(L);
   lua_pushboolean(L, 1);
   return 1;

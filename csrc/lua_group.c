@@ -28,6 +28,7 @@ static struct group_box *check(lua_State *L, int arg) {
 bool tide_lua_groupadd(lua_State *L, int idx, int fut, const void *key) {
   tide_future *f = ((struct tide_lua_future *)lua_touserdata(L, fut))->f;
   tide_group *g = at(L, idx)->g;
+  int status;
   fut = lua_absindex(L, fut);
   idx = lua_absindex(L, idx);
   luaL_checkstack(L, 4, NULL);
@@ -39,9 +40,10 @@ bool tide_lua_groupadd(lua_State *L, int idx, int fut, const void *key) {
   }
   lua_pushvalue(L, fut);
   lua_rawsetp(L, -3, key);
-  if (tide_group_add(g, f, (void *)key) != TIDE_OK) {
+  status = tide_group_add(g, f, (void *)key);
+  if (status != TIDE_OK) {
     lua_rawsetp(L, -2, key); /* to the nil on top */
-    tide_lua_raise(L, TIDE_ENOMEM, NULL);
+    tide_lua_raise(L, status, NULL);
   }
   lua_pop(L, 2);
   return true;
@@ -64,9 +66,9 @@ bool tide_lua_grouptake(lua_State *L, int idx) {
   return true;
 }
 
-void tide_lua_groupawait(lua_State *L, int idx) {
+bool tide_lua_groupawait(lua_State *L, int idx) {
   tide_group *g = at(L, idx)->g;
-  if (g) tide_group_wait(g, L, 1, 0, TIDE_FOREVER);
+  return g && tide_group_wait(g, L, 1, 0, TIDE_FOREVER) == TIDE_OK;
 }
 
 bool tide_lua_groupclose(lua_State *L, int idx) {

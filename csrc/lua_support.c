@@ -104,7 +104,7 @@ static const char *usual(int kind) {
     case TIDE_ETIMEOUT: return "the time passed first";
     case TIDE_ECANCELLED: return "the future was cancelled";
     case TIDE_ESHUTDOWN: return "the executor takes no more tasks";
-    case TIDE_EBROKEN: return "the executor is broken";
+    case TIDE_EBROKEN: return "the process was forked: the executor's threads are not in this one";
     case TIDE_EINVALIDSTATE: return "the future is not in a state for this";
     case TIDE_EFULL: return "the queue is full";
     case TIDE_EDEADLOCK: return "a task would wait for itself";

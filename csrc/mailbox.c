@@ -19,6 +19,8 @@ int tide_mailbox_init(struct mailbox *box) {
   int err = tide_lock_init(&box->lock);
   if (err != 0) return err;
   atomic_init(&box->rung, 0);
+  box->mark.page = NULL;
+  box->mark.pid = 0;
   tide_spin_init(&box->spin);
   box->spin.skip = box->spin.last = 1; /* states that wait but once do not look first */
   err = tide_cond_init(&box->wake);
@@ -52,7 +54,8 @@ void tide_watch_start(struct watch *w, struct task *t, struct mailset *set) {
   tide_watch_init(w);
   w->set = set;
   w->task = t;
-  if (!tide_task_addwatch(t, w))
+  /* one that is done needs no lock, which in a child that was forked may be held for ever */
+  if (tide_task_done(t) || !tide_task_addwatch(t, w))
     tide_watch_deliver(w, tide_task_state(t) == TASK_FINISHED && t->outcome != FAULT_NONE);
 }
 
@@ -60,6 +63,7 @@ void tide_watch_deliver(struct watch *w, bool failure) {
   struct mailset *set = w->set;
   struct mailbox *box = set->box;
   bool wake;
+  if (tide_mark_lost(&box->mark)) return; /* a child set a promise that its parent waits for */
   tide_lock_take(&box->lock);
   assert(!w->arrived && !w->on_task);
   wake = w->awaited;

@@ -24,6 +24,7 @@
 #define TIDE_MAILBOX_H
 
 #include "fifo.h"
+#include "mark.h"
 #include "spin.h"
 
 TIDE_INTERNAL_BEGIN
@@ -34,6 +35,8 @@ struct mailbox {
   struct sys_lock lock;
   atomic_size_t rung;   /* A: raised, under lock, with each wake; what the sleeper spins on */
   struct spin spin;     /* the sleeper's */
+  struct sys_mark mark; /* I: its maker's to init and fini; lost: it cannot be used. None: one that
+                        ** lives for a wait only, on a stack */
   struct sys_cond wake; /* a set's `need` became 0, or a watch arrived that a canceller waits for */
 };
 

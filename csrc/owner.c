@@ -37,6 +37,7 @@ static int owner_gc(lua_State *L) {
   struct owner *o = (struct owner *)lua_touserdata(L, 1);
   if (!o->open) return 0;
   o->open = false;
+  if (tide_owner_lost(o)) return 0; /* those threads are not here, nor is what they left usable */
   for (size_t i = 0; i < o->n; i++)
     tide_executor_close(o->executors[i], o->executors[i]->daemon ? TIDE_SHUTDOWN_INTERRUPT : 0);
   for (size_t i = 0; i < o->n; i++) {
@@ -46,6 +47,7 @@ static int owner_gc(lua_State *L) {
   tide_mem_free(&tide_mem_default, o->executors, o->cap * sizeof *o->executors);
   o->executors = NULL;
   o->n = o->cap = 0;
+  tide_mark_fini(&o->box.mark);
   tide_mailbox_fini(&o->box);
   return 0;
 }
@@ -56,10 +58,15 @@ struct owner *tide_owner_of(lua_State *L) {
   luaL_checkstack(L, 4, NULL);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key) == LUA_TUSERDATA) {
     o = (struct owner *)lua_touserdata(L, -1);
+    if (!o->open || !tide_owner_lost(o)) {
+      lua_pop(L, 1);
+      return o->open ? o : NULL;
+    }
+    /* a child gets one of its own; groups of before still look at the old one */
+    lua_rawsetp(L, LUA_REGISTRYINDEX, o);
+  } else {
     lua_pop(L, 1);
-    return o->open ? o : NULL;
   }
-  lua_pop(L, 1);
   /* Inside a finalizer, where lua_gc answers -1: that of a closing state perhaps, which will
   ** not finalise what is made now. */
   if (lua_gc(L, LUA_GCISRUNNING) < 0) return NULL;
@@ -74,6 +81,7 @@ struct owner *tide_owner_of(lua_State *L) {
     char why[128];
     luaL_error(L, "cannot make a mailbox: %s", strerror_r(err, why, sizeof why));
   }
+  tide_mark_init(&o->box.mark);
   o->open = true;
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   return o;

@@ -26,7 +26,10 @@ struct owner {
   size_t groups; /* alive, made with this state */
 };
 
-/* L's owner, made on first use. NULL in a state that is closing and has finalised its own, and in
+/* In a child that was forked: it was the parent's. */
+static inline bool tide_owner_lost(const struct owner *o) { return tide_mark_lost(&o->box.mark); }
+
+/* L's owner, made on first use, in a child that was forked anew. NULL in a state that is closing and has finalised its own, and in
 ** a finalizer if there is none yet. [-0, +0, e] */
 struct owner *tide_owner_of(lua_State *L);
 /* Adopts ex. [-0, +0, e] */

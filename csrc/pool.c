@@ -43,6 +43,10 @@ bool tide_pool_surplus_locked(const struct pool *p) {
   return p->alive - p->away > p->cfg.max_workers;
 }
 
+bool tide_pool_served_locked(const struct pool *p) {
+  return p->queue.count == 0 || p->alive > p->away;
+}
+
 bool tide_pool_wanting_locked(const struct pool *p) {
   return tide_pool_short_locked(p) && p->alive + p->starting - p->away < p->cfg.max_workers;
 }
@@ -127,6 +131,7 @@ struct pool *tide_pool_new(const struct pool_config *cfg, const struct mem *mem,
     return NULL;
   }
   p->block = block;
+  tide_mark_init(&p->mark);
   memcpy(name, cfg->name, size);
   atomic_init(&p->refs, 1);
   atomic_init(&p->rung, 0);
@@ -164,6 +169,7 @@ static void free_pool(struct pool *p) {
   tide_cond_fini(&p->quiet);
   tide_watchdog_fini(&p->dog);
   tide_lock_fini(&p->lock);
+  tide_mark_fini(&p->mark);
   tide_mem_free(mem, p->block, BLOCK_SIZE);
   if (dispose != NULL) dispose(ud);
 }
@@ -215,6 +221,8 @@ void tide_pool_freecontext(struct pool *p, void *context) {
   if (p->runner.free_context != NULL) p->runner.free_context(context);
 }
 
+bool tide_pool_lost(const struct pool *p) { return tide_mark_lost(&p->mark); }
+
 const struct mem *tide_pool_mem(const struct pool *p) { return p->mem; }
 
 sys_time tide_pool_spintime(const struct pool *p) { return p->cfg.spin_time; }
@@ -257,9 +265,9 @@ static int enqueue_locked(struct pool *p, struct task *t, int *err) {
   tide_queue_push(&p->queue, tide_task_hold(t));
   if (!tide_pool_wanting_locked(p)) return FAULT_NONE;
   e = tide_pool_start_locked(p);
-  if (e == 0 || p->alive > 0) return FAULT_NONE; /* those that exist will serve it */
-  /* This was to be the first thread, and nobody else has queued a task since. It may be gone
-  ** from the queue all the same: cancelled, so there is nothing left to fail. */
+  if (e == 0 || tide_pool_served_locked(p)) return FAULT_NONE; /* those that exist will serve it */
+  /* This was to be the only thread, the first or beside others that are away. The task may be gone
+  ** from the queue all the same: taken, or cancelled, so there is nothing left to fail. */
   if (!tide_queue_remove(&p->queue, t)) return FAULT_NONE;
   tide_task_rele(t); /* not the last: the caller has one */
   *err = e;
@@ -286,17 +294,20 @@ int tide_pool_submit(struct pool *p, struct task *t, sys_time deadline, int *err
 
 /* ----------------------------------------------------------------- away -- */
 
-void tide_pool_away(struct pool *p) {
+int tide_pool_away(struct pool *p) {
   struct slot *sleeper;
+  int err = 0;
   tide_lock_take(&p->lock);
   p->away++;
-  if (tide_pool_wanting_locked(p))
-    (void)tide_pool_start_locked(p); /* else others serve it, or it comes back */
+  if (tide_pool_wanting_locked(p)) err = tide_pool_start_locked(p);
+  if (tide_pool_served_locked(p)) err = 0; /* those that exist will serve it */
+  if (err != 0) p->away--;
   tide_pool_room_locked(p);
   sleeper = tide_pool_pick_locked(p);
   tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);
   tide_pool_ring(sleeper);
+  return err == 0 ? FAULT_NONE : err == ENOMEM ? FAULT_NOMEM : FAULT_THREAD;
 }
 
 void tide_pool_back(struct pool *p) {

@@ -7,6 +7,8 @@
 ** States:  OPEN -> CLOSING (no more tasks; the queue is served, then threads end)
 **          OPEN or CLOSING -> BROKEN (a worker could not be opened: what is queued
 **          fails with FAULT_BROKEN and so does every submit; threads end)
+** A worker that there is no memory to open breaks nothing: its thread ends and leaves the queue to
+** the others; the only one fails a task (FAULT_NOMEM) for each time it tried.
 **
 ** One lock guards everything marked L. No task's or mailbox's lock is taken and no
 ** runner function is called while it is held.
@@ -27,7 +29,7 @@ TIDE_INTERNAL_BEGIN
 struct runner {
   /* On the worker's thread. open answers a worker, or NULL and a message in *why: a block
   ** of *whysize bytes that ends with a zero, from the pool's mem, freed by the pool; or NULL:
-  ** out of memory. `stop` lives longer than the worker, and is open during open, close and run:
+  ** out of memory, which does not break the pool. `stop` lives longer than the worker, and is open during open, close and run:
   ** it says how they are asked to end. */
   void *(*open)(void *ud, int index, struct stop *stop, char **why, size_t *whysize);
   /* Runs a task that has begun: fills *out (empty, of the task's mem) and answers the outcome;
@@ -77,6 +79,9 @@ void tide_pool_freecontext(struct pool *p, void *context);
 /* Memory for a task, and back. NULL: out of memory. Any thread; the lock is the tasks' own. */
 struct task *tide_pool_alloctask(struct pool *p);
 void tide_pool_freetask(struct pool *p, struct task *t);
+/* In a child that was forked: the threads are not here, and a lock may be held by one of them for ever. No
+** other function here but _mem, _spintime and _name may be called then, and tasks not be released. */
+bool tide_pool_lost(const struct pool *p);
 const struct mem *tide_pool_mem(const struct pool *p);
 sys_time tide_pool_spintime(const struct pool *p);
 const char *tide_pool_name(struct pool *p);
@@ -107,8 +112,9 @@ bool tide_pool_runhere(struct pool *p, struct stop *self, struct task *t);
 struct task *tide_pool_taskof(struct stop *self);
 
 /* Around a sleep of a task of this pool, on its thread: the thread does not count as one of max_workers,
-** so that others can do what is waited for. Never waits. */
-void tide_pool_away(struct pool *p);
+** so that others can do what is waited for. Never waits. FAULT_NONE; or FAULT_NOMEM, FAULT_THREAD: something
+** is queued, and no other thread is there or can be started; then it is not away, and must not sleep. */
+int tide_pool_away(struct pool *p);
 void tide_pool_back(struct pool *p);
 
 /* Makes sure that there is a thread that sees to time limits. 0 or errno. */

@@ -36,6 +36,9 @@ static int run_guarded(struct pool *p, void *worker, struct task *t, struct stop
   int outcome, kind;
   if (limit > 0) tide_watchdog_limit(&p->dog, stop, tide_now() + limit, FAULT_TIME_LIMIT);
   outcome = p->runner.run(worker, t, out);
+  /* The task forked, and its child came back: nobody is here who waits for the outcome, and what is
+  ** queued is the parent's to run. The end of its only thread is that of the child. */
+  if (tide_mark_lost(&p->mark)) tide_mark_leave();
   kind = tide_stop_close(stop);
   if (limit > 0 || kind != FAULT_NONE) tide_watchdog_leave(&p->dog, stop);
   if (kind != FAULT_NONE && outcome != kind) { /* the runner did not look */
@@ -124,18 +127,17 @@ static void break_pool(struct pool *p, char *why, size_t whysize) {
   struct task *t;
   const char *message;
   size_t len;
-  assert(why == NULL || (whysize > 0 && why[whysize - 1] == '\0'));
+  assert(whysize > 0 && why[whysize - 1] == '\0');
   fifo_init(&doomed);
   tide_lock_take(&p->lock);
   if (p->state != POOL_BROKEN) {
-    static const char no_memory[] = "not enough memory to open a worker";
     p->state = POOL_BROKEN;
-    p->why = why != NULL ? why : no_memory;
-    p->whysize = why != NULL ? whysize : 0;
+    p->why = why;
+    p->whysize = whysize;
     why = NULL;
   }
   message = p->why;
-  len = p->whysize > 0 ? p->whysize - 1 : strlen(message);
+  len = p->whysize - 1;
   while ((t = tide_queue_pop(&p->queue)) != NULL) {
     t->place = TASK_TAKEN;
     p->finished++;
@@ -151,6 +153,19 @@ static void break_pool(struct pool *p, char *why, size_t whysize) {
   tide_mem_free(p->mem, why, whysize);
   while ((n = fifo_pop(&doomed)) != NULL)
     fail_broken(TIDE_CONTAINER(n, struct task, queued), message, len);
+}
+
+/* There was no memory to open a worker, which may pass: the pool is not broken. Other threads serve
+** the queue, as when one cannot be started; the only one that could fails the next task, so that
+** nobody waits for memory that never comes. That task, to be failed with the lock free; or NULL. */
+struct task *tide_level_starve_locked(struct pool *p) {
+  struct task *t = p->alive + p->starting - p->away == 1 ? tide_queue_pop(&p->queue) : NULL;
+  if (t == NULL) return NULL;
+  t->place = TASK_TAKEN;
+  p->finished++;
+  p->failed++;
+  tide_pool_room_locked(p);
+  return t;
 }
 
 /* -------------------------------------------------------- opening, closing -- */
@@ -175,14 +190,15 @@ static void upkeep_done(struct pool *p, struct level *l) {
   if (kind != FAULT_NONE) tide_watchdog_leave(&p->dog, &l->stop);
 }
 
-/* Opens the level's worker. False: the pool is broken now. */
-bool tide_level_open(struct pool *p, struct level *l) {
+/* Opens the level's worker. False: the pool is broken now, or (*starved) there was no memory. */
+bool tide_level_open(struct pool *p, struct level *l, bool *starved) {
   char *why = NULL;
   size_t whysize = 0;
   upkeep(p, l, false);
   l->worker = p->runner.open(p->ud, l->slot->index, &l->stop, &why, &whysize);
   upkeep_done(p, l);
-  if (l->worker == NULL) break_pool(p, why, whysize);
+  *starved = l->worker == NULL && why == NULL;
+  if (why != NULL) break_pool(p, why, whysize);
   return l->worker != NULL;
 }
 
@@ -214,6 +230,7 @@ void tide_level_closeabove(struct pool *p, struct level *l, int depth) {
 /* That of l, with an open worker; NULL: not here. */
 static struct level *level_above(struct pool *p, struct level *l) {
   struct level *up = l->above;
+  bool starved;
   if (!tide_thread_roomy()) return NULL;
   if (up == NULL) {
     up = (struct level *)tide_mem_zero(p->mem, sizeof *up);
@@ -225,7 +242,7 @@ static struct level *level_above(struct pool *p, struct level *l) {
     l->above = up;
     tide_lock_drop(&p->lock);
   }
-  return up->worker != NULL || tide_level_open(p, up) ? up : NULL;
+  return up->worker != NULL || tide_level_open(p, up, &starved) ? up : NULL;
 }
 
 struct task *tide_pool_taskof(struct stop *self) {

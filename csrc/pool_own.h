@@ -29,6 +29,7 @@
 #ifndef TIDE_POOL_OWN_H
 #define TIDE_POOL_OWN_H
 
+#include "mark.h"
 #include "pool.h"
 #include "queue.h"
 #include "slab.h"
@@ -109,6 +110,7 @@ struct pool {
   _Alignas(POOL_LINE) const struct mem *mem; /* I */
   struct runner runner;                      /* I */
   void *ud;                                  /* I */
+  struct sys_mark mark;                      /* I: lost: no thread of this pool is here */
   struct pool_config cfg;                    /* I; cfg.name is owned */
   void *block;                               /* I: the memory that this struct was cut from */
   bool haste;                                /* L: tide_pool_interruptall was called */
@@ -122,7 +124,7 @@ struct pool {
   struct slot *slots;              /* L: all of them */
   int nslots, making;              /* L: slots ever made, and those being made */
   const char *why;                 /* L, I once BROKEN: its message */
-  size_t whysize;                  /* the block's size; 0: not from mem */
+  size_t whysize;                  /* the size of its block */
 };
 
 /* pool.c: */
@@ -137,6 +139,8 @@ static inline void tide_pool_check_locked(const struct pool *p) { (void)p; }
 bool tide_pool_short_locked(const struct pool *p);
 /* More threads than max_workers can take tasks. */
 bool tide_pool_surplus_locked(const struct pool *p);
+/* Nothing is queued, or a thread is alive whose task does not wait for something out of reach. */
+bool tide_pool_served_locked(const struct pool *p);
 /* A thread for what is queued may be started. */
 bool tide_pool_wanting_locked(const struct pool *p);
 /* Something is queued, and all idle threads sleep. */
@@ -170,8 +174,10 @@ void tide_level_end_locked(struct pool *p, struct level *l, bool begun, int outc
 /* Lets all know that it is done, and gives its reference back. */
 void tide_level_deliver(struct task *t, bool begun, int outcome, struct message *out);
 bool tide_level_worn(const struct pool *p, const struct level *l);
-/* Opens its worker. False: the pool is broken now. */
-bool tide_level_open(struct pool *p, struct level *l);
+/* Opens its worker. False: the pool is broken now, or (*starved) there was no memory. */
+bool tide_level_open(struct pool *p, struct level *l, bool *starved);
+/* The calling thread starved: a task that fails now with FAULT_NOMEM, once the lock is free; or NULL. */
+struct task *tide_level_starve_locked(struct pool *p);
 void tide_level_close(struct pool *p, struct level *l); /* one that is not open: legal */
 /* Closes and frees those above `l` that are more than `depth` deep. */
 void tide_level_closeabove(struct pool *p, struct level *l, int depth);

@@ -128,9 +128,10 @@ static struct task *serve(struct pool *p, struct slot *self, struct task *t, boo
 
 /* ------------------------------------------------------------- a thread -- */
 
-/* A worker for this fresh thread, which is idle then. False: there is nothing to do, or the pool is
-** broken now; then it is neither. */
-static bool open_worker(struct pool *p, struct slot *self) {
+/* A worker for this fresh thread, which is idle then. False: there is nothing to do, no memory
+** (*starved), or the pool is broken now; then it is neither. */
+static bool open_worker(struct pool *p, struct slot *self, bool *starved) {
+  struct task *failed = NULL;
   bool wanted;
   tide_lock_take(&p->lock);
   /* a pool that was closed meanwhile: no worker is opened for nothing */
@@ -138,11 +139,17 @@ static bool open_worker(struct pool *p, struct slot *self) {
   if (!wanted) p->fresh--;
   tide_lock_drop(&p->lock);
   if (!wanted) return false;
-  wanted = tide_level_open(p, &self->base);
+  wanted = tide_level_open(p, &self->base, starved);
   tide_lock_take(&p->lock);
   p->fresh--;
   if (wanted) p->idle++;
+  if (*starved) failed = tide_level_starve_locked(p);
+  tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);
+  if (failed != NULL) { /* this thread counts as alive: no wait ends before */
+    tide_task_finish(failed, FAULT_NOMEM, NULL);
+    tide_task_rele(failed);
+  }
   return wanted;
 }
 
@@ -170,16 +177,17 @@ static bool work(struct pool *p, struct slot *self) {
   return worn;
 }
 
-/* One life of a thread: from fresh until it is neither fresh nor idle. */
-static void live(struct pool *p, struct slot *self) {
-  bool again = true;
+/* One life of a thread: from fresh until it is neither fresh nor idle. True: it starved. */
+static bool live(struct pool *p, struct slot *self) {
+  bool again = true, starved = false;
   if (p->runner.thread_start != NULL) p->runner.thread_start(p->ud, self->index);
-  while (again && open_worker(p, self)) {
+  while (again && open_worker(p, self, &starved)) {
     again = work(p, self);
     tide_level_closeabove(p, &self->base, 0);
     tide_level_close(p, &self->base);
   }
   if (p->runner.thread_stop != NULL) p->runner.thread_stop(p->ud, self->index);
+  return starved;
 }
 
 /* No thread is there, or being made, that will still end. */
@@ -188,7 +196,7 @@ static bool none_left_locked(const struct pool *p) { return p->alive == 0 && p->
 static void *thread_main(void *arg) {
   struct slot *self = (struct slot *)arg;
   struct pool *p = self->pool;
-  bool again;
+  bool again, starved;
   char name[64];
   snprintf(name, sizeof name, "%s_%d", p->cfg.name, self->index);
   tide_thread_setname(name);
@@ -199,15 +207,16 @@ static void *thread_main(void *arg) {
   self->running = true;
   tide_lock_drop(&p->lock);
   do {
-    live(p, self);
+    starved = live(p, self);
     tide_lock_take(&p->lock);
     /* predicate: started. Who starts a thread is not waited for but here, where it has long been
     ** done: from now on the slot may be joined and used again. */
     while (!self->started) tide_cond_wait(&p->settled, &p->lock, SYS_NEVER);
     /* Tasks came after it decided to go, and there was no place for another thread; or one is
-    ** being made for them, which may fail: then the last one that is alive must not go. */
-    again = (tide_pool_short_locked(p) && !tide_pool_surplus_locked(p)) ||
-            (p->queue.count > 0 && p->alive == 1);
+    ** being made for them, which may fail: then the last one that can take them must not go. One
+    ** that starved leaves them to others, if there are any, and does not try again and again. */
+    again = (!starved && tide_pool_short_locked(p) && !tide_pool_surplus_locked(p)) ||
+            (p->queue.count > 0 && p->alive - p->away == 1);
     if (again) {
       p->fresh++;
     } else {

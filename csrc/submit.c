@@ -57,7 +57,11 @@ static int enqueue(tide_executor *ex, struct task *t, const tide_taskopts *o, lu
   if (o != NULL && o->nowait) return FAULT_FULL;
   tide_hook_start(&hook, L);
   w = tide_within(L);
-  tide_within_away(&w);
+  fault = tide_within_away(&w);
+  if (fault != FAULT_NONE) {
+    *err = EAGAIN;
+    return fault;
+  }
   do {
     fault = tide_pool_submit(ex->pool, t, tide_hook_slice(&hook, SYS_NEVER), err);
     if (fault == FAULT_TIMEOUT) *status = tide_hook_run(&hook);
@@ -81,9 +85,12 @@ static int refuse(lua_State *L, tide_executor *ex, int fault, int err) {
 }
 
 tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs, const tide_taskopts *o) {
-  struct paths *paths = tide_paths_of(L, 0); /* leaves the transfer userdata */
-  struct task *t = new_task(ex, o);
+  struct paths *paths;
+  struct task *t;
   int fault, err = 0, status;
+  if (tide_pool_lost(ex->pool)) tide_error_raise(L, FAULT_BROKEN, "cannot submit: " TIDE_LOST);
+  paths = tide_paths_of(L, 0); /* leaves the transfer userdata */
+  t = new_task(ex, o);
   if (t == NULL) luaL_error(L, "not enough memory");
   t->context = tide_paths_hold(paths);
   status = tide_pack_below(L, &t->msg, nargs + 1, PACK_CALL);
@@ -138,6 +145,7 @@ int tide_submit_named(tide_future **f, tide_executor *ex, const char *name, cons
   tide_value callee;
   *f = NULL;
   if (name == NULL) return TIDE_EARG;
+  if (tide_pool_lost(ex->pool)) return TIDE_EBROKEN;
   t = new_task(ex, o);
   if (t == NULL) return TIDE_ENOMEM;
   callee.type = TIDE_TSTRING;
@@ -155,6 +163,7 @@ int tide_submit_cfunction(tide_future **f, tide_executor *ex, lua_CFunction fn,
   size_t part;
   *f = NULL;
   if (fn == NULL) return TIDE_EARG;
+  if (tide_pool_lost(ex->pool)) return TIDE_EBROKEN;
   t = new_task(ex, o);
   if (t == NULL) return TIDE_ENOMEM;
   memcpy(&object, &fn, sizeof object);

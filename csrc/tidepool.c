@@ -233,7 +233,7 @@ tide_executor *tide_executor_hold(tide_executor *ex) {
 
 void tide_executor_rele(tide_executor *ex) {
   bool joined = true;
-  if (ex == NULL) return;
+  if (ex == NULL || tide_pool_lost(ex->pool)) return;
   /* release/acquire: whoever drops the last reference sees what the others did */
   if (atomic_fetch_sub_explicit(&ex->handles, 1, memory_order_acq_rel) == 1) {
     tide_pool_close(ex->pool, false);
@@ -244,10 +244,19 @@ void tide_executor_rele(tide_executor *ex) {
   if (joined) tide_pool_rele(ex->pool);
 }
 
-void tide_executor_adopt(tide_executor *ex, lua_State *L) { tide_owner_adopt(L, ex); }
+static void check_lost(tide_executor *ex, lua_State *L) {
+  if (tide_pool_lost(ex->pool)) tide_error_raise(L, FAULT_BROKEN, "%s", TIDE_LOST);
+}
+
+void tide_executor_adopt(tide_executor *ex, lua_State *L) {
+  check_lost(ex, L);
+  tide_owner_adopt(L, ex);
+}
 
 void tide_executor_setpaths(tide_executor *ex, lua_State *L) {
-  struct paths *now = tide_paths_hold(tide_paths_of(L, 1)), *before;
+  struct paths *now, *before;
+  check_lost(ex, L);
+  now = tide_paths_hold(tide_paths_of(L, 1));
   lua_pop(L, 1);
   tide_lock_take(&ex->lock);
   before = ex->paths;
@@ -259,6 +268,7 @@ void tide_executor_setpaths(tide_executor *ex, lua_State *L) {
 void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int nargs) {
   struct message *m;
   bool late;
+  check_lost(ex, L);
   luaL_checkstack(L, 8, NULL); /* here, so that packing need not raise while m holds memory */
   m = (struct message *)tide_mem_new(&ex->mem, sizeof *m);
   if (m == NULL) luaL_error(L, "not enough memory");
@@ -291,6 +301,7 @@ int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double ti
   struct hookwatch hook;
   sys_time deadline = tide_deadline(timeout), slice;
   bool ended;
+  if (tide_pool_lost(ex->pool)) return TIDE_EBROKEN;
   if (timeout != 0 && tide_pool_is_worker(ex->pool)) return TIDE_EDEADLOCK;
   tide_executor_close(ex, flags);
   if (timeout == 0 && tide_pool_is_worker(ex->pool)) return TIDE_ETIMEOUT;
@@ -305,8 +316,8 @@ int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double ti
 }
 
 void tide_executor_stats(tide_executor *ex, tide_stats *st) {
-  struct pool_stats ps;
-  tide_pool_stats(ex->pool, &ps);
+  struct pool_stats ps = {0};
+  if (!tide_pool_lost(ex->pool)) tide_pool_stats(ex->pool, &ps);
   st->max_workers = (size_t)ex->max_workers;
   st->workers = ps.workers;
   st->idle = ps.idle;

@@ -15,6 +15,11 @@
 **   - Times are seconds, as double. A negative timeout means forever (TIDE_FOREVER).
 **   - Handles are reference counted: hold adds a reference, rele gives one back;
 **     rele(NULL) is legal. Except where said, any thread may call any function.
+**   - In a child that fork() made of this process the threads of its parent's executors are not there. It
+**     may exec. Submits, waits for futures that are not done, and shutdown answer, or raise, TIDE_EBROKEN, and
+**     never wait; giving such objects back frees nothing; outcomes that were there can be read; what the
+**     child makes itself works. A child forked by a task ends, by _exit(0), when it comes back out of it.
+**     (A promise, and a group or wait without a lua_State, must not be in use by another thread meanwhile.)
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -49,7 +54,7 @@ typedef enum tide_kind {
   TIDE_ETIMEOUT,      /* "timeout": the time passed first */
   TIDE_ECANCELLED,    /* "cancelled" */
   TIDE_ESHUTDOWN,     /* "shutdown": no more tasks are taken */
-  TIDE_EBROKEN,       /* "broken": the initializer or open_state failed */
+  TIDE_EBROKEN,       /* "broken": the initializer or open_state failed, or the process was forked */
   TIDE_EINVALIDSTATE, /* "invalid_state" */
   TIDE_ETRANSFER,     /* "transfer": a value that cannot be sent or rebuilt */
   TIDE_EINTERRUPTED,  /* "interrupted": tide_future_interrupt, or a shutdown that interrupts */

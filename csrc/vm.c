@@ -392,12 +392,15 @@ struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct pa
       lua_settop(vm->L, 0);
       return vm;
     }
-    lua_pushcfunction(vm->L, open_error);
-    lua_insert(vm->L, -2);
-    lua_pushlightuserdata(vm->L, &o);
-    lua_insert(vm->L, -2);
-    lua_pcall(vm->L, 2, 1, 0); /* without memory for the words: that error */
-    *why = copy_error(vm, whysize);
+    if (status != LUA_ERRMEM) {
+      lua_pushcfunction(vm->L, open_error);
+      lua_insert(vm->L, -2);
+      lua_pushlightuserdata(vm->L, &o);
+      lua_insert(vm->L, -2);
+      status = lua_pcall(vm->L, 2, 1, 0);
+    }
+    /* without memory, also for the words, nothing is wrong with what opens it: no reason */
+    if (status != LUA_ERRMEM) *why = copy_error(vm, whysize);
   }
   tide_vm_free(vm);
   return NULL;

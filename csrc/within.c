@@ -10,17 +10,23 @@ struct within tide_within(lua_State *L) {
   if (L == NULL) return w;
   w.stop = tide_vm_stop(L);
   if (w.stop != NULL) w.pool = ((struct tide_executor *)tide_vm_user(L))->pool;
+  if (w.pool != NULL && tide_pool_lost(w.pool)) w.pool = NULL; /* the task forked: it is nobody's */
   return w;
 }
 
 int tide_within_begin(const struct within *w, struct task *t, bool *away) {
+  int fault = FAULT_NONE;
   *away = false;
   if (w->pool == NULL) return FAULT_NONE;
   if (!tide_task_await(tide_pool_taskof(w->stop), t)) return FAULT_DEADLOCK;
   if (tide_pool_runhere(w->pool, w->stop, t)) return FAULT_NONE;
   *away = t->pool != w->pool || tide_task_state(t) == TASK_PENDING;
-  if (*away) tide_pool_away(w->pool);
-  return FAULT_NONE;
+  if (*away) fault = tide_pool_away(w->pool);
+  if (fault != FAULT_NONE) {
+    *away = false;
+    tide_within_end(w, false);
+  }
+  return fault;
 }
 
 void tide_within_end(const struct within *w, bool away) {
@@ -29,8 +35,8 @@ void tide_within_end(const struct within *w, bool away) {
   (void)tide_task_await(tide_pool_taskof(w->stop), NULL);
 }
 
-void tide_within_away(const struct within *w) {
-  if (w->pool != NULL) tide_pool_away(w->pool);
+int tide_within_away(const struct within *w) {
+  return w->pool != NULL ? tide_pool_away(w->pool) : FAULT_NONE;
 }
 
 void tide_within_back(const struct within *w) {

@@ -26,12 +26,13 @@ struct within {
 struct within tide_within(lua_State *L);
 
 /* Before a sleep for t, with no limit of time: FAULT_NONE, and *away says for `end` whether this thread
-** does not count now; t may be done already. Or FAULT_DEADLOCK: it would never end. */
+** does not count now; t may be done already. Or FAULT_DEADLOCK: it would never end; FAULT_NOMEM, FAULT_THREAD: no thread
+** could be started for what is queued, and no other one can serve it. */
 int tide_within_begin(const struct within *w, struct task *t, bool *away);
 void tide_within_end(const struct within *w, bool away);
 
-/* Around any other sleep. */
-void tide_within_away(const struct within *w);
+/* Around any other sleep. A fault as above, but for DEADLOCK: then there is no sleep, and no `back`. */
+int tide_within_away(const struct within *w);
 void tide_within_back(const struct within *w);
 
 TIDE_INTERNAL_END

@@ -67,6 +67,7 @@ build = {
         "csrc/lua_share.c",
         "csrc/lua_support.c",
         "csrc/mailbox.c",
+        "csrc/mark.c",
         "csrc/mem.c",
         "csrc/memo.c",
         "csrc/message.c",

@@ -13,7 +13,7 @@
 ---| "timeout"       # the time passed first
 ---| "cancelled"     # the future was cancelled
 ---| "shutdown"      # the executor takes no more tasks
----| "broken"        # the initializer or a host's open_state failed: the executor is of no more use
+---| "broken"        # the initializer or a host's open_state failed, or this process is a forked child
 ---| "invalid_state" # a future was set twice, or is not one to be set by hand
 ---| "transfer"      # a value cannot be sent, or cannot be rebuilt on the other side
 ---| "full"          # the bounded queue has no room

@@ -297,29 +297,68 @@ static void test_broken_midway(void) {
   gate_fini(&opening);
 }
 
-/* Out of memory for the message: broken all the same, with a message of the pool's own. And a
-** worn worker that cannot be opened anew breaks the pool too. */
-static void test_broken_silently(void) {
+/* No memory to open a worker: the task that it was for fails, the pool does not; a worn worker that
+** cannot be opened anew is the same. */
+static void test_starved(void) {
   struct rig rig;
   struct pool_config cfg = config(1);
-  struct task *t;
   rig_start(&rig, &cfg);
   rig.silent = true;
   atomic_store(&rig.wear, 1);
   CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
   atomic_store(&rig.open_fails, 2); /* the next one may be open already */
-  for (;;) {
-    int err, fault;
-    t = task_of(&rig, NULL, 0);
-    fault = tide_pool_submit(rig.pool, t, SYS_NEVER, &err);
-    if (fault == FAULT_BROKEN) break;
-    CHECK(fault == FAULT_NONE);
-    fault = finish(t);
-    CHECK(fault == FAULT_NONE || fault == FAULT_BROKEN);
-  }
-  tide_task_rele(t);
-  CHECK(strlen(tide_pool_why(rig.pool)) > 0);
+  while (finish(submit(&rig, NULL)) != FAULT_NOMEM) {}
+  CHECK(tide_pool_why(rig.pool) == NULL);
+  CHECK(finish(submit(&rig, NULL)) == FAULT_NOMEM); /* still none */
+  atomic_store(&rig.open_fails, 0);
+  CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
   rig_end(&rig);
+}
+
+/* Nobody waits for memory: all that is queued fails, also when the pool was closed meanwhile. */
+static void test_starved_queue(bool closed) {
+  struct rig rig;
+  struct pool_config cfg = config(3);
+  struct gate gate;
+  struct task *tasks[20];
+  int i;
+  rig_start(&rig, &cfg);
+  gate_init(&gate);
+  rig.silent = true;
+  rig.open_gate = &gate;
+  atomic_store(&rig.open_fails, 1);
+  for (i = 0; i < 20; i++) tasks[i] = submit(&rig, NULL);
+  gate_await(&gate, 3);
+  if (closed) tide_pool_close(rig.pool, false);
+  gate_open(&gate);
+  for (i = 0; i < 20; i++) CHECK(finish(tasks[i]) == FAULT_NOMEM);
+  CHECK(stats(&rig).failed == 20 && stats(&rig).finished == 20);
+  rig_end(&rig);
+  gate_fini(&gate);
+}
+
+/* A thread with a worker serves the queue of those that starve. */
+static void test_starved_beside(void) {
+  struct rig rig;
+  struct pool_config cfg = config(4);
+  struct gate gate;
+  struct job job;
+  struct task *running, *tasks[10];
+  int i;
+  rig_start(&rig, &cfg);
+  gate_init(&gate);
+  job = job_of(&rig);
+  job.gate = &gate;
+  running = submit(&rig, &job);
+  gate_await(&gate, 1);
+  rig.silent = true;
+  atomic_store(&rig.open_fails, 1);
+  for (i = 0; i < 10; i++) tasks[i] = submit(&rig, NULL);
+  gate_open(&gate);
+  for (i = 0; i < 10; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
+  CHECK(finish(running) == FAULT_NONE);
+  rig_end(&rig);
+  gate_fini(&gate);
 }
 
 /* Dropped at once: a worker is opened for the queue, and what is queued is told. */
@@ -464,7 +503,8 @@ static void test_result_without_memory(void) {
   rig_end(&rig);
 }
 
-/* The message of a broken pool, and its copy in each task: any of them may be missing. */
+/* The message of a broken pool, and its copy in each task: any of them may be missing. Without the
+** message the first task fails for want of memory, and the pool is broken when it is tried again. */
 static void test_broken_without_memory(void) {
   long fail_at, left = 0;
   int i;
@@ -481,7 +521,8 @@ static void test_broken_without_memory(void) {
     gate_await(&gate, 1);
     atomic_store(&memory.fail_at, fail_at);
     gate_open(&gate);
-    for (i = 0; i < 3; i++) CHECK(finish(tasks[i]) == FAULT_BROKEN);
+    for (i = 0; i < 3; i++)
+      CHECK(finish(tasks[i]) == (fail_at == 1 && i == 0 ? FAULT_NOMEM : FAULT_BROKEN));
     left = atomic_load(&memory.fail_at);
     atomic_store(&memory.fail_at, 0);
     rig_end(&rig);
@@ -503,7 +544,10 @@ int main(void) {
   test_broken(false);
   test_broken(true);
   test_broken_midway();
-  test_broken_silently();
+  test_starved();
+  test_starved_queue(false);
+  test_starved_queue(true);
+  test_starved_beside();
   test_closed_before_it_opened();
   test_new_without_memory();
   test_submit_without_memory();
