@@ -191,7 +191,6 @@ void tide_level_close(struct pool *p, struct level *l) {
   upkeep(p, l, p->runner.tainted != NULL && p->runner.tainted(l->worker));
   p->runner.close(l->worker);
   l->worker = NULL;
-  tide_stop_setarm(&l->stop, NULL, NULL);
   upkeep_done(p, l);
 }
 
