@@ -162,6 +162,7 @@ static void free_pool(struct pool *p) {
   tide_cond_fini(&p->room);
   tide_cond_fini(&p->settled);
   tide_cond_fini(&p->quiet);
+  tide_watchdog_end(&p->dog); /* a submit that came too late may have started it once more */
   tide_watchdog_fini(&p->dog);
   tide_lock_fini(&p->lock);
   tide_mem_free(mem, p->block, BLOCK_SIZE);
