@@ -20,9 +20,9 @@
 void tide_pool_check_locked(const struct pool *p) {
   assert(p->failed <= p->finished);
   assert(p->alive >= 0 && p->starting >= 0 && p->fresh >= 0 && p->idle >= 0);
-  assert(p->away >= 0 && p->running >= p->waiting + (size_t)p->away);
-  assert((size_t)(p->idle + p->fresh) + p->running - p->waiting <=
-         (size_t)(p->alive + p->starting));
+  assert(p->away >= 0 && p->resting >= 0);
+  assert(p->running >= p->waiting + (size_t)(p->away + p->resting));
+  assert((size_t)(p->idle + p->fresh) + p->running - p->waiting <= (size_t)(p->alive + p->starting));
   assert(p->nasleep >= 0 && p->nasleep <= p->idle);
   assert(!tide_pool_sleepy_locked(p));
   assert(p->queue.count == 0 || p->alive > 0 || (p->starting > 0 && p->queue.count == 1));
@@ -39,12 +39,17 @@ bool tide_pool_sleepy_locked(const struct pool *p) {
   return p->nasleep > 0 && p->queue.count > 0 && p->idle == p->nasleep;
 }
 
+/* Who is waited for by those that rest may be away, and need a thread to come back: one at least must be
+** there for what is queued. */
 bool tide_pool_surplus_locked(const struct pool *p) {
-  return p->alive - p->away > p->cfg.max_workers;
+  int present = p->alive - p->away;
+  return present > p->cfg.max_workers && present - p->resting > 1;
 }
 
 bool tide_pool_wanting_locked(const struct pool *p) {
-  return tide_pool_short_locked(p) && p->alive + p->starting - p->away < p->cfg.max_workers;
+  int present = p->alive + p->starting - p->away;
+  return tide_pool_short_locked(p) &&
+         (present < p->cfg.max_workers || present - p->resting < 1);
 }
 
 /* Tasks that free or future threads will take at once do not count as waiting, so that the
@@ -287,12 +292,16 @@ int tide_pool_submit(struct pool *p, struct task *t, sys_time deadline, int *err
 
 /* ----------------------------------------------------------------- away -- */
 
-void tide_pool_away(struct pool *p) {
+static void count_locked(struct pool *p, enum absence how, int by) {
+  if (how == ABSENCE_AWAY) p->away += by;
+  if (how == ABSENCE_RESTING) p->resting += by;
+}
+
+void tide_pool_away(struct pool *p, enum absence how) {
   struct slot *sleeper;
   tide_lock_take(&p->lock);
-  p->away++;
-  if (tide_pool_wanting_locked(p))
-    (void)tide_pool_start_locked(p); /* else others serve it, or it comes back */
+  count_locked(p, how, 1);
+  if (tide_pool_wanting_locked(p)) (void)tide_pool_start_locked(p); /* else others serve it, or it comes back */
   tide_pool_room_locked(p);
   sleeper = tide_pool_pick_locked(p);
   tide_pool_check_locked(p);
@@ -300,10 +309,10 @@ void tide_pool_away(struct pool *p) {
   tide_pool_ring(sleeper);
 }
 
-void tide_pool_back(struct pool *p) {
+void tide_pool_back(struct pool *p, enum absence how) {
   struct slot *surplus = NULL;
   tide_lock_take(&p->lock);
-  p->away--;
+  count_locked(p, how, -1);
   /* one too many now, and nothing to do: it ends. Those that are awake look for themselves. */
   if (tide_pool_surplus_locked(p) && !fifo_empty(&p->asleep)) surplus = last_asleep_locked(p);
   tide_pool_check_locked(p);

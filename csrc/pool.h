@@ -106,10 +106,13 @@ bool tide_pool_runhere(struct pool *p, struct stop *self, struct task *t);
 /* The task that runs with `self`: for its own thread. */
 struct task *tide_pool_taskof(struct stop *self);
 
-/* Around a sleep of a task of this pool, on its thread: the thread does not count as one of max_workers,
-** so that others can do what is waited for. Never waits. */
-void tide_pool_away(struct pool *p);
-void tide_pool_back(struct pool *p);
+/* Around a sleep of a task of this pool, on its thread. ABSENCE_AWAY: the thread does not count as one of
+** max_workers, so that others can do what is waited for. ABSENCE_RESTING, for a task of this pool that runs
+** on another thread: it counts, as that one goes on by itself; unless all threads sleep: then one more may
+** take tasks. Never waits. */
+enum absence { ABSENCE_NONE, ABSENCE_AWAY, ABSENCE_RESTING };
+void tide_pool_away(struct pool *p, enum absence how);
+void tide_pool_back(struct pool *p, enum absence how);
 
 /* Makes sure that there is a thread that sees to time limits. 0 or errno. */
 int tide_pool_watch(struct pool *p);

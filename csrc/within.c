@@ -13,26 +13,27 @@ struct within tide_within(lua_State *L) {
   return w;
 }
 
-int tide_within_begin(const struct within *w, struct task *t, bool *away) {
-  *away = false;
+int tide_within_begin(const struct within *w, struct task *t, enum absence *how) {
+  *how = ABSENCE_NONE;
   if (w->pool == NULL) return FAULT_NONE;
   if (!tide_task_await(tide_pool_taskof(w->stop), t)) return FAULT_DEADLOCK;
   if (tide_pool_runhere(w->pool, w->stop, t)) return FAULT_NONE;
-  *away = t->pool != w->pool || tide_task_state(t) == TASK_PENDING;
-  if (*away) tide_pool_away(w->pool);
+  if (tide_task_done(t)) return FAULT_NONE;
+  *how = t->pool == w->pool && tide_task_state(t) == TASK_RUNNING ? ABSENCE_RESTING : ABSENCE_AWAY;
+  tide_pool_away(w->pool, *how);
   return FAULT_NONE;
 }
 
-void tide_within_end(const struct within *w, bool away) {
+void tide_within_end(const struct within *w, enum absence how) {
   if (w->pool == NULL) return;
-  if (away) tide_pool_back(w->pool);
+  if (how != ABSENCE_NONE) tide_pool_back(w->pool, how);
   (void)tide_task_await(tide_pool_taskof(w->stop), NULL);
 }
 
 void tide_within_away(const struct within *w) {
-  if (w->pool != NULL) tide_pool_away(w->pool);
+  if (w->pool != NULL) tide_pool_away(w->pool, ABSENCE_AWAY);
 }
 
 void tide_within_back(const struct within *w) {
-  if (w->pool != NULL) tide_pool_back(w->pool);
+  if (w->pool != NULL) tide_pool_back(w->pool, ABSENCE_AWAY);
 }

@@ -112,6 +112,20 @@ describe("A task that waits for tasks of its executor", function()
     assert.equal(1275, f:result(60))
   end)
 
+  it("may wait for a running task that itself waits for a queued one", function()
+    local ex, started, p = h.pool(1), tidepool.future(), tidepool.future()
+    local f = ex:submit(function(ex_, started_, p_)
+      local child = ex_:submit(function()
+        started_:set_result()
+        return p_:result(600)
+      end)
+      started_:result(600) -- with a limit: the child runs on another thread
+      ex_:submit(function() p_:set_result(8) end)
+      return child:result()
+    end, ex, started, p)
+    assert.equal(8, f:result(60))
+  end)
+
   it("leaves no more threads than max_workers behind, and shuts down", function()
     local ex = h.pool(2)
     local futures = {}
