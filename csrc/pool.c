@@ -39,17 +39,21 @@ bool tide_pool_sleepy_locked(const struct pool *p) {
   return p->nasleep > 0 && p->queue.count > 0 && p->idle == p->nasleep;
 }
 
-/* Who is waited for by those that rest may be away, and need a thread to come back: one at least must be
-** there for what is queued. */
+/* Of `present` threads all rest, and what they rest for may be away. If nobody is, one of those has just
+** ended, and who rests for it is about to wake up. */
+static bool stuck_locked(const struct pool *p, int present) {
+  return p->away > 0 && p->resting > 0 && present <= p->resting;
+}
+
 bool tide_pool_surplus_locked(const struct pool *p) {
   int present = p->alive - p->away;
-  return present > p->cfg.max_workers && present - p->resting > 1;
+  return present > p->cfg.max_workers && !stuck_locked(p, present - 1);
 }
 
 bool tide_pool_wanting_locked(const struct pool *p) {
   int present = p->alive + p->starting - p->away;
   return tide_pool_short_locked(p) &&
-         (present < p->cfg.max_workers || present - p->resting < 1);
+         (present < p->cfg.max_workers || stuck_locked(p, present));
 }
 
 /* Tasks that free or future threads will take at once do not count as waiting, so that the
@@ -297,9 +301,11 @@ static void count_locked(struct pool *p, enum absence how, int by) {
   if (how == ABSENCE_RESTING) p->resting += by;
 }
 
-void tide_pool_away(struct pool *p, enum absence how) {
+enum absence tide_pool_away(struct pool *p, const struct task *t) {
+  enum absence how = ABSENCE_AWAY;
   struct slot *sleeper;
   tide_lock_take(&p->lock);
+  if (t != NULL && t->pool == p && t->place == TASK_TAKEN) how = ABSENCE_RESTING;
   count_locked(p, how, 1);
   if (tide_pool_wanting_locked(p)) (void)tide_pool_start_locked(p); /* else others serve it, or it comes back */
   tide_pool_room_locked(p);
@@ -307,6 +313,7 @@ void tide_pool_away(struct pool *p, enum absence how) {
   tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);
   tide_pool_ring(sleeper);
+  return how;
 }
 
 void tide_pool_back(struct pool *p, enum absence how) {

@@ -106,12 +106,12 @@ bool tide_pool_runhere(struct pool *p, struct stop *self, struct task *t);
 /* The task that runs with `self`: for its own thread. */
 struct task *tide_pool_taskof(struct stop *self);
 
-/* Around a sleep of a task of this pool, on its thread. ABSENCE_AWAY: the thread does not count as one of
-** max_workers, so that others can do what is waited for. ABSENCE_RESTING, for a task of this pool that runs
-** on another thread: it counts, as that one goes on by itself; unless all threads sleep: then one more may
-** take tasks. Never waits. */
+/* Around a sleep of a task of this pool, on its thread; for t, or NULL: for something else. Mostly the
+** thread is away: it does not count as one of max_workers, so that others can do what is waited for. If
+** another thread of this pool has t it is resting: it counts, as that one goes on by itself; but one that
+** is away may need a thread to come back, so that they do not all rest then. Never waits. */
 enum absence { ABSENCE_NONE, ABSENCE_AWAY, ABSENCE_RESTING };
-void tide_pool_away(struct pool *p, enum absence how);
+enum absence tide_pool_away(struct pool *p, const struct task *t);
 void tide_pool_back(struct pool *p, enum absence how);
 
 /* Makes sure that there is a thread that sees to time limits. 0 or errno. */

@@ -7,7 +7,7 @@
 **
 **   1  failed <= finished; what was ever submitted is queued, running, finished or cancelled
 **   2  idle + fresh + running - waiting <= alive + starting. A thread is started only if alive +
-**      starting - away < max_workers, or all of these are resting; one that is more, since another
+**      starting - away < max_workers, or all of these rest and others are away; one that is more, since another
 **      came back, ends instead of taking a task. So max_workers tasks run at a time, but for moments
 **      in which one comes back.
 **   3  a task is queued and an idle thread sleeps: another idle thread is awake (it spins, or was

@@ -19,8 +19,7 @@ int tide_within_begin(const struct within *w, struct task *t, enum absence *how)
   if (!tide_task_await(tide_pool_taskof(w->stop), t)) return FAULT_DEADLOCK;
   if (tide_pool_runhere(w->pool, w->stop, t)) return FAULT_NONE;
   if (tide_task_done(t)) return FAULT_NONE;
-  *how = t->pool == w->pool && tide_task_state(t) == TASK_RUNNING ? ABSENCE_RESTING : ABSENCE_AWAY;
-  tide_pool_away(w->pool, *how);
+  *how = tide_pool_away(w->pool, t);
   return FAULT_NONE;
 }
 
@@ -31,7 +30,7 @@ void tide_within_end(const struct within *w, enum absence how) {
 }
 
 void tide_within_away(const struct within *w) {
-  if (w->pool != NULL) tide_pool_away(w->pool, ABSENCE_AWAY);
+  if (w->pool != NULL) (void)tide_pool_away(w->pool, NULL);
 }
 
 void tide_within_back(const struct within *w) {
