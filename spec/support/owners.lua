@@ -528,7 +528,7 @@ turns[#turns + 1] = function() -- what others sent
   elseif v.what == "promise" then
     local p = v.p
     local n = random(4)
-    if n == 1 then pcall(p.set_result, p, { p }) end
+    if n == 1 then pcall(p.set_result, p, { 1 }) end
     if n == 2 then p:cancel() end
     if n == 3 then pcall(p.set_running_or_notify_cancel, p) pcall(p.set_result, p, 1) end
   end
