@@ -230,6 +230,16 @@ local function median(list, from, to)
   return part[(#part + 1) // 2]
 end
 
+-- What a state keeps of code it saw is bounded, but takes long to fill at the rate of `shares`.
+for _, ex in ipairs { plain, worn, bounded } do
+  local tasks = {}
+  for i = 1, 12000 do
+    local f, wanted = kinds.new_code(ex)
+    tasks[i] = { f, wanted }
+  end
+  for _, task in ipairs(tasks) do check("new_code", task[1], task[2]) end
+end
+
 local batches = math.max(SAMPLES, math.ceil(TASKS / BATCH))
 local size = math.max(1, math.ceil(TASKS / batches))
 local sizes, started = {}, os.time()
