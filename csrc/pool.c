@@ -22,7 +22,8 @@ void tide_pool_check_locked(const struct pool *p) {
   assert(p->alive >= 0 && p->starting >= 0 && p->fresh >= 0 && p->idle >= 0);
   assert(p->away >= 0 && p->resting >= 0);
   assert(p->running >= p->waiting + (size_t)(p->away + p->resting));
-  assert((size_t)(p->idle + p->fresh) + p->running - p->waiting <= (size_t)(p->alive + p->starting));
+  assert((size_t)(p->idle + p->fresh) + p->running - p->waiting <=
+         (size_t)(p->alive + p->starting));
   assert(p->nasleep >= 0 && p->nasleep <= p->idle);
   assert(!tide_pool_sleepy_locked(p));
   assert(p->queue.count == 0 || p->alive > 0 || (p->starting > 0 && p->queue.count == 1));
@@ -52,16 +53,16 @@ bool tide_pool_surplus_locked(const struct pool *p) {
 
 bool tide_pool_wanting_locked(const struct pool *p) {
   int present = p->alive + p->starting - p->away;
-  return tide_pool_short_locked(p) &&
-         (present < p->cfg.max_workers || stuck_locked(p, present));
+  return tide_pool_short_locked(p) && (present < p->cfg.max_workers || stuck_locked(p, present));
 }
 
 /* Tasks that free or future threads will take at once do not count as waiting, so that the
-** answer does not depend on how quick they are. */
+** answer does not depend on how quick they are; nor do those that run, be they more than max_workers. */
 bool tide_pool_full_locked(const struct pool *p) {
-  size_t tasks = p->queue.count + p->running - p->waiting - (size_t)p->away,
-         places = (size_t)p->cfg.max_workers;
-  return p->cfg.max_queue > 0 && tasks >= places && tasks - places >= p->cfg.max_queue;
+  size_t places = (size_t)p->cfg.max_workers, busy = p->running - p->waiting - (size_t)p->away;
+  size_t unused = busy < places ? places - busy : 0;
+  return p->cfg.max_queue > 0 && p->queue.count >= unused &&
+         p->queue.count - unused >= p->cfg.max_queue;
 }
 
 bool tide_pool_over_locked(const struct pool *p) {
@@ -307,7 +308,8 @@ enum absence tide_pool_away(struct pool *p, const struct task *t) {
   tide_lock_take(&p->lock);
   if (t != NULL && t->pool == p && t->place == TASK_TAKEN) how = ABSENCE_RESTING;
   count_locked(p, how, 1);
-  if (tide_pool_wanting_locked(p)) (void)tide_pool_start_locked(p); /* else others serve it, or it comes back */
+  if (tide_pool_wanting_locked(p))
+    (void)tide_pool_start_locked(p); /* else others serve it, or it comes back */
   tide_pool_room_locked(p);
   sleeper = tide_pool_pick_locked(p);
   tide_pool_check_locked(p);

@@ -244,6 +244,7 @@ bool tide_pool_runhere(struct pool *p, struct stop *self, struct task *t) {
   if (taken) {
     tide_level_begin_locked(p, up, t);
     p->waiting++;
+    tide_pool_room_locked(p);
   }
   tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);

@@ -126,6 +126,22 @@ describe("A task that waits for tasks of its executor", function()
     assert.equal(8, f:result(60))
   end)
 
+  it("takes no room in a bounded queue while it waits for a running one", function()
+    local ex, p = h.pool { max_workers = 1, max_queue = 1, on_full = "error" }, tidepool.future()
+    local function runs(n)
+      h.eventually(function() return ex:stats().running == n end, n .. " tasks run")
+    end
+    local slow = ex:submit(function(p_) return p_:result() end, p)
+    runs(1)
+    local fs = {}
+    for i = 1, 3 do
+      fs[i] = ex:submit(function(f) return f:result() end, slow)
+      runs(i + 1)
+    end
+    ex:submit(p.set_result, p, 9)
+    for i = 1, 3 do assert.equal(9, fs[i]:result(60)) end
+  end)
+
   it("leaves no more threads than max_workers behind, and shuts down", function()
     local ex = h.pool(2)
     local futures = {}
