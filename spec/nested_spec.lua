@@ -94,6 +94,15 @@ describe("A task that waits for tasks of its executor", function()
     assert.equal(5, f:result(60))
   end)
 
+  it("may shut down another executor whose task waits for this one", function()
+    local a, b = h.pool(1), h.pool(1)
+    local f = a:submit(function(a_, b_)
+      b_:submit(function(c) return c:submit(function() return 5 end):result() end, a_)
+      return b_:shutdown { timeout = 600 }
+    end, a, b)
+    assert.is_true(f:result(60))
+  end)
+
   it("may wait for a promise that a queued task fulfils", function()
     local ex, p = h.pool(1), tidepool.future()
     local f = ex:submit(function(p_) return p_:result() + 1 end, p)
