@@ -175,8 +175,17 @@ local ways = {
   function(f) tidepool.wait({ f, f }, { return_when = "first_completed" }) end,
   function(f) for _ in tidepool.as_completed { f } do end end,
   function(f) pcall(function() for _ in tidepool.as_completed({ f }, 0.0005) do end end) end,
+  function(f) coroutine.wrap(function() f:wait() end)() end,
+  function(f)
+    local called
+    f:add_done_callback(function() called = true end)
+    f:wait()
+    tidepool.wait { f }
+    if not called then error("a callback was not called", 0) end
+  end,
   function(f) f:cancel() end,
 }
+local CANCELS = #ways
 
 local function fork(ex, id, self, n)
   if n == 0 then return 0 end
@@ -198,7 +207,7 @@ function kinds.elsewhere(own, other)
     local f = child(ex, id, echo, 7)
     if not f then return 7 end
     ways[how](f)
-    if ways[how] == ways[8] then -- cancelled by ourselves perhaps
+    if how == CANCELS then
       f:wait()
       return 7
     end
@@ -247,9 +256,27 @@ function kinds.closer(own, other)
   return function(ex, id, flag)
     if not one_in(6) then return 1 end
     host.allow(id, bits.shutdown | (flag ~= "wait" and STOPPED or 0))
-    ex:shutdown { wait = false, [flag] = flag ~= "wait" }
+    local ok, err = pcall(ex.shutdown, ex, {
+      wait = one_in(2), timeout = random() * 0.01, [flag] = flag ~= "wait",
+    })
+    if not ok and tidepool.error_kind(err) ~= "deadlock" and not tidepool.current_task():interrupted() then
+      error(err, 0)
+    end
     return 1
   end, { other.ex, other.id, flags }, 1, { also = own }
+end
+
+-- Does something to somebody's task.
+function kinds.meddler()
+  return function(place)
+    local v = host.take(place)
+    if v and v.what == "future" then
+      host.allow(v.id, STOPPED)
+      if one_in(2) then v.f:interrupt() else v.f:cancel() end
+      v.f:wait(0.001)
+    end
+    return 1
+  end, { random(0, 100) }, 1
 end
 
 -- A promise that others set, or nobody.
