@@ -10,8 +10,8 @@ local tidepool = require "tidepool"
 
 local function rank() return gate.add "rank" end
 
--- One of a line of urgent tasks: it submits the next one before it ends, so that whenever a worker that ran
--- one looks for its next task, another one is queued.
+-- One of a line of urgent tasks: it submits the next one before it ends, so that whenever a worker
+-- that ran one looks for its next task, another one is queued.
 local function link(ex, self, left, done)
   gate.add "rank"
   if left == 0 then return done:set_result() end
@@ -30,23 +30,23 @@ describe("Priorities:", function()
   after_each(h.finish)
 
   for _, workers in ipairs { 1, 2 } do
-    it(("a steady stream of urgent tasks starves the others until it pauses, %d workers"):format(workers),
-      function()
-        local LENGTH = 500
-        local ex, g = parked(workers)
-        local low, default = ex:with({ priority = -1 }):submit(rank), ex:submit(rank)
-        local lines = {}
-        for i = 1, workers do
-          lines[i] = tidepool.future()
-          ex:with({ priority = 1 }):submit(link, ex, link, LENGTH - 1, lines[i])
-        end
-        gate.open(g)
-        tidepool.wait(lines)
-        -- the line that ends first leaves its worker to the others
-        assert.is_true(default:result() > LENGTH)
-        assert.is_true(low:result() > default:result())
-        assert.equal(LENGTH * workers + 2, gate.get "rank")
-      end)
+    local name = "a steady stream of urgent tasks starves the others until it pauses, %d workers"
+    it(name:format(workers), function()
+      local LENGTH = 500
+      local ex, g = parked(workers)
+      local low, default = ex:with({ priority = -1 }):submit(rank), ex:submit(rank)
+      local lines = {}
+      for i = 1, workers do
+        lines[i] = tidepool.future()
+        ex:with({ priority = 1 }):submit(link, ex, link, LENGTH - 1, lines[i])
+      end
+      gate.open(g)
+      tidepool.wait(lines)
+      -- the line that ends first leaves its worker to the others
+      assert.is_true(default:result() > LENGTH)
+      assert.is_true(low:result() > default:result())
+      assert.equal(LENGTH * workers + 2, gate.get "rank")
+    end)
   end
 
   it("a worker that has nothing urgent to do takes what there is", function()

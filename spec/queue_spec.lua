@@ -58,7 +58,7 @@ describe("A bounded queue", function()
     assert.equal(12, b:result())
   end)
 
-  it("has room again when a queued task is interrupted, and when what runs goes past a limit", function()
+  it("has room again when a queued task is interrupted, or a running one is stopped", function()
     local ex, g = h.pool { max_workers = 1, max_queue = 1, on_full = "error" }, gate.new()
     ex:submit(park, g)
     gate.arrived(g, 1)

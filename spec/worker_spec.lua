@@ -171,7 +171,7 @@ describe("A worker's state", function()
   end)
 end)
 
--- Which state of its worker a task runs in, counted by name; computed, else the count would go along.
+-- How often it was called in this state; the name is computed, else the count would go along.
 local function count(name)
   _G[name] = (_G[name] or 0) + 1
   return _G[name]

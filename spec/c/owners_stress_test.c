@@ -173,7 +173,8 @@ static void judge(const struct parcel *p) {
   if (outcome == TIDE_OK) {
     CHECK(n == 1 && v.type == TIDE_TINTEGER && v.u.integer == p->value);
   } else if ((legal >> outcome & 1) == 0) {
-    printf("a future ended with %s\n", tide_kindname(outcome) ? tide_kindname(outcome) : "an error");
+    printf("a future ended with %s\n",
+           tide_kindname(outcome) ? tide_kindname(outcome) : "an error");
     CHECK(!"a legal outcome");
   }
 }
@@ -462,7 +463,8 @@ int main(void) {
     users[i].seed = seed + (uint64_t)i * 1000003;
     users[i].rounds = rounds > 0 ? rounds : 1;
     users[i].turns = 150;
-    CHECK(tide_thread_start(&users[i].thread, 0, i < OWNERS ? use_with : use_without, &users[i]) == 0);
+    CHECK(tide_thread_start(&users[i].thread, 0, i < OWNERS ? use_with : use_without, &users[i]) ==
+          0);
   }
   for (int i = 0; i < n; i++) tide_thread_join(&users[i].thread);
   for (size_t i = 0; i < SQUARE; i++) {

@@ -1,9 +1,9 @@
--- owners: what one owner of owners_stress_test.c does: random turns with executors and futures of its
--- own, of other owners and of the program's.
+-- owners: what one owner of owners_stress_test.c does: random turns with executors and futures of
+-- its own, of other owners and of the program's.
 --
 -- Answers a function (seed, turns). Each executor and future has a number; before anything is done
--- to one that may end a task in another way than by itself, host.allow says so. Each outcome is then
--- checked: the right values, or a kind that was allowed.
+-- to one that may end a task in another way than by itself, host.allow says so. Each outcome is
+-- then checked: the right values, or a kind that was allowed.
 --
 -- SPDX-License-Identifier: MIT
 local host = require "stress.host"
@@ -16,7 +16,7 @@ local random = math.random
 local function one_in(n) return random(n) == 1 end
 local function any(list) return list[random(#list)] end
 
--- A task may be asked to end because it ran too long or needed too much; what others did to it comes on top.
+-- Whether a future, of that executor, may end with that kind.
 local function is_allowed(kind, id, ex)
   return (bits[kind] or 0) & (host.allowed(id) | host.allowed(ex)) ~= 0
 end
@@ -62,22 +62,21 @@ end
 
 function kinds.error_object()
   local n = random(1000)
-  return function(x) error(setmetatable({ code = x }, { __tostring = function() return "text" end })) end,
-    { n }, nil, { error = n }
+  return function(x)
+    error(setmetatable({ code = x }, { __tostring = function() return "text" end }))
+  end, { n }, nil, { error = n }
 end
 
 function kinds.unsendable()
-  return function() return coroutine.create(print) end, {}, nil, { allowed = bits.transfer, always = true }
+  return function() return coroutine.create(print) end, {}, nil,
+    { allowed = bits.transfer, always = true }
 end
 
 function kinds.work()
   return function(n)
-    local s, t = 0, {}
-    for i = 1, n do
-      s = s + i
-      t[i % 50 + 1] = { s }
-    end
-    return s
+    local t = { 0 }
+    for i = 1, n do t = { t[1] + i } end
+    return t[1]
   end, { 2000 }, 2001000
 end
 
@@ -107,7 +106,7 @@ local endless = {
   function() while true do coroutine.wrap(pcall)(function() while true do end end) end end,
   function() xpcall(error, function() while true do end end) while true do end end,
   function()
-    local t <close> = setmetatable({}, { __close = function() while true do end end })
+    local _ <close> = setmetatable({}, { __close = function() while true do end end })
     error "out"
   end,
   function()
@@ -118,7 +117,10 @@ local endless = {
   function() while true do (("x"):rep(1000)):gsub(".", function() end) end end,
   function() table.sort({ 3, 1, 2 }, function() while true do end end) end,
   function() require "tidepool".future():result() end,
-  function() while true do pcall(function() return require "tidepool".future():result() end) end end,
+  function()
+    local never = require "tidepool".future()
+    while true do pcall(never.result, never) end
+  end,
   function() while not require "tidepool".current_task():interrupted() do end while true do end end,
 }
 
@@ -130,7 +132,7 @@ local greedy = {
   function() return ("x"):rep(1 << 26) end,
   function()
     local t = {}
-    for i = 1, math.huge do t[i] = { i } end
+    while true do t = { t } end
   end,
   function()
     local s = "x"
@@ -154,6 +156,12 @@ local function child(ex, id, fn, ...)
   error("a child was refused: " .. tostring(f), 0)
 end
 
+-- What a task caught while it used executor `id` is legal; or it is itself asked to end.
+local function excused(err, id)
+  local kind = tidepool.error_kind(err)
+  return kind and is_allowed(kind, id, id) or tidepool.current_task():interrupted()
+end
+
 local function of_child(f, id, wanted)
   if not f then return end
   local ok, value = f:pcall()
@@ -161,9 +169,7 @@ local function of_child(f, id, wanted)
     if value ~= wanted and wanted ~= nil then error("a child's value is wrong", 0) end
     return
   end
-  local kind = tidepool.error_kind(value)
-  -- this task may be the one that is asked to end
-  if kind and is_allowed(kind, id, id) or tidepool.current_task():interrupted() then return end
+  if excused(value, id) then return end
   error("a child failed: " .. tostring(value), 0)
 end
 
@@ -223,10 +229,7 @@ function kinds.map(own)
       for _, y in ex:with { chunksize = 2 }:map(echo, { 1, 2, 3, 4, 5 }) do sum = sum + y end
       if sum ~= 15 then error("a map's sum", 0) end
     end)
-    local kind = tidepool.error_kind(err)
-    if not ok and not (kind and is_allowed(kind, id, id)) and not tidepool.current_task():interrupted() then
-      error(err, 0)
-    end
+    if not ok and not excused(err, id) then error(err, 0) end
     return 1
   end, { own.ex, own.id }, 1
 end
@@ -259,7 +262,7 @@ function kinds.closer(own, other)
     local ok, err = pcall(ex.shutdown, ex, {
       wait = one_in(2), timeout = random() * 0.01, [flag] = flag ~= "wait",
     })
-    if not ok and tidepool.error_kind(err) ~= "deadlock" and not tidepool.current_task():interrupted() then
+    if not ok and tidepool.error_kind(err) ~= "deadlock" and not excused(err, id) then
       error(err, 0)
     end
     return 1
@@ -400,19 +403,19 @@ local function submit()
   end)
   if not ok then
     local why = tidepool.error_kind(f)
-    if not (why and is_allowed(why, own.id, own.id)) then error(kind .. ": refused: " .. tostring(f)) end
+    if not (why and is_allowed(why, own.id, own.id)) then
+      error(kind .. ": refused: " .. tostring(f))
+    end
     return
   end
   local r = remember {
-    f = f, id = id, ex = own.id, kind = kind, value = value, error = more.error, always = more.always,
+    what = "future", f = f, id = id, ex = own.id, kind = kind,
+    value = value, error = more.error, always = more.always,
   }
-  if one_in(5) then f:add_done_callback(function(done) assert(done:done(), "called too early") end) end
   if one_in(5) then
-    host.put(random(0, 100), {
-      what = "future", f = f, id = id, ex = own.id, kind = kind, value = value, error = more.error,
-      always = more.always,
-    })
+    f:add_done_callback(function(done) assert(done:done(), "called too early") end)
   end
+  if one_in(5) then host.put(random(0, 100), r) end
 end
 
 local function map()
@@ -536,9 +539,10 @@ turns[#turns + 1] = function() -- wait for many
       timeout = one_in(2) and random() * 0.003 or nil,
     })
   else
+    local timeout = one_in(2) and random() * 0.003 or nil
     done = {}
     local ok, err = pcall(function()
-      for f in tidepool.as_completed(list, one_in(2) and random() * 0.003 or nil) do done[#done + 1] = f end
+      for f in tidepool.as_completed(list, timeout) do done[#done + 1] = f end
     end)
     assert(ok or tidepool.error_kind(err) == "timeout", err)
   end
