@@ -43,8 +43,8 @@ describe("Priorities:", function()
       gate.open(g)
       tidepool.wait(lines)
       -- the line that ends first leaves its worker to the others
-      assert.is_true(default:result() > LENGTH)
-      assert.is_true(low:result() > default:result())
+      assert.is_true(default:result() > LENGTH and low:result() > LENGTH)
+      if workers == 1 then assert.equal(LENGTH + 1, default:result()) end
       assert.equal(LENGTH * workers + 2, gate.get "rank")
     end)
   end
