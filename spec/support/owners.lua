@@ -207,7 +207,7 @@ function kinds.fork(own)
 end
 
 -- A child somewhere, waited for in any way.
-function kinds.elsewhere(own, other)
+function kinds.elsewhere(_, other)
   local way = random(#ways)
   return function(ex, id, how)
     local f = child(ex, id, echo, 7)
@@ -219,7 +219,7 @@ function kinds.elsewhere(own, other)
     end
     of_child(f, id, 7)
     return 7
-  end, { other.ex, other.id, way }, 7, { also = own }
+  end, { other.ex, other.id, way }, 7
 end
 
 function kinds.map(own)
@@ -254,7 +254,7 @@ function kinds.dropped(own)
 end
 
 -- Closes an executor from inside of one.
-function kinds.closer(own, other)
+function kinds.closer(_, other)
   local flags = any { "cancel_futures", "interrupt", "wait" }
   return function(ex, id, flag)
     if not one_in(6) then return 1 end
@@ -266,7 +266,7 @@ function kinds.closer(own, other)
       error(err, 0)
     end
     return 1
-  end, { other.ex, other.id, flags }, 1, { also = own }
+  end, { other.ex, other.id, flags }, 1
 end
 
 -- Does something to somebody's task.
@@ -291,6 +291,24 @@ function kinds.promise()
     if not ok and tidepool.error_kind(v) ~= "cancelled" then error(v, 0) end
     return 1
   end, { p }, 1, { time_limit = 0.01 * host.slow }
+end
+
+-- Two tasks that wait for each other: kind deadlock for one of them or both, which they catch.
+function kinds.ring(_, other)
+  local p = tidepool.future()
+  local function first(promise)
+    local ok, second = promise:pcall()
+    if ok then pcall(second.wait, second) end
+    return 1
+  end
+  local function after(f)
+    local ok, second = pcall(other.ex.submit, other.ex, function(before)
+      pcall(before.wait, before)
+      return 1
+    end, f)
+    if ok then p:set_result(second) else p:cancel() end
+  end
+  return first, { p }, 1, { after = after }
 end
 
 local kind_names = {}
@@ -408,6 +426,7 @@ local function submit()
     end
     return
   end
+  if more.after then more.after(f) end
   local r = remember {
     what = "future", f = f, id = id, ex = own.id, kind = kind,
     value = value, error = more.error, always = more.always,
