@@ -6,6 +6,7 @@
 #                     SAN=address, SAN=thread: built with that sanitizer
 #   make fuzz         the fuzz targets of spec/fuzz, FUZZ_TIME=60 seconds each; fuzz-seeds: their seeds anew
 #   make bench        the figures of bench/README.md; bench-quick: fewer rounds of less work
+#   make soak         ten million tasks of mixed kinds in bounded memory; N=TASKS: as many
 #   make model        all interleavings of the models of floor 1 (spec/model), with spin
 #   make lint layers valgrind overhead rock-test    the other checks; .ci/run runs them all
 #   make install uninstall                 PREFIX, DESTDIR
@@ -80,7 +81,7 @@ demos = cube download mandelbrot wordcount
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check-setup FORCE demo demo-build bench bench-quick bench-build test test-build fuzz fuzz-build fuzz-seeds \
+.PHONY: all check-setup FORCE demo demo-build bench bench-quick bench-build soak test test-build fuzz fuzz-build fuzz-seeds \
   model lint layers valgrind overhead rock-test install uninstall clean
 
 all: $(libraries)
@@ -130,6 +131,13 @@ bench bench-quick:
 	@scripts/setup bench
 	@$(MAKE) --no-print-directory bench-build
 	@scripts/lua bench/run.lua $(if $(filter bench-quick,$@),--quick)
+
+# Some 15 minutes.
+N = 10000000
+soak:
+	@scripts/setup demo
+	@$(MAKE) --no-print-directory demo-build
+	@scripts/lua bench/soak.lua $(N)
 
 bench-build: $(B)/tidepool/core.so $(B)/bench/limits $(B)/bench/limits_shapes $(B)/bench/load \
   $(B)/bench/bench_native.so

@@ -85,7 +85,7 @@ static int sleep_on(struct task *t, struct mailbox *box, const struct hookwatch 
 /* The same, from inside a task or not. */
 static int wait_in(struct task *t, const struct within *w, struct mailbox *box,
                    const struct hookwatch *hook, sys_time deadline, int *fault) {
-  bool away;
+  enum absence how;
   int status;
   if (deadline != SYS_NEVER) {
     *fault = tide_within_away(w);
@@ -94,10 +94,10 @@ static int wait_in(struct task *t, const struct within *w, struct mailbox *box,
     tide_within_back(w);
     return status;
   }
-  *fault = tide_within_begin(w, t, &away);
+  *fault = tide_within_begin(w, t, &how);
   if (*fault != FAULT_NONE) return LUA_OK;
   status = tide_task_done(t) ? tide_hook_run(hook) : sleep_on(t, box, hook, deadline, fault);
-  tide_within_end(w, away);
+  tide_within_end(w, how);
   return status;
 }
 

@@ -139,9 +139,17 @@ void tide_hook_start(struct hookwatch *h, lua_State *L) {
   h->main_hook = L != NULL ? lua_gethook(main_state(L)) : NULL;
 }
 
+/* What L's thread runs was asked to stop. */
+static bool asked(lua_State *L) {
+  const struct halt *halt = tide_halt_of(L);
+  return halt != NULL && tide_stop_asked(halt->stop) != FAULT_NONE;
+}
+
 sys_time tide_hook_slice(const struct hookwatch *h, sys_time deadline) {
   sys_time slice;
   if (h->L == NULL) return deadline;
+  /* a task that catches the error and waits again shall not sleep each time */
+  if (h->worker && asked(h->L)) return 0;
   slice = tide_deadline(h->worker ? TIDE_WORKER_SLICE : TIDE_SLICE);
   return slice < deadline ? slice : deadline;
 }

@@ -20,7 +20,8 @@
 void tide_pool_check_locked(const struct pool *p) {
   assert(p->failed <= p->finished);
   assert(p->alive >= 0 && p->starting >= 0 && p->fresh >= 0 && p->idle >= 0);
-  assert(p->away >= 0 && p->running >= p->waiting + (size_t)p->away);
+  assert(p->away >= 0 && p->resting >= 0);
+  assert(p->running >= p->waiting + (size_t)(p->away + p->resting));
   assert((size_t)(p->idle + p->fresh) + p->running - p->waiting <=
          (size_t)(p->alive + p->starting));
   assert(p->nasleep >= 0 && p->nasleep <= p->idle);
@@ -39,24 +40,33 @@ bool tide_pool_sleepy_locked(const struct pool *p) {
   return p->nasleep > 0 && p->queue.count > 0 && p->idle == p->nasleep;
 }
 
+/* Of `present` threads all rest, and what they rest for may be away. If nobody is, one of those has just
+** ended, and who rests for it is about to wake up. */
+static bool stuck_locked(const struct pool *p, int present) {
+  return p->away > 0 && p->resting > 0 && present <= p->resting;
+}
+
 bool tide_pool_surplus_locked(const struct pool *p) {
-  return p->alive - p->away > p->cfg.max_workers;
+  int present = p->alive - p->away;
+  return present > p->cfg.max_workers && !stuck_locked(p, present - 1);
 }
 
 bool tide_pool_served_locked(const struct pool *p) {
-  return p->queue.count == 0 || p->alive > p->away;
+  return p->queue.count == 0 || p->alive - p->away > p->resting || (p->away == 0 && p->alive > 0);
 }
 
 bool tide_pool_wanting_locked(const struct pool *p) {
-  return tide_pool_short_locked(p) && p->alive + p->starting - p->away < p->cfg.max_workers;
+  int present = p->alive + p->starting - p->away;
+  return tide_pool_short_locked(p) && (present < p->cfg.max_workers || stuck_locked(p, present));
 }
 
 /* Tasks that free or future threads will take at once do not count as waiting, so that the
-** answer does not depend on how quick they are. */
+** answer does not depend on how quick they are; nor do those that run, be they more than max_workers. */
 bool tide_pool_full_locked(const struct pool *p) {
-  size_t tasks = p->queue.count + p->running - p->waiting - (size_t)p->away,
-         places = (size_t)p->cfg.max_workers;
-  return p->cfg.max_queue > 0 && tasks >= places && tasks - places >= p->cfg.max_queue;
+  size_t places = (size_t)p->cfg.max_workers, busy = p->running - p->waiting - (size_t)p->away;
+  size_t unused = busy < places ? places - busy : 0;
+  return p->cfg.max_queue > 0 && p->queue.count >= unused &&
+         p->queue.count - unused >= p->cfg.max_queue;
 }
 
 bool tide_pool_over_locked(const struct pool *p) {
@@ -167,6 +177,7 @@ static void free_pool(struct pool *p) {
   tide_cond_fini(&p->room);
   tide_cond_fini(&p->settled);
   tide_cond_fini(&p->quiet);
+  tide_watchdog_end(&p->dog); /* a submit that came too late may have started it once more */
   tide_watchdog_fini(&p->dog);
   tide_lock_fini(&p->lock);
   tide_mark_fini(&p->mark);
@@ -294,14 +305,23 @@ int tide_pool_submit(struct pool *p, struct task *t, sys_time deadline, int *err
 
 /* ----------------------------------------------------------------- away -- */
 
-int tide_pool_away(struct pool *p) {
+static void count_locked(struct pool *p, enum absence how, int by) {
+  if (how == ABSENCE_AWAY) p->away += by;
+  if (how == ABSENCE_RESTING) p->resting += by;
+}
+
+int tide_pool_away(struct pool *p, const struct task *t, enum absence *how) {
   struct slot *sleeper;
   int err = 0;
   tide_lock_take(&p->lock);
-  p->away++;
+  *how = t != NULL && t->pool == p && t->place == TASK_TAKEN ? ABSENCE_RESTING : ABSENCE_AWAY;
+  count_locked(p, *how, 1);
   if (tide_pool_wanting_locked(p)) err = tide_pool_start_locked(p);
   if (tide_pool_served_locked(p)) err = 0; /* those that exist will serve it */
-  if (err != 0) p->away--;
+  if (err != 0) {
+    count_locked(p, *how, -1);
+    *how = ABSENCE_NONE;
+  }
   tide_pool_room_locked(p);
   sleeper = tide_pool_pick_locked(p);
   tide_pool_check_locked(p);
@@ -310,10 +330,10 @@ int tide_pool_away(struct pool *p) {
   return err == 0 ? FAULT_NONE : err == ENOMEM ? FAULT_NOMEM : FAULT_THREAD;
 }
 
-void tide_pool_back(struct pool *p) {
+void tide_pool_back(struct pool *p, enum absence how) {
   struct slot *surplus = NULL;
   tide_lock_take(&p->lock);
-  p->away--;
+  count_locked(p, how, -1);
   /* one too many now, and nothing to do: it ends. Those that are awake look for themselves. */
   if (tide_pool_surplus_locked(p) && !fifo_empty(&p->asleep)) surplus = last_asleep_locked(p);
   tide_pool_check_locked(p);

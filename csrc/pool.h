@@ -111,11 +111,15 @@ bool tide_pool_runhere(struct pool *p, struct stop *self, struct task *t);
 /* The task that runs with `self`: for its own thread. */
 struct task *tide_pool_taskof(struct stop *self);
 
-/* Around a sleep of a task of this pool, on its thread: the thread does not count as one of max_workers,
-** so that others can do what is waited for. Never waits. FAULT_NONE; or FAULT_NOMEM, FAULT_THREAD: something
-** is queued, and no other thread is there or can be started; then it is not away, and must not sleep. */
-int tide_pool_away(struct pool *p);
-void tide_pool_back(struct pool *p);
+/* Around a sleep of a task of this pool, on its thread; for t, or NULL: for something else. Mostly the
+** thread is away: it does not count as one of max_workers, so that others can do what is waited for. If
+** another thread of this pool has t it is resting: it counts, as that one goes on by itself; but one that
+** is away may need a thread to come back, so that they do not all rest then. *how is for `back`. Never
+** waits. FAULT_NONE; or FAULT_NOMEM, FAULT_THREAD: something is queued, and no thread that could serve it is
+** there or can be started; then it is neither (ABSENCE_NONE), and must not sleep. */
+enum absence { ABSENCE_NONE, ABSENCE_AWAY, ABSENCE_RESTING };
+int tide_pool_away(struct pool *p, const struct task *t, enum absence *how);
+void tide_pool_back(struct pool *p, enum absence how);
 
 /* Makes sure that there is a thread that sees to time limits. 0 or errno. */
 int tide_pool_watch(struct pool *p);

@@ -207,7 +207,6 @@ void tide_level_close(struct pool *p, struct level *l) {
   upkeep(p, l, p->runner.tainted != NULL && p->runner.tainted(l->worker));
   p->runner.close(l->worker);
   l->worker = NULL;
-  tide_stop_setarm(&l->stop, NULL, NULL);
   upkeep_done(p, l);
 }
 
@@ -262,6 +261,7 @@ bool tide_pool_runhere(struct pool *p, struct stop *self, struct task *t) {
   if (taken) {
     tide_level_begin_locked(p, up, t);
     p->waiting++;
+    tide_pool_room_locked(p);
   }
   tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);

@@ -7,8 +7,9 @@
 **
 **   1  failed <= finished; what was ever submitted is queued, running, finished or cancelled
 **   2  idle + fresh + running - waiting <= alive + starting. A thread is started only if alive +
-**      starting - away < max_workers; one that is more, since another came back, ends instead of
-**      taking a task. So max_workers tasks run at a time, but for moments in which one comes back.
+**      starting - away < max_workers, or all of these rest and others are away; one that is more, since another
+**      came back, ends instead of taking a task. So max_workers tasks run at a time, but for moments
+**      in which one comes back.
 **   3  a task is queued and an idle thread sleeps: another idle thread is awake (it spins, or was
 **      just woken). Awake ones look before they sleep, and one that takes a task sees to the
 **      invariant again. So a submit wakes a thread only if it must, sleepers are woken one after
@@ -97,6 +98,7 @@ struct pool {
   int fresh;                     /* L: those of both that have not opened their worker yet */
   int blocked;                   /* L: submitters that wait for room */
   int away;                      /* L: threads whose task waits for something out of their reach */
+  int resting;                   /* L: those whose task waits for one that runs on another thread */
   size_t waiting;                /* L: tasks that wait for one that their thread runs meanwhile */
   size_t threads;                /* L: being made, alive, or not joined yet */
   size_t errands;                /* L: deliveries under way that a wait must not overtake */

@@ -14,6 +14,7 @@
 #include "owner.h"
 #include "pack.h"
 #include "reftype.h"
+#include "within.h"
 
 _Static_assert((int)TIDE_ETIMEOUT == FAULT_TIMEOUT && (int)TIDE_EDEADLOCK == FAULT_DEADLOCK &&
                    (int)TIDE_EERROR == FAULT_ERROR && (int)TIDE_EARG == FAULT_ARG,
@@ -299,18 +300,25 @@ void tide_executor_close(tide_executor *ex, int flags) {
 
 int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double timeout) {
   struct hookwatch hook;
+  struct within w;
   sys_time deadline = tide_deadline(timeout), slice;
   bool ended;
+  int status;
   if (tide_pool_lost(ex->pool)) return TIDE_EBROKEN;
   if (timeout != 0 && tide_pool_is_worker(ex->pool)) return TIDE_EDEADLOCK;
   tide_executor_close(ex, flags);
   if (timeout == 0 && tide_pool_is_worker(ex->pool)) return TIDE_ETIMEOUT;
   tide_hook_start(&hook, L);
+  w = tide_within(timeout != 0 ? L : NULL);
+  status = tide_within_away(&w); /* what it waits for may wait for L's executor */
+  if (status != FAULT_NONE) return status;
   do {
     slice = tide_hook_slice(&hook, deadline);
     ended = tide_pool_wait(ex->pool, timeout == 0 ? 0 : slice);
-    if (tide_hook_run(&hook) != LUA_OK) lua_error(L);
-  } while (!ended && slice < deadline && timeout != 0);
+    status = tide_hook_run(&hook);
+  } while (!ended && slice < deadline && timeout != 0 && status == LUA_OK);
+  tide_within_back(&w);
+  if (status != LUA_OK) lua_error(L);
   if (L != NULL) tide_lend_peek(L); /* what the last tasks had on loan */
   return ended ? TIDE_OK : TIDE_ETIMEOUT;
 }

@@ -417,6 +417,8 @@ void tide_vm_free(struct vm *vm) {
         vm->cfg->warn("tidepool: error in close_state", vm->cfg->ud);
     }
     lua_close(vm->L);
+    /* a signal for who is closed in haste may come until the caller has left */
+    if (vm->halt.main != NULL) tide_stop_setarm(vm->halt.stop, NULL, NULL);
   }
   tide_blocks_fini(&vm->blocks);
   tide_keeper_fini(&vm->keeper);

@@ -14,31 +14,29 @@ struct within tide_within(lua_State *L) {
   return w;
 }
 
-int tide_within_begin(const struct within *w, struct task *t, bool *away) {
+int tide_within_begin(const struct within *w, struct task *t, enum absence *how) {
   int fault = FAULT_NONE;
-  *away = false;
+  *how = ABSENCE_NONE;
   if (w->pool == NULL) return FAULT_NONE;
   if (!tide_task_await(tide_pool_taskof(w->stop), t)) return FAULT_DEADLOCK;
   if (tide_pool_runhere(w->pool, w->stop, t)) return FAULT_NONE;
-  *away = t->pool != w->pool || tide_task_state(t) == TASK_PENDING;
-  if (*away) fault = tide_pool_away(w->pool);
-  if (fault != FAULT_NONE) {
-    *away = false;
-    tide_within_end(w, false);
-  }
+  if (tide_task_done(t)) return FAULT_NONE;
+  fault = tide_pool_away(w->pool, t, how);
+  if (fault != FAULT_NONE) tide_within_end(w, ABSENCE_NONE);
   return fault;
 }
 
-void tide_within_end(const struct within *w, bool away) {
+void tide_within_end(const struct within *w, enum absence how) {
   if (w->pool == NULL) return;
-  if (away) tide_pool_back(w->pool);
+  if (how != ABSENCE_NONE) tide_pool_back(w->pool, how);
   (void)tide_task_await(tide_pool_taskof(w->stop), NULL);
 }
 
 int tide_within_away(const struct within *w) {
-  return w->pool != NULL ? tide_pool_away(w->pool) : FAULT_NONE;
+  enum absence how; /* for no task: away */
+  return w->pool != NULL ? tide_pool_away(w->pool, NULL, &how) : FAULT_NONE;
 }
 
 void tide_within_back(const struct within *w) {
-  if (w->pool != NULL) tide_pool_back(w->pool);
+  if (w->pool != NULL) tide_pool_back(w->pool, ABSENCE_AWAY);
 }

@@ -2,7 +2,7 @@
 ** tidepool, floor 3: within, waits of a task for other tasks.
 **
 ** A wait for one task, as long as it takes, has the thread run it if it is queued in the same executor
-** (pool_level.c); one that another worker runs already is slept for: it goes on by itself. In all
+** (pool_level.c); one that another worker runs already is slept for: it goes on by itself, or is away too. In all
 ** other waits (a limit of time, the first of several, another executor, a full queue) what ends them may
 ** need a worker of this executor: meanwhile the thread does not count as one (tide_pool_away). A ring of tasks
 ** that wait for each other as long as it takes is found when it closes.
@@ -25,11 +25,11 @@ struct within {
 /* L may be NULL. [-0, +0, -] */
 struct within tide_within(lua_State *L);
 
-/* Before a sleep for t, with no limit of time: FAULT_NONE, and *away says for `end` whether this thread
-** does not count now; t may be done already. Or FAULT_DEADLOCK: it would never end; FAULT_NOMEM, FAULT_THREAD: no thread
-** could be started for what is queued, and no other one can serve it. */
-int tide_within_begin(const struct within *w, struct task *t, bool *away);
-void tide_within_end(const struct within *w, bool away);
+/* Before a sleep for t, with no limit of time: FAULT_NONE, and *how is for `end`; t may be done
+** already. Or FAULT_DEADLOCK: it would never end; FAULT_NOMEM, FAULT_THREAD: no thread could be started for
+** what is queued, and no other one can serve it. */
+int tide_within_begin(const struct within *w, struct task *t, enum absence *how);
+void tide_within_end(const struct within *w, enum absence how);
 
 /* Around any other sleep. A fault as above, but for DEADLOCK: then there is no sleep, and no `back`. */
 int tide_within_away(const struct within *w);

@@ -243,6 +243,17 @@ describe("interrupt", function()
     h.raises("interrupted", f.result, f, 20 * h.slow)
   end)
 
+  it("ends a task that waits again and again", function()
+    local ex, g = h.pool(1), gate.new()
+    local f = ex:submit(function(gate_, never)
+      gate.open(gate_)
+      while true do pcall(never.result, never) end
+    end, g, tidepool.future())
+    gate.wait(g)
+    assert.is_true(f:interrupt())
+    h.raises("interrupted", f.result, f, 5 * h.slow) -- it would be a minute if each wait slept
+  end)
+
   it("gives the traceback of where it was stopped", function()
     local _, f = starts(function(g)
       local function innermost()

@@ -94,6 +94,15 @@ describe("A task that waits for tasks of its executor", function()
     assert.equal(5, f:result(60))
   end)
 
+  it("may shut down another executor whose task waits for this one", function()
+    local a, b = h.pool(1), h.pool(1)
+    local f = a:submit(function(a_, b_)
+      b_:submit(function(c) return c:submit(function() return 5 end):result() end, a_)
+      return b_:shutdown { timeout = 600 }
+    end, a, b)
+    assert.is_true(f:result(60))
+  end)
+
   it("may wait for a promise that a queued task fulfils", function()
     local ex, p = h.pool(1), tidepool.future()
     local f = ex:submit(function(p_) return p_:result() + 1 end, p)
@@ -110,6 +119,36 @@ describe("A task that waits for tasks of its executor", function()
       return sum
     end, ex)
     assert.equal(1275, f:result(60))
+  end)
+
+  it("may wait for a running task that itself waits for a queued one", function()
+    local ex, started, p = h.pool(1), tidepool.future(), tidepool.future()
+    local f = ex:submit(function(ex_, started_, p_)
+      local child = ex_:submit(function()
+        started_:set_result()
+        return p_:result(600)
+      end)
+      started_:result(600) -- with a limit: the child runs on another thread
+      ex_:submit(function() p_:set_result(8) end)
+      return child:result()
+    end, ex, started, p)
+    assert.equal(8, f:result(60))
+  end)
+
+  it("takes no room in a bounded queue while it waits for a running one", function()
+    local ex, p = h.pool { max_workers = 1, max_queue = 1, on_full = "error" }, tidepool.future()
+    local function runs(n)
+      h.eventually(function() return ex:stats().running == n end, n .. " tasks run")
+    end
+    local slow = ex:submit(function(p_) return p_:result() end, p)
+    runs(1)
+    local fs = {}
+    for i = 1, 3 do
+      fs[i] = ex:submit(function(f) return f:result() end, slow)
+      runs(i + 1)
+    end
+    ex:submit(p.set_result, p, 9)
+    for i = 1, 3 do assert.equal(9, fs[i]:result(60)) end
   end)
 
   it("leaves no more threads than max_workers behind, and shuts down", function()

@@ -5,6 +5,7 @@ local h = require "spec.support.helper"
 local describe, it, _, after_each = h.busted()
 local assert = require "luassert"
 local gate = require "gate"
+local tidepool = require "tidepool"
 
 local function mul(x, y) return x * y end
 local function double(x) return 2 * x end
@@ -55,6 +56,44 @@ describe("A bounded queue", function()
     local b = ex:submit(mul, 3, 4)
     gate.open(g)
     assert.equal(12, b:result())
+  end)
+
+  it("has room again when a queued task is interrupted, or a running one is stopped", function()
+    local ex, g = h.pool { max_workers = 1, max_queue = 1, on_full = "error" }, gate.new()
+    ex:submit(park, g)
+    gate.arrived(g, 1)
+    assert.is_true(ex:submit(mul, 1, 2):interrupt())
+    local f = ex:submit(mul, 3, 4)
+    h.raises("full", ex.submit, ex, mul, 1, 1)
+    gate.open(g)
+    assert.equal(12, f:result())
+    for _, limits in ipairs { { time_limit = 0.001 }, { memory_limit = 100000 } } do
+      for _ = 1, 5 do -- were a place lost each time, there would be none left
+        local stopped = ex:with(limits):submit(function()
+          local s = "x"
+          while true do s = #s < 1 << 20 and s .. s or s end
+        end)
+        assert.is_false((stopped:pcall()))
+        assert.equal(12, ex:submit(mul, 3, 4):result())
+      end
+    end
+  end)
+
+  it("lets a task go that waits for room, when it is interrupted", function()
+    local full, other, g = h.pool { max_workers = 1, max_queue = 1 }, h.pool(1), gate.new()
+    full:submit(park, g)
+    gate.arrived(g, 1)
+    full:submit(mul, 1, 1)
+    local id = tidepool.future()
+    local f = other:submit(function(ex, fn, id_)
+      id_:set_result(gate.thread_id())
+      return ex:submit(fn, 1, 1)
+    end, full, mul, id)
+    gate.asleep(id:result())
+    assert.is_true(f:interrupt())
+    h.raises("interrupted", f.result, f, 20 * h.slow)
+    assert.equal(1, full:stats().queued)
+    gate.open(g)
   end)
 
   it("lets a map through that is longer than it", function()

@@ -171,6 +171,87 @@ describe("A worker's state", function()
   end)
 end)
 
+-- How often it was called in this state; the name is computed, else the count would go along.
+local function count(name)
+  _G[name] = (_G[name] or 0) + 1
+  return _G[name]
+end
+
+describe("max_tasks_per_worker", function()
+  after_each(h.finish)
+
+  it("counts tasks that failed, were interrupted or went past a limit, too", function()
+    local ends = {
+      error = function(ex) return ex:submit(error, "x") end,
+      interrupted = function(ex)
+        local g = gate.new()
+        local f = ex:submit(function(gate_)
+          gate.open(gate_)
+          while true do end
+        end, g)
+        gate.wait(g)
+        f:interrupt()
+        return f
+      end,
+      time_limit = function(ex)
+        return ex:with({ time_limit = 0.001 }):submit(function() while true do end end)
+      end,
+      memory_limit = function(ex)
+        return ex:with({ memory_limit = 100000 }):submit(string.rep, "x", 1000000)
+      end,
+    }
+    for name, fail in pairs(ends) do
+      local ex = h.pool { max_workers = 1, max_tasks_per_worker = 3 }
+      assert.equal(1, ex:submit(count, "SEEN"):result())
+      assert.equal(name, tidepool.error_kind(fail(ex):exception()) or "error")
+      assert.equal(2, ex:submit(count, "SEEN"):result(), name)
+      assert.equal(1, ex:submit(count, "SEEN"):result(), name)
+    end
+  end)
+
+  it("does not count cancelled tasks, which never ran", function()
+    local ex, g = h.pool { max_workers = 1, max_tasks_per_worker = 3 }, gate.new()
+    ex:submit(gate.wait, g)
+    gate.arrived(g, 1)
+    for _ = 1, 5 do assert.is_true(ex:submit(count, "SEEN"):cancel()) end
+    gate.open(g)
+    assert.equal(1, ex:submit(count, "SEEN"):result())
+    assert.equal(2, ex:submit(count, "SEEN"):result())
+  end)
+
+  it("never replaces the state of a task that waits", function()
+    local ex = h.pool { max_workers = 1, max_tasks_per_worker = 2 }
+    local f = ex:submit(function(ex_, count_)
+      count_ "MINE"
+      local seen = {}
+      for i = 1, 5 do seen[i] = ex_:submit(count_, "SEEN"):result() end
+      return count_ "MINE", table.concat(seen, " ")
+    end, ex, count)
+    local mine, children = f:result()
+    assert.equal(2, mine)
+    assert.equal("1 2 1 2 1", children) -- in a state of their own, two in each
+  end)
+end)
+
+describe("idle_timeout", function()
+  after_each(h.finish)
+
+  it("is not for a thread whose task waits", function()
+    local ex, p = h.pool { max_workers = 1, idle_timeout = 0 }, tidepool.future()
+    local f = ex:submit(function(p_, count_)
+      count_ "MINE"
+      p_:wait(600)
+      return count_ "MINE"
+    end, p, count)
+    h.eventually(function() return ex:stats().running == 1 end, "it runs")
+    assert.equal(5, ex:submit(function() return 5 end):result(60)) -- on another thread, which ends
+    h.eventually(function() return ex:stats().workers == 1 end, "one thread is left")
+    p:set_result()
+    assert.equal(2, f:result(60))
+    h.eventually(function() return ex:stats().workers == 0 end, "all threads end")
+  end)
+end)
+
 describe("tidepool.current_task", function()
   after_each(h.finish)
 

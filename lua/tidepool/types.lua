@@ -59,7 +59,7 @@
 ---default SIGURG or another one that the program has no handler for; -1: none
 
 ---@class tidepool.task_options
----@field priority? integer higher goes first, first come first served within one; default 0
+---@field priority? integer higher goes first, first come first served within one; strict: low ones wait as long as there are higher; default 0
 ---@field name? string what tidepool.current_task() tells the task
 ---@field time_limit? number seconds > 0 of running; default the executor's
 ---@field memory_limit? integer bytes by which the worker's state may grow; default none but the

@@ -199,12 +199,25 @@ static void test_no_signal_meets_another_task(int rounds) {
   rig_end(&rig);
 }
 
+/* A submit that came too late has looked for its time limit before it was refused. */
+static void test_watch_after_the_end(void) {
+  struct pool_config cfg = config(1);
+  struct rig rig;
+  rig_start(&rig, &cfg);
+  tide_pool_close(rig.pool, false);
+  CHECK(tide_pool_wait(rig.pool, SYS_NEVER));
+  CHECK(tide_pool_watch(rig.pool) == 0);
+  tide_pool_rele(rig.pool);
+  CHECK(atomic_load(&rig.disposed) == 1 && memory_clean());
+}
+
 int main(void) {
   test_ask_and_close_decide();
   test_no_handler_is_replaced();
   test_interrupts_what_runs();
   test_limits_time();
   test_interrupts_all();
+  test_watch_after_the_end();
   test_no_signal_meets_another_task(getenv("SAN") != NULL && *getenv("SAN") != '\0' ? 5000 : 30000);
   return check_done();
 }
