@@ -54,7 +54,7 @@ typedef enum tide_kind {
   TIDE_ETIMEOUT,      /* "timeout": the time passed first */
   TIDE_ECANCELLED,    /* "cancelled" */
   TIDE_ESHUTDOWN,     /* "shutdown": no more tasks are taken */
-  TIDE_EBROKEN,       /* "broken": the initializer or open_state failed, or the process was forked */
+  TIDE_EBROKEN,       /* "broken": the initializer or open_state failed, or a fork */
   TIDE_EINVALIDSTATE, /* "invalid_state" */
   TIDE_ETRANSFER,     /* "transfer": a value that cannot be sent or rebuilt */
   TIDE_EINTERRUPTED,  /* "interrupted": tide_future_interrupt, or a shutdown that interrupts */

@@ -33,6 +33,7 @@ static struct {
   long last;
   atomic_long made;
   atomic_bool armed, on, racing;
+  char text[80]; /* all of that in words */
 } oom;
 
 static struct { atomic_long blocks, mapped, threads, locks, conds; } oom_alive;
@@ -42,10 +43,13 @@ static _Thread_local enum seam oom_thread = WORKERS; /* the main thread is the o
 static _Thread_local long oom_raced;                 /* milliseconds that its clock is early */
 
 static inline void oom_aim(enum seam seam, enum way way, long n) {
+  static const char *const seams[] = {"owner", "workers", "system"};
+  static const char *const ways[] = {"only", "and two more", "and all later ones"};
   oom.seam = seam;
   oom.way = way;
   oom.n = n;
   oom.last = way == ONE ? n : way == THREE ? n + 2 : n + 1000000000;
+  snprintf(oom.text, sizeof oom.text, "%s, number %ld %s", seams[seam], n, ways[way]);
 }
 
 /* What oom_begin and oom_end enclose fails from now on. */
@@ -61,14 +65,6 @@ static inline bool oom_disarm(void) {
   atomic_store(&oom.armed, false);
   atomic_store(&oom.racing, false);
   return atomic_load(&oom.made) >= oom.n;
-}
-
-static inline const char *oom_failure(void) {
-  static const char *const seams[] = {"owner", "workers", "system"};
-  static const char *const ways[] = {"only", "and two more", "and all later ones"};
-  static char text[80];
-  snprintf(text, sizeof text, "%s, number %ld %s", seams[oom.seam], oom.n, ways[oom.way]);
-  return text;
 }
 
 static inline bool oom_fails(enum seam seam) {

@@ -170,7 +170,7 @@ static int run(lua_State *L, int *kind) {
 
 static void complain(lua_State *L, const char *what) {
   const char *text = lua_tostring(L, -1);
-  printf("%s: %s: %s: %s\n", current->name, oom_failure(), what, text != NULL ? text : "(no text)");
+  printf("%s: %s: %s: %s\n", current->name, oom.text, what, text != NULL ? text : "(no text)");
   CHECK(!"a clear error, and well afterwards");
 }
 
@@ -245,7 +245,7 @@ static bool try_one(bool own) {
   CHECK(tide_executor_shutdown(host_executor, NULL, 0, TIDE_FOREVER) == TIDE_OK);
   lua_close(L);
   tide_executor_rele(host_executor);
-  if (!oom_clean()) printf("%s: %s: something is left\n", current->name, oom_failure());
+  if (!oom_clean()) printf("%s: %s: something is left\n", current->name, oom.text);
   return reached;
 }
 
@@ -270,7 +270,7 @@ static long try_all(enum seam seam, bool own) {
 static void hung(int sig) {
   (void)sig;
   (void)!write(1, current->name, strlen(current->name));
-  (void)!write(1, oom_failure(), strlen(oom_failure()));
+  (void)!write(1, oom.text, strlen(oom.text));
   _exit(1);
 }
 
