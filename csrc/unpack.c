@@ -274,8 +274,7 @@ static void unpack_globals(struct unpacker *U) {
 /* `enclosed`: 0, or the stack index of the list of functions that get globals of their own. `places`:
 ** UNPACKER_PLACES of them, or NULL if the message is too small for slots. */
 static int unpack_values(lua_State *L, const struct message *m, size_t offset,
-                         enum unpack_allowed allowed, int enclosed,
-                         struct unpacker_place *places) {
+                         enum unpack_allowed allowed, int enclosed, struct unpacker_place *places) {
   struct unpacker U;
   const struct transfer *x;
   int base = lua_gettop(L), quick = places != NULL ? UNPACKER_QUICK : 0, first;

@@ -296,7 +296,7 @@ describe("interrupt", function()
     end):result())
   end)
 
-  it("of one task never hits another, in 100,000 races with tasks that end by themselves", function()
+  it("of one task never hits another, in 100,000 races with the ends of tasks", function()
     local rounds = 100000 // (h.sanitized and 10 or 1) * h.stress
     local seed = h.seed "interrupt races"
     local ex = h.pool(2)
@@ -337,7 +337,8 @@ describe("interrupt", function()
       end
     end
     assert.equal(rounds, told + ended + cancelled)
-    assert(told > 0 and ended > 0, ("one-sided: %d stopped, %d ended, seed %d"):format(told, ended, seed))
+    assert(told > 0 and ended > 0,
+      ("one-sided: %d stopped, %d ended, seed %d"):format(told, ended, seed))
   end)
 end)
 

@@ -11,6 +11,7 @@ local function one() return 1 end
 local function hoard()
   local t = {}
   for i = 1, math.huge do t[i] = { i } end
+  return t
 end
 
 describe("memory_limit of a task", function()
@@ -20,7 +21,10 @@ describe("memory_limit of a task", function()
 
   it("fails a task that grows past it: tables, strings, coroutines, a deep stack", function()
     local small = bounded(nil, MB)
-    local function run(fn, ...) h.raises("memory_limit", small:submit(fn, ...).result, small:submit(fn, ...)) end
+    local function run(fn, ...)
+      local f = small:submit(fn, ...)
+      h.raises("memory_limit", f.result, f)
+    end
     run(hoard)
     run(string.rep, "x", 2 * MB)
     run(function()
@@ -51,7 +55,11 @@ describe("memory_limit of a task", function()
       function() while true do pcall(hoard) end end,
       function() return pcall(string.rep, "x", 2 * MB) end,
       function() return coroutine.wrap(function() return pcall(hoard) end)() end,
-      function() setmetatable({}, { __gc = function() pcall(hoard) end }) collectgarbage() return 1 end,
+      function()
+        setmetatable({}, { __gc = function() pcall(hoard) end })
+        collectgarbage()
+        return 1
+      end,
     } do
       local f = small:submit(fn)
       h.raises("memory_limit", f.result, f)
@@ -106,7 +114,8 @@ describe("memory_limit of a task", function()
 
   it("must be an integer >= 1", function()
     for _, bad in ipairs { 0, -1, 1.5, "1" } do
-      h.fails("option 'memory_limit': integer >= 1 expected", tidepool.executor, { memory_limit = bad })
+      h.fails("option 'memory_limit': integer >= 1 expected", tidepool.executor,
+        { memory_limit = bad })
     end
   end)
 end)
@@ -161,14 +170,21 @@ describe("isolation = 'task'", function()
   end)
 
   it("runs the initializer for each task", function()
-    local ex = h.pool { max_workers = 2, isolation = "task", initializer = function(n) START = n end,
-      initargs = { 7 } }
-    for i, value in ex:with { chunksize = 1 }:map(function(x) START = START + x return START end, { 1, 2, 3 }) do
+    local function start(n) START = n end
+    local function add(x)
+      START = START + x
+      return START
+    end
+    local ex = h.pool {
+      max_workers = 2, isolation = "task", initializer = start, initargs = { 7 },
+    }
+    for i, value in ex:with { chunksize = 1 }:map(add, { 1, 2, 3 }) do
       assert.equal(7 + i, value)
     end
   end)
 
   it("must be one of two words", function()
-    h.fails("option 'isolation': one of 'worker', 'task' expected", tidepool.executor, { isolation = "all" })
+    h.fails("option 'isolation': one of 'worker', 'task' expected", tidepool.executor,
+      { isolation = "all" })
   end)
 end)

@@ -13,7 +13,7 @@
 ---| "timeout"       # the time passed first
 ---| "cancelled"     # the future was cancelled
 ---| "shutdown"      # the executor takes no more tasks
----| "broken"        # the initializer or a host's open_state failed, or this process is a forked child
+---| "broken"        # the initializer or open_state failed, or this process is a forked child
 ---| "invalid_state" # a future was set twice, or is not one to be set by hand
 ---| "transfer"      # a value cannot be sent, or cannot be rebuilt on the other side
 ---| "full"          # the bounded queue has no room
@@ -50,8 +50,8 @@
 ---@field spin_time? number seconds, 0 to 0.001, that who waits for one of its futures, and one idle
 ---worker, look for news before they sleep; default 0.00005; 0: never
 ---@field time_limit? number seconds > 0 that each task may run; then it ends with kind time_limit
----@field memory_limit? integer bytes that a worker's state may hold; a task that needs more ends with
----kind memory_limit
+---@field memory_limit? integer bytes that a worker's state may hold; a task that needs more ends
+---with kind memory_limit
 ---@field isolation? "worker"|"task" "task": each task has a new state; default "worker"
 ---@field daemon? boolean when this Lua state closes, what is pending is cancelled and what runs is
 ---interrupted, not awaited; default false
@@ -59,7 +59,8 @@
 ---default SIGURG or another one that the program has no handler for; -1: none
 
 ---@class tidepool.task_options
----@field priority? integer higher goes first, first come first served within one; strict: low ones wait as long as there are higher; default 0
+---@field priority? integer higher goes first, first come first served within one; strict: low ones
+---wait as long as there are higher; default 0
 ---@field name? string what tidepool.current_task() tells the task
 ---@field time_limit? number seconds > 0 of running; default the executor's
 ---@field memory_limit? integer bytes by which the worker's state may grow; default none but the
@@ -92,8 +93,8 @@
 
 ---@class tidepool.current_task
 ---@field name string the task's name, "" if it has none
----@field interrupted fun(task?: tidepool.current_task): boolean whether it was asked to end: for long loops of
----calls to C functions, which are not stopped by themselves
+---@field interrupted fun(task?: tidepool.current_task): boolean whether it was asked to end: for
+---long loops of calls to C functions, which are not stopped by themselves
 
 -- ---------------------------------------------------------------- module --
 
@@ -237,8 +238,8 @@ function executor:name() end
 ---@class tidepool.view
 local view = {}
 
----As executor:submit, with the view's `priority`, `name` and limits. Raises an ordinary error if the view
----has an option that is for map only.
+---As executor:submit, with the view's `priority`, `name` and limits. Raises an ordinary error if
+---the view has an option that is for map only.
 ---@param fn tidepool.task
 ---@param ... any arguments
 ---@return tidepool.future
@@ -323,11 +324,11 @@ function future:wait(timeout) end
 function future:cancel() end
 
 ---Cancels it or, if it runs, stops it: its Lua code gets an error of kind interrupted at its next
----instruction, whatever it catches, in coroutines, finalizers and to-be-closed variables too. Code that
----catches the error has some 10,000 instructions to tidy up, once. A C function is not stopped: the task
----ends when it returns. Does not block; pumps.
----@return boolean interrupted true if it is cancelled or ends with kind interrupted, now or because of an earlier
----call; false if it ended by itself before
+---instruction, whatever it catches, in coroutines, finalizers and to-be-closed variables too. Code
+---that catches the error has some 10,000 instructions to tidy up, once. A C function is not
+---stopped: the task ends when it returns. Does not block; pumps.
+---@return boolean interrupted true if it is cancelled or ends with kind interrupted, now or because
+---of an earlier call; false if it ended by itself before
 function future:interrupt() end
 
 ---Whether it is finished or cancelled.
