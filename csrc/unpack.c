@@ -185,6 +185,14 @@ static void unpack_lent(struct unpacker *U) {
   lua_pushlstring(U->L, loan->data, loan->len);
 }
 
+/* luaL_checkstack, whose words are the same for a stack that may not grow and for one that cannot,
+** since there is no memory. [-0, +0, e] */
+static void make_room(lua_State *L, int n, const char *what) {
+  if (lua_checkstack(L, n)) return;
+  if (n < LUAI_MAXSTACK / 2) luaL_error(L, "not enough memory");
+  luaL_error(L, "stack overflow (%s)", what);
+}
+
 static void unpack_rebuild(struct unpacker *U) {
   size_t n = tide_unpacker_count(U, 1), len;
   const char *name;
@@ -193,7 +201,7 @@ static void unpack_rebuild(struct unpacker *U) {
     tide_unpacker_damaged(U, "no function to rebuild with");
   name = get_string(U, &len);
   tide_names_function(U->L, name, len);
-  luaL_checkstack(U->L, (int)n + WIRE_LEVELS * WIRE_SLOTS, "too many arguments");
+  make_room(U->L, (int)n + WIRE_LEVELS * WIRE_SLOTS, "too many arguments");
   U->checked = U->depth + WIRE_LEVELS - 1; /* above the arguments */
   for (size_t i = 0; i < n; i++) tide_unpacker_value(U);
   U->checked = checked;
@@ -236,7 +244,7 @@ static void unpack_object(struct unpacker *U, unsigned byte, size_t offset) {
   bool shared = (byte & WIRE_SHARED) != 0;
   if (++U->depth > WIRE_MAX_DEPTH + 1) tide_unpacker_damaged(U, "nested too deep");
   if (U->depth > U->checked) {
-    luaL_checkstack(L, WIRE_LEVELS * WIRE_SLOTS, "too many nested values");
+    make_room(L, WIRE_LEVELS * WIRE_SLOTS, "too many nested values");
     U->checked = U->depth + WIRE_LEVELS - 1;
   }
   switch (WIRE_TAG(byte)) {
@@ -331,7 +339,7 @@ static int unpack_values(lua_State *L, const struct message *m, size_t offset, i
   if (tide_cursor_get(&U.c, offset) == NULL && offset > 0) tide_unpacker_damaged(&U, "cut short");
   n = tide_unpacker_count(&U, 1);
   if (n > INT_MAX / 2) tide_unpacker_damaged(&U, "too many values");
-  luaL_checkstack(L, (int)n + quick + WIRE_LEVELS * WIRE_SLOTS, "too many values");
+  make_room(L, (int)n + quick + WIRE_LEVELS * WIRE_SLOTS, "too many values");
   if (quick > 0) {
     U.quick = U.shared + 1;
     lua_settop(L, U.shared + quick);
