@@ -33,11 +33,19 @@ size_t tide_unpacker_count(struct unpacker *U) {
   return (size_t)n;
 }
 
+/* luaL_checkstack, whose words are the same for a stack that may not grow and for one that cannot,
+** since there is no memory. [-0, +0, e] */
+static void make_room(lua_State *L, int n, const char *what) {
+  if (lua_checkstack(L, n)) return;
+  if (n < LUAI_MAXSTACK / 2) luaL_error(L, "not enough memory");
+  luaL_error(L, "stack overflow (%s)", what);
+}
+
 /* Slots for n values, for so many more, and for what is in the values. */
 static void room_for(struct unpacker *U, size_t n, int more) {
   more += WIRE_LEVELS * WIRE_SLOTS;
   if (n > LUAI_MAXSTACK) tide_unpacker_damaged(U, "too many values");
-  luaL_checkstack(U->L, (int)n + more, "too many values");
+  make_room(U->L, (int)n + more, "too many values");
 }
 
 static const char *get_string(struct unpacker *U, size_t *len) {
@@ -199,7 +207,7 @@ static void unpack_object(struct unpacker *U, unsigned byte, size_t offset) {
   if (U->allowed == UNPACK_DATA) refuse(U, refused(WIRE_TAG(byte)));
   if (++U->depth > WIRE_MAX_DEPTH + 1) tide_unpacker_damaged(U, "nested too deep");
   if (U->depth > U->checked) {
-    luaL_checkstack(L, WIRE_LEVELS * WIRE_SLOTS, "too many nested values");
+    make_room(L, WIRE_LEVELS * WIRE_SLOTS, "too many nested values");
     U->checked = U->depth + WIRE_LEVELS - 1;
   }
   switch (WIRE_TAG(byte)) {

@@ -16,6 +16,8 @@ local function echo(...) return ... end
 -- An executor whose workers take, run and finish tasks all the time; `stop` ends that.
 local function busy(workers)
   local ex = h.pool(workers)
+  -- AddressSanitizer's allocator may be locked for ever in a child, if threads are using it
+  if h.sanitized then return ex, function() end end
   local going, fs = tidepool.future(), {}
   local function churn(pool, last, text)
     local futures = {}
@@ -179,6 +181,7 @@ describe("A forked child", function()
         for i = 1, 200 do fs[i] = ex:submit(function(s) return s, #s end, ("x"):rep(70000)) end
         fs[1]:add_done_callback(function() end)
         if %d %% 2 == 0 then fs[1]:result() end
+        if %s then t.wait(fs) end
         local pid = process.split()
         if pid == 0 then
           if %d %% 3 == 0 then fs = nil collectgarbage() end
@@ -187,7 +190,7 @@ describe("A forked child", function()
         local how, status = process.wait(pid)
         assert(how == "exit" and status == 4, how .. status)
         for i = 1, 200 do assert(select(2, fs[i]:result()) == 70000) end
-      ]]):format(i, i))
+      ]]):format(i, h.sanitized, i))
     end
   end)
 end)

@@ -99,6 +99,9 @@ static void start(struct host *h) {
     CHECK(tide_submit_named(&h->f[i], h->ex, "string.rep", args, 2, NULL) == TIDE_OK);
     CHECK(tide_group_add(i % 2 == 0 ? h->group : h->loose, h->f[i], NULL) == TIDE_OK);
   }
+#if defined(__SANITIZE_ADDRESS__) /* whose allocator may be locked for ever in the child */
+  for (int i = 0; i < TASKS; i++) CHECK(tide_future_wait(h->f[i], NULL, TIDE_FOREVER) == TIDE_OK);
+#endif
 }
 
 static int status_of(pid_t pid) {
