@@ -172,6 +172,10 @@ describe("A forked child", function()
     assert.equal(1, ex:submit(echo, 1):result())
   end)
 
+  -- What was the parent's is left alone, which a leak checker cannot know.
+  local unclosed = { env = {
+    ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":detect_leaks=0" } }
+
   it("ends, with its state closed, whatever is under way", function()
     for i = 1, rounds // 3 do
       h.runs(([[
@@ -190,7 +194,7 @@ describe("A forked child", function()
         local how, status = process.wait(pid)
         assert(how == "exit" and status == 4, how .. status)
         for i = 1, 200 do assert(select(2, fs[i]:result()) == 70000) end
-      ]]):format(i, h.sanitized, i))
+      ]]):format(i, h.sanitized, i), 0, unclosed)
     end
   end)
 end)
