@@ -13,7 +13,7 @@
 ** thread may wait for a processor, or be in a C function. */
 static sys_time interval(struct stop *s, bool rung) {
   enum { LOOKS = 100, DOUBLINGS = 7 };
-  const sys_time most = 5 * 1000 * 1000;
+  const sys_time most = (sys_time)5 * 1000 * 1000;
   if (!atomic_load_explicit(&s->bell->soon, memory_order_relaxed)) return most;
   s->looks = rung ? 0 : s->looks + 1;
   if (s->looks < LOOKS) return 0;

@@ -212,12 +212,13 @@ static void test_watch_after_the_end(void) {
 }
 
 int main(void) {
+  const char *san = getenv("SAN");
   test_ask_and_close_decide();
   test_no_handler_is_replaced();
   test_interrupts_what_runs();
   test_limits_time();
   test_interrupts_all();
   test_watch_after_the_end();
-  test_no_signal_meets_another_task(getenv("SAN") != NULL && *getenv("SAN") != '\0' ? 5000 : 30000);
+  test_no_signal_meets_another_task(san != NULL && *san != '\0' ? 5000 : 30000);
   return check_done();
 }
