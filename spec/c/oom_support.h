@@ -330,7 +330,7 @@ static inline void oom_start(void) {
   const char *step = getenv("TIDE_OOM_STEP");
   lua_State *L = luaL_newstate();
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  oom_step = 7;
+  oom_step = 30;
 #endif
   if (step != NULL) oom_step = strtol(step, NULL, 10);
   oom_thread = OWNER;
