@@ -76,7 +76,7 @@ struct stoppable {
 static _Thread_local struct stoppable *volatile running;
 static atomic_int misdirected, armed;
 
-static bool on_arm(void *rig) {
+TIDE_IN_HANDLER static bool on_arm(void *rig) {
   struct stoppable *now = running;
   (void)rig;
   atomic_fetch_add(&armed, 1);
