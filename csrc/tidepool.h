@@ -268,7 +268,7 @@ TIDE_API tide_status tide_future_status(const tide_future *f); /* never blocks *
 /* 1 if it had not started and is cancelled now, or was cancelled before; else 0. */
 TIDE_API int tide_future_cancel(tide_future *f);
 
-/* Cancels it as above or, if it runs, asks it to end: 1, and its outcome is or will be TIDE_EINTERRUPTED,
+/* Cancels it as above or, if it runs, asks it to end: 1, and its outcome is or will be TIDE_EINTERRUPTED (or a limit that it had reached),
 ** or TIDE_ECANCELLED. 0: it ended by itself before. Its Lua code is stopped at its next instruction, in coroutines,
 ** finalizers and to-be-closed variables too; code that catches the error may tidy up for
 ** some 10,000 instructions, and is stopped again. C functions are not stopped: it ends when they

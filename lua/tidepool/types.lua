@@ -327,8 +327,8 @@ function future:cancel() end
 ---instruction, whatever it catches, in coroutines, finalizers and to-be-closed variables too. Code
 ---that catches the error has some 10,000 instructions to tidy up, once. A C function is not
 ---stopped: the task ends when it returns. Does not block; pumps.
----@return boolean interrupted true if it is cancelled or ends with kind interrupted, now or because
----of an earlier call; false if it ended by itself before
+---@return boolean interrupted true if it is cancelled or ends with kind interrupted (or that of a
+---limit that it had reached before), now or because of an earlier call; false if it ended by itself
 function future:interrupt() end
 
 ---Whether it is finished or cancelled.
