@@ -237,7 +237,7 @@ static inline void oom_dump(lua_State *L, struct dumped *d) {
 
 /* Pushes what was dumped. */
 static inline void oom_load(lua_State *L, const struct dumped *d) {
-  if (luaL_loadbufferx(L, d->data, d->len, d->name, "b") != LUA_OK) lua_error(L);
+  if (luaL_loadbufferx(L, d->data, d->len, "=dumped", "b") != LUA_OK) lua_error(L);
 }
 
 /* In package.preload, of workers too: the module whose name is the argument. */
