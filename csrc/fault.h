@@ -8,6 +8,8 @@
 #ifndef TIDE_FAULT_H
 #define TIDE_FAULT_H
 
+#include <stdbool.h>
+
 #include "internal.h"
 
 TIDE_INTERNAL_BEGIN
@@ -31,6 +33,11 @@ enum fault {
   FAULT_THREAD,
   FAULT_ARG
 };
+
+/* The outcome of a task that was stopped (stop.h). */
+static inline bool tide_fault_stops(int fault) {
+  return fault == FAULT_INTERRUPTED || fault == FAULT_TIME_LIMIT || fault == FAULT_MEMORY_LIMIT;
+}
 
 /* "timeout"; NULL for those without a name. */
 const char *tide_fault_name(int fault);

@@ -242,11 +242,6 @@ int tide_pushplain(lua_State *L, const tide_future *f, int *n) {
   return 1;
 }
 
-static bool is_stop(int outcome) {
-  return outcome == FAULT_INTERRUPTED || outcome == FAULT_TIME_LIMIT ||
-         outcome == FAULT_MEMORY_LIMIT;
-}
-
 int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
   const struct task *t = tide_ctask_of(f);
   int outcome = tide_future_outcome(f);
@@ -267,7 +262,7 @@ int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
         text = tide_future_lost(f) ? TIDE_LOST : tide_pool_why(t->pool);
         len = strlen(text);
       }
-      if (text == NULL && is_stop(outcome)) {
+      if (text == NULL && tide_fault_stops(outcome)) {
         text = tide_halt_words(outcome);
         len = strlen(text);
       }

@@ -101,9 +101,11 @@ void tide_halt_leave(struct halt *h, lua_State *before) {
 }
 
 void tide_halt_begin(struct halt *h) {
-  atomic_store_explicit(&h->raised, 0, memory_order_relaxed);
+  bool haste = tide_stop_asked(h->stop) != FAULT_NONE; /* asked before it begins: it is closed */
+  /* time to tidy up, as for code that was stopped once */
+  atomic_store_explicit(&h->raised, haste ? 1 : 0, memory_order_relaxed);
   atomic_store_explicit(&h->running, h->main, memory_order_relaxed);
-  if (tide_stop_asked(h->stop) != FAULT_NONE) arm(h, h->main); /* closing in haste */
+  if (haste) arm(h, h->main);
 }
 
 void tide_halt_end(struct halt *h) {

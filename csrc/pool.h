@@ -100,7 +100,7 @@ int tide_pool_submit(struct pool *p, struct task *t, sys_time deadline, int *err
 bool tide_pool_cancel(struct pool *p, struct task *t);
 
 /* Cancels t (of this pool) as above or, if it runs, asks it to end with FAULT_INTERRUPTED. True: it was
-** cancelled, or ends so, now or because of an earlier call. Never waits. */
+** cancelled, or ends by a stop: this one, or one that came before. Never waits. */
 bool tide_pool_interrupt(struct pool *p, struct task *t);
 
 /* For the task that runs with `self`, and waits for t, of this pool: if t is queued, runs it on this

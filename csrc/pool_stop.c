@@ -48,8 +48,8 @@ bool tide_pool_interrupt(struct pool *p, struct task *t) {
   switch (tide_task_stop(t, FAULT_INTERRUPTED, &stop)) {
     case STOP_TOLD: tide_watchdog_chase(&p->dog, stop); return true;
     case STOP_KNOWN: return true;
-    default: /* it has ended, perhaps by an earlier interrupt */
-      return tide_task_state(t) == TASK_FINISHED && t->outcome == FAULT_INTERRUPTED;
+    default: /* it has ended, perhaps by an earlier stop */
+      return tide_task_state(t) == TASK_FINISHED && tide_fault_stops(t->outcome);
   }
 }
 

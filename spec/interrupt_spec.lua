@@ -345,6 +345,13 @@ end)
 describe("time_limit", function()
   after_each(h.finish)
 
+  it("is a stop like another to a later interrupt", function()
+    local f = h.pool(1):with { time_limit = 0.01 }:submit(function() while true do end end)
+    h.raises("time_limit", f.result, f, 20 * h.slow)
+    assert.is_true(f:interrupt())
+    h.raises("time_limit", f.result, f)
+  end)
+
   it("of the executor is every task's", function()
     local ex = h.pool { max_workers = 2, time_limit = 0.05 }
     local f, g = ex:submit(function() while true do end end), ex:submit(one)
