@@ -137,15 +137,29 @@ static void test_isolation(const tide_config *base) {
   end(ex);
 }
 
-static void test_shutdown_interrupts(const tide_config *cfg) {
-  tide_executor *ex = executor(cfg);
+/* A host's goodbye in Lua: some hundred instructions. */
+static atomic_int tidied;
+static void tidy(lua_State *L, void *ud) {
+  (void)ud;
+  if (luaL_dostring(L, "local s = 0 for i = 1, 100 do s = s + i end return s") == LUA_OK &&
+      lua_tointeger(L, -1) == 5050)
+    atomic_fetch_add(&tidied, 1);
+}
+
+static void test_shutdown_interrupts(const tide_config *base) {
+  tide_config cfg = *base;
+  tide_executor *ex;
   tide_future *running, *queued;
+  cfg.close_state = tidy;
+  ex = executor(&cfg);
+  atomic_store(&tidied, 0);
   gate_init(&begun);
   running = submit(ex, loop, NULL);
   queued = submit(ex, loop, NULL);
   gate_enter(&begun);
   CHECK(tide_executor_shutdown(ex, NULL, TIDE_SHUTDOWN_INTERRUPT, TIDE_FOREVER) == TIDE_OK);
   CHECK(outcome_of(running) == TIDE_EINTERRUPTED && outcome_of(queued) == TIDE_ECANCELLED);
+  CHECK(atomic_load(&tidied) == 1); /* though the state was closed in haste */
   end(ex);
   gate_fini(&begun);
 }
