@@ -14,8 +14,15 @@
 #define KIB ((size_t)1024)
 #define HUGE_PAGE (2048 * KIB)
 #define LARGE ((size_t)BLOCKS_LARGE)
-/* Blocks from here on are mapped, whole huge pages if that wastes no more than a quarter. */
-#define MAPPED (HUGE_PAGE / 4 * 3)
+/* Blocks from here on are whole huge pages if that wastes no more than a quarter. */
+#define HUGE (HUGE_PAGE / 4 * 3)
+/* Large blocks are mapped: by malloc they would lie between small ones of any thread, and what is
+** free there does not go back. Not those below HUGE if a tool shall see them (see arena.h). */
+#if defined(__SANITIZE_ADDRESS__) || defined(TIDE_NO_ARENA)
+#define MAPPED HUGE
+#else
+#define MAPPED LARGE
+#endif
 /* A state may keep this much even if it uses nothing. */
 #define ALWAYS_KEPT (8192 * KIB)
 
@@ -26,7 +33,7 @@ static size_t room_for(size_t size) {
   while (step < size / 8) step *= 2;
   if (size > SIZE_MAX - HUGE_PAGE - step) return 0;
   room = (size + step - 1) / step * step;
-  if (room >= MAPPED) {
+  if (room >= HUGE) {
     size_t whole = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
     if (whole - size <= whole / 4) room = whole;
   }
@@ -37,28 +44,41 @@ bool tide_blocks_same(size_t a, size_t b) {
   return a >= LARGE && b >= LARGE && room_for(a) == room_for(b);
 }
 
-static void *map(size_t room) {
-  /* aligned to a huge page: more is asked for, and the ends given back */
+static char *map(size_t room) {
+  void *p = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return p != MAP_FAILED ? (char *)p : NULL;
+}
+
+static void unmap(void *p, size_t room) {
+  /* a hole in a mapping makes two, of which there may be too many: the pages go back all the same */
+  if (munmap(p, room) != 0) madvise(p, room, MADV_DONTNEED);
+}
+
+/* Aligned to a huge page: more is asked for, and the ends given back. */
+static char *map_huge(size_t room) {
   size_t asked = room + HUGE_PAGE, head, tail;
-  char *p = (char *)mmap(NULL, asked, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (p == (char *)MAP_FAILED) return NULL;
+  char *p = map(asked);
+  if (p == NULL) return NULL;
   head = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
   tail = asked - head - room;
-  if (head > 0) munmap(p, head);
-  if (tail > 0) munmap(p + head + room, tail);
+  if (head > 0) unmap(p, head);
+  if (tail > 0) unmap(p + head + room, tail);
 #ifdef MADV_HUGEPAGE
   madvise(p + head, room, MADV_HUGEPAGE); /* if that cannot be, small pages do */
 #endif
   return p + head;
 }
 
-static void *obtain(size_t room) { return room < MAPPED ? realloc(NULL, room) : map(room); }
+static void *obtain(size_t room) {
+  if (room < MAPPED) return realloc(NULL, room);
+  return room < HUGE ? map(room) : map_huge(room);
+}
 
 static void release(void *p, size_t room) {
   if (room < MAPPED)
     free(p);
   else
-    munmap(p, room);
+    unmap(p, room);
 }
 
 void tide_blocks_init(struct blocks *b, const struct mem *small) {
