@@ -58,7 +58,10 @@ static void hook(lua_State *L, lua_Debug *ar) {
   arm(h, L);
   /* The state is to be closed. Finalizers that did not run yet can wait for that, too; inside one
   ** this does nothing. */
-  if (atomic_load_explicit(&h->finalizer, memory_order_relaxed)) lua_gc(L, LUA_GCSTOP);
+  if (atomic_load_explicit(&h->finalizer, memory_order_relaxed)) {
+    lua_gc(L, LUA_GCSTOP);
+    tide_bell_hurry(h->stop->bell); /* each that follows needs a signal of its own */
+  }
   if (h->flag != 0) *flag_of(h, L) = 1; /* so that a message handler can be stopped */
   tide_error_raise(L, kind, "%s", tide_halt_words(kind));
 }
@@ -69,23 +72,21 @@ void tide_halt_check(lua_State *L) {
   if (kind != FAULT_NONE) tide_error_raise(L, kind, "%s", tide_halt_words(kind));
 }
 
-/* The coroutine that runs, and was asked to end. True: in a finalizer, and more of them may follow.
-** In the handler too. */
-TIDE_IN_HANDLER static bool stop_running(struct halt *h) {
+/* The coroutine that runs, and was asked to end. In the handler too. */
+TIDE_IN_HANDLER static void stop_running(struct halt *h) {
   lua_State *L = atomic_load_explicit(&h->running, memory_order_relaxed);
   volatile unsigned char *flag;
-  if (L == NULL) return false;
+  if (L == NULL) return;
   if (lua_gethook(L) != hook) arm(h, L);
-  if (h->flag == 0) return false;
+  if (h->flag == 0) return;
   flag = flag_of(h, L);
-  if (*flag != 0) return false;
+  if (*flag != 0) return;
   *flag = 1;
   atomic_store_explicit(&h->finalizer, true, memory_order_relaxed);
-  return true;
 }
 
 /* In a signal handler, on the worker's own thread. */
-TIDE_IN_HANDLER static bool on_ring(void *ud) { return stop_running((struct halt *)ud); }
+TIDE_IN_HANDLER static void on_ring(void *ud) { stop_running((struct halt *)ud); }
 
 lua_State *tide_halt_enter(struct halt *h, lua_State *co) {
   lua_State *before = atomic_load_explicit(&h->running, memory_order_relaxed);
@@ -202,7 +203,7 @@ size_t tide_halt_used(lua_State *L) {
 /* The task needs more than it may have: it ends, whatever it makes of the error. */
 static void exceed(struct halt *h) {
   if (tide_stop_ask(h->stop, FAULT_MEMORY_LIMIT)) h->limit += RELIEF;
-  (void)stop_running(h);
+  stop_running(h);
 }
 
 /* Refuses what would exceed the limit. Lua then collects all garbage and asks for the same block once more,

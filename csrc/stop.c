@@ -5,19 +5,19 @@
 */
 #include "stop.h"
 
+#include <sched.h>
+
 /* In the handler, on the thread itself. */
-TIDE_IN_HANDLER static void ring(struct bell *b) {
-  bool soon = false;
+TIDE_IN_HANDLER static void ring(struct bell *b, bool sent) {
   /* acquire: pairs with the releases in init and setarm, on this very thread */
   struct stop *s = atomic_load_explicit(&b->first, memory_order_acquire);
   for (; s != NULL; s = s->next) {
-    bool (*arm)(void *) = atomic_load_explicit(&s->arm, memory_order_acquire);
+    void (*arm)(void *) = atomic_load_explicit(&s->arm, memory_order_acquire);
     if (arm == NULL || atomic_load_explicit(&s->want, memory_order_acquire) <= 0) continue;
-    if (arm(s->ud)) soon = true;
+    arm(s->ud);
   }
-  atomic_store_explicit(&b->soon, soon, memory_order_relaxed);
   /* release: pairs with who sends the next one, and with leave */
-  atomic_fetch_add_explicit(&b->heard, 1, memory_order_release);
+  if (sent) atomic_fetch_add_explicit(&b->heard, 1, memory_order_release);
 }
 
 void tide_bell_init(struct bell *b, int signal) {
@@ -27,7 +27,28 @@ void tide_bell_init(struct bell *b, int signal) {
   atomic_init(&b->first, NULL);
   atomic_init(&b->sent, 0);
   atomic_init(&b->heard, 0);
-  atomic_init(&b->soon, false);
+  atomic_init(&b->ticks, false);
+}
+
+void tide_bell_settle(struct bell *b) {
+  while (atomic_load_explicit(&b->heard, memory_order_acquire) != atomic_load(&b->sent))
+    sched_yield();
+}
+
+void tide_bell_hurry(struct bell *b) {
+  const sys_time period = 20 * 1000;
+  if (b->signal == 0 || atomic_load_explicit(&b->ticks, memory_order_relaxed)) return;
+  /* Both in one order with what the watchdog does: it sees this and sends no more, or it is seen here
+  ** to have sent. A signal and one of the timer might become one, and could not be counted. */
+  atomic_store(&b->ticks, true);
+  tide_bell_settle(b);
+  if (!tide_timer_start(&b->timer, period, b->signal, &b->alarm)) atomic_store(&b->ticks, false);
+}
+
+void tide_bell_calm(struct bell *b) {
+  if (!atomic_load_explicit(&b->ticks, memory_order_relaxed)) return;
+  tide_timer_end(&b->timer);
+  atomic_store(&b->ticks, false);
 }
 
 void tide_stop_init(struct stop *s, struct bell *b) {
@@ -40,7 +61,6 @@ void tide_stop_init(struct stop *s, struct bell *b) {
   fifo_node_init(&s->link);
   s->due = SYS_NEVER;
   s->kind = FAULT_NONE;
-  s->looks = 0;
   atomic_store_explicit(&b->first, s, memory_order_release);
 }
 
@@ -48,7 +68,7 @@ void tide_stop_fini(struct stop *s) {
   atomic_store_explicit(&s->bell->first, s->next, memory_order_release);
 }
 
-void tide_stop_setarm(struct stop *s, bool (*arm)(void *), void *ud) {
+void tide_stop_setarm(struct stop *s, void (*arm)(void *), void *ud) {
   if (arm != NULL) s->ud = ud;
   /* release, for a handler on this very thread */
   atomic_store_explicit(&s->arm, arm, memory_order_release);

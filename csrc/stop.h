@@ -36,33 +36,41 @@ struct bell {
   struct sys_thread thread; /* I while the thread lives; written before its first stop is opened */
   int signal;               /* I: 0: there is none, the thread cannot be reached */
   struct stop *_Atomic first; /* A: its stops; the thread's, and its handler's */
-  atomic_uint sent;           /* A: signals; written under the watchdog's lock */
+  atomic_uint sent;           /* A: signals; written under the watchdog's lock, before one is sent */
   atomic_uint heard;          /* A: written by the handler; release, paired with ring and leave */
-  atomic_bool soon;           /* A: ring again soon; written by the handler */
+  atomic_bool ticks;          /* A: a timer of the thread's own rings it, and nobody else does */
+  struct sys_timer timer;     /* the thread's, while it ticks */
 };
 
 struct stop {
   struct bell *bell; /* I */
   struct stop *next; /* I: the one made before it */
-  bool (*_Atomic arm)(
+  void (*_Atomic arm)(
       void *ud);         /* A: of the worker that is opened: called in the handler; NULL: none */
   void *ud;              /* for arm */
   atomic_int want;       /* A: see above; release in ask pairs with acquire in asked and close */
   atomic_uint visitors;  /* A: who asked and has not rung yet; release, paired with leave */
   struct fifo_node link; /* watchdog's lock: in its list */
   sys_time due;          /* watchdog's lock: when to ask, or to ring again */
-  int looks;             /* watchdog's lock: in vain, since it was rung last */
   int kind;              /* watchdog's lock: what to ask for */
 };
 
 void tide_bell_init(struct bell *b, int signal);
 
+/* All three on its thread. */
+/* Waits until what was sent has come, with the next system call at the latest. */
+void tide_bell_settle(struct bell *b);
+/* Rings the thread many times in a millisecond from now on: for code whose parts must be stopped one by
+** one. Where there is no such timer, there are the watchdog's signals. */
+void tide_bell_hurry(struct bell *b);
+/* Ends that. No ring of it comes later. */
+void tide_bell_calm(struct bell *b);
+
 /* On the bell's thread, or before it starts. The last that was made goes first. */
 void tide_stop_init(struct stop *s, struct bell *b);
 void tide_stop_fini(struct stop *s);
-/* The worker's: what a signal does from now on, on its own thread and in a handler. It answers
-** whether it shall be rung again soon. NULL: nothing. */
-void tide_stop_setarm(struct stop *s, bool (*arm)(void *ud), void *ud);
+/* The worker's: what a signal does from now on, on its own thread and in a handler. NULL: nothing. */
+void tide_stop_setarm(struct stop *s, void (*arm)(void *ud), void *ud);
 
 /* The worker's: before a task, and at its end. `close` answers FAULT_NONE or what was asked for. */
 void tide_stop_open(struct stop *s);

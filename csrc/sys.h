@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "internal.h"
 
@@ -96,10 +97,10 @@ void tide_thread_setname(const char *name);
 ** (SIG_DFL), and never taken away: what it is in stays loaded. */
 
 /* What a signal carries; lives until the handler has run. `ring` is called in the handler, on the
-** thread that was signalled. */
+** thread that was signalled; `sent`: by tide_thread_signal, not by a timer. */
 struct bell;
 struct sys_alarm {
-  void (*ring)(struct bell *);
+  void (*ring)(struct bell *, bool sent);
   struct bell *bell;
 };
 
@@ -110,6 +111,13 @@ int tide_signal_claim(int sig, int *err);
 void tide_signal_unblock(int sig);
 /* Sends it to a thread that has not ended. Never blocks. 0 or errno. */
 int tide_thread_signal(const struct sys_thread *t, int sig, struct sys_alarm *a);
+/* Sends it to the calling thread every `period` ns, until it ends the timer: none comes after that. False:
+** there is no such timer. */
+struct sys_timer {
+  timer_t id;
+};
+bool tide_timer_start(struct sys_timer *timer, sys_time period, int sig, struct sys_alarm *a);
+void tide_timer_end(struct sys_timer *timer);
 
 /* Keeps the library that this code is in loaded, for good. */
 bool tide_sys_stay_loaded(void);

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 #ifdef __GLIBC__
 #include <link.h>
@@ -28,9 +30,10 @@ TIDE_IN_HANDLER static void on_signal(int sig, siginfo_t *info, void *context) {
   (void)sig;
   (void)context;
   /* from this process, with a pointer: else it is not one of ours */
-  if (info->si_code == SI_QUEUE && info->si_pid == getpid() && info->si_value.sival_ptr != NULL) {
+  bool sent = info->si_code == SI_QUEUE && info->si_pid == getpid();
+  if ((sent || info->si_code == SI_TIMER) && info->si_value.sival_ptr != NULL) {
     const struct sys_alarm *a = (const struct sys_alarm *)info->si_value.sival_ptr;
-    a->ring(a->bell);
+    a->ring(a->bell, sent);
   }
   errno = saved;
 }
@@ -70,6 +73,39 @@ int tide_thread_signal(const struct sys_thread *t, int sig, struct sys_alarm *a)
   const union sigval value = {.sival_ptr = a};
   return pthread_sigqueue(t->t, sig, value);
 }
+
+#ifdef SIGEV_THREAD_ID
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+bool tide_timer_start(struct sys_timer *timer, sys_time period, int sig, struct sys_alarm *a) {
+  struct itimerspec every;
+  struct sigevent event;
+  memset(&event, 0, sizeof event);
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
+  event.sigev_signo = sig;
+  event.sigev_value.sival_ptr = a;
+  if (timer_create(CLOCK_MONOTONIC, &event, &timer->id) != 0) return false;
+  every.it_interval.tv_sec = (time_t)(period / 1000000000);
+  every.it_interval.tv_nsec = (long)(period % 1000000000);
+  every.it_value = every.it_interval;
+  if (timer_settime(timer->id, 0, &every, NULL) == 0) return true;
+  timer_delete(timer->id);
+  return false;
+}
+
+/* What it sent is for the calling thread, and so comes before the call returns. */
+void tide_timer_end(struct sys_timer *timer) { timer_delete(timer->id); }
+#else
+bool tide_timer_start(struct sys_timer *timer, sys_time period, int sig, struct sys_alarm *a) {
+  (void)timer, (void)period, (void)sig, (void)a;
+  return false;
+}
+
+void tide_timer_end(struct sys_timer *timer) { (void)timer; }
+#endif
 
 bool tide_sys_stay_loaded(void) {
   static const char here = 0;

@@ -8,17 +8,8 @@
 #include <assert.h>
 #include <sched.h>
 
-/* Between two signals for the same task. Each finalizer needs one, and many may follow each other: for
-** these it looks again at once, for a while after each signal that came, and then less and less often: the
-** thread may wait for a processor, or be in a C function. */
-static sys_time interval(struct stop *s, bool rung) {
-  enum { LOOKS = 100, DOUBLINGS = 7 };
-  const sys_time most = (sys_time)5 * 1000 * 1000;
-  if (!atomic_load_explicit(&s->bell->soon, memory_order_relaxed)) return most;
-  s->looks = rung ? 0 : s->looks + 1;
-  if (s->looks < LOOKS) return 0;
-  return s->looks < LOOKS + DOUBLINGS ? most >> (LOOKS + DOUBLINGS - s->looks) : most;
-}
+/* Between two signals for the same task, in ns. */
+#define INTERVAL ((sys_time)5 * 1000 * 1000)
 
 int tide_watchdog_init(struct watchdog *w) {
   int err = tide_lock_init(&w->lock);
@@ -43,14 +34,14 @@ void tide_watchdog_fini(struct watchdog *w) {
 
 /* Sends a signal, unless one is under way: they would become one, and could not be counted. If that has
 ** come too early for what was asked since, the next look rings again. */
-static bool ring_locked(struct bell *b) {
+static void ring_locked(struct bell *b) {
   unsigned sent = atomic_load_explicit(&b->sent, memory_order_relaxed);
   /* acquire: pairs with the handler's release */
-  if (b->signal == 0 || atomic_load_explicit(&b->heard, memory_order_acquire) != sent) return false;
-  atomic_store_explicit(&b->sent, sent + 1, memory_order_relaxed);
-  if (tide_thread_signal(&b->thread, b->signal, &b->alarm) != 0)
-    atomic_store_explicit(&b->sent, sent, memory_order_relaxed); /* no room for it now: later */
-  return true;
+  if (b->signal == 0 || atomic_load_explicit(&b->heard, memory_order_acquire) != sent) return;
+  atomic_store(&b->sent, sent + 1);
+  /* it rings itself (see hurry), or there is no room for a signal now: later */
+  if (atomic_load(&b->ticks) || tide_thread_signal(&b->thread, b->signal, &b->alarm) != 0)
+    atomic_store(&b->sent, sent);
 }
 
 /* Asks and rings those that are due; answers when the next one is. */
@@ -60,7 +51,8 @@ static sys_time look_locked(struct watchdog *w) {
     struct stop *s = TIDE_CONTAINER(n, struct stop, link);
     if (s->due <= now) {
       tide_stop_ask(s, s->kind); /* false: it was asked before, or it is closed and will leave */
-      s->due = now + interval(s, tide_stop_asked(s) != FAULT_NONE && ring_locked(s->bell));
+      if (tide_stop_asked(s) != FAULT_NONE) ring_locked(s->bell);
+      s->due = now + INTERVAL;
     }
     if (s->due < next) next = s->due;
   }
@@ -74,13 +66,7 @@ static void *watch(void *arg) {
   while (!w->ending) {
     w->next = look_locked(w);
     /* predicate: what is due, and `ending`; both are looked at again */
-    if (w->next <= tide_now()) {
-      tide_lock_drop(&w->lock);
-      sched_yield();
-      tide_lock_take(&w->lock);
-    } else if (!w->ending) {
-      tide_cond_wait(&w->news, &w->lock, w->next);
-    }
+    tide_cond_wait(&w->news, &w->lock, w->next);
   }
   tide_lock_drop(&w->lock);
   return NULL;
@@ -141,7 +127,8 @@ void tide_watchdog_limit(struct watchdog *w, struct stop *s, sys_time due, int k
 void tide_watchdog_chase(struct watchdog *w, struct stop *s) {
   (void)tide_watchdog_start(w); /* without it there is this one signal, which mostly does */
   tide_lock_take(&w->lock);
-  enter_locked(w, s, tide_now() + interval(s, ring_locked(s->bell)));
+  ring_locked(s->bell);
+  enter_locked(w, s, tide_now() + INTERVAL);
   tide_lock_drop(&w->lock);
   /* release: the last touch; leave waits for it */
   atomic_fetch_sub_explicit(&s->visitors, 1, memory_order_release);
@@ -154,8 +141,6 @@ void tide_watchdog_leave(struct watchdog *w, struct stop *s) {
   tide_lock_take(&w->lock);
   if (fifo_linked(&s->link)) fifo_remove(&s->link);
   tide_lock_drop(&w->lock);
-  /* A signal that was sent comes with the next system call at the latest. */
-  while (atomic_load_explicit(&s->bell->heard, memory_order_acquire) !=
-         atomic_load_explicit(&s->bell->sent, memory_order_relaxed))
-    sched_yield();
+  tide_bell_settle(s->bell);
+  tide_bell_calm(s->bell);
 }

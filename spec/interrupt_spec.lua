@@ -436,7 +436,7 @@ describe("shutdown{interrupt = true}", function()
   it("stops finalizers that loop while a state is closed", function()
     local ex = h.pool(1)
     ex:submit(function()
-      for i = 1, 20 do
+      for i = 1, 300 do
         _G["left" .. i] = setmetatable({}, { __gc = function() while true do end end })
       end
     end):result()

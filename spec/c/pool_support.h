@@ -25,7 +25,8 @@ struct rig {
   struct gate *open_gate;  /* if any, each open passes through it */
   struct gate *close_gate; /* and each close through this one */
   atomic_int last_index;   /* of the worker that ran the latest task */
-  bool (*on_arm)(void *);  /* what a signal calls, with the rig; set before the first submit */
+  struct bell *bell;       /* of the worker that was opened last */
+  void (*on_arm)(void *);  /* what a signal calls, with the rig; set before the first submit */
 };
 
 struct job {
@@ -58,6 +59,7 @@ static void *hand_open(void *ud, int index, struct stop *stop, char **why, size_
   h = (struct hand *)malloc(sizeof *h);
   if (h == NULL) exit(2);
   if (rig->on_arm != NULL) tide_stop_setarm(stop, rig->on_arm, rig);
+  rig->bell = stop->bell;
   h->rig = rig;
   h->index = index;
   h->tasks = 0;

@@ -76,14 +76,13 @@ struct stoppable {
 static _Thread_local struct stoppable *volatile running;
 static atomic_int misdirected, armed;
 
-TIDE_IN_HANDLER static bool on_arm(void *rig) {
+TIDE_IN_HANDLER static void on_arm(void *rig) {
   struct stoppable *now = running;
   (void)rig;
   atomic_fetch_add(&armed, 1);
-  if (now == NULL) return false;
+  if (now == NULL) return;
   if (!atomic_load(&now->told)) atomic_fetch_add(&misdirected, 1);
   atomic_store(&now->armed, true);
-  return false;
 }
 
 static void run_until_stopped(struct job *job) {
@@ -162,6 +161,45 @@ static void test_interrupts_all(void) {
   rig_end(&rig);
 }
 
+/* One that lets its thread ring itself, and needs many rings; beside those that others send. */
+enum { RINGS = 50 };
+
+static void run_in_a_hurry(struct job *job) {
+  struct stoppable *self = TIDE_CONTAINER(job, struct stoppable, job);
+  struct bell *bell = self->job.rig->bell;
+  run_until_stopped(job);
+  tide_bell_hurry(bell);
+  tide_bell_hurry(bell); /* it does already */
+  for (int i = 0; i < RINGS; i++) {
+    atomic_store(&self->armed, false);
+    run_until_stopped(job);
+  }
+}
+
+static void test_rings_itself(int rounds) {
+  struct rig rig;
+  rig_with_signal(&rig, 1, 0);
+  atomic_store(&misdirected, 0);
+  for (int i = 0; i < rounds; i++) {
+    struct stoppable s, next;
+    struct task *t, *b;
+    int rung;
+    init(&s, &rig, 0);
+    init(&next, &rig, 2000);
+    s.job.call = run_in_a_hurry;
+    t = submit(&rig, &s.job);
+    b = submit(&rig, &next.job);
+    while (tide_task_state(t) == TASK_PENDING) tide_relax();
+    rung = atomic_load(&armed);
+    atomic_store(&s.told, true);
+    CHECK(tide_pool_interrupt(rig.pool, t));
+    CHECK(finish(t) == FAULT_INTERRUPTED && atomic_load(&armed) - rung > RINGS);
+    CHECK(finish(b) == FAULT_NONE && !atomic_load(&next.armed));
+  }
+  CHECK(atomic_load(&misdirected) == 0);
+  rig_end(&rig);
+}
+
 /* Tasks that end by themselves, about when they are interrupted, and others in between that are not. */
 static void test_no_signal_meets_another_task(int rounds) {
   struct rig rig;
@@ -219,6 +257,7 @@ int main(void) {
   test_limits_time();
   test_interrupts_all();
   test_watch_after_the_end();
+  test_rings_itself(san != NULL && *san != '\0' ? 20 : 200);
   test_no_signal_meets_another_task(san != NULL && *san != '\0' ? 5000 : 30000);
   return check_done();
 }
