@@ -36,10 +36,10 @@ struct bell {
   struct sys_thread thread; /* I while the thread lives; written before its first stop is opened */
   int signal;               /* I: 0: there is none, the thread cannot be reached */
   struct stop *_Atomic first; /* A: its stops; the thread's, and its handler's */
-  atomic_uint sent;           /* A: signals; written under the watchdog's lock, before one is sent */
-  atomic_uint heard;          /* A: written by the handler; release, paired with ring and leave */
-  atomic_bool ticks;          /* A: a timer of the thread's own rings it, and nobody else does */
-  struct sys_timer timer;     /* the thread's, while it ticks */
+  atomic_uint sent;       /* A: signals; written under the watchdog's lock, before one is sent */
+  atomic_uint heard;      /* A: written by the handler; release, paired with ring and leave */
+  atomic_bool ticks;      /* A: a timer of the thread's own rings it, and nobody else does */
+  struct sys_timer timer; /* the thread's, while it ticks */
 };
 
 struct stop {
@@ -60,7 +60,7 @@ void tide_bell_init(struct bell *b, int signal);
 /* All three on its thread. */
 /* Waits until what was sent has come, with the next system call at the latest. */
 void tide_bell_settle(struct bell *b);
-/* Rings the thread many times in a millisecond from now on: for code whose parts must be stopped one by
+/* Rings the thread every 100 us from now on: for code whose parts must be stopped one by
 ** one. Where there is no such timer, there are the watchdog's signals. */
 void tide_bell_hurry(struct bell *b);
 /* Ends that. No ring of it comes later. */
