@@ -1,11 +1,11 @@
 -- soak.lua [TASKS]: millions of tasks of mixed kinds in bounded memory.
 --
--- Runs that many tasks (default: ten million), after a tenth as many (200,000 at least) to warm up,
--- and prints the resident size now and then. Every task must end as it should, and the size must not
--- grow by 2 % or more once all is warm. The size is taken between two batches, with nothing queued
--- and no future held. It goes up and down with what is garbage and what is kept for the next task:
--- before is the mean over the first fifth of the run, after that over the last. Last line: N passed,
--- N failed; status 1 if one failed. TIDE_SEED repeats a run.
+-- Runs that many tasks (default: ten million), after a tenth as many (200,000 at least) to warm
+-- up, and prints the resident size now and then. Every task must end as it should, and the size
+-- must not grow by 2 % or more once all is warm. The size is taken between two batches, with
+-- nothing queued and no future held. It goes up and down with what is garbage and what is kept for
+-- the next task: before is the mean over the first fifth of the run, after that over the last.
+-- Last line: N passed, N failed; status 1 if one failed. TIDE_SEED repeats a run.
 -- SPDX-License-Identifier: MIT
 
 local tidepool = require "tidepool"
@@ -276,7 +276,8 @@ for _, name in ipairs(names) do print(("%9d ended with %s"):format(counts[name],
 print(("%9d callbacks, %d wrong ends"):format(called, wrong))
 print(("resident: %.0f KiB before, %.0f KiB after: %+.2f %%; less than %g %% wanted"):format(
   before, after, 100 * growth, 100 * MOST))
-print(("between %d and %d KiB"):format(math.min(table.unpack(sizes)), math.max(table.unpack(sizes))))
+table.sort(sizes)
+print(("between %d and %d KiB"):format(sizes[1], sizes[#sizes]))
 for _, ex in ipairs { plain, worn, bounded } do ex:shutdown() end
 local failed = (wrong > 0 and 1 or 0) + (growth < MOST and 0 or 1)
 print(("%d passed, %d failed"):format(2 - failed, failed))

@@ -36,7 +36,7 @@ void tide_bell_settle(struct bell *b) {
 }
 
 void tide_bell_hurry(struct bell *b) {
-  const sys_time period = 100 * 1000; /* a signal costs some 10 us */
+  const sys_time period = 100000; /* a signal costs some 10 us */
   if (b->signal == 0 || atomic_load_explicit(&b->ticks, memory_order_relaxed)) return;
   /* Both in one order with what the watchdog does: it sees this and sends no more, or it is seen here
   ** to have sent. A signal and one of the timer might become one, and could not be counted. */
