@@ -26,8 +26,8 @@
 **   - giving a reference back is one step with what follows: no decision depends on the counts
 **   - slots are all there from the start. Making one lets the lock go, as the thread's start that
 **     follows does; its failure stands for both.
-** NOT modelled, so not shown: tasks that wait for others (`away`, `waiting`, `surplus`, levels): without
-** them `alive + starting <= max_workers` holds as it stands here. See "to add" below.
+** Tasks that wait for others (`away`, `waiting`, `surplus`, levels) are within.pml's: without them
+** `alive + starting <= max_workers` holds as it stands here.
 ** And left out, since it is not the pool's: what a task does, and how it is stopped while it runs;
 ** watches (task.pml).
 **
@@ -43,10 +43,6 @@
 ** With -DLTL: every fair run ends (no livelock).
 **
 ** A BUG_… puts in the error that its place says; scripts/model wants each to be found.
-**
-** To add tide_pool_away and _back: a count `away`, left out in `alive + starting < WORKERS`; the wait is a
-** step between begin and finish in `serving`, and to run a given task inline is queue_remove and the same
-** steps. `start` is the submitter's so far.
 **
 ** SPDX-License-Identifier: MIT
 */
