@@ -77,10 +77,12 @@ int tide_watchdog_start(struct watchdog *w) {
   bool mine;
   int err;
   tide_lock_take(&w->lock);
+  /* predicate: not STARTING. Should that fail, it is tried once more for this caller. */
+  while (w->state == WATCHDOG_STARTING) tide_cond_wait(&w->news, &w->lock, SYS_NEVER);
   mine = w->state == WATCHDOG_NONE;
   if (mine) w->state = WATCHDOG_STARTING;
   tide_lock_drop(&w->lock);
-  if (!mine) return 0; /* it runs, or will; should that fail, who starts it says so */
+  if (!mine) return 0;
   err = tide_thread_start(&thread, 0, watch, w);
   tide_lock_take(&w->lock);
   w->state = err == 0 ? WATCHDOG_RUNNING : WATCHDOG_NONE;
