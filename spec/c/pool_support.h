@@ -18,15 +18,15 @@
 struct rig {
   struct pool *pool;
   atomic_int opened, closed, started, stopped, ran, disposed;
-  atomic_int in_use[64];   /* by index: threads that have it now */
-  atomic_int open_fails;   /* the nth open from now on and all later ones fail; 0: none */
-  bool silent;             /* a failing open has no message */
-  atomic_int wear;         /* a worker is worn after that many tasks; 0: never */
-  struct gate *open_gate;  /* if any, each open passes through it */
-  struct gate *close_gate; /* and each close through this one */
-  atomic_int last_index;   /* of the worker that ran the latest task */
-  struct bell *bell;       /* of the worker that was opened last */
-  void (*on_arm)(void *);  /* what a signal calls, with the rig; set before the first submit */
+  atomic_int in_use[64];     /* by index: threads that have it now */
+  atomic_int open_fails;     /* the nth open from now on and all later ones fail; 0: none */
+  bool silent;               /* a failing open has no message */
+  atomic_int wear;           /* a worker is worn after that many tasks; 0: never */
+  struct gate *open_gate;    /* if any, each open passes through it */
+  struct gate *close_gate;   /* and each close through this one */
+  atomic_int last_index;     /* of the worker that ran the latest task */
+  struct bell *_Atomic bell; /* of the worker that was opened last */
+  void (*on_arm)(void *);    /* what a signal calls, with the rig; set before the first submit */
 };
 
 struct job {
