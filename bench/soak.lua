@@ -3,9 +3,10 @@
 -- Runs that many tasks (default: ten million), after a tenth as many (200,000 at least) to warm
 -- up, and prints the resident size now and then. Every task must end as it should, and the size
 -- must not grow by 2 % or more once all is warm (5 % in runs of less than five million, whose
--- means differ by 3 % by chance; that is a leak of some four bytes per task). The size is taken between two batches, with
--- nothing queued and no future held. It goes up and down with what is garbage and what is kept for
--- the next task: before is the mean over the first fifth of the run, after that over the last.
+-- means differ by 3 % by chance; that is a leak of some four bytes per task). The size is taken
+-- between two batches, with nothing queued and no future held. It goes up and down with what is
+-- garbage and what is kept for the next task: before is the mean over the first fifth of the run,
+-- after that over the last.
 -- Last line: N passed, N failed; status 1 if one failed. TIDE_SEED repeats a run.
 -- SPDX-License-Identifier: MIT
 
