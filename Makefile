@@ -103,14 +103,14 @@ $(B)/obj/%.o: csrc/%.c $(B)/flags
 
 $(B)/tidepool/core.so: $(objects)
 	@mkdir -p $(@D)
-	$(call quiet,ld)$(CC) -shared -pthread $(sanflags) $(LDFLAGS) -o $@ $(objects)
+	$(call quiet,ld)$(CC) -shared -pthread $(sanflags) $(LDFLAGS) -o $@ $(objects) -lrt
 
 $(B)/libtidepool.a: $(objects)
 	@rm -f $@
 	$(call quiet,ar)$(AR) rcs $@ $(objects)
 
 $(B)/$(soname): $(objects)
-	$(call quiet,ld)$(CC) -shared -pthread $(sanflags) -Wl,-soname,$(soname) $(LDFLAGS) -o $@ $(objects)
+	$(call quiet,ld)$(CC) -shared -pthread $(sanflags) -Wl,-soname,$(soname) $(LDFLAGS) -o $@ $(objects) -lrt
 
 # ----------------------------------------------------------------------- demo
 

@@ -57,8 +57,7 @@ struct stop {
 
 void tide_bell_init(struct bell *b, int signal);
 
-/* All three on its thread. */
-/* Waits until what was sent has come, with the next system call at the latest. */
+/* All three on its thread. Waits until what was sent has come, with the next system call at the latest. */
 void tide_bell_settle(struct bell *b);
 /* Rings the thread every 100 us from now on: for code whose parts must be stopped one by
 ** one. Where there is no such timer, there are the watchdog's signals. */

@@ -34,7 +34,7 @@ build = {
     ["tidepool.core"] = {
       defines = { "_GNU_SOURCE" },
       incdirs = { "csrc" },
-      libraries = { "pthread" },
+      libraries = { "pthread", "rt" }, -- rt: timers, before glibc 2.34
       sources = {
         "csrc/arena.c",
         "csrc/array.c",
