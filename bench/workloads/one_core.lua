@@ -23,7 +23,9 @@ local throughputs = { spinning = {}, never = {} }
 for i = 0, TURNS do -- turn 0 is not counted
   for _, name in ipairs(i % 2 == 0 and { "never", "spinning" } or { "spinning", "never" }) do
     local ex = pools[name]
+    collectgarbage() -- a collector in the middle of its work, or not, makes twice the difference
     local trips = measure.times(1000, function() ex:submit(noop):result() end)
+    collectgarbage()
     local took = measure.time(function() measure.submit_and_collect(ex, TASKS) end)
     if i > 0 then
       round_trips[name][i], throughputs[name][i] = measure.median(trips), took / TASKS
