@@ -6,6 +6,7 @@
 */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "pool_support.h"
 
@@ -197,6 +198,54 @@ static void test_last_thread_stays(void) {
   rig_end(&rig);
   gate_fini(&creating);
   gate_fini(&closing);
+}
+
+/* The watchdog's thread fails to start: so hears also who found that start under way, for whom it is
+** tried once more. */
+struct starter {
+  struct rig *rig;
+  struct sys_thread thread;
+  struct gate *gate; /* its start waits there and fails; NULL: it fails at once */
+  atomic_bool near;  /* it is about to call */
+  int err;
+};
+
+static void *call_watch(void *arg) {
+  struct starter *s = (struct starter *)arg;
+  if (s->gate != NULL)
+    atomic_store(&create_gate, s->gate);
+  else
+    atomic_store(&create_fails_from, 1);
+  atomic_store(&s->near, true);
+  s->err = tide_pool_watch(s->rig->pool);
+  return NULL;
+}
+
+static void test_watchdog_that_does_not_start(void) {
+  int i, k;
+  for (i = 0; i < 100; i++) {
+    struct rig rig;
+    struct pool_config cfg = config(1);
+    struct gate gate;
+    struct starter first = {.rig = &rig, .gate = &gate}, second = {.rig = &rig};
+    rig_start(&rig, &cfg);
+    gate_init(&gate);
+    spawn(&first.thread, call_watch, &first);
+    gate_await(&gate, 1);
+    spawn(&second.thread, call_watch, &second);
+    while (!atomic_load(&second.near)) sched_yield();
+    for (k = 0; k < i; k++)
+      sched_yield(); /* mostly enough for it to wait; else it starts one itself */
+    gate_open(&gate);
+    tide_thread_join(&first.thread);
+    tide_thread_join(&second.thread);
+    CHECK(first.err == EAGAIN && second.err == EAGAIN);
+    atomic_store(&create_fails_from, 0);
+    CHECK(tide_pool_watch(rig.pool) == 0); /* now it can */
+    CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
+    rig_end(&rig);
+    gate_fini(&gate);
+  }
 }
 
 /* ---------------------------------------------------------- workers that do not open -- */
@@ -541,6 +590,7 @@ int main(void) {
     test_failing_starts_in_a_crowd(seed, 1);
     test_failing_starts_in_a_crowd(seed, 3);
   }
+  test_watchdog_that_does_not_start();
   test_broken(false);
   test_broken(true);
   test_broken_midway();
