@@ -55,9 +55,12 @@ static int by_base(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-/* The chunk that p lies in; they are sorted. */
-static struct arena_chunk *chunk_of(const struct arena *a, const void *p) {
+/* The chunk that p lies in; they are sorted. Free blocks that follow each other are mostly of one
+** chunk: `last`, if not NULL, is tried first. */
+static struct arena_chunk *chunk_of(const struct arena *a, const void *p,
+                                    struct arena_chunk *last) {
   size_t from = 0, to = a->nchunks; /* it is in [from, to) */
+  if (last != NULL && (uintptr_t)p - (uintptr_t)last->base < last->size) return last;
   while (to - from > 1) {
     size_t middle = from + (to - from) / 2;
     if ((uintptr_t)a->chunks[middle].base <= (uintptr_t)p)
@@ -71,22 +74,28 @@ static struct arena_chunk *chunk_of(const struct arena *a, const void *p) {
 static bool is_empty(const struct arena_chunk *c) { return c->unused == c->size; }
 
 static void count_unused(struct arena *a) {
+  struct arena_chunk *c = NULL;
   qsort(a->chunks, a->nchunks, sizeof *a->chunks, by_base);
   for (size_t i = 0; i < a->nchunks; i++) a->chunks[i].unused = 0;
-  if (a->next != a->end) chunk_of(a, a->next)->unused = (size_t)(a->end - a->next);
+  if (a->next != a->end) chunk_of(a, a->next, NULL)->unused = (size_t)(a->end - a->next);
   for (size_t k = 1; k < ARENA_CLASSES; k++)
-    for (void *p = a->free[k]; p != NULL; p = next_free(p)) chunk_of(a, p)->unused += k * 8;
+    for (void *p = a->free[k]; p != NULL; p = next_free(p)) {
+      c = chunk_of(a, p, c);
+      c->unused += k * 8;
+    }
 }
 
 /* Takes what lies in empty chunks out of `free`; the order of the rest is turned round. */
 static void forget_empty(struct arena *a) {
-  if (a->next != a->end && is_empty(chunk_of(a, a->next))) a->next = a->end = NULL;
+  struct arena_chunk *c = NULL;
+  if (a->next != a->end && is_empty(chunk_of(a, a->next, NULL))) a->next = a->end = NULL;
   for (size_t k = 1; k < ARENA_CLASSES; k++) {
     void *p = a->free[k], *next;
     a->free[k] = NULL;
     for (; p != NULL; p = next) {
       next = next_free(p);
-      if (!is_empty(chunk_of(a, p))) put_free(a, p, k);
+      c = chunk_of(a, p, c);
+      if (!is_empty(c)) put_free(a, p, k);
     }
   }
 }
