@@ -37,8 +37,13 @@ struct tide_executor {
   void *ud;                                  /* I */
   struct sys_lock lock;                      /* guards what is below; a leaf */
   struct paths *paths;                       /* L: for workers whose first task brings none */
-  struct message *init;  /* L until the first submit, then I; NULL: no initializer */
-  atomic_bool submitted; /* A: written under lock, which orders it */
+  struct tide_executor *orphans;     /* L: a list (orphan.h); each holds a reference of its pool */
+  size_t norphans;                   /* L: ever */
+  int closed;                        /* L: the flags of all calls of tide_executor_close */
+  struct tide_executor *orphan_next; /* guarded by the lock of whose orphan this is */
+  size_t orphan_number;              /* its place in that list; I once it is in it */
+  struct message *init;              /* L until the first submit, then I; NULL: no initializer */
+  atomic_bool submitted;             /* A: written under lock, which orders it */
 };
 
 /* A future is a task under the API's name. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "halt.h"
+#include "orphan.h"
 
 static const char registry_key = 0;
 
@@ -17,7 +18,7 @@ static bool is_spent(struct tide_executor *ex) {
   struct pool_stats st;
   if (atomic_load_explicit(&ex->handles, memory_order_acquire) > 0) return false;
   tide_pool_stats(ex->pool, &st);
-  return st.tasks == 0 && tide_pool_wait(ex->pool, 0);
+  return st.tasks == 0 && tide_orphan_wait(ex, 0) == FAULT_NONE;
 }
 
 /* Lets go of spent executors, so that a script may make any number of them. */
@@ -35,14 +36,20 @@ static void reap(struct owner *o) {
 /* The sentinel's finaliser. */
 static int owner_gc(lua_State *L) {
   struct owner *o = (struct owner *)lua_touserdata(L, 1);
+  tide_executor *home = tide_current_executor(L); /* whose worker closes this state; or NULL */
   if (!o->open) return 0;
   o->open = false;
   if (tide_owner_lost(o)) return 0; /* those threads are not here, nor is what they left usable */
   for (size_t i = 0; i < o->n; i++)
     tide_executor_close(o->executors[i], o->executors[i]->daemon ? TIDE_SHUTDOWN_INTERRUPT : 0);
+  if (home != NULL && tide_pool_lost(home->pool)) home = NULL; /* nobody waits for that here */
   for (size_t i = 0; i < o->n; i++) {
-    tide_pool_wait(o->executors[i]->pool, SYS_NEVER);
-    tide_pool_rele(o->executors[i]->pool);
+    if (home != NULL) {
+      tide_orphan_give(home, o->executors[i]);
+    } else {
+      tide_orphan_wait(o->executors[i], SYS_NEVER);
+      tide_pool_rele(o->executors[i]->pool);
+    }
   }
   tide_mem_free(&tide_mem_default, o->executors, o->cap * sizeof *o->executors);
   o->executors = NULL;
@@ -107,20 +114,29 @@ void tide_owner_adopt(lua_State *L, struct tide_executor *ex) {
   }
 }
 
+/* What is alive of ex and its orphans. */
+static void count(tide_executor *ex, tide_live *out) {
+  struct pool_stats st;
+  tide_executor *o;
+  size_t last = 0;
+  tide_pool_stats(ex->pool, &st);
+  out->executors++;
+  out->tasks += st.tasks;
+  out->threads += st.threads;
+  out->states += atomic_load_explicit(&ex->states, memory_order_relaxed);
+  while ((o = tide_orphan_next(ex, &last)) != NULL) {
+    count(o, out);
+    tide_pool_rele(o->pool);
+  }
+}
+
 void tide_live_counts(lua_State *L, tide_live *out) {
   struct owner *o = tide_owner_of(L);
   memset(out, 0, sizeof *out);
   if (o == NULL) return;
   reap(o);
-  out->executors = o->n;
   out->groups = o->groups;
-  for (size_t i = 0; i < o->n; i++) {
-    struct pool_stats st;
-    tide_pool_stats(o->executors[i]->pool, &st);
-    out->tasks += st.tasks;
-    out->threads += st.threads;
-    out->states += atomic_load_explicit(&o->executors[i]->states, memory_order_relaxed);
-  }
+  for (size_t i = 0; i < o->n; i++) count(o->executors[i], out);
 }
 
 /* -------------------------------------------------------------------- hooks -- */

@@ -11,6 +11,7 @@
 #include "error.h"
 #include "executor.h"
 #include "lend.h"
+#include "orphan.h"
 #include "owner.h"
 #include "pack.h"
 #include "reftype.h"
@@ -240,7 +241,7 @@ void tide_executor_rele(tide_executor *ex) {
     tide_pool_close(ex->pool, false);
     /* Threads that nobody will join still use the pool: then it must stay. */
     joined = atomic_load_explicit(&ex->adopted, memory_order_acquire) ||
-             (!tide_pool_is_worker(ex->pool) && tide_pool_wait(ex->pool, 0));
+             (!tide_pool_is_worker(ex->pool) && tide_orphan_wait(ex, 0) == FAULT_NONE);
   }
   if (joined) tide_pool_rele(ex->pool);
 }
@@ -294,16 +295,19 @@ void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int nargs) {
 
 void tide_executor_close(tide_executor *ex, int flags) {
   bool interrupt = (flags & TIDE_SHUTDOWN_INTERRUPT) != 0;
+  tide_lock_take(&ex->lock);
+  ex->closed |= flags; /* for orphans that are still to come */
+  tide_lock_drop(&ex->lock);
   tide_pool_close(ex->pool, interrupt || (flags & TIDE_SHUTDOWN_CANCEL) != 0);
   if (interrupt) tide_pool_interruptall(ex->pool);
+  tide_orphan_close(ex, flags);
 }
 
 int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double timeout) {
   struct hookwatch hook;
   struct within w;
   sys_time deadline = tide_deadline(timeout), slice;
-  bool ended;
-  int status;
+  int status, fault;
   if (tide_pool_lost(ex->pool)) return TIDE_EBROKEN;
   if (timeout != 0 && tide_pool_is_worker(ex->pool)) return TIDE_EDEADLOCK;
   tide_executor_close(ex, flags);
@@ -314,13 +318,13 @@ int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double ti
   if (status != FAULT_NONE) return status;
   do {
     slice = tide_hook_slice(&hook, deadline);
-    ended = tide_pool_wait(ex->pool, timeout == 0 ? 0 : slice);
+    fault = tide_orphan_wait(ex, timeout == 0 ? 0 : slice);
     status = tide_hook_run(&hook);
-  } while (!ended && slice < deadline && timeout != 0 && status == LUA_OK);
+  } while (fault == FAULT_TIMEOUT && slice < deadline && timeout != 0 && status == LUA_OK);
   tide_within_back(&w);
   if (status != LUA_OK) lua_error(L);
   if (L != NULL) tide_lend_peek(L); /* what the last tasks had on loan */
-  return ended ? TIDE_OK : TIDE_ETIMEOUT;
+  return fault;
 }
 
 void tide_executor_stats(tide_executor *ex, tide_stats *st) {

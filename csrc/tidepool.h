@@ -151,7 +151,8 @@ TIDE_API void tide_executor_setpaths(tide_executor *ex, lua_State *L);
 TIDE_API void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int nargs);
 
 /* When L closes, the executor is shut down, its queue is finished and its
-** threads are joined, whatever references remain. [-0, +0, e] */
+** threads are joined, whatever references remain. If L is a worker's, the worker does not wait for
+** that: the shutdown of its executor does, which cancels and interrupts both. [-0, +0, e] */
 TIDE_API void tide_executor_adopt(tide_executor *ex, lua_State *L);
 
 /* Users' references. When the last goes, the executor takes no more tasks,
@@ -170,7 +171,8 @@ enum {
 /* Stops taking tasks, then waits until the queue is finished and the threads
 ** are joined, `timeout` seconds at most (0: does not wait). Idempotent. L as in
 ** tide_future_wait. TIDE_OK; TIDE_ETIMEOUT: not finished yet; TIDE_EDEADLOCK:
-** called with a timeout other than 0 from one of its own workers. [-0, +0, e] */
+** called with a timeout other than 0 from one of its own workers, or all has ended but for an executor that its
+** tasks left, and one of whose workers calls. [-0, +0, e] */
 TIDE_API int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double timeout);
 
 typedef struct tide_stats {

@@ -73,6 +73,7 @@ build = {
         "csrc/memo.c",
         "csrc/message.c",
         "csrc/names.c",
+        "csrc/orphan.c",
         "csrc/owner.c",
         "csrc/pack.c",
         "csrc/pack_func.c",

@@ -106,7 +106,9 @@ local tidepool = {}
 ---block. Raises kind transfer if the initializer or its arguments cannot be sent.
 ---
 ---To be closed by `<close>`, by shutdown, or by being collected, which finishes the queue; when
----this Lua state closes it waits for what is left.
+---this Lua state closes it waits for what is left. One that a task made and left goes on when its
+---worker's state closes: the shutdown of the task's executor waits for it, or cancels or
+---interrupts it too.
 ---@param options? tidepool.executor_options|integer options, or max_workers alone
 ---@return tidepool.executor
 function tidepool.executor(options) end

@@ -1,0 +1,36 @@
+/*
+** tidepool, floor 3: orphan, executors whose owner, a worker's state, closed before they ended.
+**
+** A worker that waited for them while it closes its state could wait for ever: what they still have to
+** do may wait for a task that this worker is to run. So they go to the worker's own executor:
+** who waits for the end of that waits for theirs, and who has it cancelled or interrupted, those.
+**
+** The list is in order of `orphan_number` and guarded by the executor's lock, under which nothing is done to an
+** orphan but taking a reference: who goes through it takes the least number above the last, each time.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_ORPHAN_H
+#define TIDE_ORPHAN_H
+
+#include "executor.h"
+
+TIDE_INTERNAL_BEGIN
+
+/* Gives `ex`, closed, with one reference to its pool, to `to`, whose worker the calling thread is. Never waits. */
+void tide_orphan_give(tide_executor *to, tide_executor *ex);
+
+/* To go through the orphans of ex: the first one after number *last (0: the first), which becomes *last, with a
+** reference to its pool for the caller; NULL: there are no more. */
+tide_executor *tide_orphan_next(tide_executor *ex, size_t *last);
+
+/* As tide_executor_close, for the orphans of ex. */
+void tide_orphan_close(tide_executor *ex, int flags);
+
+/* Waits as tide_pool_wait for ex, then for its orphans, and lets go of those: FAULT_NONE. Or FAULT_TIMEOUT, or
+** FAULT_DEADLOCK: all else has ended, but for an orphan whose worker the calling thread is. */
+int tide_orphan_wait(tide_executor *ex, sys_time deadline);
+
+TIDE_INTERNAL_END
+
+#endif
