@@ -50,6 +50,12 @@ bool tide_packer_backref(struct packer *P, const void *key, enum wire_tag ref) {
   return true;
 }
 
+/* Slots for some levels, above what is on the stack now. */
+static void make_room(struct packer *P) {
+  luaL_checkstack(P->L, WIRE_LEVELS * WIRE_SLOTS, "too many nested values");
+  P->room = lua_gettop(P->L) + WIRE_LEVELS * WIRE_SLOTS;
+}
+
 /* Before a value at idx that may contain others. */
 static void enter(struct packer *P, int idx, const struct step *at) {
   for (const struct rebuild *r = P->open; r != NULL; r = r->outer)
@@ -58,12 +64,7 @@ static void enter(struct packer *P, int idx, const struct step *at) {
   if (++P->depth > WIRE_MAX_DEPTH)
     tide_path_refuse(P->L, at, "nested deeper than %d levels", WIRE_MAX_DEPTH);
   if (P->b->failed) tide_packer_nomemory(P); /* here, so that a huge message stops soon */
-  if (P->depth > P->checked) tide_packer_room(P, 0);
-}
-
-void tide_packer_room(struct packer *P, int more) {
-  luaL_checkstack(P->L, more + WIRE_LEVELS * WIRE_SLOTS, "too many nested values");
-  P->checked = P->depth + WIRE_LEVELS - 1;
+  if (lua_gettop(P->L) + WIRE_SLOTS > P->room) make_room(P);
 }
 
 bool tide_packer_name(struct packer *P, int idx) {
@@ -94,7 +95,7 @@ bool tide_packer_rebuild(struct packer *P, int idx, const struct step *up) {
   lua_State *L = P->L;
   struct step at = {up, STEP_NAMED, 0, 0, "__transfer argument"};
   struct rebuild self = {P->open, lua_topointer(L, idx)};
-  int base = lua_gettop(L), checked = P->checked, n;
+  int base = lua_gettop(L), n;
   size_t len;
   const char *name;
   switch (luaL_getmetafield(L, idx, "__transfer")) {
@@ -108,7 +109,7 @@ bool tide_packer_rebuild(struct packer *P, int idx, const struct step *up) {
   n = lua_gettop(L) - base;
   if (n == 0 || lua_type(L, base + 1) != LUA_TSTRING)
     tide_path_refuse(L, up, "__transfer did not return a 'module.function' and arguments");
-  tide_packer_room(P, 0); /* what it returned took what was checked */
+  make_room(P); /* what it returned took what there was */
   if (lua_isnil(L, P->anchors)) {
     lua_newtable(L);
     lua_replace(L, P->anchors);
@@ -129,7 +130,6 @@ bool tide_packer_rebuild(struct packer *P, int idx, const struct step *up) {
     tide_packer_value(P, base + i, &at);
   }
   P->open = self.outer;
-  P->checked = checked;
   lua_settop(L, base);
   return true;
 }
@@ -276,7 +276,7 @@ static __attribute__((noinline)) int pack_all(lua_State *L, struct message *m, i
   P.indexed = false;
   P.open = NULL;
   P.errormeta = NULL;
-  P.checked = 0;
+  P.room = 0;
   P.recent.used = false;
   luaL_checkstack(L, 8, NULL);
   tide_memo_init(&P.memo);

@@ -23,7 +23,7 @@ struct packer {
   struct recent recent;
   enum pack_style style;
   int depth;
-  int checked;                /* down to this depth there is room on the stack */
+  int room;                   /* up to this index there is room on the stack */
   bool indexed;               /* names are up to date */
   const struct rebuild *open; /* the objects whose __transfer arguments are being packed */
   int transfer;               /* stack index of the transfer userdata */
@@ -50,8 +50,6 @@ bool tide_packer_backref(struct packer *P, const void *key, enum wire_tag ref);
 bool tide_packer_name(struct packer *P, int idx);
 /* If the object at idx has a metamethod __transfer, puts how to rebuild it. */
 bool tide_packer_rebuild(struct packer *P, int idx, const struct step *up);
-/* Sees to room on the stack for `more` slots and for some levels below this one. */
-void tide_packer_room(struct packer *P, int more);
 void tide_packer_nomemory(struct packer *P);
 
 /* pack_table.c: a table. */

@@ -46,6 +46,7 @@ static void room_for(struct unpacker *U, size_t n, int more) {
   more += WIRE_LEVELS * WIRE_SLOTS;
   if (n > LUAI_MAXSTACK) tide_unpacker_damaged(U, "too many values");
   make_room(U->L, (int)n + more, "too many values");
+  U->room = lua_gettop(U->L) + (int)n + more;
 }
 
 static const char *get_string(struct unpacker *U, size_t *len) {
@@ -140,15 +141,12 @@ static void unpack_lent(struct unpacker *U) {
 static void unpack_rebuild(struct unpacker *U) {
   size_t n = tide_unpacker_count(U), len;
   const char *name;
-  int checked = U->checked;
   if (WIRE_TAG(tide_cursor_get_u8(&U->c)) != WIRE_STRING)
     tide_unpacker_damaged(U, "no function to rebuild with");
   name = get_string(U, &len);
   tide_names_function(U->L, name, len);
   room_for(U, n, 0);
-  U->checked = U->depth + WIRE_LEVELS - 1; /* above the arguments */
   for (size_t i = 0; i < n; i++) tide_unpacker_owed(U, 1);
-  U->checked = checked;
   lua_call(U->L, (int)n, 1);
 }
 
@@ -206,9 +204,9 @@ static void unpack_object(struct unpacker *U, unsigned byte, size_t offset) {
   bool shared = (byte & WIRE_SHARED) != 0;
   if (U->allowed == UNPACK_DATA) refuse(U, refused(WIRE_TAG(byte)));
   if (++U->depth > WIRE_MAX_DEPTH + 1) tide_unpacker_damaged(U, "nested too deep");
-  if (U->depth > U->checked) {
+  if (lua_gettop(L) + WIRE_SLOTS > U->room) {
     make_room(L, WIRE_LEVELS * WIRE_SLOTS, "too many nested values");
-    U->checked = U->depth + WIRE_LEVELS - 1;
+    U->room = lua_gettop(L) + WIRE_LEVELS * WIRE_SLOTS;
   }
   switch (WIRE_TAG(byte)) {
     case WIRE_TABLE:
@@ -293,7 +291,7 @@ static int unpack_values(lua_State *L, const struct message *m, size_t offset,
   U.allowed = allowed;
   U.owed = 0;
   U.depth = 0;
-  U.checked = WIRE_LEVELS;
+  U.room = 0;
   U.quick = U.nquick = 0;
   U.places = places;
   U.enclosed = enclosed;

@@ -30,7 +30,7 @@ struct unpacker {
   enum unpack_allowed allowed;
   size_t owed; /* bytes that the values still to come of tables and functions begun take at least */
   int depth;
-  int checked;  /* down to this depth there is room on the stack */
+  int room;     /* up to this index there is room on the stack */
   int transfer; /* stack index of the transfer userdata */
   int shared;   /* of the values that are referred back to, by offset; nil: none yet */
   int enclosed; /* of the functions whose globals are their own; 0: they are the state's */

@@ -67,8 +67,8 @@ enum wire_tag {
 ** less than 300 bytes of C stack in either direction. */
 #define WIRE_MAX_DEPTH 1000
 
-/* Slots of the Lua stack that a level takes in either direction; reserved for so many levels at
-** once. */
+/* Slots of the Lua stack that a level takes in either direction, at most; reserved for so many levels at
+** once. Many take less: what is reserved is known by its place on the stack, not by the depth. */
 #define WIRE_SLOTS 10
 #define WIRE_LEVELS 4
 

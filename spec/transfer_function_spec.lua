@@ -305,3 +305,27 @@ describe("A global that the script defined and the function names", function()
     assert.same({ 1 }, _G.alpha)
   end)
 end)
+
+describe("Values that nest deeply", function()
+  after_each(h.finish)
+
+  -- A function in a function takes one slot of Lua's stack on the way, a table in a table several.
+  it("go after others that nest as deeply and took less of the stack", function()
+    local ex = h.pool(1)
+    local function nothing() end
+    local f, t = nothing, {}
+    for _ = 1, 900 do
+      local inner = f
+      f = function() return inner end
+      t = setmetatable({ [true] = t }, { __name = "a level" })
+    end
+    for _ = 1, 3 do
+      local back_f, back_t = ex:submit(function(...) return ... end, f, t):result()
+      for _ = 1, 900 do
+        back_f, back_t = back_f(), back_t[true]
+      end
+      assert.is_nil(back_f())
+      assert.is_nil(next(back_t))
+    end
+  end)
+end)
