@@ -24,7 +24,7 @@ struct tide_executor {
   struct shelf shelf;    /* for messages that are large */
   struct pool *pool;     /* I */
   atomic_size_t handles; /* A: users' references; each holds one of the pool's too */
-  atomic_bool adopted;   /* A: a state joins the threads when it closes */
+  atomic_bool adopted;   /* A: a state sees to the end of the threads when it closes */
   atomic_size_t states;  /* A: lua_States alive */
   int max_workers;       /* I */
   size_t max_tasks;      /* I */

@@ -122,7 +122,9 @@ static int finish(lua_State *L, int flags, double timeout) {
   status = (int)lua_tointeger(L, -1);
   tide_lua_pump(L);
   if (status == TIDE_EDEADLOCK)
-    tide_lua_raise(L, status, "an executor cannot be awaited from one of its own tasks");
+    tide_lua_raise(
+        L, status,
+        "an executor cannot be awaited from one of its own tasks, nor from those of one that they left");
   if (status != TIDE_OK && status != TIDE_ETIMEOUT) tide_lua_raise(L, status, NULL);
   lua_pushboolean(L, status == TIDE_OK);
   return 1;

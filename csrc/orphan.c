@@ -29,28 +29,48 @@ static void let_go(tide_executor *ex, tide_executor *o) {
   if (mine) tide_pool_rele(o->pool);
 }
 
+/* Whether the calling thread is a worker of one of ex's orphans, or of theirs. */
+static bool works_for_orphan(tide_executor *ex) {
+  tide_executor *o;
+  size_t last = 0;
+  bool works = false;
+  while (!works && (o = tide_orphan_next(ex, &last)) != NULL) {
+    works = tide_pool_is_worker(o->pool) || works_for_orphan(o);
+    tide_pool_rele(o->pool);
+  }
+  return works;
+}
+
 static int wait_for_orphans(tide_executor *ex, sys_time deadline) {
   tide_executor *o;
-  int fault = FAULT_NONE, one;
+  int fault = FAULT_NONE;
   size_t last = 0;
   while ((o = tide_orphan_next(ex, &last)) != NULL) {
-    one = tide_pool_is_worker(o->pool) ? FAULT_DEADLOCK : tide_orphan_wait(o, deadline);
+    int one = tide_orphan_wait(o, deadline);
     if (one == FAULT_NONE)
       let_go(ex, o);
-    else
+    else if (fault != FAULT_DEADLOCK)
       fault = one;
     tide_pool_rele(o->pool);
   }
   return fault;
 }
 
+int tide_orphan_wait(tide_executor *ex, sys_time deadline) {
+  if (tide_pool_is_worker(ex->pool) || works_for_orphan(ex)) return FAULT_DEADLOCK;
+  if (!tide_pool_wait(ex->pool, deadline)) return FAULT_TIMEOUT;
+  if (works_for_orphan(ex))
+    return FAULT_DEADLOCK; /* one that came meanwhile; now the list is final */
+  return wait_for_orphans(ex, deadline);
+}
+
+void tide_orphan_trim(tide_executor *ex) { (void)wait_for_orphans(ex, 0); }
+
 void tide_orphan_give(tide_executor *to, tide_executor *ex) {
   tide_executor **p;
   int flags;
-  /* those that have ended go, so that a worker may leave any number of them */
-  (void)wait_for_orphans(to, 0);
-  tide_pool_hold(
-      ex->pool); /* the caller's reference is the list's, and may be gone with that soon */
+  tide_orphan_trim(to);
+  tide_pool_hold(ex->pool); /* the caller's is the list's from now on, and may go with it */
   tide_lock_take(&to->lock);
   ex->orphan_number = ++to->norphans;
   ex->orphan_next = NULL;
@@ -70,8 +90,4 @@ void tide_orphan_close(tide_executor *ex, int flags) {
     tide_executor_close(o, flags);
     tide_pool_rele(o->pool);
   }
-}
-
-int tide_orphan_wait(tide_executor *ex, sys_time deadline) {
-  return tide_pool_wait(ex->pool, deadline) ? wait_for_orphans(ex, deadline) : FAULT_TIMEOUT;
 }

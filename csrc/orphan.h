@@ -17,7 +17,8 @@
 
 TIDE_INTERNAL_BEGIN
 
-/* Gives `ex`, closed, with one reference to its pool, to `to`, whose worker the calling thread is. Never waits. */
+/* Gives `ex`, closed, with one reference to its pool, to `to`, whose worker the calling thread is; first it
+** lets go of those that have ended, so that a worker may leave any number. Never waits. */
 void tide_orphan_give(tide_executor *to, tide_executor *ex);
 
 /* To go through the orphans of ex: the first one after number *last (0: the first), which becomes *last, with a
@@ -27,9 +28,12 @@ tide_executor *tide_orphan_next(tide_executor *ex, size_t *last);
 /* As tide_executor_close, for the orphans of ex. */
 void tide_orphan_close(tide_executor *ex, int flags);
 
-/* Waits as tide_pool_wait for ex, then for its orphans, and lets go of those: FAULT_NONE. Or FAULT_TIMEOUT, or
-** FAULT_DEADLOCK: all else has ended, but for an orphan whose worker the calling thread is. */
+/* Waits as tide_pool_wait for ex, then for its orphans, and lets go of those: FAULT_NONE, or FAULT_TIMEOUT. FAULT_DEADLOCK:
+** the calling thread is a worker of one of them; there may have been a wait before that was seen. */
 int tide_orphan_wait(tide_executor *ex, sys_time deadline);
+
+/* Lets go of the orphans of ex that have ended. Never waits. */
+void tide_orphan_trim(tide_executor *ex);
 
 TIDE_INTERNAL_END
 

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "error.h"
 #include "halt.h"
 #include "orphan.h"
 
@@ -16,6 +17,7 @@ static const char registry_key = 0;
 /* An adopted executor that nobody can use or see any more. */
 static bool is_spent(struct tide_executor *ex) {
   struct pool_stats st;
+  tide_orphan_trim(ex); /* one may have a handle of it */
   if (atomic_load_explicit(&ex->handles, memory_order_acquire) > 0) return false;
   tide_pool_stats(ex->pool, &st);
   return st.tasks == 0 && tide_orphan_wait(ex, 0) == FAULT_NONE;
@@ -98,6 +100,8 @@ void tide_owner_adopt(lua_State *L, struct tide_executor *ex) {
   struct owner *o = tide_owner_of(L);
   if (o == NULL) {
     luaL_error(L, "the state is closing, or a finalizer makes its first executor");
+  } else if (ex == tide_current_executor(L)) {
+    tide_error_raise(L, FAULT_DEADLOCK, "a task cannot adopt its own executor");
   } else {
     reap(o);
     if (o->n == o->cap) {
@@ -108,9 +112,10 @@ void tide_owner_adopt(lua_State *L, struct tide_executor *ex) {
       o->executors = p;
       o->cap = cap;
     }
+    /* acq_rel: pairs with the acquire of who drops the last handle */
+    if (atomic_exchange_explicit(&ex->adopted, true, memory_order_acq_rel)) return;
     tide_pool_hold(ex->pool);
     o->executors[o->n++] = ex;
-    atomic_store_explicit(&ex->adopted, true, memory_order_release);
   }
 }
 

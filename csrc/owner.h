@@ -4,7 +4,8 @@
 ** Its mailbox, and the executors it adopted. The userdata in the registry is the sentinel:
 ** made before anything else of ours, finalised after everything else (Lua finalises in
 ** reverse order), it shuts those executors down and joins their threads. So no thread
-** outlives the state, nor the module that the state is about to unload.
+** outlives the state, nor the module that the state is about to unload. A worker's state leaves the
+** joining to the worker's executor (orphan.h).
 **
 ** Only the state's own thread touches an owner, but for the mailbox (floor 1).
 **

@@ -5,6 +5,7 @@
 */
 #include "tidepool.h"
 
+#include <assert.h>
 #include <lauxlib.h>
 #include <string.h>
 
@@ -113,6 +114,7 @@ static void free_init(struct tide_executor *ex) {
 static void dispose(void *ud) {
   struct tide_executor *ex = (struct tide_executor *)ud;
   struct mem mem = ex->mem;
+  assert(ex->orphans == NULL);
   free_init(ex);
   tide_paths_rele(ex->paths);
   tide_lock_fini(&ex->lock);
@@ -324,7 +326,7 @@ int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double ti
   tide_within_back(&w);
   if (status != LUA_OK) lua_error(L);
   if (L != NULL) tide_lend_peek(L); /* what the last tasks had on loan */
-  return fault;
+  return fault == FAULT_DEADLOCK && timeout == 0 ? TIDE_ETIMEOUT : fault;
 }
 
 void tide_executor_stats(tide_executor *ex, tide_stats *st) {

@@ -152,12 +152,13 @@ TIDE_API void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int 
 
 /* When L closes, the executor is shut down, its queue is finished and its
 ** threads are joined, whatever references remain. If L is a worker's, the worker does not wait for
-** that: the shutdown of its executor does, which cancels and interrupts both. [-0, +0, e] */
+** that: the shutdown of its executor does, which cancels and interrupts both. Only the first state that adopts it does so. A
+** worker's state cannot adopt its own executor (kind deadlock). [-0, +0, e] */
 TIDE_API void tide_executor_adopt(tide_executor *ex, lua_State *L);
 
 /* Users' references. When the last goes, the executor takes no more tasks,
 ** finishes its queue, and its threads end; this never waits. Someone must still
-** join them: an adopting state does when it closes, else call
+** join them: an adopting state does when it closes (a worker's has its executor do it), else call
 ** tide_executor_shutdown(ex, NULL, 0, TIDE_FOREVER) before the last rele. */
 TIDE_API tide_executor *tide_executor_hold(tide_executor *ex);
 TIDE_API void tide_executor_rele(tide_executor *ex);
@@ -171,8 +172,7 @@ enum {
 /* Stops taking tasks, then waits until the queue is finished and the threads
 ** are joined, `timeout` seconds at most (0: does not wait). Idempotent. L as in
 ** tide_future_wait. TIDE_OK; TIDE_ETIMEOUT: not finished yet; TIDE_EDEADLOCK:
-** called with a timeout other than 0 from one of its own workers, or all has ended but for an executor that its
-** tasks left, and one of whose workers calls. [-0, +0, e] */
+** called with a timeout other than 0 from one of its own workers, or of an executor that its tasks left. [-0, +0, e] */
 TIDE_API int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double timeout);
 
 typedef struct tide_stats {
@@ -457,7 +457,7 @@ typedef struct tide_reftype {
 /* Marks the metatable at idx. [-0, +0, m] */
 TIDE_API void tide_setreftype(lua_State *L, int idx, const tide_reftype *type);
 
-/* What is alive of the executors that L adopted, for leak tests. [-0, +0, m] */
+/* What is alive of the executors that L adopted, and of those that their tasks left, for leak tests. [-0, +0, m] */
 typedef struct tide_live {
   size_t executors; /* not yet freed */
   size_t tasks;     /* their tasks not yet freed: queued, running, or held by a future */

@@ -107,6 +107,32 @@ describe("An executor that a task left", function()
     assert.is_true(ex:shutdown { timeout = 60 })
   end)
 
+  it("cannot, whatever else was left, nor at the same time as another one", function()
+    local ex = tidepool.executor(closing.isolation)
+    local gate, last = tidepool.future(), tidepool.future()
+    local left = {}
+    local function wait_for_end(ex_, gate_, last_)
+      gate_:result()
+      if last_ then return last_:result() end
+      local now = ex_:shutdown { timeout = 0 }
+      local ok, err = pcall(ex_.shutdown, ex_)
+      return now, ok, require "tidepool".error_kind(err)
+    end
+    for i = 1, 4 do
+      left[i] = ex:submit(leave, ex, wait_for_end, gate, i % 2 == 0 and last or nil):result(60)
+      assert.equal(1, ex:submit(function() return 1 end):result(60))
+    end
+    gate:set_result()
+    for i = 1, 3, 2 do
+      local now, ok, kind = left[i]:result(60)
+      assert.is_false(now)
+      assert.is_false(ok)
+      assert.equal("deadlock", kind)
+    end
+    last:set_result()
+    assert.is_true(ex:shutdown { timeout = 60 })
+  end)
+
   it("goes once it has ended, with the next one that is left", function()
     local ex <close> = tidepool.executor(closing.isolation)
     for _ = 1, 100 do

@@ -78,7 +78,7 @@ static void handles(void) {
   lua_newuserdatauv(L, 200, 0);
   lua_pushlightuserdata(L, a);
   CHECK(!tide_toarray(L, -1) && !tide_toarray(L, -2) && !tide_toarray(L, -3));
-  CHECK(!tide_toarray(L, -4) && !tide_toarray(L, 100));
+  CHECK(!tide_toarray(L, -4) && !tide_toarray(L, 15));
   lua_settop(L, 1);
   lua_setglobal(L, "a");
   CHECK(luaL_dostring(L, "local s = a:slice(2, 3); a = nil; s[1] = 9; kept = s") == LUA_OK);
