@@ -237,14 +237,23 @@ local function mean(list, from, to)
   return sum / (to - from + 1)
 end
 
--- What a state keeps of code it saw is bounded, but takes long to fill at the rate of `shares`.
-for _, ex in ipairs { plain, worn, bounded } do
+-- What states and executors keep, of code they saw and of large blocks, is bounded, but takes long
+-- to fill at the rate of `shares`.
+local function many(name, ex, number)
   local tasks = {}
-  for i = 1, 12000 do
-    local f, wanted = kinds.new_code(ex)
+  for i = 1, number do
+    local f, wanted = kinds[name](ex)
     tasks[i] = { f, wanted }
   end
-  for _, task in ipairs(tasks) do check("new_code", task[1], task[2]) end
+  for _, task in ipairs(tasks) do check(name, task[1], task[2]) end
+end
+
+for _, ex in ipairs { plain, worn, bounded } do
+  many("new_code", ex, 12000)
+  for _ = 1, 100 do
+    many("big_string", ex, 20)
+    many("big_table", ex, 10)
+  end
 end
 
 for _ = 1, math.max(200000, TASKS // 10) // BATCH do
