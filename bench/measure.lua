@@ -85,11 +85,13 @@ end
 
 local function noop() end
 
---- Submits that many no-ops, keeps their futures, then takes the result of each, in order.
-function measure.submit_and_collect(ex, number)
+--- Submits that many no-ops, or calls of fn, keeps their futures, then takes the result of each, in
+--- order.
+function measure.submit_and_collect(ex, number, fn)
   local futures = {}
+  fn = fn or noop
   for i = 1, number do
-    futures[i] = ex:submit(noop)
+    futures[i] = ex:submit(fn)
   end
   for i = 1, number do
     futures[i]:result()

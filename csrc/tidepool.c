@@ -243,7 +243,7 @@ void tide_executor_rele(tide_executor *ex) {
     tide_pool_close(ex->pool, false);
     /* Threads that nobody will join still use the pool: then it must stay. */
     joined = atomic_load_explicit(&ex->adopted, memory_order_acquire) ||
-             (!tide_pool_is_worker(ex->pool) && tide_orphan_wait(ex, 0) == FAULT_NONE);
+             tide_orphan_wait(ex, 0) == FAULT_NONE;
   }
   if (joined) tide_pool_rele(ex->pool);
 }

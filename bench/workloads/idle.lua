@@ -14,17 +14,7 @@ local function work()
   while os.clock() < enough do end
 end
 
--- Each has run one task of plain Lua. (measure.park would have made promises known to all: 3 KiB.)
-local function run_all()
-  local futures = {}
-  for i = 1, workers do
-    futures[i] = ex:submit(work)
-  end
-  for i = 1, workers do
-    futures[i]:result()
-  end
-end
-
-run_all()
+-- Each runs one task of plain Lua. (measure.park would make promises known to all: 3 KiB and more.)
+measure.submit_and_collect(ex, workers, work)
 measure.emit("resident_with_" .. workers, measure.resident())
 assert(ex:stats().workers == workers, "a worker is missing")
