@@ -139,7 +139,8 @@ static bool open_worker(struct pool *p, struct slot *self, bool *starved) {
   if (!wanted) p->fresh--;
   tide_lock_drop(&p->lock);
   if (!wanted) return false;
-  wanted = tide_level_open(p, &self->base, starved);
+  *starved = !tide_bell_hang(&self->bell);
+  wanted = !*starved && tide_level_open(p, &self->base, starved);
   tide_lock_take(&p->lock);
   p->fresh--;
   if (wanted) p->idle++;
@@ -200,8 +201,6 @@ static void *thread_main(void *arg) {
   char name[64];
   snprintf(name, sizeof name, "%s_%d", p->cfg.name, self->index);
   tide_thread_setname(name);
-  if (p->cfg.signal != 0) tide_signal_unblock(p->cfg.signal);
-  self->bell.thread = tide_thread_self();
   tide_lock_take(&p->lock);
   self->thread = tide_thread_self(); /* its starter may not have come to it yet */
   self->running = true;

@@ -5,10 +5,9 @@
 */
 #include "stop.h"
 
-#include <sched.h>
-
 /* In the handler, on the thread itself. */
-TIDE_IN_HANDLER static void ring(struct bell *b, bool sent) {
+TIDE_IN_HANDLER static void ring(void *ud) {
+  const struct bell *b = (const struct bell *)ud;
   /* acquire: pairs with the releases in init and setarm, on this very thread */
   struct stop *s = atomic_load_explicit(&b->first, memory_order_acquire);
   for (; s != NULL; s = s->next) {
@@ -16,39 +15,29 @@ TIDE_IN_HANDLER static void ring(struct bell *b, bool sent) {
     if (arm == NULL || atomic_load_explicit(&s->want, memory_order_acquire) <= 0) continue;
     arm(s->ud);
   }
-  /* release: pairs with who sends the next one, and with leave */
-  if (sent) atomic_fetch_add_explicit(&b->heard, 1, memory_order_release);
 }
 
 void tide_bell_init(struct bell *b, int signal) {
   b->alarm.ring = ring;
-  b->alarm.bell = b;
+  b->alarm.ud = b;
   b->signal = signal;
   atomic_init(&b->first, NULL);
-  atomic_init(&b->sent, 0);
-  atomic_init(&b->heard, 0);
-  atomic_init(&b->ticks, false);
+  b->rung = b->ticks = false;
 }
 
-void tide_bell_settle(struct bell *b) {
-  while (atomic_load_explicit(&b->heard, memory_order_acquire) != atomic_load(&b->sent))
-    sched_yield();
+bool tide_bell_hang(struct bell *b) {
+  b->thread = tide_thread_self();
+  return b->signal == 0 || tide_signal_take(b->signal, &b->alarm) == 0;
 }
 
 void tide_bell_hurry(struct bell *b) {
   const sys_time period = 100000; /* a signal costs some 10 us */
-  if (b->signal == 0 || atomic_load_explicit(&b->ticks, memory_order_relaxed)) return;
-  /* Both in one order with what the watchdog does: it sees this and sends no more, or it is seen here
-  ** to have sent. A signal and one of the timer might become one, and could not be counted. */
-  atomic_store(&b->ticks, true);
-  tide_bell_settle(b);
-  if (!tide_timer_start(&b->timer, period, b->signal, &b->alarm)) atomic_store(&b->ticks, false);
+  if (b->signal != 0 && !b->ticks) b->ticks = tide_timer_start(&b->timer, period, b->signal);
 }
 
 void tide_bell_calm(struct bell *b) {
-  if (!atomic_load_explicit(&b->ticks, memory_order_relaxed)) return;
-  tide_timer_end(&b->timer);
-  atomic_store(&b->ticks, false);
+  if (b->ticks) tide_timer_end(&b->timer);
+  b->ticks = false;
 }
 
 void tide_stop_init(struct stop *s, struct bell *b) {

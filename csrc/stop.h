@@ -11,9 +11,10 @@
 ** `ask` and `close` decide by one compare-and-swap: a task that was asked in time ends with that
 ** kind whatever it does; one that was not cannot be asked any more, nor can the next one in its place.
 **
-** Who asks reaches the worker's thread with a signal (`ring` in watchdog.c), whose handler calls `arm` there,
-** for all of the thread's stops that were asked. At most one signal is under way to a thread; who leaves
-** (watchdog.h) waits until it has come, so that none is ever late and meets the next task.
+** Who asks reaches the worker's thread with a signal (`ring_locked` in watchdog.c), whose handler calls `arm`
+** there, for all of the thread's stops that were asked. A signal that comes when none was asked does nothing,
+** so it matters neither who sent it nor whether two became one; but who leaves (watchdog.h) lets what was sent come
+** first, so that the next task's system calls are not interrupted.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -32,14 +33,13 @@ struct stop;
 
 /* A thread that can be rung. */
 struct bell {
-  struct sys_alarm alarm;   /* I: what the signal carries */
+  struct sys_alarm alarm;   /* I */
   struct sys_thread thread; /* I while the thread lives; written before its first stop is opened */
   int signal;               /* I: 0: there is none, the thread cannot be reached */
   struct stop *_Atomic first; /* A: its stops; the thread's, and its handler's */
-  atomic_uint sent;       /* A: signals; written under the watchdog's lock, before one is sent */
-  atomic_uint heard;      /* A: written by the handler; release, paired with ring and leave */
-  atomic_bool ticks;      /* A: a timer of the thread's own rings it, and nobody else does */
-  struct sys_timer timer; /* the thread's, while it ticks */
+  bool rung;                  /* watchdog's lock: a signal was sent since the thread last left */
+  bool ticks;                 /* the thread's: it rings itself, too */
+  struct sys_timer timer;     /* the thread's, while it ticks */
 };
 
 struct stop {
@@ -57,8 +57,8 @@ struct stop {
 
 void tide_bell_init(struct bell *b, int signal);
 
-/* All three on its thread. Waits until what was sent has come, with the next system call at the latest. */
-void tide_bell_settle(struct bell *b);
+/* All three on its thread. False: no memory, it cannot be rung. */
+bool tide_bell_hang(struct bell *b);
 /* Rings the thread every 100 us from now on: for code whose parts must be stopped one by
 ** one. Where there is no such timer, there are the watchdog's signals. */
 void tide_bell_hurry(struct bell *b);

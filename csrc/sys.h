@@ -96,27 +96,29 @@ void tide_thread_setname(const char *name);
 /* Signals: how a running thread is reached. A handler of ours is put where the program has none
 ** (SIG_DFL), and never taken away: what it is in stays loaded. */
 
-/* What a signal carries; lives until the handler has run. `ring` is called in the handler, on the
-** thread that was signalled; `sent`: by tide_thread_signal, not by a timer. */
-struct bell;
+/* What a thread does in the handler, whoever sent the signal. */
 struct sys_alarm {
-  void (*ring)(struct bell *, bool sent);
-  struct bell *bell;
+  void (*ring)(void *ud);
+  void *ud;
 };
 
 /* Makes `sig` ours; 0: the first of some that is free. The signal, or 0 and errno in *err: EBUSY if
-** the program has a handler for it, EINVAL if it is none. */
+** the program has a handler for it, EINVAL if it is none, EAGAIN or ENOMEM if threads cannot have alarms. */
 int tide_signal_claim(int sig, int *err);
-/* The calling thread, which blocks all signals, takes this one. */
-void tide_signal_unblock(int sig);
-/* Sends it to a thread that has not ended. Never blocks. 0 or errno. */
-int tide_thread_signal(const struct sys_thread *t, int sig, struct sys_alarm *a);
+/* The calling thread, which blocks all signals, takes this one, with that alarm for the rest of its
+** life. 0 or ENOMEM. */
+int tide_signal_take(int sig, const struct sys_alarm *a);
+/* Sends it to a thread that has not ended. Several that were not taken yet may become one. Never
+** blocks. 0 or errno. */
+int tide_thread_signal(const struct sys_thread *t, int sig);
+/* Returns when what was sent to the calling thread has come. */
+void tide_signal_drain(void);
 /* Sends it to the calling thread every `period` ns, until it ends the timer: none comes after that. False:
 ** there is no such timer. */
 struct sys_timer {
   timer_t id;
 };
-bool tide_timer_start(struct sys_timer *timer, sys_time period, int sig, struct sys_alarm *a);
+bool tide_timer_start(struct sys_timer *timer, sys_time period, int sig);
 void tide_timer_end(struct sys_timer *timer);
 
 /* Keeps the library that this code is in loaded, for good. */

@@ -5,6 +5,8 @@
 */
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -25,16 +27,19 @@ extern int __sigaction(int, const struct sigaction *, struct sigaction *);
 #define sigaction_now sigaction
 #endif
 
-TIDE_IN_HANDLER static void on_signal(int sig, siginfo_t *info, void *context) {
+/* Of each thread that takes a signal, its alarm. A signal brings no pointer: what it carries is lost when
+** the user's signals are too many (RLIMIT_SIGPENDING), or where two become one. */
+static pthread_once_t alarms_once = PTHREAD_ONCE_INIT;
+static pthread_key_t alarms;
+static int alarms_err;
+
+static void make_alarms(void) { alarms_err = pthread_key_create(&alarms, NULL); }
+
+TIDE_IN_HANDLER static void on_signal(int sig) {
   int saved = errno;
+  const struct sys_alarm *a = (const struct sys_alarm *)pthread_getspecific(alarms);
   (void)sig;
-  (void)context;
-  /* from this process, with a pointer: else it is not one of ours */
-  bool sent = info->si_code == SI_QUEUE && info->si_pid == getpid();
-  if ((sent || info->si_code == SI_TIMER) && info->si_value.sival_ptr != NULL) {
-    const struct sys_alarm *a = (const struct sys_alarm *)info->si_value.sival_ptr;
-    a->ring(a->bell, sent);
-  }
+  if (a != NULL) a->ring(a->ud); /* else it was sent to another thread, and not by us */
   errno = saved;
 }
 
@@ -42,12 +47,14 @@ TIDE_IN_HANDLER static void on_signal(int sig, siginfo_t *info, void *context) {
 static int claim(int sig) {
   struct sigaction now, ours;
   if (sigaction_now(sig, NULL, &now) != 0) return errno;
-  if ((now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == on_signal) return 0;
+  if ((now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == on_signal) return 0;
   if ((now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler != SIG_DFL) return EBUSY;
+  pthread_once(&alarms_once, make_alarms);
+  if (alarms_err != 0) return alarms_err;
   if (!tide_sys_stay_loaded()) return EBUSY; /* the handler could go, and the signal still come */
   memset(&ours, 0, sizeof ours);
-  ours.sa_sigaction = on_signal;
-  ours.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+  ours.sa_handler = on_signal;
+  ours.sa_flags = SA_RESTART | SA_ONSTACK;
   sigemptyset(&ours.sa_mask);
   return sigaction_now(sig, &ours, NULL) == 0 ? 0 : errno;
 }
@@ -62,31 +69,32 @@ int tide_signal_claim(int sig, int *err) {
   return 0;
 }
 
-void tide_signal_unblock(int sig) {
+int tide_signal_take(int sig, const struct sys_alarm *a) {
   sigset_t set;
+  int err = pthread_setspecific(alarms, a);
+  if (err != 0) return err;
   sigemptyset(&set);
   sigaddset(&set, sig);
-  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  return pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-int tide_thread_signal(const struct sys_thread *t, int sig, struct sys_alarm *a) {
-  const union sigval value = {.sival_ptr = a};
-  return pthread_sigqueue(t->t, sig, value);
-}
+int tide_thread_signal(const struct sys_thread *t, int sig) { return pthread_kill(t->t, sig); }
+
+/* Any system call: what is pending comes before it returns. */
+void tide_signal_drain(void) { sched_yield(); }
 
 #ifdef SIGEV_THREAD_ID
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-bool tide_timer_start(struct sys_timer *timer, sys_time period, int sig, struct sys_alarm *a) {
+bool tide_timer_start(struct sys_timer *timer, sys_time period, int sig) {
   struct itimerspec every;
   struct sigevent event;
   memset(&event, 0, sizeof event);
   event.sigev_notify = SIGEV_THREAD_ID;
   event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
   event.sigev_signo = sig;
-  event.sigev_value.sival_ptr = a;
   if (timer_create(CLOCK_MONOTONIC, &event, &timer->id) != 0) return false;
   every.it_interval.tv_sec = (time_t)(period / 1000000000);
   every.it_interval.tv_nsec = (long)(period % 1000000000);
@@ -99,8 +107,8 @@ bool tide_timer_start(struct sys_timer *timer, sys_time period, int sig, struct 
 /* What it sent is for the calling thread, and so comes before the call returns. */
 void tide_timer_end(struct sys_timer *timer) { timer_delete(timer->id); }
 #else
-bool tide_timer_start(struct sys_timer *timer, sys_time period, int sig, struct sys_alarm *a) {
-  (void)timer, (void)period, (void)sig, (void)a;
+bool tide_timer_start(struct sys_timer *timer, sys_time period, int sig) {
+  (void)timer, (void)period, (void)sig;
   return false;
 }
 

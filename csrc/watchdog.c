@@ -32,16 +32,12 @@ void tide_watchdog_fini(struct watchdog *w) {
   tide_lock_fini(&w->lock);
 }
 
-/* Sends a signal, unless one is under way: they would become one, and could not be counted. If that has
-** come too early for what was asked since, the next look rings again. */
+/* If there is no room for a signal now: the next look rings again. So it is where the signal became one
+** with another that came too early, or was lost. */
 static void ring_locked(struct bell *b) {
-  unsigned sent = atomic_load_explicit(&b->sent, memory_order_relaxed);
-  /* acquire: pairs with the handler's release */
-  if (b->signal == 0 || atomic_load_explicit(&b->heard, memory_order_acquire) != sent) return;
-  atomic_store(&b->sent, sent + 1);
-  /* it rings itself (see hurry), or there is no room for a signal now: later */
-  if (atomic_load(&b->ticks) || tide_thread_signal(&b->thread, b->signal, &b->alarm) != 0)
-    atomic_store(&b->sent, sent);
+  if (b->signal == 0) return;
+  b->rung = true;
+  (void)tide_thread_signal(&b->thread, b->signal);
 }
 
 /* Asks and rings those that are due; answers when the next one is. */
@@ -137,12 +133,15 @@ void tide_watchdog_chase(struct watchdog *w, struct stop *s) {
 }
 
 void tide_watchdog_leave(struct watchdog *w, struct stop *s) {
+  bool rung;
   /* acquire: pairs with the release of who chased. It holds no lock that is needed here, and may be
   ** starting the watchdog's thread. */
   while (atomic_load_explicit(&s->visitors, memory_order_acquire) != 0) sched_yield();
   tide_lock_take(&w->lock);
   if (fifo_linked(&s->link)) fifo_remove(&s->link);
+  rung = s->bell->rung;
+  s->bell->rung = false;
   tide_lock_drop(&w->lock);
-  tide_bell_settle(s->bell);
   tide_bell_calm(s->bell);
+  if (rung) tide_signal_drain();
 }

@@ -451,17 +451,25 @@ static void test_new_without_memory(void) {
 }
 
 /* Every allocation of three submits with new priorities fails once: the submit says so, nothing
-** is queued by it, and everything else goes on. */
+** is queued by it, and everything else goes on. They run until all are submitted, so each of two needs
+** a thread. */
 static void test_submit_without_memory(void) {
   long fail_at, left = 0;
   int i;
   for (fail_at = 1; left <= 0; fail_at++) {
     struct rig rig;
     struct pool_config cfg = config(2);
+    struct gate gate;
+    struct job jobs[3];
     struct task *tasks[3];
     int faults[3], accepted = 0;
     rig_start(&rig, &cfg);
-    for (i = 0; i < 3; i++) tasks[i] = task_of(&rig, NULL, i * 3 - 1);
+    gate_init(&gate);
+    for (i = 0; i < 3; i++) {
+      jobs[i] = job_of(&rig);
+      jobs[i].gate = &gate;
+      tasks[i] = task_of(&rig, &jobs[i], i * 3 - 1);
+    }
     atomic_store(&memory.fail_at, fail_at);
     for (i = 0; i < 3; i++) {
       int err = 0;
@@ -470,6 +478,7 @@ static void test_submit_without_memory(void) {
             (faults[i] == FAULT_THREAD && err == ENOMEM));
       if (faults[i] == FAULT_NONE) accepted++;
     }
+    gate_open(&gate);
     for (i = 0; i < 3; i++) {
       if (faults[i] == FAULT_NONE) CHECK(wait_for(tasks[i], -1));
       CHECK(tide_task_done(tasks[i]) == (faults[i] == FAULT_NONE));
@@ -479,8 +488,9 @@ static void test_submit_without_memory(void) {
     atomic_store(&memory.fail_at, 0);
     CHECK(stats(&rig).submitted == (size_t)accepted && accepted >= 2);
     rig_end(&rig);
+    gate_fini(&gate);
   }
-  CHECK(fail_at > 4);
+  CHECK(fail_at > 4); /* two threads and a level, at least */
 }
 
 static void *call_submit_high(void *arg) {

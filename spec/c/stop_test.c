@@ -1,3 +1,4 @@
+/* link: -Wl,--wrap=pthread_kill */
 /*
 ** stop, watchdog, sys_signal, pool_stop: a running task is asked to stop, by a call or by its limit of time, and
 ** no signal ever meets another task than its own.
@@ -5,7 +6,9 @@
 ** SPDX-License-Identifier: MIT
 */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "pool_support.h"
@@ -59,7 +62,7 @@ static void test_no_handler_is_replaced(void) {
   CHECK(kill(getpid(), SIGURG) == 0 && atomic_load(&host_heard) == 1);
   CHECK(sigaction(SIGURG, &now, NULL) == 0);
   CHECK(tide_signal_claim(0, &err) == SIGURG);
-  /* not the library's own: nothing happens */
+  /* to threads that are no workers: nothing happens */
   CHECK(kill(getpid(), SIGURG) == 0 && kill(getpid(), SIGUSR2) == 0);
   CHECK(raise(SIGURG) == 0);
 }
@@ -237,6 +240,44 @@ static void test_no_signal_meets_another_task(int rounds) {
   rig_end(&rig);
 }
 
+/* ------------------------------------------------------ signals that do not come -- */
+
+int __real_pthread_kill(pthread_t t, int sig);
+int __wrap_pthread_kill(pthread_t t, int sig);
+
+static atomic_int lost, refused; /* so many of the next signals */
+
+int __wrap_pthread_kill(pthread_t t, int sig) {
+  if (atomic_load(&lost) > 0 && atomic_fetch_sub(&lost, 1) > 0) return 0;
+  if (atomic_load(&refused) > 0 && atomic_fetch_sub(&refused, 1) > 0) return EAGAIN;
+  return __real_pthread_kill(t, sig);
+}
+
+/* One that became one with another that was meant for nobody, say: the next one does. */
+static void test_lost_signals(void) {
+  for (int i = 1; i < 4; i++) {
+    atomic_store(&lost, i);
+    test_interrupts_what_runs();
+    CHECK(atomic_load(&lost) <= 0);
+    atomic_store(&refused, i);
+    test_interrupts_what_runs();
+    CHECK(atomic_load(&refused) <= 0);
+  }
+}
+
+/* The user's other processes have all signals that carry something under way that are allowed. */
+static void test_crowded_signals(void) {
+  struct rlimit before, none;
+  CHECK(getrlimit(RLIMIT_SIGPENDING, &before) == 0);
+  none = before;
+  none.rlim_cur = 0;
+  CHECK(setrlimit(RLIMIT_SIGPENDING, &none) == 0);
+  test_interrupts_what_runs();
+  test_limits_time();
+  test_rings_itself(1); /* there is no timer */
+  CHECK(setrlimit(RLIMIT_SIGPENDING, &before) == 0);
+}
+
 /* A submit that came too late has looked for its time limit before it was refused. */
 static void test_watch_after_the_end(void) {
   struct pool_config cfg = config(1);
@@ -257,6 +298,8 @@ int main(void) {
   test_limits_time();
   test_interrupts_all();
   test_watch_after_the_end();
+  test_lost_signals();
+  test_crowded_signals();
   test_rings_itself(san != NULL && *san != '\0' ? 20 : 200);
   test_no_signal_meets_another_task(san != NULL && *san != '\0' ? 5000 : 30000);
   return check_done();
