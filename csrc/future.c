@@ -12,6 +12,7 @@
 #include "lend.h"
 #include "owner.h"
 #include "pack.h"
+#include "reftype.h"
 #include "unpack.h"
 #include "wire.h"
 #include "within.h"
@@ -218,6 +219,19 @@ static bool is_plain(const struct cursor *c) {
   return tag >= WIRE_NIL && tag <= WIRE_POINTER;
 }
 
+/* Pushes the userdata that stands next, if it is one whose each push is the same. [-0, +(0|1), m] */
+static bool push_ref(lua_State *L, struct cursor *c, const struct message *m) {
+  const struct reftype *type;
+  uint64_t i;
+  if (WIRE_TAG(tide_cursor_get_u8(c)) != WIRE_REF) return false;
+  i = tide_cursor_get_varint(c);
+  if (c->failed || i >= m->nparts) return false;
+  type = tide_reftype_of(tide_message_part(m, (size_t)i));
+  if (type == NULL || type->quick == NULL) return false;
+  type->push(L, tide_message_part(m, (size_t)i)->object);
+  return true;
+}
+
 int tide_pushplain(lua_State *L, const tide_future *f, int *n) {
   enum { MOST = 8 };
   const struct task *t = tide_ctask_of(f);
@@ -229,10 +243,14 @@ int tide_pushplain(lua_State *L, const tide_future *f, int *n) {
   tide_cursor_init(&c, t->msg.bytes.data, t->msg.bytes.len);
   count = tide_cursor_get_varint(&c);
   if (count > MOST || !lua_checkstack(L, MOST)) return 0;
-  for (uint64_t i = 0; i < count && is_plain(&c); i++) {
+  for (uint64_t i = 0; i < count; i++) {
     tide_value v;
-    tide_value_get(&c, &t->msg, &v);
-    if (!push_scalar(L, &v)) break;
+    if (is_plain(&c)) {
+      tide_value_get(&c, &t->msg, &v);
+      if (!push_scalar(L, &v)) break;
+    } else if (!push_ref(L, &c, &t->msg)) {
+      break;
+    }
   }
   if (lua_gettop(L) - top != (int)count || tide_cursor_get_u8(&c) != WIRE_END || c.failed) {
     lua_settop(L, top);

@@ -330,11 +330,16 @@ static void *ref_hold(lua_State *L, int idx) {
   return tide_array_hold(b->a);
 }
 
+static void *ref_quick(lua_State *L, int idx) {
+  struct tide_lua_array *b = (struct tide_lua_array *)lua_touserdata(L, idx);
+  return b->a && b->known ? tide_array_hold(b->a) : NULL;
+}
+
 static void ref_push(lua_State *L, void *object) { tide_pusharray(L, (tide_array *)object); }
 
 static void ref_rele(void *object) { tide_array_rele((tide_array *)object); }
 
-static const tide_reftype reftype = {TIDE_LUA_ARRAY, ref_hold, ref_push, ref_rele};
+static const tide_reftype reftype = {TIDE_LUA_ARRAY, ref_hold, ref_push, ref_rele, ref_quick};
 
 static const luaL_Reg methods[] = {{"add", a_add},
                                    {"copy", tide_lua_arraycopy},

@@ -269,7 +269,7 @@ static void ref_push(lua_State *L, void *object) { tide_pushexecutor(L, (tide_ex
 
 static void ref_rele(void *object) { tide_executor_rele((tide_executor *)object); }
 
-static const tide_reftype reftype = {TIDE_LUA_EXECUTOR, ref_hold, ref_push, ref_rele};
+static const tide_reftype reftype = {TIDE_LUA_EXECUTOR, ref_hold, ref_push, ref_rele, NULL};
 
 /* methods[key] when it is absent: loads the methods that are written in Lua. */
 static int loadmethod(lua_State *L) {

@@ -327,7 +327,7 @@ static void ref_push(lua_State *L, void *object) { tide_pushfuture(L, (tide_futu
 
 static void ref_rele(void *object) { tide_future_rele((tide_future *)object); }
 
-static const tide_reftype reftype = {TIDE_LUA_FUTURE, ref_hold, ref_push, ref_rele};
+static const tide_reftype reftype = {TIDE_LUA_FUTURE, ref_hold, ref_push, ref_rele, NULL};
 
 static const luaL_Reg methods[] = {{"result", f_result},
                                    {"pcall", f_pcall},

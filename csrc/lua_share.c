@@ -118,7 +118,7 @@ static void ref_push(lua_State *L, void *object) { tide_pushshare(L, (tide_share
 
 static void ref_rele(void *object) { tide_share_rele((tide_share *)object); }
 
-static const tide_reftype reftype = {TIDE_LUA_SHARE, ref_hold, ref_push, ref_rele};
+static const tide_reftype reftype = {TIDE_LUA_SHARE, ref_hold, ref_push, ref_rele, ref_hold};
 
 static const luaL_Reg methods[] = {{"get", s_get}, {NULL, NULL}};
 

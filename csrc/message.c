@@ -13,15 +13,19 @@ void tide_message_init(struct message *m, const struct mem *mem) {
   m->nparts = m->capmore = 0;
 }
 
+static void rele_part(const struct part *p) {
+  if (p->rele != NULL) p->rele(p->object);
+}
+
 void tide_message_fini(struct message *m) {
-  struct part first = m->first, *more = m->more;
+  struct part first[MESSAGE_FIRST], *more = m->more;
   size_t n = m->nparts, cap = m->capmore;
   bool failed = m->bytes.failed;
+  memcpy(first, m->first, sizeof first);
   m->more = NULL;
   m->nparts = m->capmore = 0;
-  for (; n > 1; n--)
-    if (more[n - 2].rele != NULL) more[n - 2].rele(more[n - 2].object);
-  if (n == 1 && first.rele != NULL) first.rele(first.object);
+  for (; n > MESSAGE_FIRST; n--) rele_part(&more[n - MESSAGE_FIRST - 1]);
+  for (; n > 0; n--) rele_part(&first[n - 1]);
   tide_mem_free(m->bytes.mem, more, cap * sizeof *more);
   tide_bytes_fini(&m->bytes);
   tide_bytes_init_in(&m->bytes, m->bytes.mem, m->small, sizeof m->small);
@@ -49,13 +53,13 @@ static bool grow(struct message *m) {
 bool tide_message_addpart(struct message *m, const void *type, void *object, void (*rele)(void *),
                           size_t *index) {
   struct part *p;
-  if (m->bytes.failed || (m->nparts == m->capmore + 1 && !grow(m))) {
+  if (m->bytes.failed || (m->nparts == m->capmore + MESSAGE_FIRST && !grow(m))) {
     m->bytes.failed = true;
     if (rele != NULL) rele(object);
     return false;
   }
   *index = m->nparts++;
-  p = *index == 0 ? &m->first : &m->more[*index - 1];
+  p = *index < MESSAGE_FIRST ? &m->first[*index] : &m->more[*index - MESSAGE_FIRST];
   p->type = type;
   p->object = object;
   p->rele = rele;

@@ -25,11 +25,12 @@ struct part {
 };
 
 #define MESSAGE_SMALL 24 /* bytes */
+#define MESSAGE_FIRST 2  /* parts: a function's code and one object */
 
 struct message {
   struct bytes bytes; /* begins in `small` */
-  struct part first;  /* part 0 */
-  struct part *more;  /* parts 1, 2, …: owned; NULL while capmore is 0 */
+  struct part first[MESSAGE_FIRST];
+  struct part *more; /* those after them: owned; NULL while capmore is 0 */
   uint32_t nparts, capmore;
   unsigned char small[MESSAGE_SMALL];
 };
@@ -42,7 +43,7 @@ void tide_message_move(struct message *to, struct message *from);
 
 /* Part i, which exists. */
 static inline const struct part *tide_message_part(const struct message *m, size_t i) {
-  return i == 0 ? &m->first : &m->more[i - 1];
+  return i < MESSAGE_FIRST ? &m->first[i] : &m->more[i - MESSAGE_FIRST];
 }
 
 /* Takes the reference in `object` and stores the part's index. On failure the

@@ -10,11 +10,26 @@
 #include "func.h"
 #include "lend.h"
 #include "names.h"
+#include "reftype.h"
 #include "wire.h"
 
 enum {
   MAX_STRING = 64, /* bytes; of longer ones the other way is to write a second as a reference */
-  MAX_UPVALUES = 8
+  MAX_UPVALUES = 8,
+  MAX_REFS = 4
+};
+
+/* A message in the making. */
+struct plain {
+  lua_State *L;
+  struct bytes *b;
+  size_t part; /* the next to be added */
+  int nrefs;
+  struct ref_held {
+    const void *userdata;
+    const struct reftype *type;
+    void *object;
+  } refs[MAX_REFS]; /* parts in the end */
 };
 
 static bool put_string(lua_State *L, int idx, struct bytes *b) {
@@ -40,8 +55,31 @@ static void put_number(lua_State *L, int idx, struct bytes *b) {
   }
 }
 
+static bool put_userdata(struct plain *p, int idx) {
+  struct ref_held *r = &p->refs[p->nrefs];
+  if (p->nrefs == MAX_REFS) return false;
+  r->userdata = lua_touserdata(p->L, idx);
+  for (int i = 0; i < p->nrefs; i++)
+    if (p->refs[i].userdata == r->userdata) return false;
+  r->type = tide_reftype_get(p->L, idx);
+  if (r->type == NULL || r->type->quick == NULL) return false;
+  r->object = r->type->quick(p->L, idx);
+  if (r->object == NULL) return false;
+  p->nrefs++;
+  tide_bytes_put_u8(p->b, WIRE_REF);
+  tide_bytes_put_varint(p->b, p->part++);
+  return true;
+}
+
+/* Of the references, those from i on, if they are not to be parts. */
+static void drop_refs(struct plain *p, int i) {
+  for (; i < p->nrefs; i++) p->refs[i].type->rele(p->refs[i].object);
+}
+
 /* False if the value is not plain; then it may have been put in part. */
-static bool put_value(lua_State *L, int idx, struct bytes *b) {
+static bool put_value(struct plain *p, int idx) {
+  lua_State *L = p->L;
+  struct bytes *b = p->b;
   switch (lua_type(L, idx)) {
     case LUA_TNIL: tide_bytes_put_u8(b, WIRE_NIL); return true;
     case LUA_TBOOLEAN:
@@ -53,6 +91,7 @@ static bool put_value(lua_State *L, int idx, struct bytes *b) {
       tide_bytes_put_u8(b, WIRE_POINTER);
       tide_bytes_put_u64(b, (uint64_t)(uintptr_t)lua_touserdata(L, idx));
       return true;
+    case LUA_TUSERDATA: return put_userdata(p, idx);
     default: return false;
   }
 }
@@ -68,19 +107,20 @@ static bool put_globals(lua_State *L, int idx, int i, struct bytes *b) {
   return globals;
 }
 
-static bool put_upvalues(lua_State *L, int idx, const struct code *c, struct bytes *b) {
+static bool put_upvalues(struct plain *p, int idx, const struct code *c) {
   const void *cells[MAX_UPVALUES];
+  lua_State *L = p->L;
   for (int i = 0; i < c->nup; i++) {
     bool plain;
     cells[i] = c->nup > 1 ? lua_upvalueid(L, idx, i + 1) : NULL;
     for (int j = 0; j < i; j++) /* debug.upvaluejoin */
       if (cells[j] == cells[i]) return false;
-    tide_bytes_put_u8(b, WIRE_UPVALUE);
+    tide_bytes_put_u8(p->b, WIRE_UPVALUE);
     if (i + 1 == c->env) {
-      plain = put_globals(L, idx, i + 1, b);
+      plain = put_globals(L, idx, i + 1, p->b);
     } else {
       lua_getupvalue(L, idx, i + 1);
-      plain = put_value(L, -1, b);
+      plain = put_value(p, lua_gettop(L));
       lua_pop(L, 1);
     }
     if (!plain) return false;
@@ -88,41 +128,59 @@ static bool put_upvalues(lua_State *L, int idx, const struct code *c, struct byt
   return true;
 }
 
-/* Puts the Lua function at idx with its code as part `part`; the code, borrowed, or NULL if it is
-** not plain. The transfer userdata is at xidx. */
-static struct code *put_function(lua_State *L, int idx, int xidx, struct bytes *b, size_t part) {
-  struct code *c = tide_func_known(L, idx, xidx);
-  if (c == NULL && !tide_names_maybe(L, idx, xidx)) c = tide_func_find(L, idx, xidx);
+/* Puts the Lua function at idx; its code, which is to be the next part, borrowed, or NULL if it is not plain.
+** The transfer userdata is at xidx. */
+static struct code *put_function(struct plain *p, int idx, int xidx) {
+  struct code *c = tide_func_known(p->L, idx, xidx);
+  if (c == NULL && !tide_names_maybe(p->L, idx, xidx)) c = tide_func_find(p->L, idx, xidx);
   if (c == NULL || c->nglobals > 0 || c->nup > MAX_UPVALUES) return NULL;
-  tide_bytes_put_u8(b, WIRE_FUNCTION);
-  tide_bytes_put_varint(b, part);
-  tide_bytes_put_varint(b, (uint64_t)c->nup);
-  return put_upvalues(L, idx, c, b) ? c : NULL;
+  tide_bytes_put_u8(p->b, WIRE_FUNCTION);
+  tide_bytes_put_varint(p->b, p->part++);
+  tide_bytes_put_varint(p->b, (uint64_t)c->nup);
+  return put_upvalues(p, idx, c) ? c : NULL;
+}
+
+/* Adds what the message refers to, if it is plain; nothing, if it is not. */
+static bool add_parts(struct plain *p, struct message *m, struct transfer *x, struct code *c,
+                      bool plain) {
+  size_t part;
+  int i = 0;
+  plain = plain && !p->b->failed;
+  if (plain && c != NULL)
+    plain =
+        tide_message_addpart(m, &tide_code_part, tide_transfer_spend(x, c), tide_code_rele, &part);
+  for (; plain && i < p->nrefs; i++) {
+    const struct ref_held *r = &p->refs[i];
+    plain = tide_message_addpart(m, r->type, r->object, r->type->rele, &part);
+  }
+  drop_refs(p, i);
+  return plain;
 }
 
 bool tide_plain_pack(lua_State *L, struct message *m, int n, bool call) {
-  struct bytes *b = &m->bytes;
-  size_t start = b->len, part = m->nparts;
+  struct plain p;
   int end = lua_gettop(L), first = end - n, i = first;
+  size_t start = m->bytes.len;
   struct transfer *x = (struct transfer *)lua_touserdata(L, end);
   struct code *c = NULL;
   bool plain = true;
   if (!lua_checkstack(L, 8)) return false;
+  p.L = L;
+  p.b = &m->bytes;
+  p.part = m->nparts;
+  p.nrefs = 0;
   if (x != NULL) tide_lend_look(L, x, end);
-  tide_bytes_put_varint(b, (uint64_t)n);
+  tide_bytes_put_varint(p.b, (uint64_t)n);
   if (call && lua_isfunction(L, i)) {
-    if (x != NULL && !lua_iscfunction(L, i)) c = put_function(L, i, end, b, part);
+    if (x != NULL && !lua_iscfunction(L, i)) c = put_function(&p, i, end);
     plain = c != NULL;
     i++;
   }
-  for (; plain && i < end; i++) plain = put_value(L, i, b);
-  tide_bytes_put_u8(b, WIRE_END);
-  if (plain && c != NULL) /* last: nothing is to be given back if the rest is not plain */
-    plain =
-        tide_message_addpart(m, &tide_code_part, tide_transfer_spend(x, c), tide_code_rele, &part);
-  if (!plain || b->failed) {
+  for (; plain && i < end; i++) plain = put_value(&p, i);
+  tide_bytes_put_u8(p.b, WIRE_END);
+  if (!add_parts(&p, m, x, c, plain)) {
     lua_settop(L, end);
-    b->len = start;
+    p.b->len = start;
     return false;
   }
   lua_settop(L, first - 1);

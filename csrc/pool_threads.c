@@ -139,8 +139,7 @@ static bool open_worker(struct pool *p, struct slot *self, bool *starved) {
   if (!wanted) p->fresh--;
   tide_lock_drop(&p->lock);
   if (!wanted) return false;
-  *starved = !tide_bell_hang(&self->bell);
-  wanted = !*starved && tide_level_open(p, &self->base, starved);
+  wanted = tide_level_open(p, &self->base, starved);
   tide_lock_take(&p->lock);
   p->fresh--;
   if (wanted) p->idle++;
@@ -201,6 +200,7 @@ static void *thread_main(void *arg) {
   char name[64];
   snprintf(name, sizeof name, "%s_%d", p->cfg.name, self->index);
   tide_thread_setname(name);
+  tide_bell_hang(&self->bell);
   tide_lock_take(&p->lock);
   self->thread = tide_thread_self(); /* its starter may not have come to it yet */
   self->running = true;

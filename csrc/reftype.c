@@ -7,6 +7,9 @@
 
 #include <lauxlib.h>
 
+#include "code.h"
+#include "lend.h"
+
 const char tide_cfunction_part = 0;
 
 static const char metatable_key = 0;
@@ -27,4 +30,11 @@ const struct reftype *tide_reftype_get(lua_State *L, int idx) {
   type = (const struct reftype *)lua_touserdata(L, -1);
   lua_pop(L, 2);
   return type;
+}
+
+const struct reftype *tide_reftype_of(const struct part *part) {
+  if (part->type == &tide_code_part || part->type == &tide_cfunction_part ||
+      part->type == &tide_loan_part)
+    return NULL;
+  return (const struct reftype *)part->type;
 }

@@ -8,7 +8,7 @@
 
 #include <lua.h>
 
-#include "internal.h"
+#include "message.h"
 
 TIDE_INTERNAL_BEGIN
 
@@ -18,6 +18,7 @@ struct reftype {
   void *(*hold)(lua_State *L, int idx);
   void (*push)(lua_State *L, void *object);
   void (*rele)(void *object);
+  void *(*quick)(lua_State *L, int idx);
 };
 
 /* Marks the metatable at idx. [-0, +0, m] */
@@ -27,6 +28,8 @@ const struct reftype *tide_reftype_get(lua_State *L, int idx);
 
 /* Part type of a C function in a message. */
 extern const char tide_cfunction_part;
+/* The type of a part, or NULL if it is no object sent by reference. */
+const struct reftype *tide_reftype_of(const struct part *part);
 
 TIDE_INTERNAL_END
 

@@ -25,9 +25,9 @@ void tide_bell_init(struct bell *b, int signal) {
   b->rung = b->ticks = false;
 }
 
-bool tide_bell_hang(struct bell *b) {
+void tide_bell_hang(struct bell *b) {
   b->thread = tide_thread_self();
-  return b->signal == 0 || tide_signal_take(b->signal, &b->alarm) == 0;
+  if (b->signal != 0) tide_signal_take(b->signal, &b->alarm);
 }
 
 void tide_bell_hurry(struct bell *b) {

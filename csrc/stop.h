@@ -57,8 +57,8 @@ struct stop {
 
 void tide_bell_init(struct bell *b, int signal);
 
-/* All three on its thread. False: no memory, it cannot be rung. */
-bool tide_bell_hang(struct bell *b);
+/* All three on its thread: it can be rung. */
+void tide_bell_hang(struct bell *b);
 /* Rings the thread every 100 us from now on: for code whose parts must be stopped one by
 ** one. Where there is no such timer, there are the watchdog's signals. */
 void tide_bell_hurry(struct bell *b);

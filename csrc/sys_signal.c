@@ -5,7 +5,6 @@
 */
 #include <dlfcn.h>
 #include <errno.h>
-#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -28,16 +27,18 @@ extern int __sigaction(int, const struct sigaction *, struct sigaction *);
 #endif
 
 /* Of each thread that takes a signal, its alarm. A signal brings no pointer: what it carries is lost when
-** the user's signals are too many (RLIMIT_SIGPENDING), or where two become one. */
-static pthread_once_t alarms_once = PTHREAD_ONCE_INIT;
-static pthread_key_t alarms;
-static int alarms_err;
-
-static void make_alarms(void) { alarms_err = pthread_key_create(&alarms, NULL); }
+** the user's signals are too many (RLIMIT_SIGPENDING), or where two become one. It is there from a thread's
+** beginning, so that a handler can look for it on any thread: in glibc that takes this model. */
+#ifdef __GLIBC__
+#define THREADS_OWN _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define THREADS_OWN _Thread_local
+#endif
+static THREADS_OWN const struct sys_alarm *volatile own_alarm;
 
 TIDE_IN_HANDLER static void on_signal(int sig) {
   int saved = errno;
-  const struct sys_alarm *a = (const struct sys_alarm *)pthread_getspecific(alarms);
+  const struct sys_alarm *a = own_alarm;
   (void)sig;
   if (a != NULL) a->ring(a->ud); /* else it was sent to another thread, and not by us */
   errno = saved;
@@ -49,8 +50,6 @@ static int claim(int sig) {
   if (sigaction_now(sig, NULL, &now) != 0) return errno;
   if ((now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == on_signal) return 0;
   if ((now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler != SIG_DFL) return EBUSY;
-  pthread_once(&alarms_once, make_alarms);
-  if (alarms_err != 0) return alarms_err;
   if (!tide_sys_stay_loaded()) return EBUSY; /* the handler could go, and the signal still come */
   memset(&ours, 0, sizeof ours);
   ours.sa_handler = on_signal;
@@ -69,13 +68,12 @@ int tide_signal_claim(int sig, int *err) {
   return 0;
 }
 
-int tide_signal_take(int sig, const struct sys_alarm *a) {
+void tide_signal_take(int sig, const struct sys_alarm *a) {
   sigset_t set;
-  int err = pthread_setspecific(alarms, a);
-  if (err != 0) return err;
+  own_alarm = a;
   sigemptyset(&set);
   sigaddset(&set, sig);
-  return pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+  pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 int tide_thread_signal(const struct sys_thread *t, int sig) { return pthread_kill(t->t, sig); }

@@ -446,12 +446,15 @@ TIDE_API int tide_errorkind(lua_State *L, int idx);
 ** sendable: `hold` takes a reference to the object behind the userdata at idx
 ** (NULL refuses it), `push` pushes a userdata for it in another state and takes
 ** a reference of its own, `rele` gives back the one from hold. The type must
-** live as long as any message. hold and push run on the state's thread, rele on any. */
+** live as long as any message. hold and push run on the state's thread, rele on any.
+** `quick` may be NULL. It is hold for where nothing may raise (NULL: hold is asked); with it, push
+** must push the same userdata each time as long as that lives. */
 typedef struct tide_reftype {
   const char *name;
   void *(*hold)(lua_State *L, int idx);
   void (*push)(lua_State *L, void *object);
   void (*rele)(void *object);
+  void *(*quick)(lua_State *L, int idx);
 } tide_reftype;
 
 /* Marks the metatable at idx. [-0, +0, m] */

@@ -124,10 +124,8 @@ void tide_unpacker_recall(struct unpacker *U, lua_Integer key, int type) {
 
 static void unpack_ref(struct unpacker *U) {
   const struct part *part = tide_unpacker_part(U);
-  const struct reftype *type = (const struct reftype *)part->type;
-  if (type == NULL || part->type == &tide_code_part || part->type == &tide_cfunction_part ||
-      part->type == &tide_loan_part)
-    tide_unpacker_damaged(U, "a part that is no object");
+  const struct reftype *type = tide_reftype_of(part);
+  if (type == NULL) tide_unpacker_damaged(U, "a part that is no object");
   type->push(U->L, part->object);
 }
 

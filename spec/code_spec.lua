@@ -51,6 +51,22 @@ describe("Code is found again", function()
     end
   end)
 
+  it("for closures made anew of functions that take each other's place", function()
+    local ex = h.pool(1)
+    for _, mode in ipairs { "generational", "incremental" } do
+      collectgarbage(mode)
+      for i = 1, 1000 do
+        local again = assert(load("local x = ... return function() return x, 'name " .. i .. "' end"))
+        for k = 1, 3 do
+          local x, name = ex:submit(again(k)):result()
+          assert.equal(k, x)
+          assert.equal("name " .. i, name)
+        end
+        if i % 5 == 0 then collectgarbage() end
+      end
+    end
+  end)
+
   it("not for a function that was redefined in the same place", function()
     local ex = h.pool(1)
     local function define(text) return assert(load(text, "=redefined")) end
@@ -185,6 +201,47 @@ describe("A task whose parts are all plain", function()
     assert.equal("-0.0", tostring(values[4]))
     local nan = ex:submit(echo, 0 / 0):result()
     assert.equal(nil, nan)
+  end)
+
+  it("arrives with arrays and shared values, which stay what they are", function()
+    local ex, arrays = h.pool(1), {}
+    local function echo(...) return ... end
+    local function count(...)
+      local n, seen = 0, {}
+      for _, v in ipairs { ... } do
+        if not seen[v] then n, seen[v] = n + 1, true end
+      end
+      return n
+    end
+    for i = 1, 6 do arrays[i] = tidepool.array("i32", i) end
+    local share = tidepool.share { 1 }
+    for _ = 1, 3 do -- the first time they are not known yet
+      local a, s, n = ex:submit(echo, arrays[1], share, 7):result()
+      assert.is_true(rawequal(a, arrays[1]) and rawequal(s, share) and n == 7)
+      local f = ex:submit(echo, arrays[2])
+      assert.is_true(rawequal(f:result(), f:result()))
+      assert.equal(1, ex:submit(count, arrays[1], arrays[1]):result())
+      assert.equal(6, ex:submit(count, table.unpack(arrays)):result())
+      local t, b = ex:submit(echo, { arrays[3] }, arrays[3]):result()
+      assert.is_true(rawequal(t[1], b) and rawequal(b, arrays[3]))
+      assert.equal(3, ex:submit(function() return #arrays[3] end):result())
+    end
+  end)
+
+  it("lets go of arrays that were held for a call that cannot be sent", function() -- leaks: ASan
+    local ex = h.pool(1)
+    local kept = setmetatable({}, { __mode = "k" })
+    do
+      local a = tidepool.array("u8", 1000000)
+      kept[a] = true
+      for _ = 1, 2 do
+        assert.equal(a, ex:submit(function(x) return x end, a):result())
+        h.raises("transfer", ex.submit, ex, print, a, coroutine.create(print))
+      end
+    end
+    ex:shutdown()
+    for _ = 1, 3 do collectgarbage() end
+    assert.is_nil(next(kept))
   end)
 
   it("is called by the name of a function as well", function()

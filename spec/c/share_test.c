@@ -42,7 +42,8 @@ static void counted_rele(void *object) {
   atomic_fetch_sub(&held, 1);
 }
 
-static const tide_reftype counted_type = {"counted", counted_hold, counted_push, counted_rele};
+static const tide_reftype counted_type = {"counted", counted_hold, counted_push, counted_rele,
+                                          NULL};
 
 /* Pushes {counted, 1, …, 1000, text = "text"}. */
 static int make_value(lua_State *L) {

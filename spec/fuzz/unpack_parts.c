@@ -42,7 +42,7 @@ static void *hold_object(lua_State *L, int idx) {
 static void push_object(lua_State *L, void *object);
 static void rele_object(void *object) { WANT(object == &parts[OBJECT]); }
 
-static const struct reftype object_type = {"object", hold_object, push_object, rele_object};
+static const struct reftype object_type = {"object", hold_object, push_object, rele_object, NULL};
 
 static void push_object(lua_State *L, void *object) {
   WANT(object == &parts[OBJECT]);
