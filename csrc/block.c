@@ -23,8 +23,6 @@
 #else
 #define MAPPED LARGE
 #endif
-/* A state may keep this much even if it uses nothing. */
-#define ALWAYS_KEPT (8192 * KIB)
 
 /* What a block of that size takes; 0: too much. Few sizes, so that one fits the next. */
 static size_t room_for(size_t size) {
@@ -81,8 +79,9 @@ static void release(void *p, size_t room) {
     unmap(p, room);
 }
 
-void tide_blocks_init(struct blocks *b, const struct mem *small) {
+void tide_blocks_init(struct blocks *b, const struct mem *small, size_t least) {
   memset(b, 0, sizeof *b);
+  b->least = least;
   b->small = *small;
 }
 
@@ -125,7 +124,7 @@ static void *take(struct blocks *b, size_t size) {
 
 static void give(struct blocks *b, void *p, size_t size) {
   size_t room = room_for(size);
-  size_t most = b->used > ALWAYS_KEPT ? b->used : ALWAYS_KEPT;
+  size_t most = b->used > b->least ? b->used : b->least;
   b->used -= room;
   if (room > most) {
     release(p, room);

@@ -22,11 +22,13 @@ TIDE_INTERNAL_BEGIN
 
 enum {
   BLOCKS_LARGE = 64 * 1024, /* smaller blocks are passed on */
+  BLOCKS_STATE = 8 << 20,   /* for a state, as `least` */
   BLOCKS_WARM = 32
 };
 
 struct blocks {
   struct mem small; /* what smaller blocks are passed on to */
+  size_t least;     /* I */
   size_t used;      /* bytes in large blocks that are out */
   size_t kept;      /* bytes in `warm` */
   size_t n;
@@ -36,7 +38,8 @@ struct blocks {
   } warm[BLOCKS_WARM]; /* oldest first */
 };
 
-void tide_blocks_init(struct blocks *b, const struct mem *small);
+/* `least`: bytes that may be kept even if nothing is used. */
+void tide_blocks_init(struct blocks *b, const struct mem *small, size_t least);
 /* Frees what is kept; what is out may still be freed by tide_blocks_loose. */
 void tide_blocks_fini(struct blocks *b);
 /* As lua_Alloc, with a struct blocks as ud. */

@@ -7,8 +7,11 @@
 
 #include <string.h>
 
+/* More than for a state: an owner's futures keep messages until its collector finds them, several at once. */
+#define LEAST ((size_t)32 << 20)
+
 int tide_shelf_init(struct shelf *s) {
-  tide_blocks_init(&s->blocks, &tide_mem_default);
+  tide_blocks_init(&s->blocks, &tide_mem_default, LEAST);
   return tide_lock_init(&s->lock);
 }
 

@@ -359,7 +359,7 @@ static int close_body(lua_State *L) {
 static void use_blocks(struct vm *vm) {
   struct mem small;
   small.alloc = lua_getallocf(vm->L, &small.ud);
-  tide_blocks_init(&vm->blocks, &small);
+  tide_blocks_init(&vm->blocks, &small, BLOCKS_STATE);
   lua_setallocf(vm->L, tide_blocks_alloc, &vm->blocks);
 }
 

@@ -19,9 +19,9 @@ for _, shape in ipairs(shapes.list) do
   local function round_trip()
     back = ex:submit(echo, value):result()
   end
-  measure.times(4, round_trip)
+  measure.times(measure.pick(4, 10), round_trip) -- until its blocks are warm
   assert(shapes.same(value, back), shape.name .. ": not what was sent")
-  local samples = measure.times(measure.pick(3, 9), round_trip)
+  local samples = measure.times(measure.pick(3, 21), round_trip)
   measure.emit("shape_" .. shape.name, measure.median(samples))
   measure.emit("values_in_" .. shape.name, shapes.count(value))
 end

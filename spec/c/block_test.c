@@ -40,7 +40,7 @@ static void test_model(void) {
   struct blocks b;
   unsigned char *p[SLOTS] = {NULL};
   size_t size[SLOTS] = {0};
-  tide_blocks_init(&b, &counted_mem);
+  tide_blocks_init(&b, &counted_mem, BLOCKS_STATE);
   for (int r = 0; r < ROUNDS; r++) {
     size_t i = rnd(SLOTS), n = rnd(3) == 0 ? 0 : any_size();
     unsigned char *q;
@@ -69,7 +69,7 @@ static void test_model(void) {
 static void test_warm(void) {
   struct blocks b;
   void *p, *q;
-  tide_blocks_init(&b, &counted_mem);
+  tide_blocks_init(&b, &counted_mem, BLOCKS_STATE);
   p = tide_blocks_alloc(&b, NULL, 0, MIB);
   CHECK(p != NULL && b.used >= MIB && b.kept == 0);
   CHECK(tide_blocks_alloc(&b, p, MIB, 0) == NULL);
