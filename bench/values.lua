@@ -36,7 +36,7 @@ values.list = {
   { name = "integers", make = integers, repeats = 20 },
   { name = "floats", make = floats, repeats = 20 },
   { name = "records", make = records, repeats = 20 },
-  -- last: Lua's generational collector, with which lua5.4 runs, does next to nothing for long after such garbage
+  -- last: Lua's generational collector, with which lua5.4 runs, waits for long after such garbage
   { name = "string_64mib", make = function() return ("x"):rep(64 << 20) end, repeats = 3,
     warm_up = 1 },
 }

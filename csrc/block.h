@@ -3,7 +3,7 @@
 **
 ** Memory fresh from the system costs more than what is done with it: each page is faulted in and
 ** cleared. So blocks of 64 KiB and more that a state gives back are kept for its next ones, up
-** to as much as it uses (a collector's heap swings between one and two times of that), and
+** to as much as it uses (a collector's heap swings between one and two times of that) or `least`, and
 ** blocks from 1.5 MiB on come in huge pages where the system has them. What a block really takes
 ** follows from its size alone: there is no header.
 **

@@ -234,6 +234,7 @@ static bool push_ref(lua_State *L, struct cursor *c, const struct message *m) {
 
 int tide_pushplain(lua_State *L, const tide_future *f, int *n) {
   enum { MOST = 8 };
+  int answer = 1;
   const struct task *t = tide_ctask_of(f);
   int top = lua_gettop(L);
   struct cursor c;
@@ -248,8 +249,9 @@ int tide_pushplain(lua_State *L, const tide_future *f, int *n) {
     if (is_plain(&c)) {
       tide_value_get(&c, &t->msg, &v);
       if (!push_scalar(L, &v)) break;
-    } else if (!push_ref(L, &c, &t->msg)) {
-      break;
+    } else {
+      if (!push_ref(L, &c, &t->msg)) break;
+      answer = 2;
     }
   }
   if (lua_gettop(L) - top != (int)count || tide_cursor_get_u8(&c) != WIRE_END || c.failed) {
@@ -257,7 +259,7 @@ int tide_pushplain(lua_State *L, const tide_future *f, int *n) {
     return 0;
   }
   *n = (int)count;
-  return 1;
+  return answer;
 }
 
 int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {

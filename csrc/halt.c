@@ -106,7 +106,8 @@ void tide_halt_begin(struct halt *h) {
   /* time to tidy up, as for code that was stopped once */
   atomic_store_explicit(&h->raised, haste ? 1 : 0, memory_order_relaxed);
   atomic_store_explicit(&h->running, h->main, memory_order_relaxed);
-  if (haste) arm(h, h->main);
+  /* asked meanwhile: the handler has found nothing. Asked from now on: it finds this one. */
+  if (tide_stop_asked(h->stop) != FAULT_NONE) arm(h, h->main);
 }
 
 void tide_halt_end(struct halt *h) {

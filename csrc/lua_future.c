@@ -2,7 +2,7 @@
 ** tidepool, floor 4: lua_future, futures as scripts see them.
 **
 ** The userdata holds a reference. The outcome is decoded once, at the first
-** look, and kept in a user value, so every look gives the same values. Futures
+** look, and kept in a user value, so every look gives the same values; but for scalars. Futures
 ** that a submit or tidepool.future() made here warn when they are collected
 ** failed and unseen; those that were sent here do not, their sender sees to it.
 **
@@ -85,33 +85,41 @@ static void press(lua_State *L, const tide_future *f) {
     lua_gc(L, LUA_GCSTEP, kib < 1 << 20 ? 2 * (int)kib : 1 << 20);
 }
 
+/* Keeps the n values from `first` on, which are popped, for the future in argument 1. [-n, +0, m] */
+static void keep(lua_State *L, struct tide_lua_future *b, int first, int n) {
+  if (n != 1) {
+    luaL_checkstack(L, 2, NULL);
+    lua_createtable(L, n, 0);
+    lua_insert(L, first);
+    for (int i = n; i >= 1; i--) lua_rawseti(L, first, i);
+  }
+  lua_setiuservalue(L, 1, OUTCOME);
+  b->nvalues = n;
+}
+
 /* Decodes the outcome of the future in argument 1 into its user value. [-0, +0, e] */
 static void decode(lua_State *L, struct tide_lua_future *b) {
   int base = lua_gettop(L), n = 0;
   int outcome = tide_pushoutcome(L, b->f, &n);
-  if (n != 1) {
-    int i;
-    luaL_checkstack(L, 2, NULL);
-    lua_createtable(L, n, 0);
-    lua_insert(L, base + 1);
-    for (i = n; i >= 1; i--) lua_rawseti(L, base + 1, i);
-  }
-  lua_setiuservalue(L, 1, OUTCOME);
+  keep(L, b, base + 1, n);
   b->outcome = (unsigned char)outcome;
-  b->nvalues = n;
   press(L, b->f);
 }
 
-/* Pushes the values or the error of the done future in argument 1; how many. Plain values, which
-** are equal each time, are decoded each time and not kept. [-0, +n, e] */
+/* Pushes the values or the error of the done future in argument 1; how many. Scalars, which are equal each time,
+** are decoded each time and not kept. [-0, +n, e] */
 static int pushvalues(lua_State *L, struct tide_lua_future *b) {
   int i, list;
   b->seen = true;
-  if (b->nvalues < 0 && tide_pushplain(L, b->f, &i)) {
-    b->outcome = TIDE_OK;
-    return i;
+  if (b->nvalues < 0) {
+    int base = lua_gettop(L), plain = tide_pushplain(L, b->f, &i);
+    if (plain != 0) b->outcome = TIDE_OK;
+    if (plain == 1) return i;
+    if (plain == 0)
+      decode(L, b);
+    else
+      keep(L, b, base + 1, i);
   }
-  if (b->nvalues < 0) decode(L, b);
   luaL_checkstack(L, b->nvalues + 1, "too many results");
   lua_getiuservalue(L, 1, OUTCOME);
   if (b->nvalues == 1) return 1;

@@ -20,8 +20,8 @@
 
 #include "pool_own.h"
 
-/* Not by a thread-local variable: in a library that is loaded at run time each thread would
-** allocate for it. This is asked only before waits that are long anyway. */
+/* Not by a thread-local variable: those that need no allocation are few (sys_signal.c). This is asked only
+** before waits that are long anyway. */
 bool tide_pool_is_worker(struct pool *p) {
   bool is = false;
   tide_lock_take(&p->lock);

@@ -7,7 +7,7 @@
 
 /* In the handler, on the thread itself. */
 TIDE_IN_HANDLER static void ring(void *ud) {
-  const struct bell *b = (const struct bell *)ud;
+  struct bell *b = (struct bell *)ud;
   /* acquire: pairs with the releases in init and setarm, on this very thread */
   struct stop *s = atomic_load_explicit(&b->first, memory_order_acquire);
   for (; s != NULL; s = s->next) {
@@ -15,6 +15,7 @@ TIDE_IN_HANDLER static void ring(void *ud) {
     if (arm == NULL || atomic_load_explicit(&s->want, memory_order_acquire) <= 0) continue;
     arm(s->ud);
   }
+  atomic_store_explicit(&b->heard, true, memory_order_relaxed);
 }
 
 void tide_bell_init(struct bell *b, int signal) {
@@ -22,6 +23,8 @@ void tide_bell_init(struct bell *b, int signal) {
   b->alarm.ud = b;
   b->signal = signal;
   atomic_init(&b->first, NULL);
+  atomic_init(&b->heard, true);
+  b->unheard = 0;
   b->rung = b->ticks = false;
 }
 

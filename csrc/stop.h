@@ -37,9 +37,12 @@ struct bell {
   struct sys_thread thread; /* I while the thread lives; written before its first stop is opened */
   int signal;               /* I: 0: there is none, the thread cannot be reached */
   struct stop *_Atomic first; /* A: its stops; the thread's, and its handler's */
-  bool rung;                  /* watchdog's lock: a signal was sent since the thread last left */
-  bool ticks;                 /* the thread's: it rings itself, too */
-  struct sys_timer timer;     /* the thread's, while it ticks */
+  atomic_bool
+      heard; /* A: the handler ran since the last signal was sent: a hint (relaxed), see ring_locked */
+  unsigned unheard;       /* watchdog's lock: how often it was to be rung since then */
+  bool rung;              /* watchdog's lock: a signal was sent since the thread last left */
+  bool ticks;             /* the thread's: it rings itself, too */
+  struct sys_timer timer; /* the thread's, while it ticks */
 };
 
 struct stop {
@@ -57,7 +60,7 @@ struct stop {
 
 void tide_bell_init(struct bell *b, int signal);
 
-/* All three on its thread: it can be rung. */
+/* These on its thread. From now on it can be rung, if there is a signal. */
 void tide_bell_hang(struct bell *b);
 /* Rings the thread every 100 us from now on: for code whose parts must be stopped one by
 ** one. Where there is no such timer, there are the watchdog's signals. */

@@ -28,7 +28,8 @@ extern int __sigaction(int, const struct sigaction *, struct sigaction *);
 
 /* Of each thread that takes a signal, its alarm. A signal brings no pointer: what it carries is lost when
 ** the user's signals are too many (RLIMIT_SIGPENDING), or where two become one. It is there from a thread's
-** beginning, so that a handler can look for it on any thread: in glibc that takes this model. */
+** beginning, so that a handler can look for it on any thread: in glibc that takes this model,
+** and these bytes of what it sets apart for libraries that are loaded at run time. */
 #ifdef __GLIBC__
 #define THREADS_OWN _Thread_local __attribute__((tls_model("initial-exec")))
 #else

@@ -361,7 +361,11 @@ void tide_pusherror(lua_State *L, int kind, const char *message) {
 
 int tide_errorkind(lua_State *L, int idx) { return tide_error_kind(L, idx); }
 
-_Static_assert(sizeof(tide_reftype) == sizeof(struct reftype), "the same struct, two names");
+_Static_assert(sizeof(tide_reftype) == sizeof(struct reftype) &&
+                   offsetof(tide_reftype, push) == offsetof(struct reftype, push) &&
+                   offsetof(tide_reftype, rele) == offsetof(struct reftype, rele) &&
+                   offsetof(tide_reftype, quick) == offsetof(struct reftype, quick),
+               "the same struct, two names");
 
 void tide_setreftype(lua_State *L, int idx, const tide_reftype *type) {
   tide_reftype_set(L, idx, (const struct reftype *)(const void *)type);

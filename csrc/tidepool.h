@@ -96,8 +96,8 @@ typedef struct tide_config {
   /* The signal by which running tasks are reached. 0: SIGURG or, if the program has a handler for that,
   ** one of the last real-time signals. TIDE_NOSIGNAL: none; then nothing that runs can be stopped,
   ** and submits with a time limit fail. TIDE_EARG if the program has a handler for the chosen one: none
-  ** is ever replaced. Ours is put in place by tide_executor_new and stays. It only acts on signals that the
-  ** library sent itself; workers are the only threads it sends them to. */
+  ** is ever replaced. Ours is put in place by tide_executor_new and stays. A stray one does
+  ** nothing: it only has a worker look whether its task was asked to stop. */
   int interrupt_signal;
   void *ud; /* passed to every hook below */
 
@@ -292,9 +292,10 @@ TIDE_API int tide_future_outcome(const tide_future *f);
 ** its own, TIDE_EERROR and that value. [-0, +*n, m] */
 TIDE_API int tide_pushoutcome(lua_State *L, const tide_future *f, int *n);
 
-/* If it has outcome TIDE_OK and a few plain values (nil, booleans, numbers, short strings),
-** pushes them as tide_pushoutcome would, only quicker: 1 and *n. Else 0, and nothing is pushed.
-** [-0, +(*n|0), m] */
+/* If it has outcome TIDE_OK and a few plain values (nil, booleans, numbers, short strings; userdata
+** of a tide_reftype with `quick`), pushes them as tide_pushoutcome would, only quicker: *n, and 1, or 2 if
+** there are userdata among them, which the next call may push anew unless they are kept. Else 0, and
+** nothing is pushed. [-0, +(*n|0), m] */
 TIDE_API int tide_pushplain(lua_State *L, const tide_future *f, int *n);
 
 /* How many bytes a done future's outcome keeps alive, in its message and lent strings. For bindings
@@ -447,8 +448,9 @@ TIDE_API int tide_errorkind(lua_State *L, int idx);
 ** (NULL refuses it), `push` pushes a userdata for it in another state and takes
 ** a reference of its own, `rele` gives back the one from hold. The type must
 ** live as long as any message. hold and push run on the state's thread, rele on any.
-** `quick` may be NULL. It is hold for where nothing may raise (NULL: hold is asked); with it, push
-** must push the same userdata each time as long as that lives. */
+** `quick` may be NULL. Else it is hold for where nothing may raise or allocate in the state, with 4 stack
+** slots (NULL: hold is asked), and then push raises nothing but memory errors and finds the userdata that
+** quick was asked for, as long as that lives, instead of making another one. */
 typedef struct tide_reftype {
   const char *name;
   void *(*hold)(lua_State *L, int idx);

@@ -32,12 +32,19 @@ void tide_watchdog_fini(struct watchdog *w) {
   tide_lock_fini(&w->lock);
 }
 
-/* If there is no room for a signal now: the next look rings again. So it is where the signal became one
-** with another that came too early, or was lost. */
+/* Looks, after a signal that was not heard, until it counts as lost. */
+enum { LOST = 20 };
+
+/* One at a time, for real-time signals pile up. If there is no room for a signal now, the next look rings
+** again; one that is lost only takes longer. */
 static void ring_locked(struct bell *b) {
   if (b->signal == 0) return;
+  if (!atomic_load_explicit(&b->heard, memory_order_relaxed) && ++b->unheard < LOST) return;
+  b->unheard = 0;
   b->rung = true;
-  (void)tide_thread_signal(&b->thread, b->signal);
+  atomic_store_explicit(&b->heard, false, memory_order_relaxed); /* before the handler can run */
+  if (tide_thread_signal(&b->thread, b->signal) != 0)
+    atomic_store_explicit(&b->heard, true, memory_order_relaxed);
 }
 
 /* Asks and rings those that are due; answers when the next one is. */
@@ -141,6 +148,8 @@ void tide_watchdog_leave(struct watchdog *w, struct stop *s) {
   if (fifo_linked(&s->link)) fifo_remove(&s->link);
   rung = s->bell->rung;
   s->bell->rung = false;
+  atomic_store_explicit(&s->bell->heard, true,
+                        memory_order_relaxed); /* what comes now, the drain takes */
   tide_lock_drop(&w->lock);
   tide_bell_calm(s->bell);
   if (rung) tide_signal_drain();

@@ -38,7 +38,7 @@ void tide_watchdog_limit(struct watchdog *w, struct stop *s, sys_time due, int k
 /* For who asked, as a visitor: rings now, and again until the task has ended. */
 void tide_watchdog_chase(struct watchdog *w, struct stop *s);
 /* The worker's, at the end of a task that had a limit or was asked to stop: nobody will ring for it
-** any more. Waits for who is about to, a few instructions. */
+** any more. Waits for who is about to, and for the signals that were sent. */
 void tide_watchdog_leave(struct watchdog *w, struct stop *s);
 
 TIDE_INTERNAL_END

@@ -56,7 +56,8 @@ describe("Code is found again", function()
     for _, mode in ipairs { "generational", "incremental" } do
       collectgarbage(mode)
       for i = 1, 1000 do
-        local again = assert(load("local x = ... return function() return x, 'name " .. i .. "' end"))
+        local name_i = ("return x, 'name %d'"):format(i)
+        local again = assert(load("local x = ... return function() " .. name_i .. " end"))
         for k = 1, 3 do
           local x, name = ex:submit(again(k)):result()
           assert.equal(k, x)
@@ -228,15 +229,30 @@ describe("A task whose parts are all plain", function()
     end
   end)
 
+  it("gives the same array and shared value at each look at its future", function()
+    local ex = h.pool(1)
+    local f = ex:submit(function()
+      local tp = require "tidepool"
+      return tp.share { 1 }, tp.array("u8", 3)
+    end)
+    local value, seen = (f:result()):get(), setmetatable({}, { __mode = "k" })
+    seen[select(2, f:result())] = true
+    collectgarbage()
+    collectgarbage()
+    assert.is_true(rawequal(value, f:result():get()))
+    assert.is_true(seen[select(2, f:result())])
+  end)
+
   it("lets go of arrays that were held for a call that cannot be sent", function() -- leaks: ASan
     local ex = h.pool(1)
     local kept = setmetatable({}, { __mode = "k" })
     do
       local a = tidepool.array("u8", 1000000)
       kept[a] = true
+      local function echo(x) return x end
       for _ = 1, 2 do
-        assert.equal(a, ex:submit(function(x) return x end, a):result())
-        h.raises("transfer", ex.submit, ex, print, a, coroutine.create(print))
+        assert.equal(a, ex:submit(echo, a):result())
+        h.raises("transfer", ex.submit, ex, echo, a, coroutine.create(print))
       end
     end
     ex:shutdown()

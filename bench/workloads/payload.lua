@@ -13,8 +13,9 @@ end
 
 local ex <close> = tidepool.executor(1)
 
--- Collects what the last one left, here and there: its size would set this one's pace of collection. Twice: what
--- was lent is known to be back only when the messages have been collected, and something is sent then.
+-- Collects what the last one left, here and there: its size would set this one's pace of
+-- collection. Twice: what was lent is known to be back only when the messages have been collected,
+-- and something is sent then.
 local function collect()
   for _ = 1, 2 do
     collectgarbage()

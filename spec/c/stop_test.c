@@ -96,10 +96,12 @@ static void run_until_stopped(struct job *job) {
   running = NULL;
 }
 
+static int chosen; /* 0: none, the first that is free */
+
 static void rig_with_signal(struct rig *rig, int workers, sys_time limit) {
   struct pool_config cfg = config(workers);
   int err;
-  cfg.signal = tide_signal_claim(0, &err);
+  cfg.signal = tide_signal_claim(chosen, &err);
   cfg.time_limit = limit;
   rig_start(rig, &cfg);
   rig->on_arm = on_arm;
@@ -253,7 +255,7 @@ int __wrap_pthread_kill(pthread_t t, int sig) {
   return __real_pthread_kill(t, sig);
 }
 
-/* One that became one with another that was meant for nobody, say: the next one does. */
+/* The next one does. */
 static void test_lost_signals(void) {
   for (int i = 1; i < 4; i++) {
     atomic_store(&lost, i);
@@ -265,17 +267,56 @@ static void test_lost_signals(void) {
   }
 }
 
-/* The user's other processes have all signals that carry something under way that are allowed. */
-static void test_crowded_signals(void) {
+/* The user's other processes have all signals that carry something under way that are allowed. A real-time
+** signal is refused then, a plain one loses what it carries. */
+static void test_crowded_signals(int signal) {
   struct rlimit before, none;
   CHECK(getrlimit(RLIMIT_SIGPENDING, &before) == 0);
   none = before;
   none.rlim_cur = 0;
+  chosen = signal;
   CHECK(setrlimit(RLIMIT_SIGPENDING, &none) == 0);
-  test_interrupts_what_runs();
-  test_limits_time();
-  test_rings_itself(1); /* there is no timer */
-  CHECK(setrlimit(RLIMIT_SIGPENDING, &before) == 0);
+  if (signal < SIGRTMIN) {
+    test_interrupts_what_runs();
+    test_limits_time();
+    test_rings_itself(1); /* there is no timer */
+    CHECK(setrlimit(RLIMIT_SIGPENDING, &before) == 0);
+  } else {
+    struct rig rig;
+    struct stoppable s;
+    struct task *t;
+    rig_with_signal(&rig, 1, 0);
+    init(&s, &rig, 0);
+    t = submit(&rig, &s.job);
+    while (tide_task_state(t) == TASK_PENDING) sched_yield();
+    atomic_store(&s.told, true);
+    CHECK(tide_pool_interrupt(rig.pool, t));
+    CHECK(!wait_for(t, 0.03)); /* refused all that time */
+    CHECK(setrlimit(RLIMIT_SIGPENDING, &before) == 0);
+    CHECK(finish(t) == FAULT_INTERRUPTED);
+    rig_end(&rig);
+  }
+  chosen = 0;
+}
+
+/* Signals that somebody else sends to a worker: they stop nothing. */
+static void test_stray_signals(void) {
+  struct rig rig;
+  struct stoppable s;
+  struct task *t;
+  pthread_t worker;
+  rig_with_signal(&rig, 1, 0);
+  init(&s, &rig, 0);
+  t = submit(&rig, &s.job);
+  while (tide_task_state(t) == TASK_PENDING) sched_yield();
+  tide_lock_take(&rig.pool->lock);
+  worker = rig.pool->slots->thread.t;
+  tide_lock_drop(&rig.pool->lock);
+  for (int i = 0; i < 1000; i++) CHECK(__real_pthread_kill(worker, rig.pool->cfg.signal) == 0);
+  CHECK(!atomic_load(&s.armed) && !tide_task_done(t));
+  atomic_store(&s.told, true);
+  CHECK(tide_pool_interrupt(rig.pool, t) && finish(t) == FAULT_INTERRUPTED);
+  rig_end(&rig);
 }
 
 /* A submit that came too late has looked for its time limit before it was refused. */
@@ -298,8 +339,10 @@ int main(void) {
   test_limits_time();
   test_interrupts_all();
   test_watch_after_the_end();
+  test_stray_signals();
   test_lost_signals();
-  test_crowded_signals();
+  test_crowded_signals(SIGURG);
+  test_crowded_signals(SIGRTMAX - 3);
   test_rings_itself(san != NULL && *san != '\0' ? 20 : 200);
   test_no_signal_meets_another_task(san != NULL && *san != '\0' ? 5000 : 30000);
   return check_done();

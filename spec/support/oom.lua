@@ -241,6 +241,15 @@ row("arrays", function(t, ex)
   assert(t.array("i8", s:totable())[2] == 3 and tostring(a):find "u16")
 end)
 
+row("arrays that are known", function(t, ex)
+  local a, b = t.array("u8", 1), t.array("u8", 2)
+  local function both(x, y) return y, x, a end
+  for _ = 1, 3 do
+    local y, x, z = ex:submit(both, a, b):result()
+    assert(rawequal(x, a) and rawequal(y, b) and rawequal(z, a))
+  end
+end)
+
 row("large arrays", function(t, ex)
   local a = t.array("f64", 1 << 19)
   assert(ex:submit(function(x) x[#x] = 2 return x:slice(#x) end, a):result()[1] == 2)
