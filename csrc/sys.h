@@ -108,8 +108,8 @@ int tide_signal_claim(int sig, int *err);
 /* The calling thread, which blocks all signals, takes this one for the rest of its life, with that alarm,
 ** which lives until the thread is joined. */
 void tide_signal_take(int sig, const struct sys_alarm *a);
-/* Sends it to a thread that has not ended. Several that were not taken yet may become one, but for real-time signals. Never
-** blocks. 0 or errno. */
+/* Sends it to a thread that has not ended. Several that were not taken yet may become one, but for
+** real-time signals. Never blocks. 0 or errno. */
 int tide_thread_signal(const struct sys_thread *t, int sig);
 /* Returns when what was sent to the calling thread has come. */
 void tide_signal_drain(void);

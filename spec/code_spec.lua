@@ -52,7 +52,7 @@ describe("Code is found again", function()
   end)
 
   it("for closures made anew of functions that take each other's place", function()
-    local ex = h.pool(1)
+    local ex, before = h.pool(1), collectgarbage("incremental")
     for _, mode in ipairs { "generational", "incremental" } do
       collectgarbage(mode)
       for i = 1, 1000 do
@@ -66,6 +66,7 @@ describe("Code is found again", function()
         if i % 5 == 0 then collectgarbage() end
       end
     end
+    collectgarbage(before)
   end)
 
   it("not for a function that was redefined in the same place", function()

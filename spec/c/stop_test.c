@@ -114,14 +114,20 @@ static void init(struct stoppable *s, struct rig *rig, int turns) {
   s->turns = turns;
 }
 
+/* One that runs until it is stopped, and runs already. */
+static struct task *run_one(struct rig *rig, struct stoppable *s) {
+  struct task *t;
+  rig_with_signal(rig, 1, 0);
+  init(s, rig, 0);
+  t = submit(rig, &s->job);
+  while (tide_task_state(t) == TASK_PENDING) sched_yield();
+  return t;
+}
+
 static void test_interrupts_what_runs(void) {
   struct rig rig;
   struct stoppable s;
-  struct task *t;
-  rig_with_signal(&rig, 1, 0);
-  init(&s, &rig, 0);
-  t = submit(&rig, &s.job);
-  while (tide_task_state(t) == TASK_PENDING) sched_yield();
+  struct task *t = run_one(&rig, &s);
   atomic_store(&s.told, true);
   CHECK(tide_pool_interrupt(rig.pool, t) && tide_pool_interrupt(rig.pool, t));
   CHECK(wait_for(t, -1) && t->outcome == FAULT_INTERRUPTED && atomic_load(&s.armed));
@@ -284,11 +290,7 @@ static void test_crowded_signals(int signal) {
   } else {
     struct rig rig;
     struct stoppable s;
-    struct task *t;
-    rig_with_signal(&rig, 1, 0);
-    init(&s, &rig, 0);
-    t = submit(&rig, &s.job);
-    while (tide_task_state(t) == TASK_PENDING) sched_yield();
+    struct task *t = run_one(&rig, &s);
     atomic_store(&s.told, true);
     CHECK(tide_pool_interrupt(rig.pool, t));
     CHECK(!wait_for(t, 0.03)); /* refused all that time */
@@ -303,12 +305,8 @@ static void test_crowded_signals(int signal) {
 static void test_stray_signals(void) {
   struct rig rig;
   struct stoppable s;
-  struct task *t;
+  struct task *t = run_one(&rig, &s);
   pthread_t worker;
-  rig_with_signal(&rig, 1, 0);
-  init(&s, &rig, 0);
-  t = submit(&rig, &s.job);
-  while (tide_task_state(t) == TASK_PENDING) sched_yield();
   tide_lock_take(&rig.pool->lock);
   worker = rig.pool->slots->thread.t;
   tide_lock_drop(&rig.pool->lock);
