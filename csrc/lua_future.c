@@ -3,8 +3,9 @@
 **
 ** The userdata holds a reference. The outcome is decoded once, at the first
 ** look, and kept in a user value, so every look gives the same values (scalars, which
-** are equal anyway, are not kept). Futures that a submit or tidepool.future() made here warn when they are collected
-** failed and unseen; those that were sent here do not, their sender sees to it.
+** are equal anyway, are not kept). Futures that a submit or tidepool.future() made here
+** warn when they are collected failed and unseen; those that were sent here do not, their
+** sender sees to it.
 **
 ** SPDX-License-Identifier: MIT
 */
