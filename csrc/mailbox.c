@@ -135,8 +135,12 @@ bool tide_mailset_sleep(struct mailset *set, size_t need, bool stop_on_failure, 
       look(box, set->spin_time, rung);
       tide_lock_take(&box->lock);
     }
-    /* predicate: need == 0 */
-    while (set->need > 0 && tide_cond_wait(&box->wake, &box->lock, deadline)) {}
+    if (set->need > 0 && deadline != 0) {
+      sys_time began = tide_spin_sleep(&box->spin);
+      /* predicate: need == 0 */
+      while (set->need > 0 && tide_cond_wait(&box->wake, &box->lock, deadline)) {}
+      if (set->need == 0) tide_spin_woke(&box->spin, began);
+    }
     come = set->need == 0;
     set->need = 0;
   }

@@ -70,7 +70,7 @@ static struct task *pop_locked(struct pool *p, struct slot *self) {
 /* The next task, now running; sleeps for it. NULL: this thread shall end. The caller is
 ** idle before, and is not any more afterwards. Whom to ring once the lock is free: *sleeper. */
 static struct task *take_locked(struct pool *p, struct slot *self, struct slot **sleeper) {
-  sys_time deadline = 0;
+  sys_time deadline = 0, began;
   bool rested = false, expired = false;
   for (;;) {
     struct task *t = pop_locked(p, self);
@@ -91,7 +91,9 @@ static struct task *take_locked(struct pool *p, struct slot *self, struct slot *
       fifo_push(&p->asleep, &self->link);
       p->nasleep++;
       tide_pool_check_locked(p);
+      began = tide_spin_sleep(&self->spin);
       while (!self->woken && !expired) expired = !tide_cond_wait(&self->wake, &p->lock, deadline);
+      tide_spin_woke(&self->spin, began);
       if (!self->woken) {
         fifo_remove(&self->link);
         p->nasleep--;

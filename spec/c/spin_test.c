@@ -70,6 +70,43 @@ static void test_gives_up(void) {
   CHECK(tide_now() - start >= 5 * SPIN_TIME);
 }
 
+/* Sleeps that were short bring looking back, and for longer, until that fails, too. */
+static void test_short_sleeps(void) {
+  atomic_size_t word = 1;
+  struct spin s;
+  struct look k;
+  sys_time start;
+  int sleeps = 0;
+  tide_spin_init(&s);
+  s.enabled = true;
+  tide_spin_woke(&s, tide_spin_sleep(&s)); /* before any look was asked for: says nothing */
+  CHECK(s.skip == 0 && !s.patient);
+  while (s.last < SPIN_MAX_SKIP) { /* looking does not pay */
+    s.skip = 0;
+    look(&s, 1000, &word, 1);
+    tide_spin_woke(&s, tide_now() - 1000000);
+  }
+  CHECK(s.skip == SPIN_MAX_SKIP && !s.patient);
+  while (!tide_spin_start(&s, SPIN_TIME, &k)) {
+    tide_spin_woke(&s, tide_spin_sleep(&s));
+    sleeps++;
+  }
+  CHECK(sleeps <= SPIN_MAX_SKIP / SPIN_SHORT_SLEEP + 1);
+  CHECK(k.time == SPIN_PATIENCE * SPIN_TIME);
+  tide_spin_stop(&s, true);
+  CHECK(tide_spin_start(&s, SPIN_TIME, &k) && k.time == SPIN_PATIENCE * SPIN_TIME);
+  tide_spin_stop(&s, false);
+  CHECK(s.skip == 1 && !s.patient);
+  tide_spin_woke(&s, tide_spin_sleep(&s));
+  start = tide_now();
+  CHECK(!look(&s, SPIN_TIME, &word, 1));
+  CHECK(tide_now() - start >= SPIN_PATIENCE * SPIN_TIME);
+  /* patience has an end */
+  tide_spin_woke(&s, tide_spin_sleep(&s));
+  CHECK(tide_spin_start(&s, SPIN_LONGEST / 2, &k) && k.time == SPIN_LONGEST);
+  CHECK(tide_spin_start(&s, 2 * SPIN_LONGEST, &k) && k.time == 2 * SPIN_LONGEST);
+}
+
 /* Of many sleeps that looking did not shorten, few look: their number grows with the logarithm,
 ** then with one in SPIN_MAX_SKIP + 1. */
 static void test_backs_off(void) {
@@ -105,6 +142,7 @@ static void test_off(void) {
 int main(void) {
   test_sees_the_change();
   test_gives_up();
+  test_short_sleeps();
   test_backs_off();
   test_off();
   return check_done();
