@@ -24,7 +24,7 @@
 #define MAPPED LARGE
 #endif
 
-/* What a block of that size takes; 0: too much. Few sizes, so that one fits the next. */
+/* What a mapped block of that size takes; 0: too much. Few sizes, so that one fits the next. */
 static size_t room_for(size_t size) {
   size_t step = LARGE / 4, room;
   if (size < LARGE) return size;
@@ -67,7 +67,8 @@ static char *map_huge(size_t room) {
   return p + head;
 }
 
-static void *obtain(size_t room) {
+static void *obtain(const struct blocks *b, size_t room) {
+  if (b->around) return tide_mem_new(&b->small, room);
   if (room < MAPPED) return realloc(NULL, room);
   return room < HUGE ? map(room) : map_huge(room);
 }
@@ -85,6 +86,18 @@ void tide_blocks_init(struct blocks *b, const struct mem *small, size_t least) {
   b->small = *small;
 }
 
+void tide_blocks_init_around(struct blocks *b, const struct mem *all, size_t least) {
+  tide_blocks_init(b, all, least);
+  b->around = true;
+}
+
+static void discard(struct blocks *b, void *p, size_t room) {
+  if (b->around)
+    tide_mem_free(&b->small, p, room);
+  else
+    release(p, room);
+}
+
 static void drop(struct blocks *b, size_t i) {
   b->kept -= b->warm[i].size;
   b->n--;
@@ -93,7 +106,7 @@ static void drop(struct blocks *b, size_t i) {
 
 /* Gives the oldest back to the system. */
 static void evict(struct blocks *b) {
-  release(b->warm[0].p, b->warm[0].size);
+  discard(b, b->warm[0].p, b->warm[0].size);
   drop(b, 0);
 }
 
@@ -103,31 +116,32 @@ void tide_blocks_fini(struct blocks *b) {
 
 /* A large block: one that was kept, the latest first, or a new one. */
 static void *take(struct blocks *b, size_t size) {
-  size_t room = room_for(size);
+  size_t room = b->around ? size : room_for(size);
+  size_t most = b->around ? room + room / 8 : room;
   void *p;
   if (room == 0) return NULL;
   for (size_t i = b->n; i > 0; i--)
-    if (b->warm[i - 1].size == room) {
+    if (b->warm[i - 1].size >= room && b->warm[i - 1].size <= most) {
       p = b->warm[i - 1].p;
       drop(b, i - 1);
       b->used += room;
       return p;
     }
-  p = obtain(room);
+  p = obtain(b, room);
   while (p == NULL && b->n > 0) { /* what is kept may be what is missing */
     evict(b);
-    p = obtain(room);
+    p = obtain(b, room);
   }
   if (p != NULL) b->used += room;
   return p;
 }
 
 static void give(struct blocks *b, void *p, size_t size) {
-  size_t room = room_for(size);
+  size_t room = b->around ? size : room_for(size);
   size_t most = b->used > b->least ? b->used : b->least;
-  b->used -= room;
-  if (room > most) {
-    release(p, room);
+  b->used -= room < b->used ? room : b->used; /* one of before was not counted */
+  if (room > most || b->least == 0) {
+    discard(b, p, room);
     return;
   }
   while (b->n == BLOCKS_WARM || b->kept + room > most) evict(b);
@@ -137,8 +151,20 @@ static void give(struct blocks *b, void *p, size_t size) {
   b->kept += room;
 }
 
+/* The allocator around which b is knows best how its blocks grow. */
+static void *pass(struct blocks *b, void *p, size_t osize, size_t nsize) {
+  void *q;
+  do q = b->small.alloc(b->small.ud, p, osize, nsize);
+  while (q == NULL && b->n > 0 && (evict(b), true));
+  if (q == NULL) return NULL;
+  if (osize >= LARGE) b->used -= osize < b->used ? osize : b->used;
+  if (nsize >= LARGE) b->used += nsize;
+  return q;
+}
+
 static void *resize(struct blocks *b, void *p, size_t osize, size_t nsize) {
   void *q;
+  if (b->around) return pass(b, p, osize, nsize);
   if (tide_blocks_same(osize, nsize)) return p;
   q = nsize < LARGE ? tide_mem_new(&b->small, nsize) : take(b, nsize);
   if (q == NULL) return NULL;

@@ -7,6 +7,9 @@
 ** blocks from 1.5 MiB on come in huge pages where the system has them. What a block really takes
 ** follows from its size alone: there is no header.
 **
+** Around an allocator that has large blocks of its own (tide_blocks_init_around) all blocks are that one's, and large ones
+** it gave out before may come back. So both can be exchanged for each other at any time.
+**
 ** No locks: one thread at a time. Only tide_blocks_loose is for any thread.
 **
 ** SPDX-License-Identifier: MIT
@@ -28,6 +31,7 @@ enum {
 
 struct blocks {
   struct mem small; /* what smaller blocks are passed on to */
+  bool around;      /* I: and large ones come from, of just their size */
   size_t least;     /* I */
   size_t used;      /* bytes in large blocks that are out */
   size_t kept;      /* bytes in `warm` */
@@ -38,8 +42,10 @@ struct blocks {
   } warm[BLOCKS_WARM]; /* oldest first */
 };
 
-/* `least`: bytes that may be kept even if nothing is used. */
+/* `least`: bytes that may be kept even if nothing is used; 0: nothing ever is kept. */
 void tide_blocks_init(struct blocks *b, const struct mem *small, size_t least);
+/* The same, around `all`. */
+void tide_blocks_init_around(struct blocks *b, const struct mem *all, size_t least);
 /* Frees what is kept; what is out may still be freed by tide_blocks_loose. */
 void tide_blocks_fini(struct blocks *b);
 /* As lua_Alloc, with a struct blocks as ud. */

@@ -15,6 +15,7 @@
 #include "reftype.h"
 #include "unpack.h"
 #include "wire.h"
+#include "large.h"
 #include "within.h"
 
 tide_future *tide_future_hold(tide_future *f) {
@@ -151,6 +152,16 @@ static const char *get_text(const struct task *t, int nth, size_t *len) {
   return s;
 }
 
+/* What a message takes, with the strings that it refers to. */
+static size_t weight_of(const struct message *m) {
+  size_t weight = m->bytes.cap;
+  for (size_t i = 0; i < m->nparts; i++) {
+    const struct part *part = tide_message_part(m, i);
+    if (part->type == &tide_loan_part) weight += ((const struct loan *)part->object)->len;
+  }
+  return weight;
+}
+
 struct decoding {
   const struct task *t;
   size_t offset;
@@ -163,9 +174,14 @@ static int decode(lua_State *L) {
 }
 
 static int try_decode(lua_State *L, struct decoding *d) {
+  struct large large;
+  int status;
+  tide_large_begin(L, weight_of(&d->t->msg), &large);
   lua_pushcfunction(L, decode);
   lua_pushlightuserdata(L, d);
-  return lua_pcall(L, 1, LUA_MULTRET, 0);
+  status = lua_pcall(L, 1, LUA_MULTRET, 0);
+  tide_large_end(L, &large);
+  return status;
 }
 
 static int push_packed(lua_State *L, const struct task *t, int outcome, int *n) {
@@ -294,15 +310,7 @@ int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
 
 size_t tide_future_weight(const tide_future *f) {
   const struct task *t = tide_ctask_of(f);
-  const struct message *m = &t->msg;
-  size_t weight;
-  if (!tide_task_done(t)) return 0;
-  weight = m->bytes.cap;
-  for (size_t i = 0; i < m->nparts; i++) {
-    const struct part *part = tide_message_part(m, i);
-    if (part->type == &tide_loan_part) weight += ((const struct loan *)part->object)->len;
-  }
-  return weight;
+  return tide_task_done(t) ? weight_of(&t->msg) : 0;
 }
 
 void tide_pushtraceback(lua_State *L, const tide_future *f) {

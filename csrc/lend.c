@@ -18,34 +18,28 @@
 #include "block.h"
 #include "halt.h"
 #include "sys.h"
+#include "large.h"
 
 const char tide_loan_part = 0;
 
 /* What frees the blocks of L when L is gone; false: L must not lend. */
-static bool leftover_of(lua_State *L, struct mem *mem) {
-  void *ud, *lua_ud;
-  lua_Alloc alloc = tide_halt_allocf(L, &ud), lua_alloc;
-  lua_State *probe;
-  if (alloc == tide_blocks_alloc) { /* a worker's: it is closed by us */
+static bool leftover_of(lua_State *L, const struct transfer *x, struct mem *mem) {
+  void *ud;
+  if (x->warm == NULL &&
+      tide_halt_allocf(L, &ud) == tide_blocks_alloc) { /* a worker's: it is closed by us */
     *mem = tide_blocks_loose;
     return true;
   }
-  probe = luaL_newstate(); /* has Lua's own allocator; there is no other way to ask for it */
-  if (probe == NULL) return false;
-  lua_alloc = lua_getallocf(probe, &lua_ud);
-  lua_close(probe);
-  mem->alloc = alloc;
-  mem->ud = ud;
   /* lua_close unloads a C module before it gives the last blocks back, and a closing state that has
   ** lent strings does that through the library's own code */
-  return alloc == lua_alloc && ud == lua_ud && tide_sys_stay_loaded();
+  return tide_large_base(L, mem) && tide_sys_stay_loaded();
 }
 
 /* The state's lender, or NULL. [-0, +0, m] */
 static struct lender *lender_of(lua_State *L, struct transfer *x, int xidx) {
   struct mem leftover;
   if (x->lender != NULL || x->never_lends) return x->lender;
-  if (!leftover_of(L, &leftover)) {
+  if (!leftover_of(L, x, &leftover)) {
     x->never_lends = true;
     return NULL;
   }

@@ -35,6 +35,7 @@ struct tide_lua_future {
   unsigned char outcome; /* valid once decoded: TIDE_OK, TIDE_EERROR or a kind */
   bool watched;          /* is in the state's callback group */
   bool seen;             /* someone looked at the outcome, or will: no warning when collected */
+  bool decoded;          /* once, and not kept: see decode */
 };
 
 /* ------------------------------------------------------------- support -- */

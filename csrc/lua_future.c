@@ -11,7 +11,8 @@
 */
 #include "lua_binding.h"
 
-#define OUTCOME 1 /* user value: the one value, or a table of nvalues */
+#define LARGE (64 << 10) /* bytes */
+#define OUTCOME 1        /* user value: the one value, or a table of nvalues */
 
 static struct tide_lua_future *totest(lua_State *L, int idx) {
   return (struct tide_lua_future *)luaL_testudata(L, idx, TIDE_LUA_FUTURE);
@@ -37,7 +38,7 @@ struct tide_lua_future *tide_lua_newfuture(lua_State *L, int meta) {
   b->f = NULL;
   b->outcome = TIDE_EINVALIDSTATE;
   b->nvalues = -1;
-  b->watched = b->seen = false;
+  b->watched = b->seen = b->decoded = false;
   if (meta != 0)
     lua_pushvalue(L, meta);
   else
@@ -77,15 +78,6 @@ static bool await(lua_State *L, struct tide_lua_future *b, double timeout) {
   return status == TIDE_OK;
 }
 
-/* Has the collector do the work for the memory that an outcome keeps alive, which it does not see:
-** else large results, and what they were decoded to, pile up until their handles are collected, and
-** each new one gets fresh memory. [-0, +0, m] */
-static void press(lua_State *L, const tide_future *f) {
-  size_t kib = tide_future_weight(f) / 1024;
-  if (kib >= 64 && lua_gc(L, LUA_GCISRUNNING) == 1)
-    lua_gc(L, LUA_GCSTEP, kib < 1 << 20 ? 2 * (int)kib : 1 << 20);
-}
-
 /* Keeps the n values from `first` on, which are popped, for the future in argument 1. [-n, +0, m] */
 static void keep(lua_State *L, struct tide_lua_future *b, int first, int n) {
   if (n != 1) {
@@ -98,13 +90,30 @@ static void keep(lua_State *L, struct tide_lua_future *b, int first, int n) {
   b->nvalues = n;
 }
 
-/* Decodes the outcome of the future in argument 1 into its user value. [-0, +0, e] */
-static void decode(lua_State *L, struct tide_lua_future *b) {
-  int base = lua_gettop(L), n = 0;
-  int outcome = tide_pushoutcome(L, b->f, &n);
-  keep(L, b, base + 1, n);
-  b->outcome = (unsigned char)outcome;
-  press(L, b->f);
+/* Whether the n values on top are the same whenever they are decoded: long strings, say. */
+static bool immutable(lua_State *L, int n) {
+  for (int i = -n; i < 0; i++) {
+    int type = lua_type(L, i);
+    if (type == LUA_TTABLE || type == LUA_TFUNCTION || type == LUA_TUSERDATA) return false;
+  }
+  return true;
+}
+
+/* Decodes the outcome of the future in argument 1 into its user value; true: just pushes the *n values, which are large, and
+** kept only if somebody looks again: what a future keeps, its finalizer keeps alive for another cycle. [-0, +(0|n), e] */
+static bool decode(lua_State *L, struct tide_lua_future *b, int *n) {
+  int base = lua_gettop(L);
+  b->outcome = (unsigned char)tide_pushoutcome(L, b->f, n);
+  if (b->nvalues >= 0) { /* what rebuilds a value, or a finalizer, looked at it meanwhile */
+    lua_settop(L, base);
+    return false;
+  }
+  if (!b->decoded && *n <= 8 && immutable(L, *n) && tide_future_weight(b->f) >= LARGE) {
+    b->decoded = true;
+    return true;
+  }
+  keep(L, b, base + 1, *n);
+  return false;
 }
 
 /* Pushes the values or the error of the done future in argument 1; how many. Scalars, which are equal each time,
@@ -116,10 +125,10 @@ static int pushvalues(lua_State *L, struct tide_lua_future *b) {
     int base = lua_gettop(L), plain = tide_pushplain(L, b->f, &i);
     if (plain != 0) b->outcome = TIDE_OK;
     if (plain == 1) return i;
-    if (plain == 0)
-      decode(L, b);
-    else
+    if (plain == 2)
       keep(L, b, base + 1, i);
+    else if (decode(L, b, &i))
+      return i;
   }
   luaL_checkstack(L, b->nvalues + 1, "too many results");
   lua_getiuservalue(L, 1, OUTCOME);

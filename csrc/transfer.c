@@ -9,6 +9,7 @@
 
 #include "lend.h"
 #include "paths.h"
+#include "large.h"
 
 /* More code than this in one state, in pieces or in bytes, and the caches start anew: a script
 ** that makes functions without end must not make them grow without end. */
@@ -60,6 +61,7 @@ static int transfer_gc(lua_State *L) {
   tide_paths_rele(x->paths);
   x->paths = NULL;
   tide_memo_free(&x->memo);
+  tide_large_close(L, x);
   tide_lend_close(L, x);
   /* finalizers that come after this one start anew: the tables name what is gone */
   lua_pushboolean(L, 0);

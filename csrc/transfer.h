@@ -18,6 +18,7 @@
 
 TIDE_INTERNAL_BEGIN
 
+struct blocks;
 struct lender;
 struct paths;
 
@@ -59,9 +60,11 @@ struct transfer {
   struct memo_spare memo;      /* owned: a block for the next message (pack.c) */
   struct lender *lender;       /* owned; NULL: none yet (lend.c) */
   bool never_lends;            /* or no lender is to be made (lend.c) */
-  bool late;                   /* made while the state closes, perhaps: will not be closed itself */
-  bool worker;                 /* NATIVE is filled: this state is a worker's */
-  unsigned char *filter;       /* Bloom filter of the objects in NAMES, by address; NULL: none */
+  bool never_warms;            /* no other attempt is to be made (large.c) */
+  struct blocks *warm;   /* owned: what the state's allocator goes through, or NULL (large.c) */
+  bool late;             /* made while the state closes, perhaps: will not be closed itself */
+  bool worker;           /* NATIVE is filled: this state is a worker's */
+  unsigned char *filter; /* Bloom filter of the objects in NAMES, by address; NULL: none */
 };
 
 /* Pushes the state's transfer userdata and answers its memory. [-0, +1, m] */

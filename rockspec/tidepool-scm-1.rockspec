@@ -104,6 +104,7 @@ build = {
         "csrc/unpack_table.c",
         "csrc/values.c",
         "csrc/vm.c",
+        "csrc/large.c",
         "csrc/watchdog.c",
         "csrc/within.c",
         "csrc/worker_co.c",

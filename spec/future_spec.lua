@@ -135,6 +135,27 @@ describe("f:result", function()
     h.raises("cancelled", p.result, p, 30)
   end)
 
+  it("keeps a long string only once somebody looks again", function()
+    local function heap()
+      for _ = 1, 3 do collectgarbage() end
+      return collectgarbage "count"
+    end
+    local ex = h.pool(1)
+    local f = ex:submit(function() return ("x"):rep(4 << 20), nil, 7 end)
+    assert.is_true(f:wait())
+    local before = heap()
+    local function look()
+      local s, gap, n = f:result()
+      assert.is_true(s == ("x"):rep(4 << 20) and gap == nil and n == 7)
+    end
+    look()
+    assert.is_true(heap() - before < 1024)
+    look()
+    assert.is_true(heap() - before >= 4096)
+    look()
+    assert.is_true(heap() - before < 5120)
+  end)
+
   it("gives the same values each time", function()
     local f = h.pool(1):submit(function() return { 1 }, "two" end)
     local a, b = f:result()
@@ -364,14 +385,15 @@ describe("Done callbacks", function()
   end)
 
   it("may submit, wait and add callbacks", function()
-    local ex, got = h.pool(1), nil
+    local ex, again, got = h.pool(1), nil, nil
     local f = ex:submit(mul, 2, 3)
     f:add_done_callback(function(done)
-      local again = ex:submit(mul, done:result(), 7)
+      again = ex:submit(mul, done:result(), 7)
       again:add_done_callback(function(last) got = last:result() end)
       again:wait()
     end)
     f:result()
+    again:wait() -- the wait in the callback left its callbacks to the pump around it
     assert.equal(42, got)
   end)
 

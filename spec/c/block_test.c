@@ -88,6 +88,47 @@ static void test_warm(void) {
   tide_blocks_fini(&b);
 }
 
+/* The C library's, but for blocks that are too large. */
+static void *limited_alloc(void *ud, void *p, size_t osize, size_t nsize) {
+  (void)ud;
+  if (nsize <= 64 * (size_t)MIB) return tide_mem_default.alloc(NULL, p, osize, nsize);
+  return NULL;
+}
+
+/* Around an allocator: what that one gave out before may come back, and it may have all of them, at any time. */
+static void test_around(void) {
+  static const struct mem limited = {limited_alloc, NULL};
+  struct blocks b;
+  void *before = malloc(MIB), *p, *q;
+  tide_blocks_init_around(&b, &limited, BLOCKS_STATE);
+  tide_blocks_alloc(&b, before, MIB, 0);
+  CHECK(b.used == 0 && b.kept == MIB);
+  p = tide_blocks_alloc(&b, NULL, 0, MIB - MIB / 16); /* a little smaller fits */
+  CHECK(p == before && b.kept == 0);
+  tide_blocks_alloc(&b, p, MIB - MIB / 16, 0);
+  p = tide_blocks_alloc(&b, NULL, 0, MIB / 2); /* half of it does not */
+  CHECK(p != NULL && p != before && b.n == 1);
+  mark((unsigned char *)p, 100, 7);
+  q = tide_blocks_alloc(&b, p, MIB / 2, 100);
+  CHECK(q != NULL && b.used == 0 && ((unsigned char *)q)[99] == 7);
+  q = tide_blocks_alloc(&b, q, 100, 3 * MIB);
+  CHECK(q != NULL && b.used == 3 * MIB && ((unsigned char *)q)[99] == 7);
+  q = tide_blocks_alloc(&b, q, 3 * MIB, 4 * MIB);
+  CHECK(q != NULL && b.used == 4 * MIB && ((unsigned char *)q)[99] == 7);
+  CHECK(b.n == 1);
+  CHECK(tide_blocks_alloc(&b, q, 4 * MIB, 65 * (size_t)MIB) == NULL);
+  CHECK(b.n == 0 && ((unsigned char *)q)[99] == 7 && b.used == 4 * MIB);
+  free(q);
+  CHECK(tide_blocks_alloc(&b, NULL, 0, 65 * (size_t)MIB) == NULL);
+  CHECK(b.n == 0); /* what was kept might have been what was missing */
+  tide_blocks_fini(&b);
+  b.least = 0; /* nothing is kept */
+  p = tide_blocks_alloc(&b, NULL, 0, MIB);
+  CHECK(p != NULL);
+  tide_blocks_alloc(&b, p, MIB, 0);
+  CHECK(b.kept == 0);
+}
+
 /* ------------------------------------------------------------------ shelf -- */
 
 struct sharing {
@@ -134,6 +175,7 @@ int main(void) {
   if (seed == 0) seed = 1;
   test_warm();
   test_model();
+  test_around();
   test_shelf();
   return check_done();
 }

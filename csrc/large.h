@@ -1,0 +1,47 @@
+/*
+** tidepool, floor 2: large, what is done for large results, so that they are not made in fresh memory each time.
+**
+** Pages that come from the system are faulted in and cleared, which takes longer than to fill them. Memory
+** that was used lately lies in the processor's caches, too. So three things are done for a message of BLOCKS_LARGE and more:
+**
+** Warm blocks: what Lua frees, malloc often gives back to the system. The state's allocator, if it is Lua's own, goes through
+** a struct blocks (block.h) from then on. All blocks are still the C library's: who has Lua's own allocator at hand
+** may use it on any of them, at any time.
+**
+** The collector's work: it does not see what a future keeps alive, so results, and what they were decoded to,
+** would pile up. Before a result is decoded, the collector does the work for twice its size.
+**
+** The collector's rest: while it is decoded, the collector does nothing. What is made is needed, and most of what is about to
+** be garbage is not yet: the result before, in a variable that is about to be set. In Lua's generational mode that would
+** become old then, and stay for long.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_LARGE_H
+#define TIDE_LARGE_H
+
+#include <lua.h>
+
+#include "block.h"
+#include "transfer.h"
+
+TIDE_INTERNAL_BEGIN
+
+struct large {
+  int rest;   /* KiB that the collector was told to wait for; 0: it was told nothing */
+  int before; /* KiB that the state had */
+};
+
+/* Around the decoding of a message of `weight` bytes. [-0, +0, m] and [-0, +0, -] */
+void tide_large_begin(lua_State *L, size_t weight, struct large *l);
+void tide_large_end(lua_State *L, const struct large *l);
+
+/* The state closes: its blocks are its allocator's again, before the library may be unloaded. [-0, +0, -] */
+void tide_large_close(lua_State *L, struct transfer *x);
+
+/* Whether L's memory is the C library's, through Lua's own allocator; if so *base is that. [-0, +0, -] */
+bool tide_large_base(lua_State *L, struct mem *base);
+
+TIDE_INTERNAL_END
+
+#endif
