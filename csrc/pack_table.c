@@ -3,11 +3,12 @@
 **
 ** SPDX-License-Identifier: MIT
 */
+#include "arraypart.h"
 #include "error.h"
 #include "packer.h"
 
-/* Numbers for which room is made in one go. */
-enum { MOST_AT_ONCE = 128 * 1024, ROOM_BEHIND = 64 };
+/* Numbers for which room is made in one go; that are on the stack at once. */
+enum { MOST_AT_ONCE = 128 * 1024, ROOM_BEHIND = 64, AT_ONCE = 8 };
 
 static void put_u32(struct packer *P, uint32_t v) { tide_bytes_put(P->b, &v, sizeof v); }
 
@@ -20,12 +21,15 @@ static uint32_t checked_count(struct packer *P, size_t n, const struct step *up)
   return (uint32_t)n;
 }
 
-/* A table's traversal: the next pair, or one of it, is on the stack from `key` on. */
+/* A table's traversal: first its elements, as long as they are sure to be in the array part, then all that comes
+** behind, by lua_next. The value is on top of the stack, and its key below it. */
 struct walk {
   int idx, key;
   lua_Integer i; /* the element that would be next */
-  bool more;     /* there is a pair on the stack */
-  bool element;  /* it is that element */
+  lua_Integer
+      sure; /* up to this one they are read as elements, and their keys are not on the stack; 0: no more */
+  bool more;    /* there is a pair on the stack */
+  bool element; /* it is that element */
 };
 
 static void next_pair(lua_State *L, struct walk *w) {
@@ -33,10 +37,37 @@ static void next_pair(lua_State *L, struct walk *w) {
   w->element = w->more && lua_isinteger(L, -2) && lua_tointeger(L, -2) == w->i;
 }
 
-static void next_element(lua_State *L, struct walk *w) {
-  lua_pop(L, 1);
-  w->i++;
+/* From the array part on. Its elements end at a hole, or at its end. */
+static void leave_array(struct packer *P, struct walk *w, const struct step *up) {
+  lua_State *L = P->L;
+  /* a __transfer may have changed the table: lua_next would lose pairs then */
+  if (w->i - 1 > (lua_Integer)tide_arraypart(lua_topointer(L, w->idx), P->arraypart))
+    tide_path_refuse(L, up, "the table was changed while it was sent");
+  w->sure = 0;
+  if (w->i > 1) {
+    lua_pushinteger(L, w->i - 1);
+    lua_replace(L, w->key);
+  }
   next_pair(L, w);
+}
+
+/* Pushes what is next; only the key is on the stack. */
+static void fetch(struct packer *P, struct walk *w, const struct step *up) {
+  lua_State *L = P->L;
+  if (w->sure == 0) {
+    next_pair(L, w);
+  } else if (w->i > w->sure) {
+    leave_array(P, w, up);
+  } else if (lua_rawgeti(L, w->idx, w->i) == LUA_TNIL) {
+    lua_pop(L, 1);
+    leave_array(P, w, up);
+  }
+}
+
+static void next_element(struct packer *P, struct walk *w, const struct step *up) {
+  lua_pop(P->L, 1);
+  w->i++;
+  fetch(P, w, up);
 }
 
 /* Makes room for as many numbers as the table says it has from here on, so that a large array is
@@ -52,44 +83,62 @@ static bool reserve(struct packer *P, const struct walk *w) {
                                       ROOM_BEHIND);
 }
 
-/* The elements that are integers, as far as they come one after the other. */
-static size_t pack_integers(struct packer *P, struct walk *w) {
+/* The number on top; there is room. */
+static void put_number(struct packer *P, bool ints) {
+  unsigned char *to = P->b->data + P->b->len;
+  if (ints) {
+    lua_Integer v = lua_tointeger(P->L, -1);
+    memcpy(to, &v, 8);
+  } else {
+    lua_Number v = lua_tonumber(P->L, -1);
+    memcpy(to, &v, 8);
+  }
+  P->b->len += 8;
+}
+
+/* The elements that are integers, or floats, as far as they come one after the other. */
+static size_t pack_numbers(struct packer *P, struct walk *w, bool ints, const struct step *up) {
   lua_State *L = P->L;
   size_t n = 0;
-  for (; w->element && lua_isinteger(L, -1); n++) {
-    lua_Integer v = lua_tointeger(L, -1);
+  for (; w->element && lua_type(L, -1) == LUA_TNUMBER && lua_isinteger(L, -1) == ints; n++) {
     if (P->b->cap - P->b->len < 8 && !reserve(P, w)) tide_packer_nomemory(P);
-    memcpy(P->b->data + P->b->len, &v, 8);
-    P->b->len += 8;
-    next_element(L, w);
+    put_number(P, ints);
+    next_element(P, w, up);
   }
   return n;
 }
 
-static size_t pack_floats(struct packer *P, struct walk *w) {
+/* The same of those that are sure to be in the array part. */
+static size_t pack_sure_numbers(struct packer *P, struct walk *w, bool ints,
+                                const struct step *up) {
   lua_State *L = P->L;
-  size_t n = 0;
-  for (; w->element && lua_type(L, -1) == LUA_TNUMBER && !lua_isinteger(L, -1); n++) {
-    lua_Number v = lua_tonumber(L, -1);
-    if (P->b->cap - P->b->len < 8 && !reserve(P, w)) tide_packer_nomemory(P);
-    memcpy(P->b->data + P->b->len, &v, 8);
-    P->b->len += 8;
-    next_element(L, w);
+  lua_Integer first = w->i;
+  bool same = true;
+  lua_settop(L, w->key);
+  while (same && w->i <= w->sure) {
+    lua_Integer end = w->sure - w->i < AT_ONCE ? w->sure + 1 : w->i + AT_ONCE;
+    if (P->b->cap - P->b->len < 8 * AT_ONCE && !reserve(P, w)) tide_packer_nomemory(P);
+    for (; w->i < end; w->i++) {
+      same = lua_rawgeti(L, w->idx, w->i) == LUA_TNUMBER && lua_isinteger(L, -1) == ints;
+      if (!same) break;
+      put_number(P, ints);
+    }
+    lua_settop(L, w->key);
   }
-  return n;
+  fetch(P, w, up);
+  return (size_t)(w->i - first);
 }
 
 /* The values 1, 2, … as far as the table holds them in order, then all other pairs. One
-** traversal: lua_next goes through the array part first and in order. */
-static void pack_entries(struct packer *P, int idx, const struct step *up) {
+** traversal: lua_next goes through the array part first and in order, too. */
+static void pack_entries(struct packer *P, int idx, const void *address, const struct step *up) {
   lua_State *L = P->L;
   struct step at = {up, STEP_FIELD, 0, 0, NULL}, key = {up, STEP_KEY, 0, 0, NULL};
-  struct walk w = {idx, lua_gettop(L) + 1, 1, false, false};
+  struct walk w = {idx, lua_gettop(L) + 1, 1, tide_arraypart(address, P->arraypart), true, true};
   size_t typed = 0, any = 0, hash = 0, header;
   unsigned tag = WIRE_TABLE;
-  at.key = w.key;
   lua_pushnil(L);
-  next_pair(L, &w);
+  fetch(P, &w, up);
   if (w.element && lua_type(L, -1) == LUA_TNUMBER)
     tag = lua_isinteger(L, -1) ? WIRE_TABLE_INTS : WIRE_TABLE_FLOATS;
   tide_packer_tag(P, tag);
@@ -98,12 +147,16 @@ static void pack_entries(struct packer *P, int idx, const struct step *up) {
   put_u32(P, 0);
   if (tag != WIRE_TABLE) put_u32(P, 0);
   if (P->b->failed) tide_packer_nomemory(P);
-  if (tag == WIRE_TABLE_INTS) typed = pack_integers(P, &w);
-  if (tag == WIRE_TABLE_FLOATS) typed = pack_floats(P, &w);
-  for (; w.element; any++) {
-    tide_packer_value(P, w.key + 1, &at);
-    next_element(L, &w);
+  if (tag != WIRE_TABLE) {
+    if (w.sure > 0) typed = pack_sure_numbers(P, &w, tag == WIRE_TABLE_INTS, up);
+    typed += pack_numbers(P, &w, tag == WIRE_TABLE_INTS, up);
   }
+  for (; w.element; any++) {
+    at.number = w.i;
+    tide_packer_value(P, w.key + 1, &at);
+    next_element(P, &w, up);
+  }
+  at.key = w.key;
   for (; w.more; hash++) {
     tide_packer_value(P, w.key, &key);
     tide_packer_value(P, w.key + 1, &at);
@@ -142,12 +195,12 @@ void tide_packer_table(struct packer *P, int idx, const struct step *up) {
   }
   if (tide_packer_backref(P, address, WIRE_BACKREF) || tide_packer_name(P, idx)) return;
   if (!lua_getmetatable(L, idx)) {
-    pack_entries(P, idx, up);
+    pack_entries(P, idx, address, up);
     return;
   }
   if (!tide_packer_rebuild(P, idx,
                            up)) { /* the metatable waits: a __transfer inside may change it */
-    pack_entries(P, idx, up);
+    pack_entries(P, idx, address, up);
     if (P->b->failed) tide_packer_nomemory(P);
     P->b->data[start] |= WIRE_META;
     pack_metatable(P, up);

@@ -52,12 +52,15 @@ static void push_step(lua_State *L, const struct step *s) {
   switch (s->kind) {
     case STEP_NAMED:
       if (s->number > 0)
-        lua_pushfstring(L, "%s%s %d", sep, s->text, s->number);
+        lua_pushfstring(L, "%s%s %I", sep, s->text, (LUAI_UACINT)s->number);
       else
         lua_pushfstring(L, "%s%s", sep, s->text);
       break;
     case STEP_FIELD:
-      push_key(L, s->key, first_field);
+      if (s->key != 0)
+        push_key(L, s->key, first_field);
+      else
+        lua_pushfstring(L, "[%I]", (LUAI_UACINT)s->number);
       if (first_field) {
         lua_pushfstring(L, "%sfield %s", sep, lua_tostring(L, -1));
         lua_remove(L, -2);
@@ -66,7 +69,7 @@ static void push_step(lua_State *L, const struct step *s) {
     case STEP_KEY: lua_pushfstring(L, "%sa key", sep); break;
     case STEP_UPVALUE:
       if (s->text == NULL || s->text[0] == '\0')
-        lua_pushfstring(L, "%supvalue %d", sep, s->number);
+        lua_pushfstring(L, "%supvalue %I", sep, (LUAI_UACINT)s->number);
       else
         lua_pushfstring(L, "%supvalue %s", sep, s->text);
       break;

@@ -17,7 +17,7 @@ TIDE_INTERNAL_BEGIN
 
 enum step_kind {
   STEP_NAMED,   /* "argument 2": `text`, and `number` if it is above 0 */
-  STEP_FIELD,   /* a table's value; its key is at stack index `key` */
+  STEP_FIELD,   /* a table's value; its key is at stack index `key`, or `number` if that is 0 */
   STEP_KEY,     /* a table's key */
   STEP_UPVALUE, /* text: its name, or NULL or "" for a number */
   STEP_GLOBAL,  /* text: its name */
@@ -28,7 +28,7 @@ struct step {
   const struct step *up;
   enum step_kind kind;
   int key;
-  int number;
+  lua_Integer number;
   const char *text;
 };
 

@@ -57,6 +57,7 @@ struct transfer {
   lua_Integer serial;          /* of the last message whose globals were looked at */
   struct paths *paths;         /* held: what was last captured, or NULL (paths.c) */
   const char *path, *cpath;    /* bytes of PATH and CPATH; NULL: no string */
+  int arraypart;               /* where tables have its size (arraypart.h); 0: not looked for yet */
   struct memo_spare memo;      /* owned: a block for the next message (pack.c) */
   struct lender *lender;       /* owned; NULL: none yet (lend.c) */
   bool never_lends;            /* or no lender is to be made (lend.c) */

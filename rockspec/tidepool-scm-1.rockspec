@@ -38,6 +38,7 @@ build = {
       sources = {
         "csrc/arena.c",
         "csrc/array.c",
+        "csrc/arraypart.c",
         "csrc/block.c",
         "csrc/bytes.c",
         "csrc/chunk.c",

@@ -120,3 +120,52 @@ describe("A random value", function()
     end
   end)
 end)
+
+describe("A random list", function()
+  local seed
+  before_each(function() seed = h.seed "property_spec" end)
+  after_each(h.finish)
+
+  local makers = {
+    function(i) return i end, function(i) return i + 0.5 end, function(i) return i // 1.0 end,
+    tostring, function(i) return { i } end, function(i) return i % 3 > 0 end,
+  }
+  local random = math.random
+
+  -- What its elements went through decides which of them lie in the table's array part.
+  local function list()
+    local t, n, make = {}, 0, makers[random(#makers)]
+    for _ = 1, random(8) do
+      local what = random(6)
+      if what <= 2 then -- append
+        for _ = 1, random(50) do
+          n = n + 1
+          t[n] = make(n)
+        end
+      elseif what == 3 then -- take from the end
+        for _ = 1, math.min(n, random(50)) do
+          t[n] = nil
+          n = n - 1
+        end
+      elseif what == 4 then -- backwards, beyond a gap
+        for i = n + random(20), n + 1, -1 do t[i] = make(i) end
+      elseif what == 5 then -- a hole, and keys that are no elements
+        t[random(100)], t[-random(9)], t["7"], t[7.5] = nil, 1, "seven", 7
+      else
+        make = makers[random(#makers)]
+      end
+    end
+    return t
+  end
+
+  it("comes back as it went, whatever became of it before", function()
+    local ex = h.pool(1)
+    for i = 1, rounds do
+      local t = list()
+      local once = ex:submit(echo, t):result()
+      local ok, where = deep.same(t, once)
+      if ok then ok, where = deep.same(t, (ex:submit(echo, once):result())) end
+      if not ok then error(("seed %d, round %d: %s"):format(seed, i, where)) end
+    end
+  end)
+end)

@@ -109,6 +109,19 @@ describe("Refused are", function()
     end
   end)
 
+  it("a list whose elements a __transfer takes away", function()
+    local t = {}
+    for i = 1, 64 do t[i] = i end
+    t[5] = setmetatable({}, { __transfer = function()
+      for i = 1, 64 do
+        if i ~= 5 then t[i] = nil end
+      end
+      for i = 1, 100 do t["key" .. i] = i end
+      return "spec.support.sample.rebuild", 1
+    end })
+    h.contains("argument 1: the table was changed while it was sent", refusal(print, t))
+  end)
+
   it("a __transfer that raises, with its own error", function()
     local ex = h.pool(1)
     local x = setmetatable({}, { __transfer = function() error("not today", 0) end })
