@@ -56,8 +56,8 @@ bool tide_names_isstandard(const char *name, size_t len) {
 static size_t hash1(const void *p) { return ((uintptr_t)p >> 4) * 0x9E3779B97F4A7C15u >> 51; }
 static size_t hash2(const void *p) { return ((uintptr_t)p >> 5) * 0xC2B2AE3D27D4EB4Fu >> 51; }
 
-static bool maybe_named(const struct transfer *x, const void *p) {
-  size_t a = hash1(p), b = hash2(p);
+bool tide_names_maybe(const struct transfer *x, const void *object) {
+  size_t a = hash1(object), b = hash2(object);
   return x->filter != NULL && (x->filter[a >> 3] >> (a & 7) & 1) &&
          (x->filter[b >> 3] >> (b & 7) & 1);
 }
@@ -270,12 +270,7 @@ void tide_names_refresh(lua_State *L, int xidx) {
   lua_settop(L, top);
 }
 
-bool tide_names_maybe(lua_State *L, int idx, int xidx) {
-  return maybe_named((struct transfer *)lua_touserdata(L, xidx), lua_topointer(L, idx));
-}
-
 bool tide_names_find(lua_State *L, int idx, int xidx) {
-  if (!tide_names_maybe(L, idx, xidx)) return false;
   idx = lua_absindex(L, idx);
   tide_transfer_table(L, xidx, TRANSFER_NAMES);
   lua_pushvalue(L, idx);

@@ -22,8 +22,8 @@ TIDE_INTERNAL_BEGIN
 
 /* Brings the index up to date. The transfer userdata is at xidx. [-0, +0, e] */
 void tide_names_refresh(lua_State *L, int xidx);
-/* False if the index as it is has no name for the object at idx; quick. [-0, +0, -] */
-bool tide_names_maybe(lua_State *L, int idx, int xidx);
+/* False if the index as it is has no name for the object at this address; quick. */
+bool tide_names_maybe(const struct transfer *x, const void *object);
 /* If the object at idx goes by name, pushes "module\0field" and answers true.
 ** [-0, +(0|1), m] */
 bool tide_names_find(lua_State *L, int idx, int xidx);

@@ -68,14 +68,14 @@ static void enter(struct packer *P, int idx, const struct step *at) {
   if (lua_gettop(P->L) + WIRE_SLOTS > P->room) make_room(P);
 }
 
-bool tide_packer_name(struct packer *P, int idx) {
+bool tide_packer_name(struct packer *P, int idx, const void *address) {
   size_t len;
   const char *name;
   if (!P->indexed) {
     P->indexed = true;
     tide_names_refresh(P->L, P->transfer);
   }
-  if (!tide_names_find(P->L, idx, P->transfer)) return false;
+  if (!tide_names_maybe(P->x, address) || !tide_names_find(P->L, idx, P->transfer)) return false;
   name = lua_tolstring(P->L, -1, &len);
   tide_packer_tag(P, WIRE_NAME);
   tide_bytes_put_varint(P->b, len);
@@ -137,10 +137,11 @@ bool tide_packer_rebuild(struct packer *P, int idx, const struct step *up) {
 
 static void pack_userdata(struct packer *P, int idx, const struct step *up) {
   lua_State *L = P->L;
+  const void *address = lua_topointer(L, idx);
   const struct reftype *type;
-  if (tide_packer_backref(P, lua_topointer(L, idx), WIRE_BACKREF)) return;
+  if (tide_packer_backref(P, address, WIRE_BACKREF)) return;
   type = tide_reftype_get(L, idx); /* before its name: a module in the worker has another one */
-  if (type == NULL && tide_packer_name(P, idx)) return;
+  if (type == NULL && tide_packer_name(P, idx, address)) return;
   if (type != NULL) {
     void *object = type->hold(L, idx);
     if (object == NULL) tide_path_refuse(L, up, "cannot send this %s", type->name);
@@ -227,7 +228,7 @@ static int pack_body(lua_State *L) {
   struct transfer *x;
   int n = lua_gettop(L) - 1;
   luaL_checkstack(L, 16, NULL);
-  x = tide_transfer_get(L);
+  P->x = x = tide_transfer_get(L);
   P->transfer = lua_gettop(L);
   if (!x->late) P->memo.spare = &x->memo;
   if (x->arraypart == 0) x->arraypart = tide_arraypart_find(L);

@@ -83,17 +83,13 @@ static void pack_cfunction(struct packer *P, int idx, const struct step *up) {
   }
 }
 
-static struct transfer *transfer_of(const struct packer *P) {
-  return (struct transfer *)lua_touserdata(P->L, P->transfer);
-}
-
 static void pack_luafunction(struct packer *P, int idx, struct code *c, const struct step *up) {
   lua_State *L = P->L;
   size_t part = tide_memo_add(&P->memo, c, P->m->nparts);
   tide_packer_tag(P, WIRE_FUNCTION);
   if (part == MEMO_FULL) tide_packer_nomemory(P);
   if (part == MEMO_NEW)
-    tide_packer_part(P, &tide_code_part, tide_transfer_spend(transfer_of(P), c), tide_code_rele);
+    tide_packer_part(P, &tide_code_part, tide_transfer_spend(P->x, c), tide_code_rele);
   else
     tide_bytes_put_varint(P->b, part);
   tide_bytes_put_varint(P->b, (uint64_t)c->nup);
@@ -115,20 +111,20 @@ static void pack_luafunction(struct packer *P, int idx, struct code *c, const st
 }
 
 void tide_packer_function(struct packer *P, int idx, const struct step *up) {
+  const void *address = lua_topointer(P->L, idx);
   struct code *c;
-  if (tide_packer_backref(P, lua_topointer(P->L, idx), WIRE_BACKREF)) return;
+  if (tide_packer_backref(P, address, WIRE_BACKREF)) return;
   if (lua_iscfunction(P->L, idx)) {
-    if (!tide_packer_name(P, idx)) pack_cfunction(P, idx, up);
+    if (!tide_packer_name(P, idx, address)) pack_cfunction(P, idx, up);
     return;
   }
   c = tide_func_known(P->L, idx, P->transfer);
   if (c != NULL && tide_func_moved(P->L, idx, c)) c = tide_func_code(P->L, idx, P->transfer);
   /* Before the index of names is brought up to date, which takes longer: code that was sent before
   ** is no module's. */
-  if (c == NULL && !tide_names_maybe(P->L, idx, P->transfer))
-    c = tide_func_find(P->L, idx, P->transfer);
+  if (c == NULL && !tide_names_maybe(P->x, address)) c = tide_func_find(P->L, idx, P->transfer);
   if (c == NULL) {
-    if (tide_packer_name(P, idx)) return;
+    if (tide_packer_name(P, idx, address)) return;
     c = tide_func_code(P->L, idx, P->transfer);
   }
   pack_luafunction(P, idx, c, up);

@@ -143,8 +143,7 @@ static void pack_entries(struct packer *P, int idx, const void *address, const s
     tag = lua_isinteger(L, -1) ? WIRE_TABLE_INTS : WIRE_TABLE_FLOATS;
   tide_packer_tag(P, tag);
   header = P->b->len;
-  put_u32(P, 0);
-  put_u32(P, 0);
+  tide_bytes_put_u64(P->b, 0); /* two counts */
   if (tag != WIRE_TABLE) put_u32(P, 0);
   if (P->b->failed) tide_packer_nomemory(P);
   if (tag != WIRE_TABLE) {
@@ -193,7 +192,7 @@ void tide_packer_table(struct packer *P, int idx, const struct step *up) {
     tide_packer_tag(P, WIRE_GLOBALS);
     return;
   }
-  if (tide_packer_backref(P, address, WIRE_BACKREF) || tide_packer_name(P, idx)) return;
+  if (tide_packer_backref(P, address, WIRE_BACKREF) || tide_packer_name(P, idx, address)) return;
   if (!lua_getmetatable(L, idx)) {
     pack_entries(P, idx, address, up);
     return;

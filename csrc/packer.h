@@ -28,6 +28,7 @@ struct packer {
   bool indexed;               /* names are up to date */
   const struct rebuild *open; /* the objects whose __transfer arguments are being packed */
   int transfer;               /* stack index of the transfer userdata */
+  struct transfer *x;         /* its memory */
   int globals;     /* of the globals to send: a list of names, and values by name; nil: none yet */
   int anchors;     /* of what __transfer returned, so that no address is used twice */
   const void *env; /* the table of globals */
@@ -47,8 +48,8 @@ void tide_packer_part(struct packer *P, const void *type, void *object, void (*r
 /* True if `key` was written before: then a reference to it is put, with tag `ref`. Else the
 ** next byte is remembered as its place. */
 bool tide_packer_backref(struct packer *P, const void *key, enum wire_tag ref);
-/* If the object at idx goes by name, puts the name and answers true. */
-bool tide_packer_name(struct packer *P, int idx);
+/* If the object at idx, with this address, goes by name, puts the name and answers true. */
+bool tide_packer_name(struct packer *P, int idx, const void *address);
 /* If the object at idx has a metamethod __transfer, puts how to rebuild it. */
 bool tide_packer_rebuild(struct packer *P, int idx, const struct step *up);
 void tide_packer_nomemory(struct packer *P);

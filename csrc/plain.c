@@ -22,6 +22,7 @@ enum {
 /* A message in the making. */
 struct plain {
   lua_State *L;
+  struct transfer *x;
   struct bytes *b;
   size_t part; /* the next to be added */
   int nrefs;
@@ -132,7 +133,8 @@ static bool put_upvalues(struct plain *p, int idx, const struct code *c) {
 ** The transfer userdata is at xidx. */
 static struct code *put_function(struct plain *p, int idx, int xidx) {
   struct code *c = tide_func_known(p->L, idx, xidx);
-  if (c == NULL && !tide_names_maybe(p->L, idx, xidx)) c = tide_func_find(p->L, idx, xidx);
+  if (c == NULL && !tide_names_maybe(p->x, lua_topointer(p->L, idx)))
+    c = tide_func_find(p->L, idx, xidx);
   if (c == NULL || c->nglobals > 0 || c->nup > MAX_UPVALUES) return NULL;
   tide_bytes_put_u8(p->b, WIRE_FUNCTION);
   tide_bytes_put_varint(p->b, p->part++);
@@ -141,14 +143,13 @@ static struct code *put_function(struct plain *p, int idx, int xidx) {
 }
 
 /* Adds what the message refers to, if it is plain; nothing, if it is not. */
-static bool add_parts(struct plain *p, struct message *m, struct transfer *x, struct code *c,
-                      bool plain) {
+static bool add_parts(struct plain *p, struct message *m, struct code *c, bool plain) {
   size_t part;
   int i = 0;
   plain = plain && !p->b->failed;
   if (plain && c != NULL)
-    plain =
-        tide_message_addpart(m, &tide_code_part, tide_transfer_spend(x, c), tide_code_rele, &part);
+    plain = tide_message_addpart(m, &tide_code_part, tide_transfer_spend(p->x, c), tide_code_rele,
+                                 &part);
   for (; plain && i < p->nrefs; i++) {
     const struct ref_held *r = &p->refs[i];
     plain = tide_message_addpart(m, r->type, r->object, r->type->rele, &part);
@@ -166,6 +167,7 @@ bool tide_plain_pack(lua_State *L, struct message *m, int n, bool call) {
   bool plain = true;
   if (!lua_checkstack(L, 8)) return false;
   p.L = L;
+  p.x = x;
   p.b = &m->bytes;
   p.part = m->nparts;
   p.nrefs = 0;
@@ -178,7 +180,7 @@ bool tide_plain_pack(lua_State *L, struct message *m, int n, bool call) {
   }
   for (; plain && i < end; i++) plain = put_value(&p, i);
   tide_bytes_put_u8(p.b, WIRE_END);
-  if (!add_parts(&p, m, x, c, plain)) {
+  if (!add_parts(&p, m, c, plain)) {
     lua_settop(L, end);
     p.b->len = start;
     return false;
