@@ -152,16 +152,6 @@ static const char *get_text(const struct task *t, int nth, size_t *len) {
   return s;
 }
 
-/* What a message takes, with the strings that it refers to. */
-static size_t weight_of(const struct message *m) {
-  size_t weight = m->bytes.cap;
-  for (size_t i = 0; i < m->nparts; i++) {
-    const struct part *part = tide_message_part(m, i);
-    if (part->type == &tide_loan_part) weight += ((const struct loan *)part->object)->len;
-  }
-  return weight;
-}
-
 struct decoding {
   const struct task *t;
   size_t offset;
@@ -176,7 +166,7 @@ static int decode(lua_State *L) {
 static int try_decode(lua_State *L, struct decoding *d) {
   struct large large;
   int status;
-  tide_large_begin(L, weight_of(&d->t->msg), &large);
+  tide_large_begin(L, &d->t->msg, &large);
   lua_pushcfunction(L, decode);
   lua_pushlightuserdata(L, d);
   status = lua_pcall(L, 1, LUA_MULTRET, 0);
@@ -310,7 +300,7 @@ int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
 
 size_t tide_future_weight(const tide_future *f) {
   const struct task *t = tide_ctask_of(f);
-  return tide_task_done(t) ? weight_of(&t->msg) : 0;
+  return tide_task_done(t) ? tide_large_weight(&t->msg) : 0;
 }
 
 void tide_pushtraceback(lua_State *L, const tide_future *f) {

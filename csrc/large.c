@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 
 #include "halt.h"
+#include "lend.h"
 #include "sys.h"
 
 /* KiB. A value takes as much more memory than its message as GROWTH says, if not much more. */
@@ -52,7 +53,17 @@ static void keep_warm(lua_State *L) {
   lua_pop(L, 1);
 }
 
-void tide_large_begin(lua_State *L, size_t weight, struct large *l) {
+size_t tide_large_weight(const struct message *m) {
+  size_t weight = m->bytes.cap;
+  for (size_t i = 0; i < m->nparts; i++) {
+    const struct part *part = tide_message_part(m, i);
+    if (part->type == &tide_loan_part) weight += ((const struct loan *)part->object)->len;
+  }
+  return weight;
+}
+
+void tide_large_begin(lua_State *L, const struct message *m, struct large *l) {
+  size_t weight = tide_large_weight(m);
   int kib = weight / 1024 < MOST ? (int)(weight / 1024) : MOST;
   l->rest = 0;
   if (weight < BLOCKS_LARGE) return;
@@ -64,12 +75,13 @@ void tide_large_begin(lua_State *L, size_t weight, struct large *l) {
   lua_gc(L, LUA_GCSTEP, -l->rest);
 }
 
-void tide_large_end(lua_State *L, const struct large *l) {
+void tide_large_end(lua_State *L, struct large *l) {
   int made;
   if (l->rest == 0) return;
   made = lua_gc(L, LUA_GCCOUNT) - l->before;
   /* what was made was worked for before */
   lua_gc(L, LUA_GCSTEP, made > 0 && made < l->rest ? l->rest - made : l->rest);
+  l->rest = 0;
 }
 
 void tide_large_close(lua_State *L, struct transfer *x) {

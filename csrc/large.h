@@ -9,7 +9,7 @@
 ** may use it on any of them, at any time.
 **
 ** The collector's work: it does not see what a future keeps alive, so results, and what they were decoded to,
-** would pile up. Before a result is decoded, the collector does the work for twice its size.
+** would pile up. Before a message is decoded, the collector does the work for twice its size.
 **
 ** The collector's rest: while it is decoded, the collector does nothing. What is made is needed, and most of what is about to
 ** be garbage is not yet: the result before, in a variable that is about to be set. In Lua's generational mode that would
@@ -23,6 +23,7 @@
 #include <lua.h>
 
 #include "block.h"
+#include "message.h"
 #include "transfer.h"
 
 TIDE_INTERNAL_BEGIN
@@ -32,9 +33,12 @@ struct large {
   int before; /* KiB that the state had */
 };
 
-/* Around the decoding of a message of `weight` bytes. [-0, +0, m] and [-0, +0, -] */
-void tide_large_begin(lua_State *L, size_t weight, struct large *l);
-void tide_large_end(lua_State *L, const struct large *l);
+/* What a message takes, with the strings that it refers to, in bytes. */
+size_t tide_large_weight(const struct message *m);
+
+/* Around the decoding of a message, also if that raises. [-0, +0, m] and [-0, +0, -] */
+void tide_large_begin(lua_State *L, const struct message *m, struct large *l);
+void tide_large_end(lua_State *L, struct large *l); /* legal more than once */
 
 /* The state closes: its blocks are its allocator's again, before the library may be unloaded. [-0, +0, -] */
 void tide_large_close(lua_State *L, struct transfer *x);

@@ -13,6 +13,7 @@
 #include "error.h"
 #include "globals.h"
 #include "halt.h"
+#include "large.h"
 #include "names.h"
 #include "pack.h"
 #include "unpack.h"
@@ -81,7 +82,8 @@ struct run {
   const struct message *in;
   struct paths *paths;
   struct message *out;
-  bool task_code; /* the task's own function is running, not our packing around it */
+  struct large large; /* of the call */
+  bool task_code;     /* the task's own function is running, not our packing around it */
 };
 
 /* Makes paths the state's. Before a task's values are unpacked: they may need modules. */
@@ -93,8 +95,12 @@ static void use_paths(struct vm *vm, struct paths *paths) {
 }
 
 /* Unpacks a call and makes it; leaves its results from index `base` + 1 on. */
-static void call(lua_State *L, const struct message *in, int base, bool *task_code) {
-  int n = tide_unpack(L, in, 0, UNPACK_ALL);
+static void call(lua_State *L, const struct message *in, int base, struct large *large,
+                 bool *task_code) {
+  int n;
+  tide_large_begin(L, in, large);
+  n = tide_unpack(L, in, 0, UNPACK_ALL);
+  tide_large_end(L, large);
   if (n == 0) tide_error_raise(L, FAULT_TRANSFER, "damaged message: nothing to call");
   if (lua_type(L, base + 1) == LUA_TSTRING) {
     size_t len;
@@ -111,7 +117,7 @@ static void call(lua_State *L, const struct message *in, int base, bool *task_co
 static int run_body(lua_State *L) {
   struct run *r = (struct run *)lua_touserdata(L, 1);
   use_paths(r->vm, r->paths);
-  call(L, r->in, 1, &r->task_code);
+  call(L, r->in, 1, &r->large, &r->task_code);
   if (tide_pack(L, r->out, lua_gettop(L) - 1, PACK_RESULTS) != LUA_OK) lua_error(L);
   return 0;
 }
@@ -252,7 +258,7 @@ static void recover(struct vm *vm, size_t before, size_t left) {
 
 int tide_vm_run(struct vm *vm, const struct vm_call *call, struct message *out) {
   lua_State *L = vm->L;
-  struct run r = {vm, call->in, call->paths, out, false};
+  struct run r = {vm, call->in, call->paths, out, {0, 0}, false};
   lua_Hook hook = lua_gethook(L);
   int outcome = FAULT_NONE, mask = lua_gethookmask(L), count = lua_gethookcount(L), kind;
   bool limited = vm->cfg->memory_limit > 0 || call->memory_limit > 0;
@@ -267,6 +273,7 @@ int tide_vm_run(struct vm *vm, const struct vm_call *call, struct message *out) 
   lua_pushcfunction(L, run_body);
   lua_pushlightuserdata(L, &r);
   if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
+    tide_large_end(L, &r.large);
     /* A hook that the task set ends with it, a host's own stays; that of a stop stays as well. */
     if (tide_stop_asked(vm->halt.stop) == FAULT_NONE) lua_sethook(L, hook, mask, count);
     outcome = fail(vm, r.task_code, out);
@@ -316,9 +323,10 @@ static int open_body(lua_State *L) {
   use_paths(vm, o->paths);
   tide_globals_own(L, vm->cfg->open_state == NULL);
   if (o->init != NULL) {
+    struct large large;
     bool task_code;
     o->what = "the initializer failed";
-    call(L, o->init, 1, &task_code);
+    call(L, o->init, 1, &large, &task_code);
     tide_globals_own(L, false);
   }
   o->what = "a new state holds more than memory_limit allows";

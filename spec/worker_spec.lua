@@ -160,6 +160,25 @@ describe("A worker's state", function()
     assert.equal(("table "):rep(9):sub(1, -2), names)
   end)
 
+  it("collects as before after a large call, also one that it cannot read", function()
+    local ex = h.pool(1)
+    local broken = setmetatable({}, { __transfer = function() return "spec.nowhere.rebuild" end })
+    for _, extra in ipairs { 1, broken } do
+      local f = ex:submit(select, "#", ("x"):rep(2 << 20), extra)
+      if extra == broken then h.contains("spec.nowhere", tostring(f:exception())) end
+      f:wait()
+      local most = ex:submit(function()
+        local most = 0
+        for i = 1, 48 * 1024 do
+          local _ = ("g"):rep(1000) .. i
+          most = math.max(most, collectgarbage "count")
+        end
+        return most
+      end):result()
+      assert.is_true(most < 24 * 1024, most)
+    end
+  end)
+
   it("is closed with its objects finalised", function()
     local ex = h.pool(1)
     ex:submit(function()

@@ -40,13 +40,22 @@ static void push_long(lua_State *L, char c, size_t len) {
   luaL_pushresultsize(&b, len);
 }
 
+/* Begins as for a message of that many bytes. */
+static void begin(lua_State *L, size_t bytes, struct large *large) {
+  struct message m;
+  tide_message_init(&m, &counted_mem);
+  CHECK(tide_bytes_reserve(&m.bytes, bytes));
+  tide_large_begin(L, &m, large);
+  tide_message_fini(&m);
+}
+
 /* Makes large strings in L, as if they were a result, and checks the one before. */
 static void results(lua_State *L, int n) {
   for (int i = 0; i < n; i++) {
     struct large large;
     size_t len;
     const char *s;
-    tide_large_begin(L, MIB, &large);
+    begin(L, MIB, &large);
     push_long(L, (char)('a' + i % 26), MIB);
     tide_large_end(L, &large);
     s = lua_tolstring(L, -1, &len);
@@ -60,7 +69,7 @@ static void results(lua_State *L, int n) {
 static void test_starts(void) {
   lua_State *L = new_state();
   struct large large;
-  tide_large_begin(L, BLOCKS_LARGE - 1, &large);
+  begin(L, BLOCKS_LARGE - 1, &large);
   tide_large_end(L, &large);
   CHECK(!is_warm(L));
   results(L, 5);
@@ -196,8 +205,9 @@ static void test_collector(int mode) {
   lua_setglobal(L, "result");
   CHECK(collects(L, 32 * MIB)); /* it is not told to wait any more */
   /* it rests while a result is decoded, even one that grows as much as can be */
-  tide_large_begin(L, BLOCKS_LARGE, &large);
+  begin(L, BLOCKS_LARGE, &large);
   CHECK(!collects(L, 2 * MIB));
+  tide_large_end(L, &large);
   tide_large_end(L, &large);
   CHECK(collects(L, 32 * MIB));
   /* nothing piles up: a result and the one before, and as much again */
