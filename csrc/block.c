@@ -16,6 +16,8 @@
 #define LARGE ((size_t)BLOCKS_LARGE)
 /* Blocks from here on are whole huge pages if that wastes no more than a quarter. */
 #define HUGE (HUGE_PAGE / 4 * 3)
+/* From here on glibc's malloc gives each block a mapping of its own, whatever was freed before. */
+#define ALONE (32768 * KIB)
 /* Large blocks are mapped: by malloc they would lie between small ones of any thread, and what is
 ** free there does not go back. Not those below HUGE if a tool shall see them (see arena.h). */
 #if defined(__SANITIZE_ADDRESS__) || defined(TIDE_NO_ARENA)
@@ -52,6 +54,18 @@ static void unmap(void *p, size_t room) {
   if (munmap(p, room) != 0) madvise(p, room, MADV_DONTNEED);
 }
 
+/* Asks for huge pages where there are whole ones in it; if that cannot be, small pages do. */
+static void advise_huge(char *p, size_t size) {
+#ifdef MADV_HUGEPAGE
+  size_t head = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+  if (size >= head + HUGE_PAGE)
+    madvise(p + head, (size - head) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+#else
+  (void)p;
+  (void)size;
+#endif
+}
+
 /* Aligned to a huge page: more is asked for, and the ends given back. */
 static char *map_huge(size_t room) {
   size_t asked = room + HUGE_PAGE, head, tail;
@@ -61,14 +75,16 @@ static char *map_huge(size_t room) {
   tail = asked - head - room;
   if (head > 0) unmap(p, head);
   if (tail > 0) unmap(p + head + room, tail);
-#ifdef MADV_HUGEPAGE
-  madvise(p + head, room, MADV_HUGEPAGE); /* if that cannot be, small pages do */
-#endif
+  advise_huge(p + head, room);
   return p + head;
 }
 
 static void *obtain(const struct blocks *b, size_t room) {
-  if (b->around) return tide_mem_new(&b->small, room);
+  if (b->around) {
+    char *p = (char *)tide_mem_new(&b->small, room);
+    if (p != NULL && room >= ALONE) advise_huge(p, room);
+    return p;
+  }
   if (room < MAPPED) return realloc(NULL, room);
   return room < HUGE ? map(room) : map_huge(room);
 }
