@@ -147,19 +147,56 @@ static struct code *new_code(const struct bytes *dump, uint64_t hash, int env,
   return c;
 }
 
-struct code *tide_func_find(lua_State *L, int idx, int xidx) {
+/* The code of a function of the same prototype that is in CODES; NULL: there is none. */
+static struct code *code_of_kin(lua_State *L, const void *prototype, int xidx) {
+  struct code *c = NULL;
+  int top = lua_gettop(L);
+  if (tide_transfer_hastable(L, xidx, TRANSFER_KIN) &&
+      lua_rawgetp(L, -1, prototype) == LUA_TFUNCTION &&
+      tide_transfer_hastable(L, xidx, TRANSFER_CODES)) {
+    lua_insert(L, -2);
+    lua_rawget(L, -2);
+    c = (struct code *)lua_touserdata(L, -1);
+  }
+  lua_settop(L, top);
+  return c;
+}
+
+/* The place of an address among some that were seen last. */
+static const void **last_seen(const void **seen, const void *address) {
+  return &seen[((uintptr_t)address >> 4) % TRANSFER_SEEN];
+}
+
+/* Whether no upvalue but c->env is an environment. */
+static bool has_one_env(const struct code *c) {
+  struct chunk_set one;
+  memset(&one, 0, sizeof one);
+  if (c->env > 0) tide_chunk_add(&one, (unsigned)c->env - 1);
+  return memcmp(&c->envs, &one, sizeof one) == 0;
+}
+
+struct code *tide_func_find(lua_State *L, int idx, int xidx, bool plain) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
   const void *address = lua_topointer(L, idx);
-  const void **seen = &x->seen[((uintptr_t)address >> 4) % (sizeof x->seen / sizeof *x->seen)];
+  const void *prototype = tide_layout_prototype(&x->layout, address);
+  const void **seen = last_seen(x->seen, address), **kind = last_seen(x->kinds, prototype);
   struct chunk_set envs;
-  struct code *c;
+  struct code *c = NULL;
   int nup;
   if (x->ncodes == 0 || *seen == address) return NULL;
-  (void)find_env(L, idx, &nup, &envs);
-  if (!dump(L, idx, x)) return NULL;
-  c = tide_transfer_find(x, hash_dump(x->scratch.data, x->scratch.len, &envs), &envs,
-                         x->scratch.data, x->scratch.len);
-  if (c != NULL) *seen = address; /* if it comes again, it is worth an entry in CODES */
+  if (prototype != NULL) c = code_of_kin(L, prototype, xidx);
+  if (c == NULL && prototype != NULL && *kind == prototype) return NULL;
+  if (c == NULL || !plain || !has_one_env(c)) {
+    (void)find_env(L, idx, &nup, &envs);
+    if (c == NULL || memcmp(&c->envs, &envs, sizeof envs) != 0) {
+      if (!dump(L, idx, x)) return NULL;
+      c = tide_transfer_find(x, hash_dump(x->scratch.data, x->scratch.len, &envs), &envs,
+                             x->scratch.data, x->scratch.len);
+      if (c == NULL) return NULL;
+      *kind = prototype; /* if another of its kind comes, this one is worth an entry in KIN */
+    }
+  }
+  *seen = address; /* if it comes again, it is worth an entry in CODES */
   return c;
 }
 
@@ -179,6 +216,7 @@ struct code *tide_func_code(lua_State *L, int idx, int xidx) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
   struct code *c;
   struct chunk_set envs;
+  const void *prototype;
   uint64_t hash;
   int env, nup;
   luaL_checkstack(L, 10, NULL);
@@ -199,6 +237,13 @@ struct code *tide_func_code(lua_State *L, int idx, int xidx) {
   lua_pushlightuserdata(L, c);
   lua_rawset(L, -3);
   lua_pop(L, 1);
+  prototype = tide_layout_prototype(&x->layout, lua_topointer(L, idx));
+  if (prototype != NULL) {
+    tide_transfer_table(L, xidx, TRANSFER_KIN);
+    lua_pushvalue(L, idx);
+    lua_rawsetp(L, -2, prototype);
+    lua_pop(L, 1);
+  }
   return c;
 }
 

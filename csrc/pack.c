@@ -7,7 +7,6 @@
 
 #include <lauxlib.h>
 
-#include "arraypart.h"
 #include "error.h"
 #include "lend.h"
 #include "names.h"
@@ -231,8 +230,7 @@ static int pack_body(lua_State *L) {
   P->x = x = tide_transfer_get(L);
   P->transfer = lua_gettop(L);
   if (!x->late) P->memo.spare = &x->memo;
-  if (x->arraypart == 0) x->arraypart = tide_arraypart_find(L);
-  P->arraypart = x->arraypart;
+  if (!x->layout.known) tide_layout_find(L, &x->layout);
   tide_lend_look(L, x, P->transfer);
   lua_pushnil(L);
   P->globals = lua_gettop(L);

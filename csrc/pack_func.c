@@ -122,7 +122,8 @@ void tide_packer_function(struct packer *P, int idx, const struct step *up) {
   if (c != NULL && tide_func_moved(P->L, idx, c)) c = tide_func_code(P->L, idx, P->transfer);
   /* Before the index of names is brought up to date, which takes longer: code that was sent before
   ** is no module's. */
-  if (c == NULL && !tide_names_maybe(P->x, address)) c = tide_func_find(P->L, idx, P->transfer);
+  if (c == NULL && !tide_names_maybe(P->x, address))
+    c = tide_func_find(P->L, idx, P->transfer, false);
   if (c == NULL) {
     if (tide_packer_name(P, idx, address)) return;
     c = tide_func_code(P->L, idx, P->transfer);

@@ -3,9 +3,9 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "arraypart.h"
 #include "error.h"
 #include "packer.h"
+#include "transfer.h"
 
 /* Numbers for which room is made in one go; that are on the stack at once. */
 enum { MOST_AT_ONCE = 128 * 1024, ROOM_BEHIND = 64, AT_ONCE = 8 };
@@ -41,7 +41,7 @@ static void next_pair(lua_State *L, struct walk *w) {
 static void leave_array(struct packer *P, struct walk *w, const struct step *up) {
   lua_State *L = P->L;
   /* a __transfer may have changed the table: lua_next would lose pairs then */
-  if (w->i - 1 > (lua_Integer)tide_arraypart(lua_topointer(L, w->idx), P->arraypart))
+  if (w->i - 1 > (lua_Integer)tide_layout_array(&P->x->layout, lua_topointer(L, w->idx)))
     tide_path_refuse(L, up, "the table was changed while it was sent");
   w->sure = 0;
   if (w->i > 1) {
@@ -134,7 +134,8 @@ static size_t pack_sure_numbers(struct packer *P, struct walk *w, bool ints,
 static void pack_entries(struct packer *P, int idx, const void *address, const struct step *up) {
   lua_State *L = P->L;
   struct step at = {up, STEP_FIELD, 0, 0, NULL}, key = {up, STEP_KEY, 0, 0, NULL};
-  struct walk w = {idx, lua_gettop(L) + 1, 1, tide_arraypart(address, P->arraypart), true, true};
+  struct walk w = {idx, lua_gettop(L) + 1, 1, tide_layout_array(&P->x->layout, address), true,
+                   true};
   size_t typed = 0, any = 0, hash = 0, header;
   unsigned tag = WIRE_TABLE;
   lua_pushnil(L);

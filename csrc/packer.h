@@ -23,7 +23,6 @@ struct packer {
   struct recent recent;
   enum pack_style style;
   int depth;
-  int arraypart;              /* where tables have its size (arraypart.h) */
   int room;                   /* up to this index there is room on the stack */
   bool indexed;               /* names are up to date */
   const struct rebuild *open; /* the objects whose __transfer arguments are being packed */

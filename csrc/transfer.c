@@ -104,9 +104,10 @@ void tide_transfer_table(lua_State *L, int idx, enum transfer_table which) {
   if (tide_transfer_hastable(L, idx, which)) return;
   lua_pop(L, 1);
   lua_newtable(L);
-  if (which == TRANSFER_CODES || which == TRANSFER_NAMES || which == TRANSFER_INDEXED) {
+  if (which == TRANSFER_CODES || which == TRANSFER_KIN || which == TRANSFER_NAMES ||
+      which == TRANSFER_INDEXED) {
     lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "k");
+    lua_pushstring(L, which == TRANSFER_KIN ? "v" : "k");
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
   }
@@ -117,6 +118,8 @@ void tide_transfer_table(lua_State *L, int idx, enum transfer_table which) {
 static void flush(lua_State *L, int idx, struct transfer *x) {
   lua_pushnil(L);
   lua_setiuservalue(L, idx, TRANSFER_CODES);
+  lua_pushnil(L);
+  lua_setiuservalue(L, idx, TRANSFER_KIN);
   lua_pushnil(L);
   lua_setiuservalue(L, idx, TRANSFER_LOADED);
   release_codes(x); /* after the tables: they name what is released here */

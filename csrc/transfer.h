@@ -14,6 +14,7 @@
 
 #include "bytes.h"
 #include "code.h"
+#include "layout.h"
 #include "memo.h"
 
 TIDE_INTERNAL_BEGIN
@@ -24,6 +25,7 @@ struct paths;
 
 enum transfer_table {
   TRANSFER_CODES = 1, /* Lua function -> code (light); weak keys */
+  TRANSFER_KIN,       /* prototype (light) -> a function of it that is in CODES; weak values */
   TRANSFER_LOADED,    /* code (light) -> factory, or true: load it anew each time */
   TRANSFER_NAMES,     /* object -> "module\0field"; weak keys (names.c) */
   TRANSFER_INDEXED,   /* module value -> true; weak keys (names.c) */
@@ -37,6 +39,8 @@ enum transfer_table {
   TRANSFER_TABLES = TRANSFER_LENT
 };
 
+enum { TRANSFER_SEEN = 16 };
+
 /* References to a piece of code that messages will take. Taking one at a time means to take the
 ** line of its count, each time, from the worker that gave one back last. */
 enum { PURSES = 8, PURSE_FULL = 256 };
@@ -48,20 +52,21 @@ struct purse {
 struct transfer {
   struct code **codes; /* references held for CODES, LOADED and the index */
   size_t ncodes, capcodes;
-  size_t codebytes;            /* of all of them */
-  struct purse purses[PURSES]; /* by the code's address; of codes that are kept */
-  struct code **index;         /* of them by content: 2 * capcodes slots, open addressing */
-  const void *seen[16];        /* closures whose code was found by content last (func.c) */
-  struct bytes scratch;        /* for dumps */
-  size_t nmodules;             /* entries of package.loaded when last indexed */
-  lua_Integer serial;          /* of the last message whose globals were looked at */
-  struct paths *paths;         /* held: what was last captured, or NULL (paths.c) */
-  const char *path, *cpath;    /* bytes of PATH and CPATH; NULL: no string */
-  int arraypart;               /* where tables have its size (arraypart.h); 0: not looked for yet */
-  struct memo_spare memo;      /* owned: a block for the next message (pack.c) */
-  struct lender *lender;       /* owned; NULL: none yet (lend.c) */
-  bool never_lends;            /* or no lender is to be made (lend.c) */
-  bool never_warms;            /* no other attempt is to be made (large.c) */
+  size_t codebytes;                 /* of all of them */
+  struct purse purses[PURSES];      /* by the code's address; of codes that are kept */
+  struct code **index;              /* of them by content: 2 * capcodes slots, open addressing */
+  const void *seen[TRANSFER_SEEN];  /* functions whose code was found without CODES last (func.c) */
+  const void *kinds[TRANSFER_SEEN]; /* and prototypes of those found without KIN */
+  struct bytes scratch;             /* for dumps */
+  size_t nmodules;                  /* entries of package.loaded when last indexed */
+  lua_Integer serial;               /* of the last message whose globals were looked at */
+  struct paths *paths;              /* held: what was last captured, or NULL (paths.c) */
+  const char *path, *cpath;         /* bytes of PATH and CPATH; NULL: no string */
+  struct layout layout;             /* found with the first value that is not plain */
+  struct memo_spare memo;           /* owned: a block for the next message (pack.c) */
+  struct lender *lender;            /* owned; NULL: none yet (lend.c) */
+  bool never_lends;                 /* or no lender is to be made (lend.c) */
+  bool never_warms;                 /* no other attempt is to be made (large.c) */
   struct blocks *warm;   /* owned: what the state's allocator goes through, or NULL (large.c) */
   bool late;             /* made while the state closes, perhaps: will not be closed itself */
   bool worker;           /* NATIVE is filled: this state is a worker's */

@@ -38,7 +38,6 @@ build = {
       sources = {
         "csrc/arena.c",
         "csrc/array.c",
-        "csrc/arraypart.c",
         "csrc/block.c",
         "csrc/bytes.c",
         "csrc/chunk.c",
@@ -106,6 +105,7 @@ build = {
         "csrc/values.c",
         "csrc/vm.c",
         "csrc/large.c",
+        "csrc/layout.c",
         "csrc/watchdog.c",
         "csrc/within.c",
         "csrc/worker_co.c",
