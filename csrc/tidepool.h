@@ -124,8 +124,8 @@ typedef struct tide_config {
   /* spin_time: how long a thread that waits for a future of this executor, and one idle worker of
   ** it, look for news before they go to sleep. Looking answers in about a microsecond where waking
   ** a sleeper takes tens, and costs that much processor time if nothing comes. It is given up for
-  ** longer and longer while it does not pay, and never done where the process may use one
-  ** processor only. */
+  ** longer and longer while it does not pay, lasts up to four times as long (but no longer than 0.5 ms) after
+  ** sleeps that ended soon, and is never done where the process may use one processor only. */
 } tide_config;
 
 #define TIDE_SPIN_TIME 0.00005
@@ -289,7 +289,9 @@ TIDE_API int tide_future_outcome(const tide_future *f);
 /* Pushes what a done future holds: TIDE_OK and *n values, TIDE_EERROR and the
 ** task's error value, or a kind and its error object. Every call decodes anew. What
 ** cannot be rebuilt in L answers TIDE_ETRANSFER or, if code that rebuilds raised a value of
-** its own, TIDE_EERROR and that value. [-0, +*n, m] */
+** its own, TIDE_EERROR and that value. Before large outcomes (64 KiB) L's collector does the work for them, and
+** waits meanwhile; and if L's allocator is Lua's own, that of luaL_newstate, its large blocks are kept for the
+** next from then on. They stay the C library's: lua_setallocf with either allocator is legal at any time. [-0, +*n, m] */
 TIDE_API int tide_pushoutcome(lua_State *L, const tide_future *f, int *n);
 
 /* If it has outcome TIDE_OK and a few plain values (nil, booleans, numbers, short strings; userdata
