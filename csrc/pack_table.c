@@ -117,7 +117,7 @@ static size_t pack_sure_numbers(struct packer *P, struct walk *w, bool ints,
   lua_settop(L, w->key);
   while (same && w->i <= w->sure) {
     lua_Integer end = w->sure - w->i < AT_ONCE ? w->sure + 1 : w->i + AT_ONCE;
-    if (P->b->cap - P->b->len < 8 * AT_ONCE && !reserve(P, w)) tide_packer_nomemory(P);
+    if (P->b->cap - P->b->len < 8 * (size_t)AT_ONCE && !reserve(P, w)) tide_packer_nomemory(P);
     for (; w->i < end; w->i++) {
       same = lua_rawgeti(L, w->idx, w->i) == LUA_TNUMBER && lua_isinteger(L, -1) == ints;
       if (!same) break;

@@ -48,7 +48,8 @@
 ---full means queued + running >= max_workers + max_queue; default unbounded
 ---@field on_full? "block"|"error" what a submit does when they are too many; default "block"
 ---@field spin_time? number seconds, 0 to 0.001, that who waits for one of its futures, and one idle
----worker, look for news before they sleep (up to four times as long after short sleeps); default 0.00005; 0: never
+---worker, look for news before they sleep (up to four times as long after short sleeps);
+---default 0.00005; 0: never
 ---@field time_limit? number seconds > 0 that each task may run; then it ends with kind time_limit
 ---@field memory_limit? integer bytes that a worker's state may hold; a task that needs more ends
 ---with kind memory_limit

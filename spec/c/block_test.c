@@ -116,6 +116,7 @@ static void test_around(void) {
   q = tide_blocks_alloc(&b, q, 3 * MIB, 4 * MIB);
   CHECK(q != NULL && b.used == 4 * MIB && ((unsigned char *)q)[99] == 7);
   CHECK(b.n == 1);
+  if (q == NULL) exit(1);
   CHECK(tide_blocks_alloc(&b, q, 4 * MIB, 65 * (size_t)MIB) == NULL);
   CHECK(b.n == 0 && ((unsigned char *)q)[99] == 7 && b.used == 4 * MIB);
   free(q);
