@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define KIB ((size_t)1024)
 #define HUGE_PAGE (2048 * KIB)
@@ -54,12 +55,12 @@ static void unmap(void *p, size_t room) {
   if (munmap(p, room) != 0) madvise(p, room, MADV_DONTNEED);
 }
 
-/* Asks for huge pages where there are whole ones in it; if that cannot be, small pages do. */
+/* Asks for huge pages for all pages that the block is in: were it fewer, mremap could not move it. If there are
+** none, small pages do. */
 static void advise_huge(char *p, size_t size) {
 #ifdef MADV_HUGEPAGE
-  size_t head = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
-  if (size >= head + HUGE_PAGE)
-    madvise(p + head, (size - head) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), head = (uintptr_t)p % page;
+  madvise(p - head, (head + size + page - 1) / page * page, MADV_HUGEPAGE);
 #else
   (void)p;
   (void)size;
@@ -153,9 +154,11 @@ static void *take(struct blocks *b, size_t size) {
 }
 
 static void give(struct blocks *b, void *p, size_t size) {
-  size_t room = b->around ? size : room_for(size);
-  size_t most = b->used > b->least ? b->used : b->least;
-  b->used -= room < b->used ? room : b->used; /* one of before was not counted */
+  size_t room = b->around ? size : room_for(size), used = b->used, most;
+  b->used -= room < used ? room : used; /* one of before was not counted */
+  /* a worker's next call may be as large as this one; a script keeps what it needs */
+  most = b->around ? b->used : used;
+  if (most < b->least) most = b->least;
   if (room > most || b->least == 0) {
     discard(b, p, room);
     return;

@@ -38,7 +38,7 @@ struct blocks {
   size_t n;
   struct warm {
     void *p;
-    size_t size;       /* all of the block */
+    size_t size;       /* of the block; `around`: at least */
   } warm[BLOCKS_WARM]; /* oldest first */
 };
 

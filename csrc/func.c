@@ -183,9 +183,9 @@ struct code *tide_func_find(lua_State *L, int idx, int xidx, bool plain) {
   struct chunk_set envs;
   struct code *c = NULL;
   int nup;
-  if (x->ncodes == 0 || *seen == address) return NULL;
+  if (x->ncodes == 0) return NULL;
   if (prototype != NULL) c = code_of_kin(L, prototype, xidx);
-  if (c == NULL && prototype != NULL && *kind == prototype) return NULL;
+  if (c == NULL && (*seen == address || (prototype != NULL && *kind == prototype))) return NULL;
   if (c == NULL || !plain || !has_one_env(c)) {
     (void)find_env(L, idx, &nup, &envs);
     if (c == NULL || memcmp(&c->envs, &envs, sizeof envs) != 0) {

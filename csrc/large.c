@@ -35,23 +35,21 @@ bool tide_large_base(lua_State *L, struct mem *base) {
   return base->alloc == lua_alloc && base->ud == lua_ud;
 }
 
-/* Has the state keep large blocks, if its allocator is Lua's own and there is the memory for that. [-0, +0, m] */
-static void keep_warm(lua_State *L) {
-  struct transfer *x = tide_transfer_get(L);
-  if (x->warm == NULL && !x->never_warms) {
-    struct mem base;
-    struct blocks *b = NULL;
-    x->never_warms = true;
-    if (!x->worker && !x->late && tide_large_base(L, &base))
-      b = (struct blocks *)tide_mem_new(&tide_mem_default, sizeof *b);
-    if (b != NULL) {
-      tide_blocks_init_around(b, &base, BLOCKS_STATE);
-      x->warm = b;
-      lua_setallocf(L, tide_blocks_alloc, b);
-    }
-  }
-  lua_pop(L, 1);
+/* Has the state keep large blocks, if its allocator is Lua's own and there is the memory for that. [-0, +0, -] */
+static void keep_warm(lua_State *L, struct transfer *x) {
+  struct mem base;
+  struct blocks *b = NULL;
+  if (x->warm != NULL || x->never_warms) return;
+  x->never_warms = true;
+  if (!x->worker && !x->late && tide_large_base(L, &base))
+    b = (struct blocks *)tide_mem_new(&tide_mem_default, sizeof *b);
+  if (b == NULL) return;
+  tide_blocks_init_around(b, &base, BLOCKS_STATE);
+  x->warm = b;
+  lua_setallocf(L, tide_blocks_alloc, b);
 }
+
+static int least(int a, int b) { return a < b ? a : b; }
 
 size_t tide_large_weight(const struct message *m) {
   size_t weight = m->bytes.cap;
@@ -65,22 +63,33 @@ size_t tide_large_weight(const struct message *m) {
 void tide_large_begin(lua_State *L, const struct message *m, struct large *l) {
   size_t weight = tide_large_weight(m);
   int kib = weight / 1024 < MOST ? (int)(weight / 1024) : MOST;
+  struct transfer *x;
   l->rest = 0;
   if (weight < BLOCKS_LARGE) return;
-  keep_warm(L);
-  if (lua_gc(L, LUA_GCISRUNNING) != 1) return;
-  lua_gc(L, LUA_GCSTEP, 2 * kib);
-  l->rest = kib < MOST / GROWTH ? GROWTH * kib : MOST;
-  l->before = lua_gc(L, LUA_GCCOUNT);
-  lua_gc(L, LUA_GCSTEP, -l->rest);
+  l->x = x = tide_transfer_get(L);
+  keep_warm(L, x);
+  if (lua_gc(L, LUA_GCISRUNNING) == 1) {
+    int owed = x->owed;
+    x->owed = 0; /* a finalizer may come here, too */
+    l->worked = 2 * kib;
+    lua_gc(L, LUA_GCSTEP, least(owed, MOST) + least(l->worked, MOST));
+    l->rest = least(kib, MOST / GROWTH) * GROWTH;
+    l->before = lua_gc(L, LUA_GCCOUNT);
+    lua_gc(L, LUA_GCSTEP, -l->rest);
+  }
+  lua_pop(L, 1);
 }
 
 void tide_large_end(lua_State *L, struct large *l) {
   int made;
   if (l->rest == 0) return;
-  made = lua_gc(L, LUA_GCCOUNT) - l->before;
-  /* what was made was worked for before */
-  lua_gc(L, LUA_GCSTEP, made > 0 && made < l->rest ? l->rest - made : l->rest);
+  if (lua_gc(L, LUA_GCISRUNNING) == 1) { /* else it is forgotten with what else it owes */
+    made = lua_gc(L, LUA_GCCOUNT) - l->before;
+    if (made < 0) made = 0;
+    /* not now, when it would look at what is needed: before the next */
+    if (made > l->worked) l->x->owed = least(l->x->owed, MOST) + least(made - l->worked, MOST);
+    lua_gc(L, LUA_GCSTEP, l->rest - least(made, l->rest));
+  }
   l->rest = 0;
 }
 

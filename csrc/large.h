@@ -9,7 +9,8 @@
 ** may use it on any of them, at any time.
 **
 ** The collector's work: it does not see what a future keeps alive, so results, and what they were decoded to,
-** would pile up. Before a message is decoded, the collector does the work for twice its size.
+** would pile up. Before a message is decoded, the collector does the work for twice its size, and for what was more than that
+** the last time.
 **
 ** The collector's rest: while it is decoded, the collector does nothing. What is made is needed, and most of what is about to
 ** be garbage is not yet: the result before, in a variable that is about to be set. In Lua's generational mode that would
@@ -29,8 +30,10 @@
 TIDE_INTERNAL_BEGIN
 
 struct large {
+  struct transfer *x;
   int rest;   /* KiB that the collector was told to wait for; 0: it was told nothing */
   int before; /* KiB that the state had */
+  int worked; /* KiB that the collector did the work for */
 };
 
 /* What a message takes, with the strings that it refers to, in bytes. */

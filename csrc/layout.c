@@ -11,6 +11,8 @@
 /* No table and no function with an upvalue is smaller than this: a header, and at least so many pointers. */
 #define TABLE_LEAST (5 * sizeof(void *))
 #define FUNCTION_LEAST (5 * sizeof(void *))
+/* Words of a function in which Lua leaves some bytes as they were: all collectable objects begin with such. */
+#define FUNCTION_HEAD 3
 #define PLACES (TABLE_LEAST / sizeof(unsigned))
 
 /* The only place of so many that fits, times `step`; 0: there is none, or more than one. */
@@ -74,15 +76,16 @@ static bool push_functions(lua_State *L) {
 static int find_prototype(lua_State *L) {
   enum { PROTOTYPES = 5, FUNCTIONS = 4 * PROTOTYPES, WORDS = FUNCTION_LEAST / sizeof(void *) };
   uintptr_t word[FUNCTIONS][WORDS];
-  bool fits[WORDS];
+  bool fits[WORDS] = {false};
   if (!push_functions(L)) return 0;
   for (int i = 0; i < FUNCTIONS; i++) {
     lua_rawgeti(L, -1, i + 1);
-    memcpy(word[i], lua_topointer(L, -1), sizeof word[i]);
+    memcpy(&word[i][FUNCTION_HEAD], (const uintptr_t *)lua_topointer(L, -1) + FUNCTION_HEAD,
+           (WORDS - FUNCTION_HEAD) * sizeof word[i][0]);
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
-  for (size_t at = 0; at < WORDS; at++) {
+  for (size_t at = FUNCTION_HEAD; at < WORDS; at++) {
     fits[at] = true;
     for (int i = 0; i < FUNCTIONS; i++)
       for (int j = 0; j < i; j++)

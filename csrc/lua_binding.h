@@ -31,7 +31,7 @@
 ** There may be very many: small. */
 struct tide_lua_future {
   tide_future *f;        /* a reference; NULL before it is filled and once collected */
-  int nvalues;           /* decoded values in the user value; -1: not decoded yet */
+  int nvalues;           /* decoded values in the user value; -1: none is kept */
   unsigned char outcome; /* valid once decoded: TIDE_OK, TIDE_EERROR or a kind */
   bool watched;          /* is in the state's callback group */
   bool seen;             /* someone looked at the outcome, or will: no warning when collected */

@@ -3,7 +3,7 @@
 **
 ** The userdata holds a reference. The outcome is decoded once, at the first
 ** look, and kept in a user value, so every look gives the same values (scalars, which
-** are equal anyway, are not kept). Futures that a submit or tidepool.future() made here
+** are equal anyway, are not kept, and long strings only from the second look on). Futures that a submit or tidepool.future() made here
 ** warn when they are collected failed and unseen; those that were sent here do not, their
 ** sender sees to it.
 **
@@ -90,25 +90,28 @@ static void keep(lua_State *L, struct tide_lua_future *b, int first, int n) {
   b->nvalues = n;
 }
 
-/* Whether the n values on top are the same whenever they are decoded: long strings, say. */
-static bool immutable(lua_State *L, int n) {
-  for (int i = -n; i < 0; i++) {
-    int type = lua_type(L, i);
-    if (type == LUA_TTABLE || type == LUA_TFUNCTION || type == LUA_TUSERDATA) return false;
-  }
+/* Whether the outcome is large, and all of it strings and other scalars, which are equal whenever they are decoded. */
+static bool is_large_and_plain(const tide_future *f) {
+  enum { MOST = 8 };
+  tide_value v[MOST];
+  size_t n;
+  if (tide_future_weight(f) < LARGE || tide_future_values(f, v, MOST, &n) != TIDE_OK || n > MOST)
+    return false;
+  for (size_t i = 0; i < n; i++)
+    if (v[i].type == TIDE_TOTHER) return false;
   return true;
 }
 
-/* Decodes the outcome of the future in argument 1 into its user value; true: just pushes the *n values, which are large, and
-** kept only if somebody looks again: what a future keeps, its finalizer keeps alive for another cycle. [-0, +(0|n), e] */
+/* Decodes the outcome of the future in argument 1 into its user value; true: just pushes the *n values, and keeps
+** them only if somebody looks again: what a future keeps, its finalizer keeps alive for another cycle. [-0, +(0|n), e] */
 static bool decode(lua_State *L, struct tide_lua_future *b, int *n) {
-  int base = lua_gettop(L);
-  b->outcome = (unsigned char)tide_pushoutcome(L, b->f, n);
+  int base = lua_gettop(L), outcome = tide_pushoutcome(L, b->f, n);
   if (b->nvalues >= 0) { /* what rebuilds a value, or a finalizer, looked at it meanwhile */
     lua_settop(L, base);
     return false;
   }
-  if (!b->decoded && *n <= 8 && immutable(L, *n) && tide_future_weight(b->f) >= LARGE) {
+  b->outcome = (unsigned char)outcome;
+  if (!b->decoded && is_large_and_plain(b->f)) {
     b->decoded = true;
     return true;
   }

@@ -5,7 +5,7 @@
 ** sleep first looks, for a while, whether what it waits for has come. It gives up after
 ** a time (SPIN_TIME unless told otherwise), and after each failure it goes to sleep without looking
 ** for longer and longer: where looking does not pay (nothing comes, or the other side has no
-** processor to run on), the time lost is a small part of one percent. Sleeps that were short, such as while
+** processor to run on), the time lost is a small part of one percent, or some percent of many short sleeps. Sleeps that were short, such as while
 ** a long string is copied, say that looking would pay: it begins anew after some of them, and then lasts SPIN_PATIENCE
 ** times as long, until that fails, too.
 **

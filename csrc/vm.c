@@ -258,7 +258,7 @@ static void recover(struct vm *vm, size_t before, size_t left) {
 
 int tide_vm_run(struct vm *vm, const struct vm_call *call, struct message *out) {
   lua_State *L = vm->L;
-  struct run r = {vm, call->in, call->paths, out, {0, 0}, false};
+  struct run r = {vm, call->in, call->paths, out, {NULL, 0, 0, 0}, false};
   lua_Hook hook = lua_gethook(L);
   int outcome = FAULT_NONE, mask = lua_gethookmask(L), count = lua_gethookcount(L), kind;
   bool limited = vm->cfg->memory_limit > 0 || call->memory_limit > 0;

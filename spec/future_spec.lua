@@ -156,6 +156,16 @@ describe("f:result", function()
     assert.is_true(heap() - before < 5120)
   end)
 
+  it("gives the same values each time beside a long string, too", function()
+    local f = h.pool(1):submit(function()
+      return ("x"):rep(1 << 20), setmetatable({}, { __transfer = function()
+        return "spec.support.sample.count"
+      end })
+    end)
+    local _, first = f:result()
+    for _ = 1, 3 do assert.equal(first, select(2, f:result())) end
+  end)
+
   it("gives the same values each time", function()
     local f = h.pool(1):submit(function() return { 1 }, "two" end)
     local a, b = f:result()

@@ -119,7 +119,14 @@ static void test_around(void) {
   if (q == NULL) exit(1);
   CHECK(tide_blocks_alloc(&b, q, 4 * MIB, 65 * (size_t)MIB) == NULL);
   CHECK(b.n == 0 && ((unsigned char *)q)[99] == 7 && b.used == 4 * MIB);
-  free(q);
+  tide_blocks_alloc(&b, q, 4 * MIB, 0);
+  p = tide_blocks_alloc(&b, NULL, 0, 33 * (size_t)MIB); /* in huge pages, and grows all the same */
+  if (p == NULL) exit(1);
+  mark((unsigned char *)p, 33 * (size_t)MIB, 9);
+  p = tide_blocks_alloc(&b, p, 33 * (size_t)MIB, 60 * (size_t)MIB);
+  CHECK(p != NULL && ((unsigned char *)p)[33 * MIB - 1] == 9 && b.used == 60 * (size_t)MIB);
+  tide_blocks_alloc(&b, p, 60 * (size_t)MIB, 0);
+  CHECK(b.used == 0 && b.kept <= BLOCKS_STATE); /* nothing so large is in use any more */
   CHECK(tide_blocks_alloc(&b, NULL, 0, 65 * (size_t)MIB) == NULL);
   CHECK(b.n == 0); /* what was kept might have been what was missing */
   tide_blocks_fini(&b);

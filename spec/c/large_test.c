@@ -223,6 +223,34 @@ static void test_collector(int mode) {
   lua_close(L);
 }
 
+/* What was made of a small message counts in full, if not at once: garbage keeps its proportion to what lives. */
+static void test_growth(int mode) {
+  enum { LIVE = 48, MADE = 16, ROUNDS = 100 };
+  lua_State *L = new_state();
+  int most = 0;
+  if (mode == LUA_GCGEN) lua_gc(L, LUA_GCGEN, 0, 0);
+  lua_createtable(L, LIVE, 0);
+  for (int i = 1; i <= LIVE; i++) {
+    push_long(L, 'l', MIB);
+    lua_rawseti(L, -2, i);
+  }
+  lua_gc(L, LUA_GCCOLLECT);
+  for (int i = 0; i < ROUNDS; i++) {
+    struct large large;
+    begin(L, 100 * KIB, &large);
+    lua_createtable(L, MADE, 0);
+    for (int k = 1; k <= MADE; k++) {
+      push_long(L, 'm', MIB / 4);
+      lua_rawseti(L, -2, k);
+    }
+    tide_large_end(L, &large);
+    lua_setglobal(L, "result");
+    if (lua_gc(L, LUA_GCCOUNT) > most) most = lua_gc(L, LUA_GCCOUNT);
+  }
+  CHECK(most < 3 * LIVE * KIB);
+  lua_close(L);
+}
+
 /* A task's large outcome that cannot be read leaves the collector as it was. */
 static void test_damaged(void) {
   static const char script[] =
@@ -260,6 +288,8 @@ int main(void) {
   test_host();
   test_collector(LUA_GCINC);
   test_collector(LUA_GCGEN);
+  test_growth(LUA_GCINC);
+  test_growth(LUA_GCGEN);
   test_damaged();
   return check_done();
 }

@@ -22,6 +22,13 @@ function sample.Point:length() return math.sqrt(self.x * self.x + self.y * self.
 function sample.point(x, y) return setmetatable({ x = x, y = y }, sample.Point) end
 
 --- Rebuilds what a __transfer said.
+-- How often it was called in this state, as text.
+local calls = 0
+function sample.count()
+  calls = calls + 1
+  return "call " .. calls
+end
+
 function sample.rebuild(...) return { rebuilt = table.pack(...) } end
 
 --- Rebuilds what was sent, and counts how often it did.
