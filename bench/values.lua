@@ -29,16 +29,17 @@ local function records()
   return list
 end
 
---- name; make() -> the value; how often it goes there and back in full mode; how often before that,
---- uncounted, if not 3 times.
+--- How often each goes there and back first, uncounted: until its blocks are warm.
+values.warm_up = 3
+
+--- name; make() -> the value; how often it goes there and back in full mode.
 values.list = {
   { name = "string_1mib", make = function() return ("x"):rep(1 << 20) end, repeats = 100 },
   { name = "integers", make = integers, repeats = 20 },
   { name = "floats", make = floats, repeats = 20 },
   { name = "records", make = records, repeats = 20 },
   -- last: Lua's generational collector, with which lua5.4 runs, waits for long after such garbage
-  { name = "string_64mib", make = function() return ("x"):rep(64 << 20) end, repeats = 3,
-    warm_up = 1 },
+  { name = "string_64mib", make = function() return ("x"):rep(64 << 20) end, repeats = 3 },
 }
 
 --- Raises unless what came back is what was sent.

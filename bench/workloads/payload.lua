@@ -29,7 +29,7 @@ for _, p in ipairs(values.list) do
   local function round_trip()
     back = ex:submit(echo, value):result()
   end
-  measure.times(p.warm_up or 3, round_trip)
+  measure.times(values.warm_up, round_trip)
   values.check(p, value, back)
   local samples = measure.times(measure.pick(math.max(1, p.repeats // 4), p.repeats), round_trip)
   measure.emit("payload_" .. p.name, measure.median(samples))
