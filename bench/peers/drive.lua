@@ -72,7 +72,7 @@ local function payload_metric(payload)
     local function round_trip()
       back = pool.run(1, value)
     end
-    measure.times(values.warm_up, round_trip)
+    measure.times(payloads.warm_up, round_trip)
     payloads.check(payload, value, back)
     local repeats = measure.pick(math.max(1, payload.repeats // 4), payload.repeats)
     measure.emit("payload_" .. payload.name, measure.median(measure.times(repeats, round_trip)))
