@@ -9,13 +9,13 @@
 #include "error.h"
 #include "executor.h"
 #include "halt.h"
+#include "large.h"
 #include "lend.h"
 #include "owner.h"
 #include "pack.h"
 #include "reftype.h"
 #include "unpack.h"
 #include "wire.h"
-#include "large.h"
 #include "within.h"
 
 tide_future *tide_future_hold(tide_future *f) {

@@ -39,8 +39,8 @@ bool tide_large_base(lua_State *L, struct mem *base) {
 static void keep_warm(lua_State *L, struct transfer *x) {
   struct mem base;
   struct blocks *b = NULL;
-  if (x->warm != NULL || x->never_warms) return;
-  x->never_warms = true;
+  if (x->tried_warm) return;
+  x->tried_warm = true;
   if (!x->worker && !x->late && tide_large_base(L, &base))
     b = (struct blocks *)tide_mem_new(&tide_mem_default, sizeof *b);
   if (b == NULL) return;

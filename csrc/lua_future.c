@@ -11,7 +11,7 @@
 */
 #include "lua_binding.h"
 
-#define LARGE (64 << 10) /* bytes */
+#define LARGE (64 << 10) /* bytes; from here on strings are lent */
 #define OUTCOME 1        /* user value: the one value, or a table of nvalues */
 
 static struct tide_lua_future *totest(lua_State *L, int idx) {

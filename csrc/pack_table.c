@@ -27,7 +27,7 @@ struct walk {
   int idx, key;
   lua_Integer i; /* the element that would be next */
   lua_Integer
-      sure; /* up to this one they are read as elements, and their keys are not on the stack; 0: no more */
+      sure;     /* elements up to here are read without their keys; 0: from here on by lua_next */
   bool more;    /* there is a pair on the stack */
   bool element; /* it is that element */
 };

@@ -67,7 +67,7 @@ struct transfer {
   struct lender *lender;            /* owned; NULL: none yet (lend.c) */
   bool never_lends;                 /* or no lender is to be made (lend.c) */
   int owed;                         /* KiB that the collector is to do the work for yet (large.c) */
-  bool never_warms;                 /* no other attempt is to be made (large.c) */
+  bool tried_warm;                  /* no other attempt is to be made (large.c) */
   struct blocks *warm;   /* owned: what the state's allocator goes through, or NULL (large.c) */
   bool late;             /* made while the state closes, perhaps: will not be closed itself */
   bool worker;           /* NATIVE is filled: this state is a worker's */
