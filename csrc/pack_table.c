@@ -25,9 +25,8 @@ static uint32_t checked_count(struct packer *P, size_t n, const struct step *up)
 ** behind, by lua_next. The value is on top of the stack, and its key below it. */
 struct walk {
   int idx, key;
-  lua_Integer i; /* the element that would be next */
-  lua_Integer
-      sure;     /* elements up to here are read without their keys; 0: from here on by lua_next */
+  lua_Integer i;    /* the element that would be next */
+  lua_Integer sure; /* elements up to here are read by themselves; 0: from here on by lua_next */
   bool more;    /* there is a pair on the stack */
   bool element; /* it is that element */
 };
