@@ -27,8 +27,8 @@ struct walk {
   int idx, key;
   lua_Integer i;    /* the element that would be next */
   lua_Integer sure; /* elements up to here are read by themselves; 0: from here on by lua_next */
-  bool more;    /* there is a pair on the stack */
-  bool element; /* it is that element */
+  bool more;        /* there is a pair on the stack */
+  bool element;     /* it is that element */
 };
 
 static void next_pair(lua_State *L, struct walk *w) {
