@@ -50,8 +50,10 @@ san_address = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-om
 san_fuzzer = $(san_address) -fsanitize=fuzzer-no-link
 san_thread = -O1 -fsanitize=thread -fno-omit-frame-pointer
 sanflags = $(if $(SAN),$(san_$(SAN)) -DTIDE_CHECKS)
-# Programs that run Lua under ThreadSanitizer need this.
-san_objects = $(if $(filter thread,$(SAN)),$(abspath $(B))/tsan_longjmp.o)
+# What the programs of a sanitizer's build are linked with: for Lua's errors and for fork.
+san_object_thread = tsan_longjmp.o
+san_object_address = asan_fork.o
+san_objects = $(addprefix $(abspath $(B))/,$(san_object_$(SAN)))
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
   -Wwrite-strings -Wpointer-arith $(WERROR)
@@ -171,7 +173,7 @@ $(B)/c/%: spec/c/%.c $(objects) $(san_objects)
 	esac; done; \
 	$(CC) $(base_cflags) -Icsrc -MMD -MP -MF $@.d -MT $@ -o $@ $< $$objects $(LDFLAGS) $$libs
 
-$(abspath $(B))/tsan_longjmp.o: spec/c/tsan_longjmp.c $(B)/flags
+$(abspath $(B))/%.o: spec/c/%.c $(B)/flags
 	$(call quiet,cc)$(CC) $(base_cflags) -c -o $@ $<
 
 # Needs all of liblua: the C modules that scripts load find it in the program.

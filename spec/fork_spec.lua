@@ -16,8 +16,6 @@ local function echo(...) return ... end
 -- An executor whose workers take, run and finish tasks all the time; `stop` ends that.
 local function busy(workers)
   local ex = h.pool(workers)
-  -- AddressSanitizer's allocator may be locked for ever in a child, if threads are using it
-  if h.sanitized then return ex, function() end end
   local going, fs = tidepool.future(), {}
   local function churn(pool, last, text)
     local futures = {}
