@@ -23,6 +23,8 @@
 **
 ** SPDX-License-Identifier: MIT
 */
+#include <sys/wait.h>
+
 #include "oom_support.h"
 
 static tide_executor *host_executor;
@@ -274,24 +276,46 @@ static void hung(int sig) {
   _exit(1);
 }
 
-int main(void) {
+static void try_row(void) {
+  printf("%s:", current->name);
+  if (!current->alone) {
+    printf(" owner %ld,", try_all(OWNER, false));
+    printf(" workers %ld,", try_all(WORKERS, false));
+    printf(" system %ld;", try_all(SYSTEM, false));
+  }
+  printf(" default memory:");
+  if (current->lends) printf(" owner %ld,", try_all(OWNER, true));
+  printf(" workers %ld\n", try_all(WORKERS, true));
+  fflush(stdout);
+}
+
+/* Takes one row after the other, until none is left. */
+static int try_rows(atomic_size_t *next) {
   const char *only = getenv("TIDE_OOM");
-  signal(SIGALRM, hung);
-  oom_start();
-  for (size_t i = 0; i < oom_nrows; i++) {
+  size_t i;
+  while ((i = atomic_fetch_add(next, 1)) < oom_nrows) {
     current = &oom_rows[i];
-    if (only != NULL && strstr(current->name, only) == NULL) continue;
-    printf("%s:", current->name);
-    if (!current->alone) {
-      printf(" owner %ld,", try_all(OWNER, false));
-      printf(" workers %ld,", try_all(WORKERS, false));
-      printf(" system %ld;", try_all(SYSTEM, false));
-    }
-    printf(" default memory:");
-    if (current->lends) printf(" owner %ld,", try_all(OWNER, true));
-    printf(" workers %ld\n", try_all(WORKERS, true));
-    fflush(stdout);
+    if (only == NULL || strstr(current->name, only) != NULL) try_row();
   }
   oom_stop();
   return check_done();
+}
+
+/* A process for each processor: a row uses little more than one. */
+int main(void) {
+  long processes = sysconf(_SC_NPROCESSORS_ONLN);
+  atomic_size_t *next =
+      __real_mmap(NULL, sizeof *next, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  int status, failed = 0;
+  if (next == MAP_FAILED) return 1;
+  signal(SIGALRM, hung);
+  oom_start();
+  for (long i = 1; i < processes; i++) {
+    pid_t pid = fork();
+    if (pid < 0) return 1;
+    if (pid == 0) return try_rows(next);
+  }
+  failed = try_rows(next);
+  while (wait(&status) > 0) failed |= status != 0;
+  return failed;
 }
