@@ -146,6 +146,28 @@ describe("A forked child", function()
     stop()
   end)
 
+  it("has memory of its own, whatever tasks allocate at that moment", function()
+    local ex, last, fs = h.pool(4), tidepool.future(), {}
+    local function allocate(n)
+      local t = {}
+      for i = 1, n do t[i] = ("x"):rep(i % 500 + 41) end
+      return #t
+    end
+    for i = 1, 4 do
+      fs[i] = ex:submit(function(fn, done)
+        while not done:done() do fn(200) end
+      end, allocate, last)
+    end
+    local answer
+    for _ = 1, rounds // 2 do
+      answer = process.fork(allocate, 2000)
+      if answer ~= "true:2000" then break end
+    end
+    last:set_result()
+    for i = 1, 4 do fs[i]:result() end
+    assert.equal("true:2000", answer)
+  end)
+
   it("makes executors of its own", function()
     local ex = h.pool(2)
     local old = ex:submit(echo, 1)

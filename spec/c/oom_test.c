@@ -306,7 +306,7 @@ int main(void) {
   long processes = sysconf(_SC_NPROCESSORS_ONLN);
   atomic_size_t *next =
       __real_mmap(NULL, sizeof *next, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  int status, failed = 0;
+  int status, failed;
   if (next == MAP_FAILED) return 1;
   signal(SIGALRM, hung);
   oom_start();
