@@ -62,7 +62,7 @@ typedef enum tide_kind {
   TIDE_EMEMORYLIMIT,  /* "memory_limit": its state would have held more than it may */
   TIDE_EFULL,         /* "full": the bounded queue has no room */
   TIDE_EDEADLOCK,     /* "deadlock": a task would wait for itself */
-  /* the two below are no kinds of error objects, only answers */
+  /* those below are no kinds of error objects, only answers */
   TIDE_EERROR,  /* the task raised an error of its own */
   TIDE_ENOMEM,  /* out of memory */
   TIDE_ETHREAD, /* no thread could be started */

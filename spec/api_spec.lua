@@ -59,6 +59,32 @@ end
 
 local unknown = { no_such_option = 1 }
 
+local function read(name)
+  local file <close> = assert(io.open(name))
+  return file:read "a"
+end
+
+-- What a pattern with one capture finds in a file, as a sorted list; nothing twice.
+local function found(name, pattern)
+  local set = {}
+  for word in read(name):gmatch(pattern) do
+    assert.is_nil(set[word], ("%s: %s is there twice"):format(name, word))
+    set[word] = true
+  end
+  return sorted(set)
+end
+
+-- The words in backquotes in a piece of README.md, between two patterns.
+local function quoted_in_readme(from, to)
+  local text = read "README.md"
+  local _, at = text:find(from)
+  assert(at, "README.md has no " .. from)
+  local set = {}
+  local part = text:sub(at + 1, text:find(to, at + 1) - 1)
+  for word in part:gmatch "`([%w_]+)`" do set[word] = true end
+  return sorted(set)
+end
+
 describe("The reference names exactly", function()
   after_each(h.finish)
 
@@ -120,8 +146,45 @@ describe("The reference names exactly", function()
   end)
 
   it("kinds that errors can have", function()
-    assert.is_true(#sorted(kinds) >= 8)
     for kind in pairs(kinds) do assert.equal(kind, core.error(kind, "x").kind) end
+    h.fails("unknown kind 'no_such_kind'", core.error, "no_such_kind", "x")
+  end)
+end)
+
+describe("The same are named by", function()
+  after_each(h.finish)
+
+  it("tidepool.h, the core and README.md: the kinds", function()
+    local known = sorted(kinds)
+    assert.same(known, found("csrc/tidepool.h", '\n  TIDE_E[A-Z]+, +/%* "([%w_]+)"'))
+    assert.same(known, found("csrc/fault.c", '%[FAULT_[A-Z_]+%] = "([%w_]+)"'))
+    assert.same(known, quoted_in_readme("`tidepool.error_kind%(err%)` answers", ", or nil"))
+  end)
+
+  it("README.md: the options of executors", function()
+    local set = {}
+    local _, at = read("README.md"):find "\n## Options of `tidepool%.executor[^\n]*\n\n"
+    local rows = read("README.md"):sub(at + 1):match "^(.-)\n\n"
+    for row in rows:gmatch "[^\n]+" do
+      for name in (row:match "^| ([^|]*) |" or ""):gmatch "`([%w_]+)`" do
+        assert.is_nil(set[name], name .. " is there twice")
+        set[name] = true
+      end
+    end
+    assert.same(sorted(fields["tidepool.executor_options"]), sorted(set))
+  end)
+
+  it("README.md: the options of tasks", function()
+    local named = quoted_in_readme("\nOptions of one task, through `ex:with{…}`:", "Unknown opt")
+    local words = { map = true, ordered = true }
+    for _, name in ipairs(named) do words[name] = true end
+    for name in pairs(fields["tidepool.task_options"]) do
+      assert.is_true(words[name], name .. " is missing in README.md")
+    end
+    for _, name in ipairs(named) do
+      local is = fields["tidepool.task_options"][name] or name == "map"
+      assert.is_true(is, name .. " is no option")
+    end
   end)
 end)
 

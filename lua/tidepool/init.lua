@@ -1,5 +1,13 @@
 -- tidepool: Lua functions in parallel. The public module; types.lua is its reference.
+--
+-- Lua 5.1 and LuaJIT can read this file, and are told here that they cannot run the rest.
 -- SPDX-License-Identifier: MIT
+
+if _VERSION ~= "Lua 5.4" then
+  local jit = rawget(_G, "jit")
+  local this = type(jit) == "table" and jit.version or _VERSION
+  error("tidepool needs Lua 5.4, and this is " .. this, 3) -- level 3: the line of the `require`
+end
 
 local core = require "tidepool.core"
 local executor = require "tidepool.executor"

@@ -16,6 +16,9 @@
 ---| "broken"        # the initializer or open_state failed, or this process is a forked child
 ---| "invalid_state" # a future was set twice, or is not one to be set by hand
 ---| "transfer"      # a value cannot be sent, or cannot be rebuilt on the other side
+---| "interrupted"   # the task was stopped by interrupt or by a shutdown that interrupts
+---| "time_limit"    # the task ran longer than it may
+---| "memory_limit"  # the task needed more memory than it may
 ---| "full"          # the bounded queue has no room
 ---| "deadlock"      # a task would wait for itself
 
