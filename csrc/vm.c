@@ -16,6 +16,7 @@
 #include "large.h"
 #include "names.h"
 #include "pack.h"
+#include "rng.h"
 #include "unpack.h"
 #include "worker_co.h"
 #include "worker_lib.h"
@@ -28,6 +29,7 @@ struct vm {
   struct bytes traceback;      /* of the error that the message handler saw last */
   struct keeper keeper;        /* of what outlives a task here */
   struct worker_warn warn;
+  struct rng rng;       /* the generator of math.random */
   struct halt halt;     /* how a task is stopped */
   bool spoiled;         /* the last task left it near its memory limit */
   struct arena arena;   /* L's memory, if the host gives none: small blocks */
@@ -310,6 +312,7 @@ static int open_body(lua_State *L) {
   tide_halt_begin(&vm->halt);
   lua_setwarnf(L, tide_worker_warn, &vm->warn);
   luaL_openlibs(L);
+  tide_rng_open(&vm->rng, L);
   tide_worker_lib_open(L);
   tide_worker_co_open(L, &vm->halt);
   lua_pushlightuserdata(L, vm);
@@ -385,6 +388,8 @@ struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct pa
   tide_arena_init(&vm->arena, &tide_mem_default);
   vm->L = cfg->alloc != NULL ? lua_newstate(cfg->alloc, cfg->alloc_ud)
                              : lua_newstate(tide_arena_alloc, &vm->arena);
+  /* Lua leaves the main thread's extra space as it finds it, and copies it for each coroutine. */
+  if (vm->L != NULL) memset(lua_getextraspace(vm->L), 0, LUA_EXTRASPACE);
   if (vm->L != NULL && cfg->alloc == NULL) use_blocks(vm);
   if (vm->L != NULL) {
     o.vm = vm;
