@@ -42,8 +42,10 @@ struct tide_executor {
   int closed;                        /* L: the flags of all calls of tide_executor_close */
   struct tide_executor *orphan_next; /* guarded by the lock of whose orphan this is */
   size_t orphan_number;              /* its place in that list; I once it is in it */
-  struct message *init;              /* L until the first submit, then I; NULL: no initializer */
-  atomic_bool submitted;             /* A: written under lock, which orders it */
+  struct message
+      *init; /* L until the first submit, then I; an initializer and perhaps a finalizer */
+  struct message *final; /* the same; a finalizer alone; NULL: none */
+  atomic_bool submitted; /* A: written under lock, which orders it */
 };
 
 /* A future is a task under the API's name. */

@@ -93,7 +93,7 @@ tide_executor **tide_lua_newexecutorbox(lua_State *L);
 /* core.submit(executor, quiet, priority, name, fn, ...) [-n, +1, e] */
 int tide_lua_submit(lua_State *L);
 
-/* core.executor(config, initializer, ...) [-n, +1, e] */
+/* core.executor(config, initializer, finalizer, ...) [-n, +1, e] */
 int tide_lua_newexecutor(lua_State *L);
 
 /* -------------------------------------------------------------- future -- */

@@ -44,8 +44,9 @@ int tide_lua_newexecutor(lua_State *L) {
   tide_executor **box;
   int status;
   luaL_checktype(L, 1, LUA_TTABLE);
-  if (lua_gettop(L) == 1) lua_pushnil(L);
+  if (lua_gettop(L) < 3) lua_settop(L, 3);
   if (!lua_isnil(L, 2)) tide_lua_checktask(L, 2);
+  if (!lua_isnil(L, 3)) tide_lua_checktask(L, 3);
   box = tide_lua_newexecutorbox(L);
   lua_insert(L, 2);
   fill(L, &c);
@@ -53,7 +54,7 @@ int tide_lua_newexecutor(lua_State *L) {
   if (status != TIDE_OK) return tide_lua_raise(L, status, NULL);
   lua_pop(L, 1);
   tide_executor_adopt(*box, L);
-  if (!lua_isnil(L, 3)) tide_executor_setinitializer(*box, L, lua_gettop(L) - 3);
+  if (!lua_isnil(L, 3) || !lua_isnil(L, 4)) tide_executor_setopening(*box, L, lua_gettop(L) - 4);
   lua_settop(L, 2);
   return 1;
 }

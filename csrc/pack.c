@@ -247,9 +247,9 @@ static int pack_body(lua_State *L) {
         at.text = i == 1 ? "function" : "argument";
         at.number = i - 1;
         break;
-      case PACK_INITIALIZER:
-        at.text = i == 1 ? "initializer" : "initializer argument";
-        at.number = i - 1;
+      case PACK_OPENING:
+        at.text = i == 1 ? "initializer" : i == 2 ? "finalizer" : "initializer argument";
+        at.number = i > 2 ? i - 2 : 0;
         break;
       case PACK_RESULTS:
         at.text = "result";
@@ -291,7 +291,7 @@ static __attribute__((noinline)) int pack_all(lua_State *L, struct message *m, i
 }
 
 int tide_pack_below(lua_State *L, struct message *m, int n, enum pack_style style) {
-  if (tide_plain_pack(L, m, n, style == PACK_CALL || style == PACK_INITIALIZER)) return LUA_OK;
+  if (tide_plain_pack(L, m, n, style == PACK_CALL)) return LUA_OK;
   lua_pop(L, 1);
   return pack_all(L, m, n, style);
 }

@@ -18,11 +18,11 @@ TIDE_INTERNAL_BEGIN
 
 /* How values are called in refusals. */
 enum pack_style {
-  PACK_CALL,        /* "function", "argument 1", … */
-  PACK_INITIALIZER, /* "initializer", "initializer argument 1", … */
-  PACK_RESULTS,     /* "result 1", … */
-  PACK_ERROR,       /* "error value" */
-  PACK_SHARED       /* "shared value" */
+  PACK_CALL,    /* "function", "argument 1", … */
+  PACK_OPENING, /* "initializer", "finalizer", "initializer argument 1", … */
+  PACK_RESULTS, /* "result 1", … */
+  PACK_ERROR,   /* "error value" */
+  PACK_SHARED   /* "shared value" */
 };
 
 /* Appends the n values on top to m. LUA_OK, or another status with the error on top: an error

@@ -48,6 +48,7 @@ struct worker {
 static void *worker_open(void *ud, int index, struct stop *stop, char **why, size_t *whysize) {
   struct tide_executor *ex = (struct tide_executor *)ud;
   struct worker *w = (struct worker *)tide_mem_zero(&ex->mem, sizeof *w);
+  struct vm_opening opening;
   struct paths *paths;
   (void)index;
   *why = NULL;
@@ -57,7 +58,9 @@ static void *worker_open(void *ud, int index, struct stop *stop, char **why, siz
   tide_lock_take(&ex->lock);
   paths = tide_paths_hold(ex->paths);
   tide_lock_drop(&ex->lock);
-  w->vm = tide_vm_new(&ex->vm, stop, paths, ex->init, why, whysize);
+  opening.both = ex->init;
+  opening.final = ex->final;
+  w->vm = tide_vm_new(&ex->vm, stop, paths, &opening, why, whysize);
   tide_paths_rele(paths);
   if (w->vm == NULL) {
     tide_mem_free(&ex->mem, w, sizeof *w);
@@ -103,11 +106,10 @@ static void thread_stop(void *ud, int index) {
   if (ex->thread_stop != NULL) ex->thread_stop(index, ex->ud);
 }
 
-static void free_init(struct tide_executor *ex) {
-  if (ex->init == NULL) return;
-  tide_message_fini(ex->init);
-  tide_mem_free(&ex->mem, ex->init, sizeof *ex->init);
-  ex->init = NULL;
+static void free_message(struct tide_executor *ex, struct message *m) {
+  if (m == NULL) return;
+  tide_message_fini(m);
+  tide_mem_free(&ex->mem, m, sizeof *m);
 }
 
 /* The pool is gone, and with it the last task. */
@@ -115,7 +117,8 @@ static void dispose(void *ud) {
   struct tide_executor *ex = (struct tide_executor *)ud;
   struct mem mem = ex->mem;
   assert(ex->orphans == NULL);
-  free_init(ex);
+  free_message(ex, ex->init);
+  free_message(ex, ex->final);
   tide_paths_rele(ex->paths);
   tide_lock_fini(&ex->lock);
   tide_shelf_fini(&ex->shelf);
@@ -214,6 +217,7 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   ex->vm.alloc_ud = cfg->alloc_ud;
   ex->vm.mem = &ex->mem;
   ex->vm.open_state = cfg->open_state;
+  ex->vm.finalizer = cfg->finalizer;
   ex->vm.close_state = cfg->close_state;
   ex->vm.warn = cfg->warn;
   ex->vm.ud = cfg->ud;
@@ -269,28 +273,48 @@ void tide_executor_setpaths(tide_executor *ex, lua_State *L) {
   tide_paths_rele(before);
 }
 
-void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int nargs) {
+/* Packs the n values on top, which are as struct vm_opening says, into *place; `other` is NULL, or a place that
+** must be free too. [-n, +0, e] */
+static void set_opening(tide_executor *ex, lua_State *L, int n, struct message **place,
+                        struct message *const *other, const char *what) {
   struct message *m;
-  bool late;
+  bool late, twice;
   check_lost(ex, L);
   luaL_checkstack(L, 8, NULL); /* here, so that packing need not raise while m holds memory */
   m = (struct message *)tide_mem_new(&ex->mem, sizeof *m);
   if (m == NULL) luaL_error(L, "not enough memory");
   tide_message_init(m, &ex->mem);
-  if (tide_pack(L, m, nargs + 1, PACK_INITIALIZER) != LUA_OK) {
-    tide_message_fini(m);
-    tide_mem_free(&ex->mem, m, sizeof *m);
+  if (tide_pack(L, m, n, PACK_OPENING) != LUA_OK) {
+    free_message(ex, m);
     lua_error(L);
   }
   tide_lock_take(&ex->lock);
-  late = atomic_load_explicit(&ex->submitted, memory_order_relaxed) || ex->init != NULL;
-  if (!late) ex->init = m; /* no worker exists yet that could look */
+  late = atomic_load_explicit(&ex->submitted, memory_order_relaxed);
+  twice = *place != NULL || (other != NULL && *other != NULL);
+  if (!late && !twice) *place = m; /* no worker exists yet that could look */
   tide_lock_drop(&ex->lock);
-  if (late) {
-    tide_message_fini(m);
-    tide_mem_free(&ex->mem, m, sizeof *m);
-    tide_error_raise(L, FAULT_INVALID_STATE, "the initializer must be set once, before any submit");
+  if (late || twice) {
+    free_message(ex, m);
+    tide_error_raise(L, FAULT_INVALID_STATE, "the %s must be set once, before any submit", what);
   }
+}
+
+void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int nargs) {
+  luaL_checkstack(L, 1, NULL);
+  lua_pushnil(L);
+  lua_insert(L, -(nargs + 1)); /* behind the initializer: no finalizer */
+  set_opening(ex, L, nargs + 2, &ex->init, NULL, "initializer");
+}
+
+void tide_executor_setfinalizer(tide_executor *ex, lua_State *L) {
+  luaL_checkstack(L, 1, NULL);
+  lua_pushnil(L);
+  lua_insert(L, -2);
+  set_opening(ex, L, 2, &ex->final, NULL, "finalizer");
+}
+
+void tide_executor_setopening(tide_executor *ex, lua_State *L, int nargs) {
+  set_opening(ex, L, nargs + 2, &ex->init, &ex->final, "initializer and finalizer");
 }
 
 /* ------------------------------------------------------------------- shutdown -- */

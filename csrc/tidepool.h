@@ -105,6 +105,10 @@ typedef struct tide_config {
   ** libraries are open and before the initializer. It runs in protected mode
   ** and may raise: then the executor is broken with that message. */
   void (*open_state)(lua_State *L, void *ud);
+  /* Called before a worker's state is closed, and before close_state, if the state's initializer, or that there
+  ** is none, came to its end. It runs in protected mode, may raise, which is a warning in that state, and is stopped by
+  ** TIDE_SHUTDOWN_INTERRUPT. Tasks' own objects are still there. */
+  void (*finalizer)(lua_State *L, void *ud);
   /* Called before a worker's state is closed; must not raise. */
   void (*close_state)(lua_State *L, void *ud);
   /* Called first and last on each worker thread. */
@@ -149,6 +153,17 @@ TIDE_API void tide_executor_setpaths(tide_executor *ex, lua_State *L);
 ** the stack, to be called once in each new worker state before its first task.
 ** Before the first submit only. [-(nargs+1), +0, e] */
 TIDE_API void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int nargs);
+
+/* Takes a function (or "module.function") from the top of the stack. It is called, without arguments, in each
+** worker state before that is closed, whatever the reason, on the worker's thread: not where the
+** initializer failed, but also where no task ran. Then come tide_config.finalizer, close_state, and the finalizers
+** (__gc) of objects. It has the worker's globals. Its error is a warning in that state; TIDE_SHUTDOWN_INTERRUPT
+** stops it. It must not wait for tasks of its own executor. Before the first submit only. [-1, +0, e] */
+TIDE_API void tide_executor_setfinalizer(tide_executor *ex, lua_State *L);
+
+/* Both at once: takes an initializer or nil, a finalizer or nil, and the initializer's nargs arguments. What the two functions
+** share (upvalues, tables) they share in each worker state, too. [-(nargs+2), +0, e] */
+TIDE_API void tide_executor_setopening(tide_executor *ex, lua_State *L, int nargs);
 
 /* When L closes, the executor is shut down, its queue is finished and its
 ** threads are joined, whatever references remain. If L is a worker's, the worker does not wait for

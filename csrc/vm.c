@@ -32,11 +32,12 @@ struct vm {
   struct rng rng;       /* the generator of math.random */
   struct halt halt;     /* how a task is stopped */
   bool spoiled;         /* the last task left it near its memory limit */
+  bool opened;          /* its initializer, if there is one, has run: finalizers are due */
   struct arena arena;   /* L's memory, if the host gives none: small blocks */
   struct blocks blocks; /* and large ones */
 };
 
-static const char registry_key = 0;
+static const char registry_key = 0, final_key = 0;
 
 static struct vm *vm_of(lua_State *L) {
   struct vm *vm;
@@ -300,8 +301,42 @@ struct opening {
   struct stop *stop;
   const char *what; /* what is being done, for the message if it fails */
   struct paths *paths;
-  const struct message *init;
+  const struct vm_opening *given;
 };
+
+/* Pushes the function that the value at idx is or names. [-0, +1, e] */
+static void push_callee(lua_State *L, int idx) {
+  size_t len;
+  const char *name = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &len) : NULL;
+  if (name != NULL)
+    tide_names_function(L, name, len);
+  else
+    lua_pushvalue(L, idx);
+}
+
+/* Unpacks a message of struct vm_opening, keeps the finalizer and calls the initializer.
+** [-0, +0, e] */
+static void call_opening(lua_State *L, struct opening *o, const struct message *m) {
+  struct large large;
+  int base = lua_gettop(L), n;
+  if (m == NULL) return;
+  tide_large_begin(L, m, &large);
+  n = tide_unpack(L, m, 0, UNPACK_ALL);
+  tide_large_end(L, &large);
+  if (n < 2) tide_error_raise(L, FAULT_TRANSFER, "damaged message: nothing to call");
+  if (!lua_isnil(L, base + 2)) {
+    o->what = "the finalizer cannot be had";
+    push_callee(L, base + 2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &final_key);
+  }
+  if (!lua_isnil(L, base + 1)) {
+    o->what = "the initializer failed";
+    push_callee(L, base + 1);
+    lua_replace(L, base + 2);
+    lua_call(L, n - 2, 0);
+  }
+  lua_settop(L, base);
+}
 
 /* Protected. */
 static int open_body(lua_State *L) {
@@ -325,13 +360,11 @@ static int open_body(lua_State *L) {
   o->what = "cannot set package.path";
   use_paths(vm, o->paths);
   tide_globals_own(L, vm->cfg->open_state == NULL);
-  if (o->init != NULL) {
-    struct large large;
-    bool task_code;
-    o->what = "the initializer failed";
-    call(L, o->init, 1, &large, &task_code);
-    tide_globals_own(L, false);
-  }
+  o->what = "the initializer failed";
+  call_opening(L, o, o->given->final);
+  call_opening(L, o, o->given->both);
+  if (o->given->both != NULL || o->given->final != NULL) tide_globals_own(L, false);
+  vm->opened = true;
   o->what = "a new state holds more than memory_limit allows";
   if (vm->cfg->memory_limit > 0 && tide_halt_used(L) > vm->cfg->memory_limit)
     luaL_error(L, "%d bytes", (int)tide_halt_used(L));
@@ -359,6 +392,51 @@ static char *copy_error(struct vm *vm, size_t *size) {
   return copy;
 }
 
+/* Protected: the finalizer of the message. */
+static int final_body(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &final_key) == LUA_TNIL) return 0;
+  lua_call(L, 0, 0);
+  return 0;
+}
+
+/* Protected: that of the configuration. */
+static int host_final_body(lua_State *L) {
+  const struct vm *vm = (const struct vm *)lua_touserdata(L, 1);
+  vm->cfg->finalizer(L, vm->cfg->ud);
+  return 0;
+}
+
+/* Protected: warns of the error value in argument 1, with the traceback if there is one. */
+static int final_warn(lua_State *L) {
+  const struct bytes *b = &vm_of(L)->traceback;
+  const char *text;
+  lua_settop(L, 1);
+  if (b->len > 0)
+    lua_pushlstring(L, (const char *)b->data, b->len);
+  else
+    push_text(L);
+  text = lua_tostring(L, -1);
+  lua_warning(L, "tidepool: error in the finalizer of a worker: ", 1);
+  lua_warning(L, text != NULL ? text : "?", 0);
+  return 0;
+}
+
+/* Calls one of the two. Its error is a warning. [-0, +0, -] */
+static void finalize(struct vm *vm, lua_CFunction body) {
+  lua_State *L = vm->L;
+  vm->traceback.len = 0;
+  lua_settop(L, 0);
+  lua_pushcfunction(L, handler);
+  lua_pushcfunction(L, body);
+  lua_pushlightuserdata(L, vm);
+  if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
+    lua_pushcfunction(L, final_warn);
+    lua_insert(L, -2);
+    (void)lua_pcall(L, 1, 0, 0); /* without memory for the words there is no warning */
+  }
+  lua_settop(L, 0);
+}
+
 /* Protected: the host's last look at the state. */
 static int close_body(lua_State *L) {
   const struct vm *vm = (const struct vm *)lua_touserdata(L, 1);
@@ -375,7 +453,7 @@ static void use_blocks(struct vm *vm) {
 }
 
 struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct paths *paths,
-                       const struct message *init, char **why, size_t *whysize) {
+                       const struct vm_opening *given, char **why, size_t *whysize) {
   struct opening o;
   int status;
   struct vm *vm = (struct vm *)tide_mem_zero(cfg->mem, sizeof *vm);
@@ -396,7 +474,7 @@ struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct pa
     o.stop = stop;
     o.what = "cannot open a worker";
     o.paths = paths;
-    o.init = init;
+    o.given = given;
     lua_pushcfunction(vm->L, open_body);
     lua_pushlightuserdata(vm->L, &o);
     status = lua_pcall(vm->L, 1, 0, 0);
@@ -423,6 +501,10 @@ void tide_vm_free(struct vm *vm) {
   if (vm == NULL) return;
   if (vm->L != NULL) {
     if (vm->halt.main != NULL) tide_halt_begin(&vm->halt); /* until its last finalizer has run */
+    if (vm->opened) {
+      finalize(vm, final_body);
+      if (vm->cfg->finalizer != NULL) finalize(vm, host_final_body);
+    }
     if (vm->cfg->close_state != NULL) {
       lua_pushcfunction(vm->L, close_body);
       lua_pushlightuserdata(vm->L, vm);

@@ -24,6 +24,7 @@ struct vm_config {
   void *alloc_ud;
   const struct mem *mem;
   void (*open_state)(lua_State *L, void *ud);  /* may be NULL; may raise */
+  void (*finalizer)(lua_State *L, void *ud);   /* may be NULL; may raise */
   void (*close_state)(lua_State *L, void *ud); /* may be NULL */
   void (*warn)(const char *message, void *ud); /* where its errors go; may be NULL */
   void *ud;
@@ -33,12 +34,21 @@ struct vm_config {
 
 struct vm;
 
-/* A new state: Lua's libraries, those that differ in a worker, open_state, `paths` and the
-** call in `init` (each may be NULL), in this order. NULL on failure; then *why is a message
+/* What opens a state beyond its libraries: messages of an initializer or nil, a finalizer or nil, and the
+** initializer's arguments. A finalizer is kept for tide_vm_free. Each may be NULL. */
+struct vm_opening {
+  const struct message *both;  /* or the initializer alone */
+  const struct message *final; /* the finalizer alone */
+};
+
+/* A new state: Lua's libraries, those that differ in a worker, open_state, `paths` (may be NULL), and the
+** initializer of `o`, in this order. NULL on failure; then *why is a message
 ** allocated from cfg->mem, of *whysize bytes, or NULL if out of memory. cfg and stop must outlive it. */
 struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct paths *paths,
-                       const struct message *init, char **why, size_t *whysize);
-void tide_vm_free(struct vm *vm); /* NULL is legal */
+                       const struct vm_opening *o, char **why, size_t *whysize);
+/* Calls the finalizers, the script's and the host's, unless the state was never opened as a whole; then
+** close_state; and closes the state. NULL is legal. */
+void tide_vm_free(struct vm *vm);
 
 /* A call to be run. */
 struct vm_call {

@@ -1,5 +1,5 @@
--- The Lua in README.md and docs/ runs as it is printed, and prints what it says: what follows `-->` in
--- a comment begins with a line that is printed. And tables are tables.
+-- The Lua in README.md and docs/ runs as it is printed, and prints what it says: what follows
+-- `-->` in a comment begins with a line that is printed. And tables are tables.
 --
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"

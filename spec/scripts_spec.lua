@@ -54,8 +54,9 @@ describe("require 'tidepool' under another Lua", function()
           return tidepool
         end)
         print(err)]])
-      local unset = "env -u LUA_PATH_5_2 -u LUA_PATH_5_3 LUA_INIT= LUA_CPATH= "
-      local status, text = sh((unset .. "LUA_PATH=%s %s %s/script.lua"):format(h.quote("lua/?.lua;lua/?/init.lua"), lua, dir))
+      local env = "env -u LUA_PATH_5_2 -u LUA_PATH_5_3 LUA_INIT= LUA_CPATH= LUA_PATH=%s"
+      local paths = h.quote "lua/?.lua;lua/?/init.lua"
+      local status, text = sh((env .. " %s %s/script.lua"):format(paths, lua, dir))
       assert.equal(0, status)
       local line = dir .. "/script.lua:2: tidepool needs Lua 5.4, and this is " .. version
       assert.equal(line, text:sub(1, #line))

@@ -16,6 +16,7 @@ local executor_options = {
   thread_name_prefix = check.string,
   initializer = check.callee,
   initargs = check.table,
+  finalizer = check.callee,
   max_tasks_per_worker = check.integer(1),
   idle_timeout = check.duration,
   max_queue = check.integer(1),
@@ -53,7 +54,8 @@ local function new(options)
   end
   if config.idle_timeout == math.huge then config.idle_timeout = nil end
   local args = config.initargs or {}
-  return core.executor(config, config.initializer, table.unpack(args, 1, args.n or #args))
+  return core.executor(config, config.initializer, config.finalizer,
+    table.unpack(args, 1, args.n or #args))
 end
 
 -- ---------------------------------------------------------------- views --

@@ -45,6 +45,10 @@
 ---@field thread_name_prefix? string threads are PREFIX_0, PREFIX_1, …; default "tidepool-N"
 ---@field initializer? tidepool.task called in each worker's state before its first task
 ---@field initargs? table the initializer's arguments: a sequence, or with their number in `n`
+---@field finalizer? tidepool.task called, without arguments, in each worker's state before it is
+---closed, for whatever reason: not where the initializer failed, but also where no task ran. Shares
+---upvalues with the initializer, and sees the state's globals. Its error is a warning; a shutdown
+---that interrupts stops it
 ---@field max_tasks_per_worker? integer tasks after which a worker's state is replaced, >= 1
 ---@field idle_timeout? number seconds after which an idle thread ends; default never
 ---@field max_queue? integer tasks that may wait beyond those that workers will take at once, >= 1:

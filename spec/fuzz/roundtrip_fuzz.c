@@ -61,7 +61,7 @@ static bool may_refuse(lua_State *L, const struct graph *g) {
 
 /* Sends the values of A to B. False: refused. */
 static bool send(lua_State *A, lua_State *B, const struct graph *g, unsigned flags) {
-  static const enum pack_style styles[] = {PACK_CALL, PACK_INITIALIZER, PACK_RESULTS, PACK_ERROR,
+  static const enum pack_style styles[] = {PACK_CALL, PACK_OPENING, PACK_RESULTS, PACK_ERROR,
                                            PACK_SHARED};
   struct message m;
   bool sent;

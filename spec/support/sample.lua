@@ -63,4 +63,8 @@ function sample.fragile(id)
   return setmetatable({ id = id }, Fragile)
 end
 
+
+--- A finalizer of workers.
+function sample.final() gate.add "sample" end
+
 return sample
