@@ -28,12 +28,20 @@ static int error_tostring(lua_State *L) {
   return 1;
 }
 
-/* Whether a source is one of the library's own Lua files, which a script's author cannot mend. */
+/* Whether a source is one of the library's own Lua files, which a script's author cannot mend. A
+** script of another name may well lie in a folder of that name. */
 static bool is_ours(const char *source) {
-  const char *p = strstr(source, "/tidepool/");
-  if (source[0] != '@' || p == NULL) return false;
-  p += strlen("/tidepool/");
-  return strchr(p, '/') == NULL && strlen(p) > 4 && strcmp(p + strlen(p) - 4, ".lua") == 0;
+  static const char *const files[] = {"check.lua",  "chunk.lua",  "complaint.lua", "executor.lua",
+                                      "init.lua",   "iter.lua",   "map.lua",       "sizes.lua",
+                                      "source.lua", "ticket.lua", "wait.lua"};
+  const char *file = strrchr(source, '/'), *folder = "/tidepool";
+  size_t len = strlen(folder);
+  if (source[0] != '@' || file == NULL || (size_t)(file - source) < len ||
+      memcmp(file - len, folder, len) != 0)
+    return false;
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+    if (strcmp(file + 1, files[i]) == 0) return true;
+  return false;
 }
 
 /* Pushes "file:line: " of the innermost line of Lua that is not ours, or nil. The errors are
@@ -80,6 +88,24 @@ void tide_error_push(lua_State *L, int fault, const char *message) {
   luaL_checkstack(L, 4, NULL);
   lua_pushstring(L, message);
   tide_error_wrap(L, fault);
+}
+
+void tide_error_where(lua_State *L) {
+  luaL_checkstack(L, 4, NULL);
+  push_where(L);
+  if (!lua_isnil(L, -1)) return;
+  lua_pop(L, 1);
+  lua_pushliteral(L, "");
+}
+
+int tide_error_plain(lua_State *L, const char *fmt, ...) {
+  va_list ap;
+  tide_error_where(L);
+  va_start(ap, fmt);
+  lua_pushvfstring(L, fmt, ap);
+  va_end(ap);
+  lua_concat(L, 2);
+  return lua_error(L);
 }
 
 int tide_error_raise(lua_State *L, int fault, const char *fmt, ...) {

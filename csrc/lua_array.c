@@ -155,12 +155,12 @@ static int badindex(lua_State *L, const struct tide_lua_array *b) {
   int isint;
   lua_Integer i;
   if (lua_type(L, 2) != LUA_TNUMBER)
-    return luaL_error(L, "an array's index must be an integer, got %s", luaL_typename(L, 2));
+    return tide_lua_error(L, "an array's index must be an integer, got %s", luaL_typename(L, 2));
   i = lua_tointegerx(L, 2, &isint);
   if (!isint)
-    return luaL_error(L, "an array's index must be an integer, got %f", lua_tonumber(L, 2));
-  if (b->n == 0) return luaL_error(L, "index %I is out of range: the array is empty", i);
-  return luaL_error(L, "index %I is out of range (1 to %I)", i, (lua_Integer)b->n);
+    return tide_lua_error(L, "an array's index must be an integer, got %f", lua_tonumber(L, 2));
+  if (b->n == 0) return tide_lua_error(L, "index %I is out of range: the array is empty", i);
+  return tide_lua_error(L, "index %I is out of range (1 to %I)", i, (lua_Integer)b->n);
 }
 
 /* Whether argument 1 is an array: its metatable is upvalue 1. */
@@ -171,7 +171,7 @@ static struct tide_lua_array *self(lua_State *L) {
     lua_pop(L, 1);
     if (same) return b;
   }
-  luaL_error(L, "%s expected, got %s", TIDE_LUA_ARRAY, luaL_typename(L, 1));
+  tide_lua_error(L, "%s expected, got %s", TIDE_LUA_ARRAY, luaL_typename(L, 1));
   return NULL;
 }
 
@@ -202,7 +202,7 @@ static int a_newindex(lua_State *L) {
   lua_Unsigned i = lua_type(L, 2) == LUA_TNUMBER ? (lua_Unsigned)lua_tointeger(L, 2) - 1 : b->n;
   if (i >= b->n) return badindex(L, b);
   if (!tide_lua_putcell(L, 3, b->type, b->data, (size_t)i))
-    return luaL_error(L, "%s", tide_lua_pushmisfit(L, 3, b->type));
+    return tide_lua_error(L, "%s", tide_lua_pushmisfit(L, 3, b->type));
   return 0;
 }
 
@@ -290,6 +290,28 @@ static int a_len(lua_State *L) {
   return 1;
 }
 
+/* What pairs(a) calls: (a, i) -> i + 1, a[i + 1]; nil at the end. */
+static int a_next(lua_State *L) {
+  const struct tide_lua_array *b = test(L, 1);
+  lua_Unsigned i = (lua_Unsigned)luaL_checkinteger(L, 2);
+  if (!b || i >= b->n) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_pushinteger(L, (lua_Integer)i + 1);
+  tide_lua_pushcell(L, b->type, b->data, (size_t)i);
+  return 2;
+}
+
+/* pairs(a): all elements, in their order, as ipairs gives them */
+static int a_pairs(lua_State *L) {
+  tide_lua_checkarray(L, 1);
+  lua_pushcfunction(L, a_next);
+  lua_pushvalue(L, 1);
+  lua_pushinteger(L, 0);
+  return 3;
+}
+
 static int a_gc(lua_State *L) {
   struct tide_lua_array *b = test(L, 1);
   tide_array *a = b ? b->a : NULL;
@@ -350,8 +372,8 @@ static const luaL_Reg methods[] = {{"add", a_add},
                                    {"type", a_type},
                                    {NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {
-    {"__len", a_len}, {"__gc", a_gc}, {"__eq", a_eq}, {"__tostring", a_tostring}, {NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__len", a_len}, {"__pairs", a_pairs},       {"__gc", a_gc},
+                                       {"__eq", a_eq},   {"__tostring", a_tostring}, {NULL, NULL}};
 
 static const struct tide_lua_class array_class = {TIDE_LUA_ARRAY, metamethods, methods,
                                                   NULL,           &reftype,    NULL};

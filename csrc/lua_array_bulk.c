@@ -112,10 +112,12 @@ int tide_lua_arraytotable(lua_State *L) {
 /* -------------------------------------------------------------- making -- */
 
 static tide_element checktype(lua_State *L, int arg) {
-  const char *name = luaL_checkstring(L, arg);
+  const char *name;
+  if (lua_type(L, arg) != LUA_TSTRING) tide_lua_typeerror(L, arg, "string");
+  name = lua_tostring(L, arg);
   for (int t = 0; tide_element_name(t); t++)
     if (strcmp(name, tide_element_name(t)) == 0) return (tide_element)t;
-  return (tide_element)luaL_argerror(
+  return (tide_element)tide_lua_argerror(
       L, arg,
       lua_pushfstring(L, "unknown type '%s'; types: i8 i16 i32 i64 u8 u16 u32 u64 f32 f64", name));
 }
@@ -124,8 +126,8 @@ static tide_element checktype(lua_State *L, int arg) {
 static void fromcount(lua_State *L, tide_element type) {
   int isint;
   lua_Integer n = lua_tointegerx(L, 2, &isint);
-  if (!isint) luaL_argerror(L, 2, "number has no integer representation");
-  if (n < 0) luaL_argerror(L, 2, lua_pushfstring(L, "a count cannot be %I", n));
+  if (!isint) tide_lua_argerror(L, 2, "number has no integer representation");
+  if (n < 0) tide_lua_argerror(L, 2, lua_pushfstring(L, "a count cannot be %I", n));
   tide_lua_newzeros(L, type, (size_t)n);
 }
 
@@ -135,23 +137,31 @@ static void fromstring(lua_State *L, tide_element type) {
   const char *s = lua_tolstring(L, 2, &len);
   struct tide_lua_array *b;
   if (len % esize != 0)
-    luaL_argerror(L, 2,
-                  lua_pushfstring(L, "%I bytes are not a whole number of %s, of %d bytes each",
-                                  (lua_Integer)len, tide_element_name((int)type), (int)esize));
+    tide_lua_argerror(L, 2,
+                      lua_pushfstring(L, "%I bytes are not a whole number of %s, of %d bytes each",
+                                      (lua_Integer)len, tide_element_name((int)type), (int)esize));
   b = tide_lua_newzeros(L, type, len / esize);
   if (len > 0) memcpy(b->data, s, len);
 }
 
 /* From a sequence, a table or what behaves like one. [-0, +1, e] */
 static void fromsequence(lua_State *L, tide_element type) {
-  lua_Integer n = luaL_len(L, 2);
+  lua_Integer n;
+  int isint;
   struct tide_lua_array *b;
-  if (n < 0) luaL_argerror(L, 2, lua_pushfstring(L, "a length cannot be %I", n));
+  if (tide_lua_pushdictionary(L, 2))
+    tide_lua_argerror(L, 2, lua_pushfstring(L, "sequence expected, got %s", lua_tostring(L, -1)));
+  lua_len(L, 2);
+  n = lua_tointegerx(L, -1, &isint);
+  if (!isint) tide_lua_argerror(L, 2, "its length is no integer");
+  lua_pop(L, 1);
+  if (n < 0) tide_lua_argerror(L, 2, lua_pushfstring(L, "a length cannot be %I", n));
   b = tide_lua_newzeros(L, type, (size_t)n);
   for (lua_Integer i = 1; i <= n; i++) {
     lua_geti(L, 2, i);
     if (!tide_lua_putcell(L, -1, type, b->data, (size_t)i - 1))
-      luaL_argerror(L, 2, lua_pushfstring(L, "item %I: %s", i, tide_lua_pushmisfit(L, -1, type)));
+      tide_lua_argerror(L, 2,
+                        lua_pushfstring(L, "item %I: %s", i, tide_lua_pushmisfit(L, -1, type)));
     lua_pop(L, 1);
   }
 }
@@ -163,10 +173,7 @@ int tide_lua_newarray(lua_State *L) {
     case LUA_TSTRING: fromstring(L, type); break;
     case LUA_TTABLE: fromsequence(L, type); break;
     default:
-      if (!tide_toarray(L, 2))
-        return luaL_argerror(L, 2,
-                             lua_pushfstring(L, "count, table, string or array expected, got %s",
-                                             luaL_typename(L, 2)));
+      if (!tide_toarray(L, 2)) return tide_lua_typeerror(L, 2, "count, table, string or array");
       fromsequence(L, type);
   }
   return 1;

@@ -52,10 +52,19 @@ struct tide_lua_class {
 /* Pushes the metatable of a class; a state's first call makes it. [-0, +1, m] */
 void tide_lua_pushclass(lua_State *L, const struct tide_lua_class *c);
 
-/* luaL_argerror and luaL_typeerror for methods, which know their own names (their upvalue) and
-** do not count the self, however they are called. Never return. [-0, +0, e] */
+/* Adds functions to the table on top, each with its name as upvalue. [-0, +0, m] */
+void tide_lua_setfunctions(lua_State *L, const luaL_Reg *r);
+
+/* luaL_error with the place of tide_pushwhere: the script's line, and none of the library's files.
+** Never returns. [-0, +0, e] */
+int tide_lua_error(lua_State *L, const char *fmt, ...);
+/* luaL_argerror and luaL_typeerror for methods, metamethods and functions that know their own names
+** (their upvalue), however they are called. A method does not count its self. Never return.
+** [-0, +0, e] */
 int tide_lua_argerror(lua_State *L, int arg, const char *extra);
 int tide_lua_typeerror(lua_State *L, int arg, const char *expected);
+/* Pushes the type of the value at idx in words: its metatable's `__name`, or Lua's. [-0, +1, m] */
+const char *tide_lua_pushtypename(lua_State *L, int idx);
 /* The userdata in argument 1 if it is of the class whose method or metamethod is running, else
 ** NULL: quicker than by name. For functions that are in a class's lists and nowhere else.
 ** [-0, +0, -] */
@@ -79,7 +88,14 @@ bool tide_lua_timeout(lua_Number seconds, double *timeout);
 /* The timeout in argument `arg`: absent and nil are forever. [-0, +0, e] */
 double tide_lua_opttimeout(lua_State *L, int arg);
 
-/* Checks that argument `arg` can be run: a function or a string "module.function". [-0, +0, e] */
+/* Whether argument `arg` is a function, or a table or userdata that has `__call`. [-0, +0, m] */
+bool tide_lua_iscallable(lua_State *L, int arg);
+/* Whether the table or userdata at idx, taken for a sequence, would hide what it holds: it has no
+** items by its length, but keys, or items that only `__index` finds. Then pushes words for
+** "got …". Calls the metamethods `__pairs` and `__index` of such. [-0, +(0|1), e] */
+const char *tide_lua_pushdictionary(lua_State *L, int idx);
+
+/* Checks that argument `arg` can be run: a callable or a string "module.function". [-0, +0, e] */
 void tide_lua_checktask(lua_State *L, int arg);
 
 /* ------------------------------------------------------------ executor -- */

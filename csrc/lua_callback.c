@@ -179,7 +179,7 @@ static void pushgroup(lua_State *L) {
 
 int tide_lua_adddonecallback(lua_State *L) {
   struct tide_lua_future *b = tide_lua_checkfuture(L, 1);
-  if (lua_type(L, 2) != LUA_TFUNCTION) tide_lua_typeerror(L, 2, "function");
+  if (!tide_lua_iscallable(L, 2)) tide_lua_typeerror(L, 2, "function");
   lua_settop(L, 2);
   if (tide_lua_done(b) && b->watched) tide_lua_pump(L); /* the earlier ones come first */
   if (tide_lua_done(b) && !b->watched) {

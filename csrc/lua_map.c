@@ -31,7 +31,7 @@ struct map_box {
 
 /* Argument 1. Metamethods do not count on how they are called, so this is looked at each time. */
 static struct map_box *check(lua_State *L) {
-  return (struct map_box *)luaL_checkudata(L, 1, TIDE_LUA_MAP);
+  return (struct map_box *)tide_lua_checkudata(L, 1, TIDE_LUA_MAP);
 }
 
 /* ------------------------------------------------------------------ values -- */
@@ -106,9 +106,23 @@ static int map_call(lua_State *L) {
   return 2;
 }
 
+static int state_closed(lua_State *L, int status, lua_KContext unused) {
+  (void)L;
+  (void)status;
+  (void)unused;
+  return 0;
+}
+
+/* state:close(iterator, err), when a generic for is left; err is nil unless that is by an error */
 static int map_close(lua_State *L) {
   check(L);
-  return call_state(L, "close");
+  lua_settop(L, 2);
+  lua_getiuservalue(L, 1, STATE);
+  lua_insert(L, 1);
+  lua_getfield(L, 1, "close");
+  lua_insert(L, 1);
+  lua_callk(L, 3, 0, 0, state_closed);
+  return 0;
 }
 
 /* core.map(state) -> its iterator */

@@ -27,7 +27,7 @@ static int m_now(lua_State *L) {
 /* core.error_kind(value) -> the word, or nil for anything but an error object of the library */
 static int m_errorkind(lua_State *L) {
   int kind;
-  luaL_checkany(L, 1);
+  if (lua_isnone(L, 1)) return tide_lua_argerror(L, 1, "value expected");
   kind = tide_errorkind(L, 1);
   lua_pushstring(L, kind == TIDE_OK ? NULL : tide_kindname(kind));
   return 1;
@@ -82,15 +82,48 @@ static int m_type(lua_State *L) {
 }
 
 /* core.iterable(value) -> "function" for what is to be called, "sequence" for what has a length
-** and items, nil for other values */
+** and items; nil and words for "got …" for other values */
 static int m_iterable(lua_State *L) {
   int t = lua_type(L, 1);
-  if (t == LUA_TFUNCTION || luaL_getmetafield(L, 1, "__call") != LUA_TNIL)
+  if (t == LUA_TFUNCTION || luaL_getmetafield(L, 1, "__call") != LUA_TNIL) {
     lua_pushliteral(L, "function");
-  else if (t == LUA_TTABLE || (t == LUA_TUSERDATA && luaL_getmetafield(L, 1, "__len") != LUA_TNIL))
+    return 1;
+  }
+  if ((t == LUA_TTABLE && !tide_lua_pushdictionary(L, 1)) ||
+      (t == LUA_TUSERDATA && luaL_getmetafield(L, 1, "__len") != LUA_TNIL)) {
     lua_pushliteral(L, "sequence");
+    return 1;
+  }
+  lua_pushnil(L);
+  if (t == LUA_TTABLE)
+    lua_insert(L, -2);
   else
-    lua_pushnil(L);
+    tide_lua_pushtypename(L, 1);
+  return 2;
+}
+
+/* core.dictionary(t) -> words for "got …" if its length hides what it holds, else nil */
+static int m_dictionary(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  if (!tide_lua_pushdictionary(L, 1)) lua_pushnil(L);
+  return 1;
+}
+
+/* core.where() -> the script's line that called, as `file:line: `, or "" */
+static int m_where(lua_State *L) {
+  tide_pushwhere(L);
+  return 1;
+}
+
+/* core.closable(value) -> whether it can be closed: nil, false, or it has `__close` */
+static int m_closable(lua_State *L) {
+  lua_pushboolean(L, !lua_toboolean(L, 1) || luaL_getmetafield(L, 1, "__close") != LUA_TNIL);
+  return 1;
+}
+
+/* core.callable(value) -> whether it can be called: a function, or what has `__call` */
+static int m_callable(lua_State *L) {
+  lua_pushboolean(L, tide_lua_iscallable(L, 1));
   return 1;
 }
 
@@ -121,21 +154,25 @@ static int m_live(lua_State *L) {
   return 1;
 }
 
+/* Those that scripts see as they are: errors about their arguments name them. */
+static const luaL_Reg public_functions[] = {
+    {"future", tide_lua_newpromise}, {"share", tide_lua_newshare}, {"array", tide_lua_newarray},
+    {"cpu_count", m_cpucount},       {"error_kind", m_errorkind},  {NULL, NULL}};
+
 static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"submit", tide_lua_submit},
-                                     {"future", tide_lua_newpromise},
                                      {"group", tide_lua_newgroup},
-                                     {"share", tide_lua_newshare},
-                                     {"array", tide_lua_newarray},
-                                     {"cpu_count", m_cpucount},
                                      {"now", m_now},
-                                     {"error_kind", m_errorkind},
                                      {"error", m_error},
                                      {"current_task_name", m_currenttaskname},
                                      {"asked", m_asked},
                                      {"limited", m_limited},
                                      {"type", m_type},
                                      {"iterable", m_iterable},
+                                     {"callable", m_callable},
+                                     {"dictionary", m_dictionary},
+                                     {"where", m_where},
+                                     {"closable", m_closable},
                                      {"sendable", m_sendable},
                                      {"live", m_live},
                                      {"run_items", tide_lua_runitems},
@@ -158,6 +195,7 @@ int luaopen_tidepool_core(lua_State *L) {
   tide_live_counts(L,
                    &live); /* makes L's owner now: what a script makes later is finalised first */
   luaL_newlib(L, functions);
+  tide_lua_setfunctions(L, public_functions);
   lua_pushliteral(L, TIDE_VERSION);
   lua_setfield(L, -2, "version");
   lua_createtable(L, 0, 3);

@@ -70,6 +70,32 @@ static int s_get(lua_State *L) {
   return 1;
 }
 
+/* share[key] for a key that is no method: the value's fields are meant. Raises. [-0, +0, e] */
+static int s_index(lua_State *L) {
+  const char *key;
+  if (lua_type(L, 2) == LUA_TSTRING)
+    key = lua_pushfstring(L, ".%s", lua_tostring(L, 2));
+  else if (lua_isinteger(L, 2))
+    key = lua_pushfstring(L, "[%I]", lua_tointeger(L, 2));
+  else
+    key = "[…]";
+  return tide_lua_error(
+      L, "a share is a handle that has no fields; those of its value: share:get()%s", key);
+}
+
+/* share[key] = value. Raises. [-0, +0, e] */
+static int s_newindex(lua_State *L) {
+  return tide_lua_error(
+      L, "a share is a handle that has no fields, and what was shared does not change; "
+         "tidepool.share(value) shares a new one");
+}
+
+/* pairs(share). Raises. [-0, +0, e] */
+static int s_pairs(lua_State *L) {
+  return tide_lua_error(L, "a share is a handle that has no fields; those of its value: "
+                           "pairs(share:get())");
+}
+
 void tide_pushshared(lua_State *L, tide_share *s) {
   struct share_box *b;
   tide_pushshare(L, s);
@@ -123,10 +149,11 @@ static const tide_reftype reftype = {TIDE_LUA_SHARE, ref_hold, ref_push, ref_rel
 static const luaL_Reg methods[] = {{"get", s_get}, {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {
-    {"__gc", s_gc}, {"__eq", s_eq}, {"__tostring", s_tostring}, {NULL, NULL}};
+    {"__gc", s_gc},       {"__eq", s_eq}, {"__tostring", s_tostring}, {"__newindex", s_newindex},
+    {"__pairs", s_pairs}, {NULL, NULL}};
 
 static const struct tide_lua_class share_class = {TIDE_LUA_SHARE, metamethods, methods,
-                                                  NULL,           &reftype,    NULL};
+                                                  s_index,        &reftype,    NULL};
 
 /* Pushes an empty handle. [-0, +1, m] */
 static struct share_box *newbox(lua_State *L) {
@@ -161,7 +188,7 @@ void tide_pushshare(lua_State *L, tide_share *s) {
 
 int tide_lua_newshare(lua_State *L) {
   struct share_box *b;
-  luaL_checkany(L, 1);
+  if (lua_isnone(L, 1)) return tide_lua_argerror(L, 1, "value expected");
   lua_settop(L, 1);
   b = newbox(L);
   lua_pushvalue(L, 1);

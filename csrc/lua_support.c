@@ -5,20 +5,17 @@
 */
 #include "lua_binding.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 /* Beyond this a timeout is forever: some thirty years. */
 #define LONGEST 1e9
 
-/* Adds functions to the table on top. Upvalues: each one's own name (metamethods: false), the
-** class's metatable, which is at `meta`, and, if they make something, that one's metatable, which
-** lies behind. [-0, +0, m] */
-static void setmethods(lua_State *L, const luaL_Reg *r, int meta, bool named, bool making) {
+/* Adds functions to the table on top. Upvalues: each one's own name, the class's metatable, which is
+** at `meta`, and, if they make something, that one's metatable, which lies behind. [-0, +0, m] */
+static void setmethods(lua_State *L, const luaL_Reg *r, int meta, bool making) {
   for (; r->name; r++) {
-    if (named)
-      lua_pushstring(L, r->name);
-    else
-      lua_pushboolean(L, 0);
+    lua_pushstring(L, r->name);
     lua_pushvalue(L, meta);
     if (making) lua_pushvalue(L, meta + 1);
     lua_pushcclosure(L, r->func, making ? 3 : 2);
@@ -40,9 +37,9 @@ void tide_lua_pushclass(lua_State *L, const struct tide_lua_class *c) {
   lua_pushvalue(L, meta);
   lua_pushstring(L, c->name);
   lua_setfield(L, -2, "__name");
-  setmethods(L, c->metamethods, meta, false, false);
+  setmethods(L, c->metamethods, meta, false);
   lua_newtable(L);
-  setmethods(L, c->methods, meta, true, c->made != NULL);
+  setmethods(L, c->methods, meta, c->made != NULL);
   if (c->missing) {
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, c->missing);
@@ -67,17 +64,46 @@ void *tide_lua_self(lua_State *L) {
   return own ? box : NULL;
 }
 
+void tide_lua_setfunctions(lua_State *L, const luaL_Reg *r) {
+  for (; r->name; r++) {
+    lua_pushstring(L, r->name);
+    lua_pushcclosure(L, r->func, 1);
+    lua_setfield(L, -2, r->name);
+  }
+}
+
+int tide_lua_error(lua_State *L, const char *fmt, ...) {
+  va_list ap;
+  luaL_checkstack(L, 4, NULL);
+  tide_pushwhere(L);
+  va_start(ap, fmt);
+  lua_pushvfstring(L, fmt, ap);
+  va_end(ap);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
 int tide_lua_argerror(lua_State *L, int arg, const char *extra) {
-  const char *name = lua_tostring(L, lua_upvalueindex(1));
+  const char *name =
+      lua_type(L, lua_upvalueindex(1)) == LUA_TSTRING ? lua_tostring(L, lua_upvalueindex(1)) : NULL;
+  bool method = name && name[0] != '_' && lua_type(L, lua_upvalueindex(2)) == LUA_TTABLE;
   if (!name) return luaL_argerror(L, arg, extra);
-  if (arg == 1) return luaL_error(L, "calling '%s' on bad self (%s)", name, extra);
-  return luaL_error(L, "bad argument #%d to '%s' (%s)", arg - 1, name, extra);
+  if (method && arg == 1) return tide_lua_error(L, "calling '%s' on bad self (%s)", name, extra);
+  return tide_lua_error(L, "bad argument #%d to '%s' (%s)", method ? arg - 1 : arg, name, extra);
+}
+
+const char *tide_lua_pushtypename(lua_State *L, int idx) {
+  if (lua_type(L, idx) == LUA_TLIGHTUSERDATA) return lua_pushliteral(L, "light userdata");
+  if (!lua_isnone(L, idx)) {
+    int t = luaL_getmetafield(L, idx, "__name");
+    if (t == LUA_TSTRING) return lua_tostring(L, -1);
+    if (t != LUA_TNIL) lua_pop(L, 1);
+  }
+  return lua_pushstring(L, luaL_typename(L, idx));
 }
 
 int tide_lua_typeerror(lua_State *L, int arg, const char *expected) {
-  const char *got = luaL_typename(L, arg);
-  if (luaL_getmetafield(L, arg, "__name") == LUA_TSTRING) got = lua_tostring(L, -1);
-  if (lua_type(L, arg) == LUA_TLIGHTUSERDATA) got = "light userdata";
+  const char *got = tide_lua_pushtypename(L, arg);
   return tide_lua_argerror(L, arg, lua_pushfstring(L, "%s expected, got %s", expected, got));
 }
 
@@ -117,7 +143,7 @@ static const char *usual(int kind) {
 
 int tide_lua_raise(lua_State *L, int kind, const char *message) {
   if (!message) message = usual(kind);
-  if (!tide_kindname(kind)) return luaL_error(L, "%s", message);
+  if (!tide_kindname(kind)) return tide_lua_error(L, "%s", message);
   tide_pusherror(L, kind, message);
   return lua_error(L);
 }
@@ -139,9 +165,90 @@ double tide_lua_opttimeout(lua_State *L, int arg) {
   return t;
 }
 
+bool tide_lua_iscallable(lua_State *L, int arg) {
+  int t = lua_type(L, arg);
+  if (t == LUA_TFUNCTION) return true;
+  if (t != LUA_TTABLE && t != LUA_TUSERDATA) return false;
+  t = luaL_getmetafield(L, arg, "__call");
+  if (t != LUA_TNIL) lua_pop(L, 1);
+  return t != LUA_TNIL;
+}
+
+/* Protected: (t, key) -> t[key]. */
+static int get(lua_State *L) {
+  lua_gettable(L, 1);
+  return 1;
+}
+
+/* Whether the table at t has an item 1 by way of `__index`. [-0, +0, m] */
+static bool has_hidden_item(lua_State *L, int t) {
+  bool is;
+  if (luaL_getmetafield(L, t, "__index") == LUA_TNIL) return false;
+  lua_pushcfunction(L, get);
+  lua_pushvalue(L, t);
+  lua_pushinteger(L, 1);
+  is = lua_pcall(L, 2, 1, 0) == LUA_OK && !lua_isnil(L, -1);
+  lua_pop(L, 2);
+  return is;
+}
+
+/* Pushes the first key of the table at t, as pairs gives it, or nil. [-0, +1, e] */
+static void push_key(lua_State *L, int t) {
+  if (luaL_getmetafield(L, t, "__pairs") != LUA_TNIL) {
+    lua_pushvalue(L, t);
+    lua_call(L, 1, 3);
+    lua_call(L, 2, 1);
+    return;
+  }
+  lua_pushnil(L);
+  if (lua_next(L, t) != 0)
+    lua_pop(L, 1);
+  else
+    lua_pushnil(L);
+}
+
+/* Whether an empty table says so: with `n = 0`, as table.pack has it; or it is lua's `arg`, which has
+** the script's name at 0 and perhaps nothing else. [-0, +0, -] */
+static bool is_known_empty(lua_State *L, int t) {
+  bool is;
+  lua_pushliteral(L, "n");
+  lua_rawget(L, t);
+  is = lua_isinteger(L, -1) && lua_tointeger(L, -1) == 0;
+  lua_pushglobaltable(L);
+  lua_pushliteral(L, "arg");
+  lua_rawget(L, -2);
+  is = is || lua_rawequal(L, -1, t);
+  lua_pop(L, 3);
+  return is;
+}
+
+const char *tide_lua_pushdictionary(lua_State *L, int idx) {
+  const char *words = NULL;
+  int t = lua_absindex(L, idx), top = lua_gettop(L);
+  luaL_checkstack(L, 8, NULL);
+  if (lua_type(L, t) != LUA_TTABLE || lua_rawlen(L, t) > 0 || is_known_empty(L, t)) return NULL;
+  if (luaL_getmetafield(L, t, "__len") != LUA_TNIL) { /* whoever wrote that knows how long it is */
+    lua_settop(L, top);
+    return NULL;
+  }
+  push_key(L, t);
+  if (lua_type(L, -1) == LUA_TSTRING)
+    words = lua_pushfstring(L, "a dictionary: it has key '%s' and no [1]", lua_tostring(L, -1));
+  else if (lua_type(L, -1) == LUA_TNUMBER)
+    words =
+        lua_pushfstring(L, "a dictionary: it has key [%s] and no [1]", luaL_tolstring(L, -1, NULL));
+  else if (!lua_isnil(L, -1))
+    words = lua_pushfstring(L, "a dictionary: it has a %s as key and no [1]", luaL_typename(L, -1));
+  else if (has_hidden_item(L, t))
+    words = lua_pushliteral(L, "a table whose items only its __index knows, without a __len");
+  if (words) lua_replace(L, top + 1);
+  lua_settop(L, words ? top + 1 : top);
+  return words;
+}
+
 void tide_lua_checktask(lua_State *L, int arg) {
   const char *s, *dot;
-  if (lua_type(L, arg) == LUA_TFUNCTION) return;
+  if (tide_lua_iscallable(L, arg)) return;
   if (lua_type(L, arg) != LUA_TSTRING) tide_lua_typeerror(L, arg, "function");
   s = lua_tostring(L, arg);
   dot = strrchr(s, '.');

@@ -79,8 +79,9 @@ static int refuse(lua_State *L, tide_executor *ex, int fault, int err) {
     case FAULT_BROKEN: return tide_error_raise(L, fault, "%s", tide_pool_why(ex->pool));
     case FAULT_FULL: return tide_error_raise(L, fault, "cannot submit: the queue is full");
     case FAULT_THREAD:
-      return luaL_error(L, "cannot start a worker thread: %s", strerror_r(err, why, sizeof why));
-    default: return luaL_error(L, "not enough memory");
+      return tide_error_plain(L, "cannot start a worker thread: %s",
+                              strerror_r(err, why, sizeof why));
+    default: return tide_error_plain(L, "not enough memory");
   }
 }
 

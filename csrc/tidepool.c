@@ -383,6 +383,8 @@ void tide_pusherror(lua_State *L, int kind, const char *message) {
   tide_error_push(L, kind, message);
 }
 
+void tide_pushwhere(lua_State *L) { tide_error_where(L); }
+
 int tide_errorkind(lua_State *L, int idx) { return tide_error_kind(L, idx); }
 
 _Static_assert(sizeof(tide_reftype) == sizeof(struct reftype) &&

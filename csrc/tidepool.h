@@ -457,6 +457,9 @@ TIDE_API tide_array *tide_toarray(lua_State *L, int idx);
 
 /* Pushes an error object {kind=, message=}. [-0, +1, m] */
 TIDE_API void tide_pusherror(lua_State *L, int kind, const char *message);
+/* Pushes where the script that called is, as `file:line: `: the innermost line of Lua that is not in
+** the library's own files; "" if none is known. [-0, +1, m] */
+TIDE_API void tide_pushwhere(lua_State *L);
 /* The kind of the error object at idx, or TIDE_OK if it is none. [-0, +0, m] */
 TIDE_API int tide_errorkind(lua_State *L, int idx);
 

@@ -25,6 +25,7 @@ build = {
     ["tidepool.complaint"] = "lua/tidepool/complaint.lua",
     ["tidepool.executor"] = "lua/tidepool/executor.lua",
     ["tidepool"] = "lua/tidepool/init.lua",
+    ["tidepool.iter"] = "lua/tidepool/iter.lua",
     ["tidepool.map"] = "lua/tidepool/map.lua",
     ["tidepool.sizes"] = "lua/tidepool/sizes.lua",
     ["tidepool.source"] = "lua/tidepool/source.lua",

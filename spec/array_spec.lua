@@ -76,7 +76,7 @@ describe("An array is made", function()
     h.fails("bad argument #1", array)
     h.fails("count, table, string or array expected, got no value", array, "u8")
     h.fails("count, table, string or array expected, got boolean", array, "u8", true)
-    h.fails("count, table, string or array expected, got userdata", array, "u8", io.stdout)
+    h.fails("count, table, string or array expected, got FILE*", array, "u8", io.stdout)
     h.fails("a count cannot be -1", array, "u8", -1)
     h.fails("no integer representation", array, "u8", 1.5)
     h.fails("not enough memory", array, "u8", math.maxinteger)
@@ -572,5 +572,42 @@ describe("The memory of arrays", function()
     for _ = 1, 500 do array("u8", MIB) end
     collectgarbage "incremental"
     assert_bounded(200 * MIB, before)
+  end)
+end)
+
+describe("pairs of an array", function()
+  after_each(h.finish)
+
+  it("gives each element once, in order, as ipairs does", function()
+    for _, t in ipairs { "u8", "i64", "f64" } do
+      local a = tidepool.array(t, { 3, 2, 1 })
+      local list = {}
+      for i, v in pairs(a) do list[#list + 1] = { i, v } end
+      assert.same({ { 1, 3 }, { 2, 2 }, { 3, 1 } }, list)
+    end
+    for _ in pairs(tidepool.array("u8", 0)) do error "not reached" end
+  end)
+
+  it("works on views, in tasks, and when it is broken off", function()
+    local a = tidepool.array("i32", { 1, 2, 3, 4 })
+    local sum = h.pool(1):submit(function()
+      local s = 0
+      for i, v in pairs(a:slice(2, 3)) do s = s + 10 * i + v end
+      return s
+    end):result()
+    assert.equal(35, sum)
+    for i in pairs(a) do
+      assert.equal(1, i)
+      break
+    end
+  end)
+
+  it("refuses another state and control", function()
+    local step, a = pairs(tidepool.array("u8", 2))
+    assert.is_nil(step(a, 2))
+    assert.is_nil(step(a, -1))
+    assert.is_nil(step(a, math.maxinteger))
+    assert.is_nil(step({}, 0))
+    h.fails("number expected", step, a)
   end)
 end)

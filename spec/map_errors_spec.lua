@@ -31,7 +31,7 @@ describe("A map's messages", function()
   after_each(h.finish)
 
   it("say how to give an iterator that comes with more values", function()
-    h.fails("in parentheses", function() return h.pool(1):map(print, io.lines "README.md") end)
+    h.fails("tidepool.iter", function() return h.pool(1):map(print, io.lines "README.md") end)
   end)
 
   it("name the method that was called with '.'", function()

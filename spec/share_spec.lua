@@ -340,3 +340,30 @@ describe("A program that shares", function()
     ]]))
   end)
 end)
+
+describe("A share used as if it were its value", function()
+  after_each(h.finish)
+
+  it("raises at that line, and names the way out", function()
+    local words = tidepool.share { x = { 7 }, [1] = "one" }
+    local function fails(text, fn)
+      local err = h.fails(text, fn)
+      assert.matches("^[^:]*share_spec%.lua:%d+: ", err)
+    end
+    fails("share:get().x", function() return words.x end)
+    fails("share:get().gte", function() return words:gte() end)
+    fails("share:get()[1]", function() return words[1] end)
+    fails("share:get()", function() return words[{}] end)
+    fails("tidepool.share(value)", function() words.x = 1 end)
+    fails("pairs(share:get())", function() for _ in pairs(words) do error "not reached" end end)
+    fails("share:get()[1]", function() for _ in ipairs(words) do error "not reached" end end)
+    fails("attempt to get length of a tidepool.share value", function() return #words end)
+    fails("attempt to call a tidepool.share value", function() return words() end)
+    assert.equal(7, words:get().x[1])
+  end)
+
+  it("raises in a task too", function()
+    local words = tidepool.share { x = 1 }
+    h.contains("share:get().x", h.pool(1):submit(function() return words.x end):exception())
+  end)
+end)

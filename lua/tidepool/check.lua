@@ -1,8 +1,10 @@
 -- tidepool.check: checks of arguments and options, with errors like those of Lua's own libraries.
 --
 -- A checker is a function of a value that answers the value to use, or nil and what was expected.
--- Functions that raise take `level` as error() does, counted from their caller.
+-- What is raised has the place of the script's line that called, however it called.
 -- SPDX-License-Identifier: MIT
+
+local core = require "tidepool.core"
 
 local check = {}
 
@@ -21,8 +23,19 @@ local function got(value)
   return typename(value)
 end
 
-function check.bad(level, n, fname, extra)
-  error(("bad argument #%d to '%s' (%s)"):format(n, fname, extra), level + 1)
+-- Raises a message with the script's place.
+function check.fail(message)
+  error(core.where() .. message, 0)
+end
+
+function check.bad(n, fname, extra)
+  check.fail(("bad argument #%d to '%s' (%s)"):format(n, fname, extra))
+end
+
+-- Raises that a method was called on something else: ex.map(…) for ex:map(…).
+function check.bad_self(fname, expected, value)
+  check.fail(("calling '%s' on bad self (%s expected, got %s)"):format(
+    fname, expected, typename(value)))
 end
 
 function check.integer(least, most)
@@ -82,9 +95,9 @@ function check.oneof(...)
   end
 end
 
--- What a worker can run: a function or "module.function".
+-- What a worker can run: a function, a table or userdata with `__call`, or "module.function".
 function check.task(value)
-  if type(value) == "function" then return value end
+  if core.callable(value) then return value end
   if type(value) == "string" and value:find("^.+%.[^.]+$") then return value end
   return nil, type(value) == "string" and "function or 'module.function'" or "function"
 end
@@ -97,9 +110,9 @@ function check.callee(value)
 end
 
 -- The checked options of a table; `known` maps names to checkers. Others are refused.
-function check.options(level, n, fname, given, known)
+function check.options(n, fname, given, known)
   if type(given) ~= "table" then
-    check.bad(level + 1, n, fname, ("table expected, got %s"):format(
+    check.bad(n, fname, ("table expected, got %s"):format(
       given == nil and "nil" or typename(given)))
   end
   local checked = {}
@@ -109,12 +122,12 @@ function check.options(level, n, fname, given, known)
       local names = {}
       for k in pairs(known) do names[#names + 1] = k end
       table.sort(names)
-      check.bad(level + 1, n, fname, ("unknown option '%s'; known options: %s"):format(
+      check.bad(n, fname, ("unknown option '%s'; known options: %s"):format(
         tostring(name), table.concat(names, ", ")))
     end
     local use, expected = checker(value)
     if use == nil then
-      check.bad(level + 1, n, fname, ("option '%s': %s expected, got %s"):format(
+      check.bad(n, fname, ("option '%s': %s expected, got %s"):format(
         name, expected, got(value)))
     end
     checked[name] = use
@@ -123,10 +136,10 @@ function check.options(level, n, fname, given, known)
 end
 
 -- One argument through a checker.
-function check.argument(level, n, fname, value, checker)
+function check.argument(n, fname, value, checker)
   local use, expected = checker(value)
   if use == nil then
-    check.bad(level + 1, n, fname, ("%s expected, got %s"):format(
+    check.bad(n, fname, ("%s expected, got %s"):format(
       expected, type(value) == "number" and tostring(value) or typename(value)))
   end
   return use

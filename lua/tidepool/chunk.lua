@@ -23,9 +23,9 @@ local FLAT = 1024 -- results that may be an answer by themselves
 
 local chunk = {}
 
--- The function that a map was given: itself, or by its name.
+-- The function or callable that a map was given: itself, or by its name.
 local function resolve(fn)
-  if type(fn) == "function" then return fn end
+  if type(fn) ~= "string" then return fn end
   local module, name = fn:match("^(.+)%.([^.]+)$")
   return require(module)[name]
 end

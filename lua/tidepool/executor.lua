@@ -6,17 +6,27 @@
 
 local core = require "tidepool.core"
 local check = require "tidepool.check"
+local iter = require "tidepool.iter"
 local map = require "tidepool.map"
 
 local BIG = 0x7fffffff -- the core keeps these as C ints
+local MOST_ARGUMENTS = 10000 -- of an initializer: they lie on a stack
 local LONGEST_SPIN = 0.001 -- seconds, the core's TIDE_MAX_SPIN_TIME
 
 local executor_options = {
   max_workers = check.integer(1, BIG),
   thread_name_prefix = check.string,
   initializer = check.callee,
-  initargs = check.table,
   finalizer = check.callee,
+  initargs = function(value)
+    if type(value) ~= "table" then return nil, "table" end
+    if value.n == nil and core.dictionary(value) then return nil, "sequence of arguments" end
+    local n = value.n == nil and #value or value.n
+    if math.type(n) ~= "integer" or n < 0 or n > MOST_ARGUMENTS then
+      return nil, ("table of at most %d arguments"):format(MOST_ARGUMENTS)
+    end
+    return table.pack(table.unpack(value, 1, n))
+  end,
   max_tasks_per_worker = check.integer(1),
   idle_timeout = check.duration,
   max_queue = check.integer(1),
@@ -39,23 +49,23 @@ local function new(options)
   if options == nil then
     options = {}
   elseif type(options) == "number" then
-    options = { max_workers = check.argument(2, 1, "executor", options,
+    options = { max_workers = check.argument(1, "executor", options,
       executor_options.max_workers) }
   elseif type(options) == "table" and rawget(options, "executor") == new then
-    check.bad(2, 1, "executor", "options or max_workers expected, got the module: call it with '.'")
+    check.bad(1, "executor", "options or max_workers expected, got the module: call it with '.'")
   elseif type(options) ~= "table" then
-    check.bad(2, 1, "executor", ("table or integer expected, got %s"):format(
+    check.bad(1, "executor", ("table or integer expected, got %s"):format(
       check.typename(options)))
   end
-  local config = check.options(2, 1, "executor", options, executor_options)
+  local config = check.options(1, "executor", options, executor_options)
   if not config.thread_name_prefix then
     made = made + 1
     config.thread_name_prefix = ("tidepool-%d"):format(made)
   end
   if config.idle_timeout == math.huge then config.idle_timeout = nil end
-  local args = config.initargs or {}
+  local args = config.initargs or { n = 0 }
   return core.executor(config, config.initializer, config.finalizer,
-    table.unpack(args, 1, args.n or #args))
+    table.unpack(args, 1, args.n))
 end
 
 -- ---------------------------------------------------------------- views --
@@ -86,39 +96,68 @@ local View = {
   __tostring = function(self) return ("tidepool.view of %s"):format(tostring(self.executor)) end,
 }
 
--- What map needs to know of its call; checks the function and the iterables.
-local function run_map(executor, options, fn, ...)
-  check.argument(3, 1, "map", fn, check.task)
-  local inputs = table.pack(...)
-  for i = 1, math.max(inputs.n, 1) do
-    local kind = core.iterable(inputs[i])
-    if not kind then
-      local hint = ""
-      if i > 1 and inputs[i - 1].kind == "function" then
-        hint = "; an iterator that comes with more values goes in parentheses: (io.lines(name))"
-      end
-      check.bad(3, i + 1, "map", ("sequence or iterator function expected, got %s%s"):format(
-        i > inputs.n and "no value" or check.typename(inputs[i]), hint))
+local EXPECTED = "sequence or iterator function expected, got "
+local PAIRS = "; to map over its pairs: map(fn, tidepool.iter(pairs(t))), which calls fn(key, value)"
+local STATE = "; what pairs(t), io.lines(name) or lfs.dir(path) return goes through tidepool.iter: "
+  .. "map(fn, tidepool.iter(pairs(t)))"
+
+-- Raises that input i of a map is none.
+local function refuse_input(inputs, i, words)
+  local hint = ""
+  if type(inputs[i]) == "table" then
+    hint = PAIRS
+  elseif core.type(inputs[i]) == "share" then
+    hint = "; its value is share:get()"
+  else
+    for k = 1, i - 1 do
+      if core.iterable(inputs[k]) == "function" then hint = STATE end
     end
-    inputs[i] = { kind = kind, value = inputs[i] }
   end
-  return map(executor, options, fn, inputs)
+  check.bad(i + 1, "map", EXPECTED .. (i > inputs.n and "no value" or words) .. hint)
+end
+
+-- What map needs to know of its inputs; checks them.
+local function check_inputs(inputs)
+  local checked = {}
+  for i = 1, math.max(inputs.n, 1) do
+    local kind, words = core.iterable(inputs[i])
+    if not kind then refuse_input(inputs, i, words) end
+    checked[i] = { kind = kind, value = inputs[i] }
+    if kind == "sequence" then
+      checked[i].last = math.tointeger(#inputs[i]) or
+        check.bad(i + 1, "map", "the length of a sequence is an integer")
+    end
+  end
+  return checked
+end
+
+-- Checks the function and the inputs; what is to be closed is closed if they are refused.
+local function run_map(executor, options, fn, ...)
+  local inputs = table.pack(...)
+  local ok, checked = pcall(function()
+    check.argument(1, "map", fn, check.task)
+    return check_inputs(inputs)
+  end)
+  if not ok then
+    for i = 1, inputs.n do iter.close(inputs[i], checked) end
+    error(checked, 0)
+  end
+  return map(executor, options, fn, checked)
 end
 
 local function check_view(fname, value)
   if getmetatable(value) ~= View then
-    error(("calling '%s' on bad self (tidepool.view expected, got %s)"):format(
-      fname, check.typename(value)), 3)
+    check.bad_self(fname, "tidepool.view", value)
   end
 end
 
 function view:submit(fn, ...)
   check_view("submit", self)
-  check.argument(2, 1, "submit", fn, check.task)
+  check.argument(1, "submit", fn, check.task)
   local options = self.options
   for _, name in ipairs(map_options) do
     if options[name] ~= nil then
-      error(("option '%s' is for map, not for submit"):format(name), 2)
+      check.fail(("option '%s' is for map, not for submit"):format(name))
     end
   end
   return core.submit(self.executor, false, options, fn, ...)
@@ -139,7 +178,7 @@ end
 
 function view:with(options)
   check_view("with", self)
-  return new_view(self.executor, self.options, check.options(2, 1, "with", options, task_options))
+  return new_view(self.executor, self.options, check.options(1, "with", options, task_options))
 end
 
 local methods = core.methods.executor
@@ -147,8 +186,7 @@ local none = {}
 
 local function check_executor(fname, value)
   if core.type(value) ~= "executor" then
-    error(("calling '%s' on bad self (tidepool.executor expected, got %s)"):format(
-      fname, check.typename(value)), 3)
+    check.bad_self(fname, "tidepool.executor", value)
   end
 end
 
@@ -160,7 +198,7 @@ end
 
 function methods:with(options)
   check_executor("with", self)
-  return new_view(self, none, check.options(2, 1, "with", options, task_options))
+  return new_view(self, none, check.options(1, "with", options, task_options))
 end
 
 return new

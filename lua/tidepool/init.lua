@@ -11,6 +11,7 @@ end
 
 local core = require "tidepool.core"
 local executor = require "tidepool.executor"
+local iter = require "tidepool.iter"
 local waiting = require "tidepool.wait"
 
 -- task:interrupted(): whether the task that runs here was asked to end.
@@ -35,6 +36,8 @@ return {
   wait = waiting.wait,
   -- as_completed(futures, timeout): an iterator of futures in the order in which they finish.
   as_completed = waiting.as_completed,
+  -- iter(pairs(t)): an iterator that comes with a state, as one value, for map and wait.
+  iter = iter.new,
   -- share(value): a handle that is sent by reference; handle:get() gives the value.
   share = core.share,
   -- cpu_count(): the processors this process may use.

@@ -88,22 +88,29 @@ local function fill(self)
   end
 end
 
--- No more items will be submitted.
-local function forget_source(self)
+-- No more items will be submitted. `err` is why, if it is an error.
+local function forget_source(self, err)
+  local from = self.source
   self.source, self.batch = nil, source.batch()
+  if from then from:close(err) end
 end
 
 -- After an item was given out: reads on. An error is kept for a later step; what was submitted
 -- before a refused submit is given out first, while an error of an iterator ends the map.
 local function refill(self)
-  if not self.source then return end
+  local from = self.source
+  if not from then return end
   local ok, err = pcall(fill, self)
-  if not ok then
-    self.failure = { err = err, last = self.submitting }
-    if self.submitting then forget_source(self) else self:close() end
-  elseif self.source and self.source.ended then
-    forget_source(self)
+  if ok and self.source and from.ended then ok, err = pcall(forget_source, self) end
+  if ok then return end
+  local last, closed, raised = self.submitting, nil, nil
+  if last then
+    closed, raised = pcall(forget_source, self, err)
+  else
+    err = from:explain(err, false)
+    closed, raised = pcall(self.close, self, nil, err)
   end
+  self.failure = { err = closed and err or raised, last = last }
 end
 
 -- ------------------------------------------------------------- giving out --
@@ -114,9 +121,9 @@ local function left(self)
 end
 
 local function too_late(self)
-  local seconds = self.timeout
-  self:close()
-  error(core.error("timeout", ("the map is not done after %s seconds"):format(seconds)), 0)
+  local err = core.error("timeout", ("the map is not done after %s seconds"):format(self.timeout))
+  self:close(nil, err)
+  error(err, 0)
 end
 
 -- Waits for the next chunk and makes it current; nil if none is left. Raises kind timeout.
@@ -246,8 +253,7 @@ end
 local function state_of(fname, it)
   local self = core.map_state(it)
   if not self then
-    error(("calling '%s' on bad self (tidepool.map expected, got %s)"):format(
-      fname, check.typename(it)), 3)
+    check.bad_self(fname, "tidepool.map", it)
   end
   return self
 end
@@ -256,7 +262,7 @@ function methods:collect()
   local own = state_of("collect", self)
   settle(own, self)
   local ok, result = pcall(gather, own, self)
-  own:close(self)
+  own:close(self, not ok and result or nil)
   if not ok then error(result, 0) end
   return result
 end
@@ -269,8 +275,9 @@ function methods:close()
   state_of("close", self):close(self)
 end
 
--- Cancels what has not started; the iterator gives nothing from now on.
-function state:close(it)
+-- Cancels what has not started; the iterator gives nothing from now on. `err` is why, if it is an
+-- error.
+function state:close(it, err)
   if self.closed then return end
   self.closed = true
   if it then core.map_pause(it) end
@@ -283,8 +290,8 @@ function state:close(it)
       if self.queue[i] then self.queue[i]:cancel() end -- none where memory ran out meanwhile
     end
   end
-  forget_source(self)
   self.queue, self.current, self.group, self.job, self.outstanding = nil, nil, nil, nil, 0
+  forget_source(self, err)
 end
 
 -- A new iterator over fn's results; its first items are submitted. `inputs` as for source.new.
@@ -311,11 +318,14 @@ return function(executor, options, fn, inputs)
   local ok, err = pcall(function()
     fill(self)
     flush(self)
+    if from.ended then forget_source(self) end
   end)
   if not ok then
-    self:close()
+    if not self.submitting then
+      err = from:explain(err, self.read == 0 and self.batch.n == 0)
+    end
+    self:close(nil, err)
     error(err, 0)
   end
-  if from.ended then forget_source(self) end
   return core.map(self)
 end

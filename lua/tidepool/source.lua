@@ -8,20 +8,22 @@
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
+local iter = require "tidepool.iter"
 
 local select = select
+
+local HERE = debug.getinfo(1, "S").short_src .. ":"
 
 local source = {}
 local methods = {}
 local Source = { __name = "tidepool.source", __index = methods }
 
--- inputs: a list of { kind = "sequence" | "function", value = }.
+-- inputs: a list of { kind = "sequence" | "function", value =, last = of a sequence its length }.
 function source.new(inputs)
   local self = { inputs = inputs, pos = 0, total = math.maxinteger, ended = false }
   self.sequences = true -- nothing but sequences: `total` is known
   for _, input in ipairs(inputs) do
     if input.kind == "sequence" then
-      input.last = math.tointeger(#input.value) or error("object length is not an integer", 0)
       self.total = math.min(self.total, input.last)
     else
       self.sequences = false
@@ -77,9 +79,12 @@ end
 local function read_row(self)
   local row, width = {}, 0
   local pos = self.pos + 1
-  for _, input in ipairs(self.inputs) do
+  for i, input in ipairs(self.inputs) do
     if input.kind == "function" then
-      width = take(row, width, input.value())
+      local iterator = input.value
+      if pos == 1 then self.first_call = i end
+      width = take(row, width, iterator())
+      self.first_call = nil
       if not width then return nil end
     elseif pos > input.last then
       return nil
@@ -125,14 +130,46 @@ end
 
 -- One iterator function, the common case: up to `count` items, how many.
 local function read_function(self, batch, count)
-  local next_item = self.inputs[1].value
+  local iterator = self.inputs[1].value
   for i = 1, count do
-    if not append_values(batch, next_item()) then
+    if not append_values(batch, iterator()) then
       self.ended = true
       return i - 1
     end
   end
   return count
+end
+
+-- Closes what came to be closed with an iterator; `err` is why, if it is an error.
+function methods:close(err)
+  for _, input in ipairs(self.inputs) do iter.close(input.value, err) end
+end
+
+-- An iterator's values begin to be read without arguments. Whether its first call raised for that.
+local function lacks_state(iterator, text)
+  if iter.is(iterator) then return false end
+  if text:find("^bad argument #%d+ to ") or text:find("^calling '.-' on bad self") then return true end
+  if type(iterator) ~= "function" or debug.getinfo(iterator, "u").nparams == 0 then return false end
+  return text:find("nil value", 1, true) ~= nil or text:find("got n[oi]") ~= nil
+end
+
+-- What a script sees of an error that reading raised. Lua's own functions put the line of who
+-- called them in front, which here is one of this file. `first`: no item was read before.
+function methods:explain(err, first)
+  if type(err) ~= "string" then return err end
+  local text = err
+  if err:sub(1, #HERE) == HERE then
+    text = err:sub(#HERE + 1):gsub("^%d+: ", "")
+    err = core.where() .. text
+  end
+  local i = first and (self.first_call or #self.inputs == 1 and 1)
+  if i and lacks_state(self.inputs[i].value, text) then
+    return ("%sbad argument #%d to 'map' (%s: %s; %s)"):format(core.where(), i + 1,
+      "the iterator function, called without arguments, raised", text,
+      "one that comes with a state goes through tidepool.iter: "
+      .. "map(fn, tidepool.iter(pairs(t)))")
+  end
+  return err
 end
 
 -- Reads up to `count` items into the batch; answers how many. At the end `ended` is set.

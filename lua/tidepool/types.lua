@@ -30,21 +30,26 @@
 
 -- ------------------------------------------------------- values and options --
 
----What a worker can run: a Lua function, a C function, or its name, "module.function".
----@alias tidepool.task function|string
+---What a worker can run: a Lua function, a C function, a table or userdata whose metatable has
+---`__call`, or a function's name, "module.function". A callable object is copied as arguments are.
+---@alias tidepool.task function|table|userdata|string
 
----A sequence, or a function (or callable) that gives the next item's values at each call and nil
----at the end.
+---A sequence, or a function (or callable) that gives the next item's values at each call, without
+---arguments, and nil at the end. An iterator that comes with a state goes through tidepool.iter. A
+---table whose length is 0 though it has keys, such as a dictionary, is a bad argument; `n = 0` and
+---a `__len` of its own say that it is empty.
 ---@alias tidepool.iterable table|userdata|fun(): any, ...
 
----Futures of any executors as a sequence or an iterator function; duplicates count once.
+---Futures of any executors as a sequence or an iterator function; duplicates count once. Where an
+---iterator gives a key first, as tidepool.iter(pairs(t)) does, the future is its second value.
 ---@alias tidepool.futures tidepool.future[]|fun(): tidepool.future?
 
 ---@class tidepool.executor_options
 ---@field max_workers? integer threads at most, >= 1; default min(32, cpu_count() + 4)
 ---@field thread_name_prefix? string threads are PREFIX_0, PREFIX_1, …; default "tidepool-N"
 ---@field initializer? tidepool.task called in each worker's state before its first task
----@field initargs? table the initializer's arguments: a sequence, or with their number in `n`
+---@field initargs? table the initializer's arguments: a sequence, or with their number in `n`; at
+---most 10,000
 ---@field finalizer? tidepool.task called, without arguments, in each worker's state before it is
 ---closed, for whatever reason: not where the initializer failed, but also where no task ran. Shares
 ---upvalues with the initializer, and sees the state's globals. Its error is a warning; a shutdown
@@ -152,6 +157,20 @@ function tidepool.wait(futures, options) end
 ---@return nil
 ---@return any closing for the generic for to close
 function tidepool.as_completed(futures, timeout) end
+
+---Makes one value of an iterator that comes with a state, a first value and a value to be closed, as
+---pairs(t), io.lines(name) and lfs.dir(path) return them: for map, wait and as_completed. Called
+---without arguments it gives the next values, all that the iterator returns, and nil at the end.
+---Does not block.
+---
+---`closing` is closed once: at the end, when who reads it ends before that (a map that is left,
+---closed, or fails), or by `local it <close>`; with the error, if one is why.
+---@param step fun(state: any, control: any): any, ...
+---@param state? any
+---@param control? any
+---@param closing? any nil, false, or a value with `__close`
+---@return fun(): any, ...
+function tidepool.iter(step, state, control, closing) end
 
 ---Packs a value once, for any number of tasks: the handle is sent by reference, in all ways there
 ---are, and `get` gives the value on the other side. Raises as submit does, kind transfer with the
@@ -354,7 +373,7 @@ function future:cancelled() end
 ---@return "pending"|"running"|"finished"|"cancelled"
 function future:status() end
 
----Has `fn(future)` called in this state: at once if it is done, else when this state next pumps.
+---Has `fn(future)`, a function or callable, called in this state: at once if it is done, else when this state next pumps.
 ---Those of futures that finish first are called first, and of one future in the order added. None
 ---is called inside another, but for one that is added there to a done future. An error in one is
 ---reported by `warn`.
@@ -377,7 +396,8 @@ function future:set_running_or_notify_cancel() end
 
 -- ------------------------------------------------------------------ share --
 
----A value packed once. `==` tells whether two handles are of the same share. Workers that have
+---A value packed once. `==` tells whether two handles are of the same share. A handle has no other
+---field than `get`: to read or set one is an error. Workers that have
 ---decoded it keep their copies as long as a handle lives elsewhere or is on its way; an idle one
 ---lets go at its next task or its end.
 ---@class tidepool.share
@@ -401,7 +421,8 @@ function share:get() end
 ---collector takes its size into account. A state has one handle for an array that was sent, so what
 ---comes back is `rawequal` to what went; `==` tells whether two show the same elements.
 ---
----`a[i]` reads and `a[i] = v` writes element i, from 1 to `#a`. Other indices, and values that are
+---`a[i]` reads and `a[i] = v` writes element i, from 1 to `#a`; `ipairs(a)` and `pairs(a)` give all of
+---them in order. Other indices, and values that are
 ---no number, have a fraction where the type has none, or are out of its range raise an error. Only
 ---`a[#a + 1]` reads as nil, so that `ipairs` ends.
 ---

@@ -6,24 +6,38 @@
 
 local core = require "tidepool.core"
 local check = require "tidepool.check"
+local iter = require "tidepool.iter"
 
 local WHO = "sequence or iterator function of futures"
 
+-- The future among what an iterator function gave: the first value, or the second where the first
+-- is its key; nil at the end.
+local function pick(first, second)
+  if first == nil then return nil end
+  if core.type(first) ~= "future" and core.type(second) == "future" then return second end
+  return first
+end
+
 -- Adds the futures to the group; calls each(future) for every one that is new.
 local function add_all(group, futures, fname, each)
-  local kind = core.iterable(futures)
+  local kind, words = core.iterable(futures)
   if not kind then
-    check.bad(3, 1, fname, ("%s expected, got %s"):format(WHO, check.typename(futures)))
+    local hint = ""
+    if type(futures) == "table" then
+      hint = ("; of its values: %s(tidepool.iter(pairs(t)))"):format(fname)
+    end
+    check.bad(1, fname, ("%s expected, got %s%s"):format(WHO, words, hint))
   end
+  local _ <close> = iter.is(futures) and futures or nil
   local last = kind == "sequence" and #futures or math.huge
   local i = 0
   while i < last do
     i = i + 1
     local future
-    if kind == "sequence" then future = futures[i] else future = futures() end
+    if kind == "sequence" then future = futures[i] else future = pick(futures()) end
     if kind == "function" and future == nil then break end
     if core.type(future) ~= "future" then
-      check.bad(3, 1, fname, ("future expected at index %d, got %s"):format(
+      check.bad(1, fname, ("future expected at index %d, got %s"):format(
         i, check.typename(future)))
     end
     if group:add(future) then each(future) end
@@ -36,7 +50,7 @@ local wait_options = {
 }
 
 local function wait(futures, options)
-  options = check.options(2, 2, "wait", options == nil and {} or options, wait_options)
+  options = check.options(2, "wait", options == nil and {} or options, wait_options)
   local group <close> = core.group()
   local all = {}
   add_all(group, futures, "wait", function(future) all[#all + 1] = future end)
@@ -52,7 +66,7 @@ end
 
 local function as_completed(futures, timeout)
   if timeout ~= nil then
-    timeout = check.argument(2, 2, "as_completed", timeout, check.seconds)
+    timeout = check.argument(2, "as_completed", timeout, check.seconds)
   end
   local deadline = timeout and core.now() + timeout
   local group = core.group()

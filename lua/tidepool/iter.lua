@@ -1,0 +1,74 @@
+-- tidepool.iter: an iterator that comes with a state, as one value.
+--
+-- A generic for takes an iterator function, a state, a first value and a value to be closed, as
+-- pairs(t), io.lines(name) and others return them. tidepool.iter keeps the four together: the
+-- object is called without arguments for the next values. It is closed once: at its end, or by
+-- whoever reads it and ends before that.
+-- SPDX-License-Identifier: MIT
+
+local core = require "tidepool.core"
+local check = require "tidepool.check"
+
+local Iter = { __name = "tidepool.iter" }
+
+-- Ends the iteration and closes what came to be closed; `err` is why, if it is an error.
+local function finish(self, err)
+  local closing = self.closing
+  self.step, self.state, self.control, self.closing = nil, nil, nil, nil
+  if not closing then return end
+  if err == nil then
+    local _ <close> = closing
+  else
+    -- as an error that leaves a block: __close gets it
+    local ok, raised = pcall(function()
+      local _ <close> = closing
+      error(err, 0)
+    end)
+    if not ok and not rawequal(raised, err) then error(raised, 0) end
+  end
+end
+
+-- What a call gave: its first value is the next one's control.
+local function keep(self, control, ...)
+  if control == nil then
+    finish(self)
+    return nil
+  end
+  self.control = control
+  return control, ...
+end
+
+function Iter.__call(self)
+  local iterator = self.step
+  if not iterator then return nil end
+  return keep(self, iterator(self.state, self.control))
+end
+
+Iter.__close = finish
+
+local iter = {}
+
+-- The public function: see types.lua.
+function iter.new(step, state, control, closing)
+  if not core.callable(step) then
+    local hint = ""
+    if type(step) == "table" then hint = "; of a table's pairs: tidepool.iter(pairs(t))" end
+    check.bad(1, "iter", ("iterator function expected, got %s%s"):format(
+      check.typename(step), hint))
+  end
+  if not core.closable(closing) then
+    check.bad(4, "iter", ("value with __close expected, got %s"):format(check.typename(closing)))
+  end
+  return setmetatable({ step = step, state = state, control = control, closing = closing }, Iter)
+end
+
+-- Closes `value` if it is such an object; anything else is left alone.
+function iter.close(value, err)
+  if getmetatable(value) == Iter then finish(value, err) end
+end
+
+function iter.is(value)
+  return getmetatable(value) == Iter
+end
+
+return iter
