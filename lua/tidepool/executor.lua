@@ -97,7 +97,8 @@ local View = {
 }
 
 local EXPECTED = "sequence or iterator function expected, got "
-local PAIRS = "; to map over its pairs: map(fn, tidepool.iter(pairs(t))), which calls fn(key, value)"
+local PAIRS = "; to map over its pairs: map(fn, tidepool.iter(pairs(t))), which calls "
+  .. "fn(key, value)"
 local STATE = "; what pairs(t), io.lines(name) or lfs.dir(path) return goes through tidepool.iter: "
   .. "map(fn, tidepool.iter(pairs(t)))"
 

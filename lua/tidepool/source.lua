@@ -148,7 +148,9 @@ end
 -- An iterator's values begin to be read without arguments. Whether its first call raised for that.
 local function lacks_state(iterator, text)
   if iter.is(iterator) then return false end
-  if text:find("^bad argument #%d+ to ") or text:find("^calling '.-' on bad self") then return true end
+  if text:find("^bad argument #%d+ to ") or text:find("^calling '.-' on bad self") then
+    return true
+  end
   if type(iterator) ~= "function" or debug.getinfo(iterator, "u").nparams == 0 then return false end
   return text:find("nil value", 1, true) ~= nil or text:find("got n[oi]") ~= nil
 end

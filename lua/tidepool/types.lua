@@ -158,8 +158,8 @@ function tidepool.wait(futures, options) end
 ---@return any closing for the generic for to close
 function tidepool.as_completed(futures, timeout) end
 
----Makes one value of an iterator that comes with a state, a first value and a value to be closed, as
----pairs(t), io.lines(name) and lfs.dir(path) return them: for map, wait and as_completed. Called
+---Makes one value of an iterator that comes with a state, a first value and a value to be closed,
+---as pairs(t), io.lines(name) and lfs.dir(path) return them: for map, wait and as_completed. Called
 ---without arguments it gives the next values, all that the iterator returns, and nil at the end.
 ---Does not block.
 ---
@@ -373,8 +373,8 @@ function future:cancelled() end
 ---@return "pending"|"running"|"finished"|"cancelled"
 function future:status() end
 
----Has `fn(future)`, a function or callable, called in this state: at once if it is done, else when this state next pumps.
----Those of futures that finish first are called first, and of one future in the order added. None
+---Has `fn(future)`, a function or callable, called in this state: at once if it is done, else when
+---this state next pumps. Those of futures that finish first are called first, and of one future in the order added. None
 ---is called inside another, but for one that is added there to a done future. An error in one is
 ---reported by `warn`.
 ---@param fn fun(future: tidepool.future)
@@ -421,8 +421,8 @@ function share:get() end
 ---collector takes its size into account. A state has one handle for an array that was sent, so what
 ---comes back is `rawequal` to what went; `==` tells whether two show the same elements.
 ---
----`a[i]` reads and `a[i] = v` writes element i, from 1 to `#a`; `ipairs(a)` and `pairs(a)` give all of
----them in order. Other indices, and values that are
+---`a[i]` reads and `a[i] = v` writes element i, from 1 to `#a`; `ipairs(a)` and `pairs(a)` give all
+---of them in order. Other indices, and values that are
 ---no number, have a fraction where the type has none, or are out of its range raise an error. Only
 ---`a[#a + 1]` reads as nil, so that `ipairs` ends.
 ---
