@@ -9,8 +9,14 @@
 #include <string.h>
 
 #include "error.h"
+#include "watchdog.h"
 
 #define HALT_GRACE 10000
+/* So many coroutines have that each; those that a task runs beyond that while it tidies up have less and less. */
+#define HALT_FULL 8
+/* So many signals, 5 ms apart, find a finalizer running before it is stopped: after the error was raised, and in
+** the collection at the end. */
+#define HALT_LENIENT 10
 
 static const char registry_key = 0, find_key = 0;
 
@@ -31,10 +37,29 @@ TIDE_IN_HANDLER static volatile unsigned char *flag_of(const struct halt *h, lua
   return (volatile unsigned char *)(void *)L + h->flag;
 }
 
+static enum halt_phase phase_of(const struct halt *h) {
+  return (enum halt_phase)atomic_load_explicit(&h->phase, memory_order_relaxed);
+}
+
+static void set_phase(struct halt *h, enum halt_phase phase) {
+  atomic_store_explicit(&h->phase, (int)phase, memory_order_relaxed);
+  h->arms = 0;
+  h->armed = NULL;
+  if (phase != HALT_FINAL)
+    atomic_store_explicit(&h->lenient, phase == HALT_ASKED ? 0 : HALT_LENIENT,
+                          memory_order_relaxed);
+}
+
 /* In the handler too: lua_sethook may be called there. */
 TIDE_IN_HANDLER static void arm(struct halt *h, lua_State *L) {
-  int raised = atomic_load_explicit(&h->raised, memory_order_relaxed);
-  lua_sethook(L, hook, LUA_MASKCOUNT, raised == 1 ? HALT_GRACE : 1);
+  int phase = atomic_load_explicit(&h->phase, memory_order_relaxed), count = 1;
+  if (phase == HALT_CAUGHT || phase == HALT_OVERDRAWN) {
+    int arms = ++h->arms;
+    count = HALT_GRACE / (1 + arms / HALT_FULL);
+    if (count < 1) count = 1;
+  }
+  lua_sethook(L, hook, LUA_MASKCOUNT, count);
+  h->armed = L;
 }
 
 const char *tide_halt_words(int kind) {
@@ -53,8 +78,7 @@ static void hook(lua_State *L, lua_Debug *ar) {
     lua_sethook(L, NULL, 0, 0);
     return;
   }
-  if (atomic_load_explicit(&h->raised, memory_order_relaxed) < 2)
-    atomic_fetch_add_explicit(&h->raised, 1, memory_order_relaxed);
+  set_phase(h, phase_of(h) < HALT_CAUGHT ? HALT_CAUGHT : HALT_FINAL);
   arm(h, L);
   /* The state is to be closed. Finalizers that did not run yet can wait for that, too; inside one
   ** this does nothing. */
@@ -72,39 +96,77 @@ void tide_halt_check(lua_State *L) {
   if (kind != FAULT_NONE) tide_error_raise(L, kind, "%s", tide_halt_words(kind));
 }
 
+/* Lua answers so in finalizers alone. */
+TIDE_IN_HANDLER static bool in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCISRUNNING) < 0; }
+
+/* Finalizers have their time still. */
+static bool lenient(const struct halt *h, lua_State *L) {
+  return atomic_load_explicit(&h->lenient, memory_order_relaxed) > 0 && in_finalizer(L);
+}
+
+void tide_halt_again(lua_State *L) {
+  const struct halt *h = tide_halt_of(L);
+  if (h != NULL && phase_of(h) == HALT_FINAL && !lenient(h, L)) tide_halt_check(L);
+}
+
 /* The coroutine that runs, and was asked to end. In the handler too. */
 TIDE_IN_HANDLER static void stop_running(struct halt *h) {
   lua_State *L = atomic_load_explicit(&h->running, memory_order_relaxed);
   volatile unsigned char *flag;
+  bool finalizer;
   if (L == NULL) return;
-  if (lua_gethook(L) != hook) arm(h, L);
+  finalizer = in_finalizer(L);
+  if (finalizer) {
+    int left = atomic_load_explicit(&h->lenient, memory_order_relaxed);
+    if (left > 0) {
+      atomic_store_explicit(&h->lenient, left - 1, memory_order_relaxed);
+      return;
+    }
+  }
+  if (lua_gethook(L) != hook) {
+    /* It was set, and C code of the task took it away. */
+    if (h->armed == L && atomic_load_explicit(&h->phase, memory_order_relaxed) != HALT_ASKED)
+      atomic_store_explicit(&h->phase, HALT_FINAL, memory_order_relaxed);
+    arm(h, L);
+  }
   if (h->flag == 0) return;
   flag = flag_of(h, L);
-  if (*flag != 0) return;
+  if (*flag != 0) return; /* else in a finalizer, a hook of the task's own, or a message handler */
   *flag = 1;
-  atomic_store_explicit(&h->finalizer, true, memory_order_relaxed);
+  if (finalizer) atomic_store_explicit(&h->finalizer, true, memory_order_relaxed);
 }
 
 /* In a signal handler, on the worker's own thread. */
 TIDE_IN_HANDLER static void on_ring(void *ud) { stop_running((struct halt *)ud); }
 
-lua_State *tide_halt_enter(struct halt *h, lua_State *co) {
-  lua_State *before = atomic_load_explicit(&h->running, memory_order_relaxed);
-  if (before == NULL) return NULL;
+/* Sets the hook of L, which is about to run, if the task was asked to end. One that counts already goes on
+** counting; one that a new coroutine has from its maker is set anew. */
+static void arm_next(struct halt *h, lua_State *L, bool fresh) {
+  if (tide_stop_asked(h->stop) == FAULT_NONE) return;
+  if (lenient(h, L)) return;
+  if (fresh || phase_of(h) == HALT_FINAL || lua_gethook(L) != hook) arm(h, L);
+}
+
+static void switch_to(struct halt *h, lua_State *co, bool fresh) {
   atomic_store_explicit(&h->running, co, memory_order_relaxed);
   /* asked before: the handler has been at another coroutine. Asked from now on: it finds this one. */
-  if (tide_stop_asked(h->stop) != FAULT_NONE) arm(h, co);
+  arm_next(h, co, fresh);
+}
+
+lua_State *tide_halt_enter(struct halt *h, lua_State *co) {
+  lua_State *before = atomic_load_explicit(&h->running, memory_order_relaxed);
+  if (before != NULL) switch_to(h, co, lua_status(co) == LUA_OK);
   return before;
 }
 
 void tide_halt_leave(struct halt *h, lua_State *before) {
-  if (before != NULL) tide_halt_enter(h, before);
+  if (before != NULL) switch_to(h, before, false);
 }
 
 void tide_halt_begin(struct halt *h) {
   bool haste = tide_stop_asked(h->stop) != FAULT_NONE; /* asked before it begins: it is closed */
   /* time to tidy up, as for code that was stopped once */
-  atomic_store_explicit(&h->raised, haste ? 1 : 0, memory_order_relaxed);
+  set_phase(h, haste ? HALT_CAUGHT : HALT_ASKED);
   atomic_store_explicit(&h->running, h->main, memory_order_relaxed);
   /* asked meanwhile: the handler has found nothing. Asked from now on: it finds this one. */
   if (tide_stop_asked(h->stop) != FAULT_NONE) arm(h, h->main);
@@ -112,6 +174,14 @@ void tide_halt_begin(struct halt *h) {
 
 void tide_halt_end(struct halt *h) {
   atomic_store_explicit(&h->running, NULL, memory_order_relaxed);
+}
+
+void tide_halt_collect(struct halt *h) {
+  lua_State *L = h->main;
+  tide_bell_calm(h->stop->bell); /* so that signals are 5 ms apart */
+  lua_sethook(L, NULL, 0, 0);    /* coroutines that finalizers make would get it, too */
+  set_phase(h, HALT_CAUGHT);
+  lua_gc(L, LUA_GCCOLLECT);
 }
 
 /* ------------------------------------------------------------------- the flag -- */
@@ -179,7 +249,10 @@ void tide_halt_open(struct halt *h, lua_State *L, struct stop *stop) {
   h->main = L;
   h->alloc = NULL;
   atomic_init(&h->running, NULL);
-  atomic_init(&h->raised, 0);
+  atomic_init(&h->phase, HALT_ASKED);
+  atomic_init(&h->lenient, 0);
+  h->armed = NULL;
+  h->arms = 0;
   atomic_init(&h->finalizer, false);
   h->flag = stop->bell->signal != 0 ? find_flag(L) : 0;
   box = (struct halt **)lua_newuserdatauv(L, sizeof *box, 0);
@@ -201,9 +274,14 @@ size_t tide_halt_used(lua_State *L) {
   return ((size_t)lua_gc(L, LUA_GCCOUNT) << 10) + (size_t)lua_gc(L, LUA_GCCOUNTB);
 }
 
-/* The task needs more than it may have: it ends, whatever it makes of the error. */
+/* The task needs more than it may have: it ends, whatever it makes of the error. Lua raises one, "not enough
+** memory", as it gets no block: to-be-closed variables and handlers have their time after that. */
 static void exceed(struct halt *h) {
-  if (tide_stop_ask(h->stop, FAULT_MEMORY_LIMIT)) h->limit += RELIEF;
+  if (tide_stop_ask(h->stop, FAULT_MEMORY_LIMIT)) {
+    h->limit += RELIEF;
+    set_phase(h, HALT_OVERDRAWN);
+    tide_watchdog_follow(h->stop);
+  }
   stop_running(h);
 }
 

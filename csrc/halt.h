@@ -4,14 +4,20 @@
 ** Nothing is armed while a task runs undisturbed. When it is asked to stop (stop.h), a signal handler on
 ** its own thread sets a count hook on the coroutine that runs, as lua.c does for Ctrl-C, and the
 ** hook raises. So that the handler knows this coroutine, the worker's coroutine library
-** (worker_co.c) notes it. Code that catches the error and carries on is stopped again:
+** (worker_co.c) notes it. Code that catches the error and carries on is stopped again (`phase`):
 **
-**   armed: at the next instruction -> raised: after HALT_GRACE instructions, in which handlers
-**   can tidy up -> from then on at every instruction
+**   ASKED: at the next instruction -> CAUGHT: after HALT_GRACE instructions, in which handlers
+**   can tidy up -> FINAL: from then on at every instruction
+**   OVERDRAWN, at a memory limit: Lua raises "not enough memory" first; then as CAUGHT -> CAUGHT
 **
-** Lua calls no hook in finalizers, nor in the message handlers of an error that a hook raised. It keeps that
-** as a flag in each coroutine, which `find` finds by looking at what changes around a hook; the
-** handler sets it back. Where it is not found, these cannot be stopped.
+** A task cannot get out of this. Its debug.sethook does nothing once it was asked to end (worker_debug.c). A
+** hook that C code takes away is set again by the next signal, for FINAL. Coroutines count for themselves, but
+** after some they have less and less.
+**
+** Lua calls no hook in finalizers, in hooks, and in the message handlers of an error that a hook raised. It
+** keeps that as a flag in each coroutine, which `find` finds by looking at what changes around a hook; the
+** handler sets it to 1. Where it is not found, these cannot be stopped. A protected call that fails sets the
+** flag back, so in phase FINAL the worker's pcall raises again (tide_halt_again).
 **
 ** Worker only, but for `stop`.
 **
@@ -26,19 +32,23 @@
 
 TIDE_INTERNAL_BEGIN
 
+enum halt_phase { HALT_ASKED, HALT_OVERDRAWN, HALT_CAUGHT, HALT_FINAL };
+
 struct halt {
   struct stop *stop;          /* I: the worker's */
   lua_State *_Atomic running; /* A: the coroutine that runs; the handler's. NULL: no task does */
   lua_State *main;            /* I */
   unsigned flag;              /* I: where in a lua_State the flag is; 0: unknown */
-  atomic_int raised;          /* A: how often the hook raised, up to 2; the handler's too */
+  atomic_int phase;           /* A: enum halt_phase; the handler's too */
+  atomic_int lenient; /* A: signals that may still find a finalizer running; the handler's too */
+  lua_State *volatile armed; /* the coroutine whose hook was set last; the handler's too */
+  volatile int arms;         /* how many hooks were set in this phase; the handler's too */
   /* memory: in force while a task with a limit runs */
   lua_Alloc alloc; /* the state's own; NULL: no limit is in force */
   void *alloc_ud;
-  size_t used, limit; /* bytes */
-  size_t refused;     /* the block that was refused last, its new size; 0: none; see meter */
-  atomic_bool
-      finalizer; /* A: stopped in one, or where Lua calls no hooks either; the handler's too */
+  size_t used, limit;    /* bytes */
+  size_t refused;        /* the block that was refused last, its new size; 0: none; see meter */
+  atomic_bool finalizer; /* A: stopped in one; the handler's too */
 };
 
 /* For a new state, before anything with a finalizer is in it. h must outlive it. [-0, +0, m] */
@@ -51,6 +61,10 @@ void tide_halt_begin(struct halt *h);
 /* Nothing runs any more: a signal does nothing. Hooks may be armed still. */
 void tide_halt_end(struct halt *h);
 
+/* Collects all garbage of a state whose task was stopped: its files and sockets. Finalizers may take some
+** 50 ms together; those that still run then are stopped like a task. No hook is set afterwards. */
+void tide_halt_collect(struct halt *h);
+
 /* The state may grow to `limit` bytes, until it is lifted. */
 void tide_halt_limit(struct halt *h, size_t limit);
 void tide_halt_lift(struct halt *h);
@@ -61,6 +75,9 @@ lua_Alloc tide_halt_allocf(lua_State *L, void **ud);
 
 /* Raises the error of a task that was asked to end; nothing if it was not: for waits. [-0, +0, e] */
 void tide_halt_check(lua_State *L);
+
+/* Raises the error again if L's task is in phase FINAL, for protected calls that failed. [-0, +0, e] */
+void tide_halt_again(lua_State *L);
 
 /* The words for a kind. */
 const char *tide_halt_words(int kind);

@@ -265,6 +265,7 @@ static struct slot *new_slot(struct pool *p) {
   tide_spin_init(&s->spin);
   s->base.slot = s;
   tide_bell_init(&s->bell, p->cfg.signal);
+  s->bell.dog = &p->dog;
   tide_stop_init(&s->base.stop, &s->bell);
   s->pool = p;
   return s;

@@ -21,6 +21,7 @@ TIDE_IN_HANDLER static void ring(void *ud) {
 void tide_bell_init(struct bell *b, int signal) {
   b->alarm.ring = ring;
   b->alarm.ud = b;
+  b->dog = NULL;
   b->signal = signal;
   atomic_init(&b->first, NULL);
   atomic_init(&b->heard, true);

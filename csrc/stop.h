@@ -30,11 +30,13 @@ TIDE_INTERNAL_BEGIN
 enum { STOP_CLOSED = -1 };
 
 struct stop;
+struct watchdog;
 
 /* A thread that can be rung. */
 struct bell {
   struct sys_alarm alarm;   /* I */
   struct sys_thread thread; /* I while the thread lives; written before its first stop is opened */
+  struct watchdog *dog;     /* I: of its pool; NULL: none */
   int signal;               /* I: 0: there is none, the thread cannot be reached */
   struct stop *_Atomic first; /* A: its stops; the thread's, and its handler's */
   atomic_bool

@@ -19,6 +19,7 @@
 #include "rng.h"
 #include "unpack.h"
 #include "worker_co.h"
+#include "worker_debug.h"
 #include "worker_lib.h"
 
 struct vm {
@@ -29,8 +30,9 @@ struct vm {
   struct bytes traceback;      /* of the error that the message handler saw last */
   struct keeper keeper;        /* of what outlives a task here */
   struct worker_warn warn;
-  struct rng rng;       /* the generator of math.random */
-  struct halt halt;     /* how a task is stopped */
+  struct rng rng;   /* the generator of math.random */
+  struct halt halt; /* how a task is stopped */
+  struct worker_debug debug;
   bool spoiled;         /* the last task left it near its memory limit */
   bool opened;          /* its initializer, if there is one, has run: finalizers are due */
   struct arena arena;   /* L's memory, if the host gives none: small blocks */
@@ -250,13 +252,16 @@ static size_t room(const struct vm *vm, const struct vm_call *call, size_t used)
   return left;
 }
 
-/* The task is over, and needed more than it had room for: what it leaves is collected, while finalizers
-** can still be stopped. More than half of the room is taken still: the next would fare no better. */
+/* The task is over, and was stopped: what it leaves, files among it, is collected, while finalizers can still
+** be stopped. A state that is to be closed does so then. If more than half of the room of a task with a memory
+** limit (`left`) is taken still, the next would fare no better. */
 static void recover(struct vm *vm, size_t before, size_t left) {
   size_t after;
-  lua_gc(vm->L, LUA_GCCOLLECT);
+  if (tide_vm_tainted(vm)) return;
+  tide_halt_collect(&vm->halt);
+  if (tide_stop_asked(vm->halt.stop) != FAULT_MEMORY_LIMIT) return;
   after = tide_halt_used(vm->L);
-  vm->spoiled = after > before && after - before > left / 2;
+  vm->spoiled = vm->spoiled || (after > before && after - before > left / 2);
 }
 
 int tide_vm_run(struct vm *vm, const struct vm_call *call, struct message *out) {
@@ -284,7 +289,8 @@ int tide_vm_run(struct vm *vm, const struct vm_call *call, struct message *out) 
   tide_halt_lift(&vm->halt);
   vm->taskname = NULL;
   lua_settop(L, 0);
-  if (tide_stop_asked(vm->halt.stop) == FAULT_MEMORY_LIMIT) recover(vm, used, left);
+  if (!tide_worker_debug_reset(L, &vm->debug)) vm->spoiled = true;
+  if (tide_stop_asked(vm->halt.stop) != FAULT_NONE) recover(vm, used, left);
   if (vm->keeper.n > 0) tide_keeper_look(&vm->keeper, L);
   tide_halt_end(&vm->halt);
   lua_sethook(L, hook, mask, count);
@@ -350,6 +356,7 @@ static int open_body(lua_State *L) {
   tide_rng_open(&vm->rng, L);
   tide_worker_lib_open(L);
   tide_worker_co_open(L, &vm->halt);
+  tide_worker_debug_open(L, &vm->debug, &vm->halt);
   lua_pushlightuserdata(L, vm);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   if (vm->cfg->open_state != NULL) {
@@ -368,6 +375,7 @@ static int open_body(lua_State *L) {
   o->what = "a new state holds more than memory_limit allows";
   if (vm->cfg->memory_limit > 0 && tide_halt_used(L) > vm->cfg->memory_limit)
     luaL_error(L, "%d bytes", (int)tide_halt_used(L));
+  tide_worker_debug_opened(L, &vm->debug);
   return 0;
 }
 

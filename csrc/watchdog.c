@@ -139,6 +139,15 @@ void tide_watchdog_chase(struct watchdog *w, struct stop *s) {
   atomic_fetch_sub_explicit(&s->visitors, 1, memory_order_release);
 }
 
+void tide_watchdog_follow(struct stop *s) {
+  struct watchdog *w = s->bell->dog;
+  if (w == NULL) return;
+  (void)tide_watchdog_start(w);
+  tide_lock_take(&w->lock);
+  enter_locked(w, s, tide_now() + INTERVAL);
+  tide_lock_drop(&w->lock);
+}
+
 void tide_watchdog_leave(struct watchdog *w, struct stop *s) {
   bool rung;
   /* acquire: pairs with the release of who chased. It holds no lock that is needed here, and may be

@@ -37,6 +37,8 @@ void tide_watchdog_end(struct watchdog *w);
 void tide_watchdog_limit(struct watchdog *w, struct stop *s, sys_time due, int kind);
 /* For who asked, as a visitor: rings now, and again until the task has ended. */
 void tide_watchdog_chase(struct watchdog *w, struct stop *s);
+/* The worker's, whose task asked itself to end: its thread is signalled from now on, until it leaves. */
+void tide_watchdog_follow(struct stop *s);
 /* The worker's, at the end of a task that had a limit or was asked to stop: nobody will ring for it
 ** any more. Waits for who is about to, and for the signals that were sent. */
 void tide_watchdog_leave(struct watchdog *w, struct stop *s);

@@ -65,6 +65,7 @@ static int close_coroutine(lua_State *L, lua_State *co) {
 static int co_resume(lua_State *L) {
   lua_State *co = check_coroutine(L);
   int n = resume(L, co, lua_gettop(L) - 1);
+  if (n < 0) tide_halt_again(L);
   lua_pushboolean(L, n >= 0);
   n = n >= 0 ? n : 1;
   lua_insert(L, -(n + 1));
@@ -115,6 +116,7 @@ static int co_close(lua_State *L) {
     lua_pushboolean(L, 1);
     return 1;
   }
+  tide_halt_again(L);
   lua_pushboolean(L, 0);
   lua_xmove(co, L, 1);
   return 2;

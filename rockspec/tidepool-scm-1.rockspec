@@ -112,6 +112,7 @@ build = {
         "csrc/watchdog.c",
         "csrc/within.c",
         "csrc/worker_co.c",
+        "csrc/worker_debug.c",
         "csrc/worker_lib.c",
       },
     },

@@ -439,6 +439,17 @@ __attribute__((destructor)) static void unload(void) {
   }
 }
 
+/* What a C module such as a coverage tool may do without Lua's libraries. */
+static int gate_unhook(lua_State *L) {
+  lua_sethook(L, NULL, 0, 0);
+  return 0;
+}
+
+static int gate_stopgc(lua_State *L) {
+  lua_gc(L, LUA_GCSTOP);
+  return 0;
+}
+
 static const luaL_Reg functions[] = {
     {"new", gate_new},
     {"wait", gate_wait},
@@ -462,6 +473,8 @@ static const luaL_Reg functions[] = {
     {"light", gate_light},
     {"userdata", gate_userdata},
     {"warnings", gate_warnings},
+    {"unhook", gate_unhook},
+    {"stopgc", gate_stopgc},
     {NULL, NULL},
 };
 
