@@ -228,7 +228,8 @@ describe("after a stop", function()
   after_each(h.finish)
 
   local stops = {
-    interrupt = {}, time_limit = { time_limit = 0.02 }, memory_limit = { memory_limit = 1000000 },
+    interrupt = {}, time_limit = { time_limit = 0.3 * h.slow },
+    memory_limit = { memory_limit = 1000000 },
   }
   for name, options in pairs(stops) do
     it("(" .. name .. ") what the task had is collected", function()
