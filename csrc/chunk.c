@@ -121,7 +121,8 @@ void tide_chunk_head(struct cursor *c, struct chunk_proto *f) {
   skip_string(c);              /* source; none if it is the parent's */
   skip_int(c);                 /* first line */
   skip_int(c);                 /* last line */
-  (void)tide_cursor_get(c, 3); /* parameters, vararg, registers */
+  (void)tide_cursor_get(c, 2); /* parameters, vararg */
+  f->nregs = tide_cursor_get_u8(c);
   f->ncode = get_count(c, sizeof(uint32_t));
   get_part(c, &f->code, f->ncode * sizeof(uint32_t));
   f->nconsts = get_count(c, 1);

@@ -41,25 +41,31 @@ static inline bool tide_chunk_has(const struct chunk_set *s, size_t i) {
   return i < 256 && (s->words[i >> 6] >> (i & 63) & 1) != 0;
 }
 
+/* What was found by tide_chunk_globals. */
+struct chunk_names {
+  size_t sure;  /* names of globals */
+  size_t maybe; /* names behind them, which count only if the message is loose */
+  bool loose;   /* the function lets the table of globals go where it cannot be followed */
+};
+
 /*
 ** The names of globals that a function uses, by itself or in the functions
 ** nested in it. `envs` are the numbers, from 0, of the upvalues that hold them: its
 ** _ENV, and others to which the script gave the same table.
-** Appends each name once to `names`, as varint length and bytes, in the order of
-** the constants, outer functions first; `*count` says how many were appended.
+** Appends each name once to `names`, as varint length and bytes: first those by
+** which the table of globals is surely indexed, then those by which something is
+** that may be this table (chunk_flow.h has the terms). Within each, in the order of the
+** constants, outer functions first.
 **
-** The names are candidates; the caller sees which of them exist. Where the code
-** says name and table in one instruction they are exact. A function that reads
-** _ENV into a register (because it names it, has over 256 constants, or a global
-** of over 40 bytes) gives all its string constants instead, and a local which
-** took _ENV over is followed into the functions that capture it. Not followed:
-** a local _ENV which is another table, even one that inherits from the first.
+** A constant is a name only where it is a key: in an index, a method's call, rawget or
+** rawset; or if it stands beside the table in a call of something unknown. Names that are
+** computed are not seen.
 **
 ** False if the dump is not one we read or memory ran out (then also
-** names->failed); then neither `*count` nor the content of `names` has changed.
+** names->failed); then neither `*found` nor the content of `names` has changed.
 */
 bool tide_chunk_globals(const void *data, size_t len, const struct chunk_set *envs,
-                        struct bytes *names, size_t *count);
+                        struct bytes *names, struct chunk_names *found);
 
 /*
 ** From the dump of a function f makes the dump of its factory, appended to
@@ -82,6 +88,7 @@ struct chunk_proto {
   struct cursor consts; /* nconsts constants, well-formed */
   struct cursor upvals; /* nupvals times 3 bytes */
   size_t ncode, nconsts, nupvals, nprotos;
+  unsigned nregs; /* registers */
 };
 
 /* One operand of an instruction; `k` is the bit between A and B. */

@@ -1,13 +1,12 @@
 /*
 ** tidepool, floor 2: chunk_globals, which globals a dumped function names.
 **
-** Follows the upvalues that hold _ENV from the outermost function inwards. In
-** each function the instructions say which constants are keys in _ENV; the set
-** of names found is kept by the offsets of its members in the output.
+** Reads all functions of the dump, then follows each, from the outermost inwards (chunk_flow.c).
+** The set of names found is kept by the offsets of its members in the output.
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "chunk.h"
+#include "chunk_flow.h"
 
 /* --------------------------------------------------------------- names -- */
 
@@ -85,107 +84,141 @@ static void add_name(struct names *n, const unsigned char *s, size_t len) {
 
 /* ----------------------------------------------------------- functions -- */
 
-/* What one function does with _ENV. */
-struct use {
-  struct chunk_set env;  /* the upvalues that hold it */
-  struct chunk_set keys; /* the constants that are keys in it */
-  struct chunk_set regs; /* the registers that it is read into */
-  bool read;             /* `regs` is not empty: then any constant may be a key */
+/* The functions of a dump, in the order in which they lie there. */
+struct all {
+  struct flow flow;
+  size_t cap;
 };
 
-static bool holds_any(const struct chunk_set *s) {
-  return (s->words[0] | s->words[1] | s->words[2] | s->words[3]) != 0;
+/* Index of one more function; SIZE_MAX: out of memory. */
+static size_t more(struct all *all) {
+  struct flow *f = &all->flow;
+  if (f->n == all->cap) {
+    size_t cap = all->cap > 0 ? all->cap * 2 : 8;
+    struct flow_function *bigger =
+        (struct flow_function *)tide_mem_new(f->mem, cap * sizeof *bigger);
+    if (bigger == NULL) return SIZE_MAX;
+    if (f->n > 0) memcpy(bigger, f->all, f->n * sizeof *bigger);
+    tide_mem_free(f->mem, f->all, all->cap * sizeof *bigger);
+    f->all = bigger;
+    all->cap = cap;
+  }
+  memset(&f->all[f->n], 0, sizeof *f->all);
+  return f->n++;
 }
 
-static void see_code(struct use *u, struct cursor code) {
-  const unsigned char *p;
-  for (; code.p != code.end;) {
-    uint32_t i;
-    p = tide_cursor_get(&code, sizeof i);
-    if (p == NULL) break;
-    memcpy(&i, p, sizeof i);
-    switch (CHUNK_OPCODE(i)) {
-      case CHUNK_GETUPVAL:
-        if (tide_chunk_has(&u->env, CHUNK_B(i))) tide_chunk_add(&u->regs, CHUNK_A(i));
-        break;
-      case CHUNK_GETTABUP:
-        if (tide_chunk_has(&u->env, CHUNK_B(i))) tide_chunk_add(&u->keys, CHUNK_C(i));
-        break;
-      case CHUNK_SETTABUP:
-        if (tide_chunk_has(&u->env, CHUNK_A(i))) tide_chunk_add(&u->keys, CHUNK_B(i));
-        break;
-      default: break;
-    }
+/* Reads a function and those within it; answers its index. Failure is sticky in c or all->failed. */
+static size_t read_function(struct cursor *c, struct all *all, int depth) {
+  struct chunk_proto proto;
+  size_t me = more(all), last = SIZE_MAX;
+  if (me == SIZE_MAX) {
+    all->flow.nomemory = c->failed = true;
+    return 0;
   }
-  u->read = holds_any(&u->regs);
+  tide_chunk_head(c, &proto);
+  if (proto.nprotos > 0 && depth == TIDE_CHUNK_MAXDEPTH) c->failed = true;
+  for (size_t i = 0; i < proto.nprotos && !c->failed; i++) {
+    size_t inner = read_function(c, all, depth + 1);
+    if (c->failed) break;
+    if (last == SIZE_MAX)
+      all->flow.all[me].child = inner;
+    else
+      all->flow.all[last].next = inner;
+    last = inner;
+  }
+  tide_chunk_tail(c, &proto);
+  all->flow.all[me].proto = proto;
+  return me;
 }
 
-static bool add_constants(struct names *n, const struct use *u, const struct chunk_proto *f) {
-  struct cursor c = f->consts;
-  size_t i, len;
-  for (i = 0; i < f->nconsts; i++) {
-    const unsigned char *s = tide_chunk_constant(&c, &len);
-    const bool key = tide_chunk_has(&u->keys, i);
-    if (key && s == NULL) return false;
-    if (s != NULL && (key || u->read)) add_name(n, s, len);
-    if (n->out->failed) return false;
-  }
-  for (; i < 256; i++)
-    if (tide_chunk_has(&u->keys, i)) return false;
-  return true;
+static void add_uses(struct names *n, const struct flow_constant *k, const unsigned char *uses,
+                     size_t nconsts, unsigned use) {
+  for (size_t i = 0; i < nconsts && !n->out->failed; i++)
+    if (uses[i] & use) add_name(n, k[i].s, k[i].len);
 }
 
-/* The function whose head was read is within one that uses _ENV as `outer` says. */
-static struct chunk_set inherited(const struct use *outer, const struct chunk_proto *f) {
-  struct cursor c = f->upvals;
-  struct chunk_set env = {{0}};
-  unsigned i;
-  for (i = 0; i < f->nupvals; i++) {
-    const bool instack = tide_cursor_get_u8(&c) != 0;
-    const unsigned index = tide_cursor_get_u8(&c);
-    (void)tide_cursor_get_u8(&c); /* kind */
-    if (tide_chunk_has(instack ? &outer->regs : &outer->env, index)) tide_chunk_add(&env, i);
+/* Follows function i, and adds the names that it uses. */
+static void see_function(struct flow *f, size_t i, struct names *sure, struct names *maybe) {
+  const size_t n = f->all[i].proto.nconsts;
+  const size_t size = n * (sizeof(struct flow_constant) + 1);
+  struct cursor c = f->all[i].proto.consts;
+  struct flow_constant *k;
+  unsigned char *uses;
+  if (n == 0 && f->all[i].proto.nprotos == 0 && f->loose) return; /* it has nothing to add */
+  k = (struct flow_constant *)tide_mem_new(f->mem, size > 0 ? size : 1);
+  if (k == NULL) {
+    f->failed = f->nomemory = true;
+    return;
   }
-  return env;
+  uses = (unsigned char *)(k + n);
+  memset(uses, 0, n);
+  for (size_t j = 0; j < n; j++) k[j].s = tide_chunk_constant(&c, &k[j].len);
+  tide_flow_follow(f, i, k, uses);
+  if (!f->failed) {
+    add_uses(sure, k, uses, n, FLOW_SURE);
+    add_uses(maybe, k, uses, n, FLOW_MAYBE);
+  }
+  tide_mem_free(f->mem, k, size > 0 ? size : 1);
 }
 
-/* The rest of a function whose head was read; u->env is set. */
-static void see_function(struct cursor *c, struct names *n, struct use *u,
-                         const struct chunk_proto *f, int depth) {
-  size_t i;
-  if (holds_any(&u->env)) {
-    see_code(u, f->code);
-    if (!add_constants(n, u, f)) c->failed = true;
+static void names_init(struct names *n, struct bytes *out) {
+  memset(n, 0, sizeof *n);
+  n->out = out;
+  n->cap = sizeof n->fixed / sizeof n->fixed[0];
+  n->slots = n->fixed;
+}
+
+static void names_fini(struct names *n) {
+  if (n->slots != n->fixed) tide_mem_free(n->out->mem, n->slots, n->cap * sizeof *n->slots);
+}
+
+/* Appends to `sure` those in `maybe` that it lacks. */
+static void append_names(struct names *sure, const struct names *maybe) {
+  struct cursor c;
+  tide_cursor_init(&c, maybe->out->data, maybe->out->len);
+  for (size_t i = 0; i < maybe->count && !sure->out->failed; i++) {
+    size_t len = (size_t)tide_cursor_get_varint(&c);
+    add_name(sure, tide_cursor_get(&c, len), len);
   }
-  if (f->nprotos > 0 && depth == TIDE_CHUNK_MAXDEPTH) c->failed = true;
-  for (i = 0; i < f->nprotos && !c->failed; i++) {
-    struct chunk_proto nested;
-    struct use inner = {.read = false};
-    tide_chunk_head(c, &nested);
-    if (c->failed) return;
-    inner.env = inherited(u, &nested);
-    see_function(c, n, &inner, &nested, depth + 1);
-  }
-  tide_chunk_tail(c, f);
 }
 
 bool tide_chunk_globals(const void *data, size_t len, const struct chunk_set *envs,
-                        struct bytes *names, size_t *count) {
+                        struct bytes *names, struct chunk_names *found) {
   const size_t old = names->len;
-  struct names n = {.out = names, .cap = sizeof n.fixed / sizeof n.fixed[0]};
-  struct use outermost = {.env = *envs, .read = false};
-  struct chunk_proto f;
+  struct all all;
+  struct flow *f = &all.flow;
+  struct names sure, maybe;
+  struct bytes more_names;
   struct cursor c;
   const size_t nupvals = tide_chunk_begin(&c, data, len);
   bool done;
-  n.slots = n.fixed;
-  tide_chunk_head(&c, &f);
-  if (!c.failed) see_function(&c, &n, &outermost, &f, 1);
-  if (n.slots != n.fixed) tide_mem_free(names->mem, n.slots, n.cap * sizeof *n.slots);
-  done = !c.failed && !names->failed && c.p == c.end && f.nupvals == nupvals;
-  if (done)
-    *count = n.count;
-  else
+  size_t nsure = 0;
+  memset(&all, 0, sizeof all);
+  f->mem = names->mem;
+  tide_bytes_init(&more_names, names->mem);
+  names_init(&sure, names);
+  names_init(&maybe, &more_names);
+  (void)read_function(&c, &all, 1);
+  if (!c.failed && c.p == c.end && f->all[0].proto.nupvals == nupvals) {
+    f->all[0].holds = *envs;
+    for (size_t i = 0; i < f->n && !f->failed; i++) see_function(f, i, &sure, &maybe);
+    nsure = sure.count;
+    append_names(&sure, &maybe);
+    done = !f->failed && !more_names.failed && !names->failed;
+  } else {
+    done = false;
+  }
+  if (done) {
+    found->sure = nsure;
+    found->maybe = sure.count - nsure;
+    found->loose = f->loose;
+  } else {
+    names->failed = names->failed || f->nomemory || more_names.failed;
     names->len = old;
+  }
+  names_fini(&sure);
+  names_fini(&maybe);
+  tide_bytes_fini(&more_names);
+  tide_mem_free(f->mem, f->all, all.cap * sizeof *f->all);
   return done;
 }

@@ -27,8 +27,10 @@ struct code {
   struct chunk_set envs; /* I: the upvalues (from 0) that held the globals */
   int env;               /* I: number (from 1) of that of them which is _ENV; 0: there are none */
   int nup;               /* I */
-  size_t nglobals;       /* I: names of the globals the function may use, those of the */
-  size_t globals_len;    /*    standard libraries left out: {varint length, bytes}* */
+  bool loose;            /* I: lets the table of globals go, as chunk_flow.h says */
+  size_t nglobals;       /* I: names of the globals that the function uses, those of the */
+  size_t nmaybe;         /*    standard libraries left out: {varint length, bytes}*; behind */
+  size_t globals_len;    /*    them those that count in a loose message; bytes of both */
   size_t len;            /* I: of the bytecode, which follows the names */
   unsigned char data[];  /* I: names, bytecode (what lua_dump wrote) */
 };

@@ -25,7 +25,8 @@ void tide_enclose_note(lua_State *L, int list, int i) {
   lua_settop(L, f);
 }
 
-/* Pushes a table that falls back on the state's globals, for reading and writing. [-0, +1, m] */
+/* Pushes a table that falls back on the state's globals, for reading and writing, and is its own _G.
+** [-0, +1, m] */
 static void new_globals(lua_State *L) {
   lua_newtable(L);
   lua_createtable(L, 0, 3);
@@ -36,6 +37,9 @@ static void new_globals(lua_State *L) {
   lua_setfield(L, -3, "__index");
   lua_setfield(L, -2, "__newindex");
   lua_setmetatable(L, -2);
+  lua_pushliteral(L, "_G"); /* so that they are seen as _G.name, too */
+  lua_pushvalue(L, -2);
+  lua_rawset(L, -3);
 }
 
 void tide_enclose_put(lua_State *L, int list, int xidx, const char *name, size_t len) {

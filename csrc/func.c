@@ -95,14 +95,13 @@ static bool dump(lua_State *L, int idx, struct transfer *x) {
   return !failed && !x->scratch.failed;
 }
 
-/* Copies to `to` the names that are not those of Lua's own libraries; answers their number. */
-static size_t foreign_names(struct bytes *to, const struct bytes *names, size_t count) {
-  struct cursor c;
+/* Copies to `to` those of the next names that are not those of Lua's own libraries; answers their
+** number. */
+static size_t foreign_names(struct bytes *to, struct cursor *names, size_t count) {
   size_t n = 0;
-  tide_cursor_init(&c, names->data, names->len);
   for (; count > 0; count--) {
-    size_t len = (size_t)tide_cursor_get_varint(&c);
-    const char *name = (const char *)tide_cursor_get(&c, len);
+    size_t len = (size_t)tide_cursor_get_varint(names);
+    const char *name = (const char *)tide_cursor_get(names, len);
     if (name != NULL && !tide_names_isstandard(name, len)) {
       tide_bytes_put_varint(to, len);
       tide_bytes_put(to, name, len);
@@ -118,12 +117,16 @@ static struct code *new_code(const struct bytes *dump, uint64_t hash, int env,
   const size_t len = dump->len;
   const struct mem *mem = &tide_mem_default;
   struct bytes all, names;
+  struct chunk_names found = {0, 0, false};
   struct code *c = NULL;
-  size_t count = 0, nglobals = 0;
+  struct cursor from;
+  size_t nglobals, nmaybe;
   tide_bytes_init(&all, mem);
   tide_bytes_init(&names, mem);
-  if (env > 0 && tide_chunk_globals(dump->data, len, envs, &all, &count))
-    nglobals = foreign_names(&names, &all, count);
+  (void)tide_chunk_globals(dump->data, len, envs, &all, &found);
+  tide_cursor_init(&from, all.data, all.len);
+  nglobals = foreign_names(&names, &from, found.sure);
+  nmaybe = foreign_names(&names, &from, found.maybe);
   if (!names.failed && !all.failed) {
     size_t size = sizeof *c + names.len + len;
     c = (struct code *)tide_mem_new(mem, size);
@@ -135,7 +138,9 @@ static struct code *new_code(const struct bytes *dump, uint64_t hash, int env,
       c->envs = *envs;
       c->env = env;
       c->nup = nup;
+      c->loose = found.loose;
       c->nglobals = nglobals;
+      c->nmaybe = nmaybe;
       c->globals_len = names.len;
       c->len = len;
       if (names.len > 0) memcpy(c->data, names.data, names.len);
@@ -203,6 +208,10 @@ struct code *tide_func_find(lua_State *L, int idx, int xidx, bool plain) {
 bool tide_func_moved(lua_State *L, int idx, const struct code *c) {
   struct chunk_set envs;
   int nup;
+  if (!has_one_env(c)) { /* `local G = _G`, which may be another table by now */
+    (void)find_env(L, idx, &nup, &envs);
+    return memcmp(&envs, &c->envs, sizeof envs) != 0;
+  }
   if (c->env > 0) {
     const char *name = lua_getupvalue(L, idx, c->env);
     bool still = tide_func_isenv(L, name);

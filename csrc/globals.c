@@ -9,8 +9,15 @@
 
 #include "names.h"
 
+/* Sets table[key] = nil; the key is at index `key`. [-0, +0, m] */
+static void clear(lua_State *L, int table, int key) {
+  lua_pushvalue(L, key);
+  lua_pushnil(L);
+  lua_rawset(L, table);
+}
+
 /* Notes the global whose name and value are on top as the state's own, unless it came with the
-** initializer and is as it came. NATIVE and CAME are at native and native + 1. [-0, +0, m] */
+** initializer and is as it came. NATIVE, CAME and GOT are at native and the two above it. [-0, +0, m] */
 static void note_own(lua_State *L, int native) {
   int value = lua_gettop(L);
   const char *name;
@@ -24,16 +31,19 @@ static void note_own(lua_State *L, int native) {
     lua_pushvalue(L, value - 1);
     lua_pushboolean(L, 1);
     lua_rawset(L, native);
+    clear(L, native + 1, value - 1); /* no later message is to take it away */
+    clear(L, native + 2, value - 1);
   }
   lua_settop(L, value);
 }
 
 void tide_globals_own(lua_State *L, bool bare) {
-  int top = lua_gettop(L), native = top + 2, globals = top + 4;
+  int top = lua_gettop(L), native = top + 2, globals = top + 5;
   tide_transfer_get(L)->worker = true;
   if (!bare) {
     tide_transfer_table(L, top + 1, TRANSFER_NATIVE);
     tide_transfer_table(L, top + 1, TRANSFER_CAME);
+    tide_transfer_table(L, top + 1, TRANSFER_GOT);
     lua_pushglobaltable(L);
     lua_pushnil(L);
     while (lua_next(L, globals) != 0) {
@@ -86,18 +96,12 @@ void tide_globals_install(lua_State *L, int xidx, lua_Integer serial, const char
   lua_settop(L, value - 1);
 }
 
-/* Sets table[key] = nil; the key is at index `key`. [-0, +0, m] */
-static void clear(lua_State *L, int table, int key) {
-  lua_pushvalue(L, key);
-  lua_pushnil(L);
-  lua_rawset(L, table);
-}
-
 /* GOT and CAME are at got and got + 1. */
-static void sweep_code(lua_State *L, int got, lua_Integer serial, const struct code *c) {
+static void sweep_code(lua_State *L, int got, lua_Integer serial, const struct code *c,
+                       size_t count) {
   struct cursor names;
   tide_cursor_init(&names, c->data, c->globals_len);
-  for (size_t i = 0; i < c->nglobals; i++) {
+  for (size_t i = 0; i < count; i++) {
     size_t len = (size_t)tide_cursor_get_varint(&names);
     lua_pushlstring(L, (const char *)tide_cursor_get(&names, len), len);
     lua_pushvalue(L, -1);
@@ -113,7 +117,8 @@ static void sweep_code(lua_State *L, int got, lua_Integer serial, const struct c
   }
 }
 
-void tide_globals_sweep(lua_State *L, int xidx, lua_Integer serial, const struct message *m) {
+void tide_globals_sweep(lua_State *L, int xidx, lua_Integer serial, const struct message *m,
+                        bool loose) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
   int top = lua_gettop(L);
   if (!x->worker) return;
@@ -121,10 +126,13 @@ void tide_globals_sweep(lua_State *L, int xidx, lua_Integer serial, const struct
   for (size_t i = 0; i < m->nparts; i++) {
     const struct part *part = tide_message_part(m, i);
     const struct code *c = (const struct code *)part->object;
-    if (part->type != &tide_code_part || c->nglobals == 0) continue;
+    size_t count;
+    if (part->type != &tide_code_part) continue;
+    count = c->nglobals + (loose ? c->nmaybe : 0);
+    if (count == 0) continue;
     if (tide_transfer_hastable(L, xidx, TRANSFER_GOT)) { /* else none ever came */
       tide_transfer_table(L, xidx, TRANSFER_CAME);
-      sweep_code(L, top + 1, serial, c);
+      sweep_code(L, top + 1, serial, c, count);
     }
     lua_settop(L, top);
   }

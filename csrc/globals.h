@@ -20,8 +20,10 @@ TIDE_INTERNAL_BEGIN
 void tide_globals_own(lua_State *L, bool bare);
 /* Installs the value on top as global `name`, for the message with this serial. [-1, +0, m] */
 void tide_globals_install(lua_State *L, int xidx, lua_Integer serial, const char *name, size_t len);
-/* Removes what other messages installed, the code in m names, and m did not bring. [-0, +0, m] */
-void tide_globals_sweep(lua_State *L, int xidx, lua_Integer serial, const struct message *m);
+/* Removes what other messages installed, the code in m names, and m did not bring. `loose`: what it
+** maybe names, too. [-0, +0, m] */
+void tide_globals_sweep(lua_State *L, int xidx, lua_Integer serial, const struct message *m,
+                        bool loose);
 
 TIDE_INTERNAL_END
 

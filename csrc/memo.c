@@ -91,3 +91,19 @@ size_t tide_memo_add(struct memo *m, const void *key, size_t offset) {
   m->n++;
   return MEMO_NEW;
 }
+
+/* In a run of entries that ends at a free one, each entry lies behind its own place: those that
+** stay are taken out and put back. */
+void tide_memo_forget(struct memo *m, size_t offset) {
+  size_t first = 0;
+  while (m->entries[first].key != NULL) first++; /* at most two thirds are taken */
+  for (size_t n = 0; n < m->cap; n++) {
+    struct memo_entry *e = &m->entries[(first + n) & (m->cap - 1)], entry = *e;
+    if (entry.key == NULL) continue;
+    e->key = NULL;
+    if (entry.offset < offset)
+      *find(m->entries, m->cap, entry.key) = entry;
+    else
+      m->n--;
+  }
+}

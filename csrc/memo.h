@@ -49,6 +49,8 @@ void tide_memo_free(struct memo_spare *spare);
 #define MEMO_NEW ((size_t)-1)
 #define MEMO_FULL ((size_t)-2)
 size_t tide_memo_add(struct memo *m, const void *key, size_t offset);
+/* Forgets all that was stored with this offset or a higher one. */
+void tide_memo_forget(struct memo *m, size_t offset);
 
 #define RECENT_PAIRS 128 /* a power of two */
 

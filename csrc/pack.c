@@ -275,7 +275,7 @@ static __attribute__((noinline)) int pack_all(lua_State *L, struct message *m, i
   P.b = &m->bytes;
   P.style = style;
   P.depth = 0;
-  P.indexed = false;
+  P.indexed = P.loose = false;
   P.open = NULL;
   P.errormeta = NULL;
   P.room = 0;

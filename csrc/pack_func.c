@@ -1,5 +1,5 @@
 /*
-** tidepool, floor 2: pack_func, functions into a message, and the globals they name.
+** tidepool, floor 2: pack_func, functions into a message.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -9,58 +9,6 @@
 #include "names.h"
 #include "packer.h"
 #include "reftype.h"
-
-/* Pushes the global `name` of the environment at idx. Of the table of globals itself only what is
-** really in it: a metatable on it (strict.lua) must not raise here. [-0, +1, e] */
-static int push_global(struct packer *P, int env, int name) {
-  lua_pushvalue(P->L, name);
-  return lua_topointer(P->L, env) == P->env ? lua_rawget(P->L, env) : lua_gettable(P->L, env);
-}
-
-/* Notes the globals that a function with this code may use and that exist in its environment,
-** which is on top: their names in a list, their values by name. */
-static void note_globals(struct packer *P, const struct code *c) {
-  lua_State *L = P->L;
-  int env = lua_gettop(L), name = env + 1;
-  struct cursor names;
-  if (c->nglobals == 0) return;
-  if (lua_isnil(L, P->globals)) {
-    lua_newtable(L);
-    lua_replace(L, P->globals);
-  }
-  tide_cursor_init(&names, c->data, c->globals_len);
-  for (size_t i = 0; i < c->nglobals; i++) {
-    size_t len = (size_t)tide_cursor_get_varint(&names);
-    lua_pushlstring(L, (const char *)tide_cursor_get(&names, len), len);
-    lua_pushvalue(L, name);
-    if (lua_rawget(L, P->globals) == LUA_TNIL && push_global(P, env, name) != LUA_TNIL) {
-      lua_pushvalue(L, name);
-      lua_rawseti(L, P->globals, (lua_Integer)lua_rawlen(L, P->globals) + 1);
-      lua_pushvalue(L, name);
-      lua_insert(L, -2);
-      lua_rawset(L, P->globals);
-    }
-    lua_settop(L, env);
-  }
-}
-
-void tide_packer_globals(struct packer *P) {
-  lua_State *L = P->L;
-  if (!lua_isnil(L, P->globals)) { /* the list may grow while it is worked off */
-    for (lua_Integer i = 1; lua_rawgeti(L, P->globals, i) != LUA_TNIL; i++) {
-      struct step at = {NULL, STEP_GLOBAL, 0, 0, NULL};
-      size_t len;
-      at.text = lua_tolstring(L, -1, &len);
-      tide_packer_string(P, at.text, len);
-      lua_pushvalue(L, -1);
-      lua_rawget(L, P->globals);
-      tide_packer_value(P, lua_gettop(L), &at);
-      lua_pop(L, 2);
-    }
-    lua_pop(L, 1);
-  }
-  tide_packer_tag(P, WIRE_END);
-}
 
 static void pack_cfunction(struct packer *P, int idx, const struct step *up) {
   lua_State *L = P->L;
@@ -98,7 +46,9 @@ static void pack_luafunction(struct packer *P, int idx, struct code *c, const st
     bool env;
     at.text = lua_getupvalue(L, idx, i);
     env = i == c->env && tide_func_isenv(L, at.text);
-    if (env) note_globals(P, c); /* also where its cell is shared with another function */
+    if (env) tide_packer_note(P, c); /* also where its cell is shared with another function */
+    /* `local G = _G`: followed in the code */
+    env = env || (lua_topointer(L, -1) == P->env && tide_chunk_has(&c->envs, (size_t)i - 1));
     if (!tide_packer_backref(P, lua_upvalueid(L, idx, i), WIRE_UPREF)) {
       tide_packer_tag(P, WIRE_UPVALUE);
       if (env)
@@ -108,6 +58,12 @@ static void pack_luafunction(struct packer *P, int idx, struct code *c, const st
     }
     lua_pop(L, 1);
   }
+  if (c->env == 0 && c->nglobals > 0) { /* it has the table of globals in a way of its own */
+    lua_pushglobaltable(L);
+    tide_packer_note(P, c);
+    lua_pop(L, 1);
+  }
+  if (c->loose) P->loose = true;
 }
 
 void tide_packer_function(struct packer *P, int idx, const struct step *up) {

@@ -189,6 +189,7 @@ void tide_packer_table(struct packer *P, int idx, const struct step *up) {
   const void *address = lua_topointer(L, idx);
   size_t start = P->b->len;
   if (address == P->env) {
+    P->loose = true;
     tide_packer_tag(P, WIRE_GLOBALS);
     return;
   }

@@ -8,6 +8,7 @@
 #ifndef TIDE_PACKER_H
 #define TIDE_PACKER_H
 
+#include "code.h"
 #include "memo.h"
 #include "pack.h"
 #include "path.h"
@@ -25,10 +26,11 @@ struct packer {
   int depth;
   int room;                   /* up to this index there is room on the stack */
   bool indexed;               /* names are up to date */
+  bool loose;                 /* the table of globals may be anywhere: names that are only maybe such count */
   const struct rebuild *open; /* the objects whose __transfer arguments are being packed */
   int transfer;               /* stack index of the transfer userdata */
   struct transfer *x;         /* its memory */
-  int globals;     /* of the globals to send: a list of names, and values by name; nil: none yet */
+  int globals;     /* of the globals to send (pack_globals.c); nil: none yet */
   int anchors;     /* of what __transfer returned, so that no address is used twice */
   const void *env; /* the table of globals */
   const void *errormeta; /* the metatable of error objects, NULL if not looked up */
@@ -56,8 +58,13 @@ void tide_packer_nomemory(struct packer *P);
 /* pack_table.c: a table. */
 void tide_packer_table(struct packer *P, int idx, const struct step *up);
 
-/* pack_func.c: a function; and, last of all, the globals that functions named, and END. */
+/* pack_func.c: a function. */
 void tide_packer_function(struct packer *P, int idx, const struct step *up);
+
+/* pack_globals.c: notes the globals that a function with this code names; its environment is on top.
+** [-0, +0, m] */
+void tide_packer_note(struct packer *P, const struct code *c);
+/* Puts, last of all, the globals noted, and END. [-0, +0, e] */
 void tide_packer_globals(struct packer *P);
 
 static inline void tide_packer_tag(struct packer *P, unsigned tag) { tide_bytes_put_u8(P->b, tag); }

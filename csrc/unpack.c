@@ -252,11 +252,12 @@ void tide_unpacker_value(struct unpacker *U) {
   }
 }
 
-/* { STRING name, value }*, END */
+/* { STRING name, value }*, [LOOSE], END */
 static void unpack_globals(struct unpacker *U) {
   struct transfer *x = (struct transfer *)lua_touserdata(U->L, U->transfer);
   lua_Integer serial = ++x->serial; /* what rebuilds a value may unpack another message */
   unsigned byte = tide_cursor_get_u8(&U->c);
+  bool loose;
   for (; !U->c.failed && WIRE_TAG(byte) == WIRE_STRING; byte = tide_cursor_get_u8(&U->c)) {
     size_t len;
     const char *name;
@@ -268,11 +269,13 @@ static void unpack_globals(struct unpacker *U) {
     else
       tide_globals_install(U->L, U->transfer, serial, name, len);
   }
+  loose = WIRE_TAG(byte) == WIRE_LOOSE;
+  if (loose) byte = tide_cursor_get_u8(&U->c);
   if (U->c.failed || WIRE_TAG(byte) != WIRE_END) tide_unpacker_damaged(U, "no end");
   if (U->enclosed > 0)
     tide_enclose_finish(U->L, U->enclosed);
   else
-    tide_globals_sweep(U->L, U->transfer, serial, U->m);
+    tide_globals_sweep(U->L, U->transfer, serial, U->m, loose);
 }
 
 /* `enclosed`: 0, or the stack index of the list of functions that get globals of their own. `places`:

@@ -3,8 +3,9 @@
 **
 ** A packed sequence of values is
 **
-**     varint n, n values, then globals: { STRING name, value }*, END
+**     varint n, n values, then globals: { STRING name, value }*, [LOOSE], END
 **
+** (LOOSE: the table of globals is among the values, or may get there; chunk_flow.h)
 ** and a value is a tag byte and what follows it:
 **
 **     NIL FALSE TRUE GLOBALS      -
@@ -56,7 +57,8 @@ enum wire_tag {
   WIRE_ERROR_META,
   WIRE_UPVALUE,
   WIRE_UPREF,
-  WIRE_LENT
+  WIRE_LENT,
+  WIRE_LOOSE
 };
 
 #define WIRE_META 0x40u

@@ -45,22 +45,22 @@ static const char hostile[] =
 static int feed(const unsigned char *data, size_t len, struct chunk_set envs) {
   unsigned char *copy = (unsigned char *)malloc(len > 0 ? len : 1);
   struct bytes names, out;
-  size_t count = 12345;
+  struct chunk_names found = {12345, 12345, false};
   bool globals, factory;
   if (len > 0) memcpy(copy, data, len);
   tide_bytes_init(&names, &tide_mem_default);
   tide_bytes_init(&out, &tide_mem_default);
   tide_bytes_put(&names, "n", 1);
   tide_bytes_put(&out, "o", 1);
-  globals = tide_chunk_globals(copy, len, &envs, &names, &count);
+  globals = tide_chunk_globals(copy, len, &envs, &names, &found);
   factory = tide_chunk_factory(copy, len, &out);
   if (globals) {
     struct cursor c;
     tide_cursor_init(&c, names.data + 1, names.len - 1);
-    for (; count > 0 && !c.failed; count--)
+    for (size_t i = found.sure + found.maybe; i > 0 && !c.failed; i--)
       (void)tide_cursor_get(&c, (size_t)tide_cursor_get_varint(&c));
     if (c.failed || c.p != c.end) CHECK(!"names can be read back");
-  } else if (count != 12345 || names.len != 1 || names.failed) {
+  } else if (found.sure != 12345 || found.maybe != 12345 || names.len != 1 || names.failed) {
     CHECK(!"refusal leaves names alone");
   }
   if (factory ? out.len <= len : out.len != 1 || out.failed) CHECK(!"out grows or stays");
@@ -172,7 +172,7 @@ static void test_out_of_memory(lua_State *L) {
   struct meter m = {-1, 0};
   const struct mem mem = {meter_alloc, &m};
   struct bytes d, out;
-  size_t count;
+  struct chunk_names found;
   long i;
   bool ok = false;
   run(L, "local t = {} for i = 1, 200 do t[i] = 'name' .. i .. '()' end "
@@ -181,10 +181,10 @@ static void test_out_of_memory(lua_State *L) {
   lua_pop(L, 1);
   for (i = 0; i < 100 && !ok; i++) {
     m.left = i;
-    count = 5;
+    found.sure = 5;
     tide_bytes_init(&out, &mem);
-    ok = tide_chunk_globals(d.data, d.len, &first_env, &out, &count);
-    CHECK(ok ? count == 200 : count == 5 && out.failed && out.len == 0);
+    ok = tide_chunk_globals(d.data, d.len, &first_env, &out, &found);
+    CHECK(ok ? found.sure == 200 : found.sure == 5 && out.failed && out.len == 0);
     tide_bytes_fini(&out);
     CHECK(m.live == 0);
   }

@@ -1,0 +1,269 @@
+/*
+** tidepool, floor 2: pack_globals, the globals that functions name into a message.
+**
+** Names that are surely those of globals (chunk_flow.h) are looked up in the function's environment
+** as it is packed; one whose value cannot be sent is refused. Those that are only maybe such come
+** at the end, if the message is loose; one whose value cannot be sent is left out.
+**
+** P->globals is a table: [i] the names in order, [name] the values, [true] the environments beside
+** the table of globals in which names are looked up, if there are any.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <lauxlib.h>
+
+#include "error.h"
+#include "packer.h"
+
+/* More environments than this, one behind the other, are taken for a ring. */
+enum { MOST_ENVIRONMENTS = 100 };
+
+/* The globals table of the packer, made on first use. */
+static void need_table(struct packer *P) {
+  if (!lua_isnil(P->L, P->globals)) return;
+  lua_newtable(P->L);
+  lua_replace(P->L, P->globals);
+}
+
+/* Replaces the name on top by the global that has it in the environment at env; nil if there is
+** none. Follows the tables of __index as Lua does, but calls nothing: an __index that is a function
+** may raise, or log, or define what it is asked for. Then the table of globals itself is looked at. Its type.
+** [-1, +1, -] */
+static int find_global(struct packer *P, int env) {
+  lua_State *L = P->L;
+  int name = lua_gettop(L);
+  bool was_globals = false;
+  lua_pushvalue(L, env);
+  for (int i = 0; i < MOST_ENVIRONMENTS; i++) {
+    was_globals = was_globals || lua_topointer(L, -1) == P->env;
+    lua_pushvalue(L, name);
+    if (lua_rawget(L, -2) != LUA_TNIL) break;
+    lua_settop(L, name + 1);
+    if (!lua_getmetatable(L, -1)) break;
+    lua_pushliteral(L, "__index");
+    if (lua_rawget(L, -2) != LUA_TTABLE) {
+      lua_settop(L, name + 1);
+      break;
+    }
+    lua_replace(L, name + 1);
+    lua_settop(L, name + 1);
+  }
+  if (lua_gettop(L) == name + 1) {
+    if (was_globals) {
+      lua_pushnil(L);
+    } else {
+      lua_pushglobaltable(L);
+      lua_pushvalue(L, name);
+      lua_rawget(L, -2);
+    }
+  }
+  lua_replace(L, name);
+  lua_settop(L, name);
+  return lua_type(L, name);
+}
+
+/* Whether the name on top has been listed already. [-0, +0, -] */
+static bool is_listed(struct packer *P) {
+  bool listed;
+  lua_pushvalue(P->L, -1);
+  listed = lua_rawget(P->L, P->globals) != LUA_TNIL;
+  lua_pop(P->L, 1);
+  return listed;
+}
+
+/* Lists the name on top, and the value above it. [-2, +0, m] */
+static void list(struct packer *P) {
+  lua_State *L = P->L;
+  lua_pushvalue(L, -2);
+  lua_rawseti(L, P->globals, (lua_Integer)lua_rawlen(L, P->globals) + 1);
+  lua_rawset(L, P->globals);
+}
+
+/* Remembers the environment at env, if it is not the table of globals: names that are only maybe
+** those of globals are looked up there, too. [-0, +0, m] */
+static void note_environment(struct packer *P, int env) {
+  lua_State *L = P->L;
+  if (lua_topointer(L, env) == P->env) return;
+  lua_pushboolean(L, 1);
+  if (lua_rawget(L, P->globals) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushboolean(L, 1);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, P->globals);
+  }
+  lua_pushvalue(L, env);
+  if (lua_rawget(L, -2) == LUA_TNIL) {
+    lua_pushvalue(L, env);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -4);
+    lua_pushvalue(L, env);
+    lua_rawseti(L, -3, (lua_Integer)lua_rawlen(L, -3) + 1);
+  }
+  lua_pop(L, 2);
+}
+
+void tide_packer_note(struct packer *P, const struct code *c) {
+  lua_State *L = P->L;
+  int env = lua_gettop(L);
+  struct cursor names;
+  if (c->nglobals == 0 && c->nmaybe == 0) return;
+  if (c->nglobals > 0 || lua_topointer(L, env) != P->env) need_table(P);
+  if (c->nmaybe > 0) note_environment(P, env);
+  tide_cursor_init(&names, c->data, c->globals_len);
+  for (size_t i = 0; i < c->nglobals; i++) {
+    size_t len = (size_t)tide_cursor_get_varint(&names);
+    lua_pushlstring(L, (const char *)tide_cursor_get(&names, len), len);
+    if (!is_listed(P)) {
+      lua_pushvalue(L, -1);
+      if (find_global(P, env) != LUA_TNIL) list(P);
+    }
+    lua_settop(L, env);
+  }
+}
+
+/* Packs those listed from number `from` on; the list may grow meanwhile. Answers what comes next. */
+static lua_Integer pack_listed(struct packer *P, lua_Integer from) {
+  lua_State *L = P->L;
+  for (; lua_rawgeti(L, P->globals, from) != LUA_TNIL; from++) {
+    struct step at = {NULL, STEP_GLOBAL, 0, 0, NULL};
+    size_t len;
+    at.text = lua_tolstring(L, -1, &len);
+    tide_packer_string(P, at.text, len);
+    lua_pushvalue(L, -1);
+    lua_rawget(L, P->globals);
+    tide_packer_value(P, lua_gettop(L), &at);
+    lua_pop(L, 2);
+  }
+  lua_pop(L, 1);
+  return from;
+}
+
+/* ------------------------------------------------------- names that may be some -- */
+
+/* Protected: the packer; its tables, in the order of their places in it; where the list goes on. */
+static int try_listed(lua_State *L) {
+  struct packer *P = (struct packer *)lua_touserdata(L, 1);
+  P->transfer = 2;
+  P->globals = 3;
+  P->anchors = 4;
+  P->room = 0;
+  lua_pushinteger(L, pack_listed(P, lua_tointeger(L, 5)));
+  if (P->b->failed) tide_packer_nomemory(P);
+  return 1;
+}
+
+/* Takes those listed from number `from` on out of the list. */
+static void unlist(struct packer *P, lua_Integer from) {
+  lua_State *L = P->L;
+  for (lua_Integer i = (lua_Integer)lua_rawlen(L, P->globals); i >= from; i--) {
+    lua_rawgeti(L, P->globals, i);
+    lua_pushnil(L);
+    lua_rawset(L, P->globals);
+    lua_pushnil(L);
+    lua_rawseti(L, P->globals, i);
+  }
+}
+
+/* Packs those listed from `from` on, the first of which is only maybe a global; what they name, too.
+** If one of them cannot be sent, the message is what it was. Raises what says nothing of the
+** values: no memory, and stops. */
+static lua_Integer try_maybe(struct packer *P, lua_Integer from) {
+  lua_State *L = P->L;
+  const struct rebuild *open = P->open;
+  const int depth = P->depth, room = P->room, top = lua_gettop(L);
+  const int transfer = P->transfer, globals = P->globals, anchors = P->anchors;
+  const size_t start = P->b->len;
+  int status, kind;
+  luaL_checkstack(L, 8, NULL);
+  if (lua_isnil(L, P->anchors)) { /* else one that is made in there would be lost */
+    lua_newtable(L);
+    lua_replace(L, P->anchors);
+  }
+  lua_pushcfunction(L, try_listed);
+  lua_pushlightuserdata(L, P);
+  lua_pushvalue(L, P->transfer);
+  lua_pushvalue(L, P->globals);
+  lua_pushvalue(L, P->anchors);
+  lua_pushinteger(L, from);
+  status = lua_pcall(L, 5, 1, 0);
+  P->depth = depth;
+  P->room = room;
+  P->open = open;
+  P->transfer = transfer;
+  P->globals = globals;
+  P->anchors = anchors;
+  if (status == LUA_OK) {
+    from = lua_tointeger(L, -1);
+  } else {
+    kind = tide_error_kind(L, -1);
+    if (status == LUA_ERRMEM || P->b->failed || (kind != FAULT_NONE && kind != FAULT_TRANSFER))
+      lua_error(L);
+    unlist(P, from);
+    tide_memo_forget(&P->memo, start);
+    P->recent.used = false;
+    P->b->len = start;
+  }
+  lua_settop(L, top);
+  return from;
+}
+
+/* Pushes the global that has the name on top, of any environment in the message; nil: none has. */
+static int find_anywhere(struct packer *P) {
+  lua_State *L = P->L;
+  int name = lua_gettop(L), envs = name + 1;
+  lua_pushboolean(L, 1);
+  if (lua_rawget(L, P->globals) == LUA_TTABLE) {
+    for (lua_Integer i = 1; lua_rawgeti(L, envs, i) != LUA_TNIL; i++) {
+      lua_pushvalue(L, name);
+      if (find_global(P, envs + 1) != LUA_TNIL) {
+        lua_replace(L, envs);
+        lua_settop(L, envs);
+        return lua_type(L, envs);
+      }
+      lua_settop(L, envs);
+    }
+  }
+  lua_settop(L, name);
+  lua_pushglobaltable(L);
+  lua_pushvalue(L, name);
+  (void)find_global(P, envs);
+  lua_replace(L, envs);
+  return lua_type(L, envs);
+}
+
+/* The names of code c that are maybe those of globals. Answers where the list goes on. */
+static lua_Integer pack_maybe(struct packer *P, const struct code *c, lua_Integer from) {
+  lua_State *L = P->L;
+  int top = lua_gettop(L);
+  struct cursor names;
+  tide_cursor_init(&names, c->data, c->globals_len);
+  for (size_t i = 0; i < c->nglobals + c->nmaybe; i++) {
+    size_t len = (size_t)tide_cursor_get_varint(&names);
+    const char *name = (const char *)tide_cursor_get(&names, len);
+    if (i < c->nglobals) continue;
+    lua_pushlstring(L, name, len);
+    if (!is_listed(P) && find_anywhere(P) != LUA_TNIL) {
+      list(P);
+      from = try_maybe(P, from);
+    }
+    lua_settop(L, top);
+  }
+  return from;
+}
+
+void tide_packer_globals(struct packer *P) {
+  lua_Integer next = 1;
+  luaL_checkstack(P->L, 20, NULL);
+  if (!lua_isnil(P->L, P->globals)) next = pack_listed(P, next);
+  if (P->loose) {
+    need_table(P);
+    for (size_t i = 0; i < P->m->nparts; i++) { /* there may be more of them meanwhile */
+      const struct part *part = tide_message_part(P->m, i);
+      if (part->type == &tide_code_part)
+        next = pack_maybe(P, (const struct code *)part->object, next);
+    }
+    tide_packer_tag(P, WIRE_LOOSE);
+  }
+  tide_packer_tag(P, WIRE_END);
+}
