@@ -67,8 +67,7 @@ static const struct {
     {"return function() _ENV = {}; x = 1 end", "x"},
     /* the table by its name, in registers, in upvalues, in what Lua's library answers */
     {"return function() return _G.x, _G['y'], _G._G.z, _G.x.y.w end", "_G x y z ?w"},
-    {"return function() local G = _G; G.x = G.y; return function() return G.z end end",
-     "_G x y z"},
+    {"return function() local G = _G; G.x = G.y; return function() return G.z end end", "_G x y z"},
     {"return function() local k = 'x'; return _ENV[k], _ENV['y' .. k] end", "x"},
     {"return function() return rawget(_G, 'x'), rawset(_ENV, 'y', 'z').w end",
      "rawget _G x rawset y w"},
@@ -139,7 +138,8 @@ static void test_many_globals(lua_State *L, size_t n) {
   tide_bytes_init(&names, &tide_mem_default);
   tide_bytes_put(&names, "before", 6);
   CHECK(tide_chunk_globals(d.data, d.len, &first_env, &names, &found));
-  CHECK(found.sure == n && found.maybe == 0 && !found.loose && memcmp(names.data, "before", 6) == 0);
+  CHECK(found.sure == n && found.maybe == 0 && !found.loose &&
+        memcmp(names.data, "before", 6) == 0);
   tide_cursor_init(&c, names.data + 6, names.len - 6);
   for (i = 1; i <= n; i++) {
     char want[32];
