@@ -27,6 +27,7 @@ struct tide_executor {
   atomic_bool adopted;   /* A: a state sees to the end of the threads when it closes */
   atomic_size_t states;  /* A: lua_States alive */
   int max_workers;       /* I */
+  int max_threads;       /* I */
   size_t max_tasks;      /* I */
   int signal;            /* I: that stops tasks; 0: none */
   bool limited;          /* I: tasks have a time limit of the executor's */

@@ -61,11 +61,20 @@ static bool look(const struct task *t, struct spin *s) {
   return found;
 }
 
+/* Inside a task, in a pool that has max_threads: runs t here if nobody else can (then *how is
+** ABSENCE_NONE), or notes that this wait is not over. */
+static int look_after(const struct within *w, struct task *t, sys_time deadline,
+                      enum absence *how) {
+  if (!tide_within_crowded(w) || tide_within_help(w, t, how)) return FAULT_NONE;
+  return deadline == SYS_NEVER && t->pool == w->pool ? tide_within_agree(w) : FAULT_NONE;
+}
+
 /* Sleeps in `box` until t is done. LUA_OK and *fault, or a hook's error on top. */
-static int sleep_on(struct task *t, struct mailbox *box, const struct hookwatch *hook,
-                    sys_time deadline, int *fault) {
+static int sleep_on(struct task *t, const struct within *w, struct mailbox *box,
+                    const struct hookwatch *hook, sys_time deadline, enum absence *how,
+                    int *fault) {
   struct mailset set;
-  struct watch w;
+  struct watch watch;
   sys_time slice;
   bool done;
   int status = LUA_OK;
@@ -73,14 +82,16 @@ static int sleep_on(struct task *t, struct mailbox *box, const struct hookwatch 
   if (look(t, &box->spin)) return tide_hook_run(hook);
   tide_mailset_init(&set, box);
   set.spin_time = 0; /* it looked already */
-  tide_watch_start(&w, t, &set);
+  tide_watch_start(&watch, t, &set);
   do {
+    *fault = look_after(w, t, deadline, how);
+    if (*fault != FAULT_NONE) break;
     slice = tide_hook_slice(hook, deadline);
     done = tide_mailset_sleep(&set, 1, false, slice);
     status = tide_hook_run(hook); /* also when done: not inside what protects the decoding */
+    *fault = done ? FAULT_NONE : FAULT_TIMEOUT;
   } while (!done && slice < deadline && status == LUA_OK);
-  tide_watch_cancel(&w);
-  *fault = done ? FAULT_NONE : FAULT_TIMEOUT;
+  tide_watch_cancel(&watch);
   return status;
 }
 
@@ -90,15 +101,16 @@ static int wait_in(struct task *t, const struct within *w, struct mailbox *box,
   enum absence how;
   int status;
   if (deadline != SYS_NEVER) {
-    *fault = tide_within_away(w);
+    *fault = tide_within_away(w, &how);
     if (*fault != FAULT_NONE) return LUA_OK;
-    status = sleep_on(t, box, hook, deadline, fault);
-    tide_within_back(w);
+    status = sleep_on(t, w, box, hook, deadline, &how, fault);
+    tide_within_back(w, how);
     return status;
   }
   *fault = tide_within_begin(w, t, &how);
   if (*fault != FAULT_NONE) return LUA_OK;
-  status = tide_task_done(t) ? tide_hook_run(hook) : sleep_on(t, box, hook, deadline, fault);
+  status =
+      tide_task_done(t) ? tide_hook_run(hook) : sleep_on(t, w, box, hook, deadline, &how, fault);
   tide_within_end(w, how);
   return status;
 }

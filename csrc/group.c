@@ -103,12 +103,29 @@ static int wait_each(const tide_group *g, lua_State *L) {
   return status;
 }
 
+/* Inside a task, in a pool that has max_threads: runs one of g's here if nobody else can, and is away
+** again then; or notes that this wait is not over. */
+static int look_after(const tide_group *g, const struct within *w, sys_time deadline,
+                      enum absence *how) {
+  const struct fifo_node *n;
+  bool own = true, helped = false;
+  if (!tide_within_crowded(w)) return FAULT_NONE;
+  for (n = g->entries.head.next; n != &g->entries.head && !helped; n = n->next) {
+    struct task *t = TIDE_CONTAINER(n, struct entry, link)->task;
+    if (t->pool != w->pool) own = own && tide_task_done(t);
+    helped = t->pool == w->pool && tide_within_help(w, t, how);
+  }
+  if (helped) return tide_within_away(w, how);
+  return own && deadline == SYS_NEVER ? tide_within_agree(w) : FAULT_NONE;
+}
+
 int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failure, double timeout) {
   struct hookwatch hook;
   struct within w = tide_within(L);
   sys_time deadline = tide_deadline(timeout), slice;
+  enum absence how = ABSENCE_NONE;
   bool done;
-  int status;
+  int status, fault;
   if (is_lost(g)) return TIDE_EBROKEN;
   if (need > g->n) need = g->n;
   /* In a task, all of them as long as that takes: one after the other, so that each can be run here. */
@@ -116,13 +133,17 @@ int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failur
       (status = wait_each(g, L)) != TIDE_OK)
     return status;
   tide_hook_start(&hook, L);
-  if (timeout != 0 && (status = tide_within_away(&w)) != FAULT_NONE) return status;
+  done = tide_mailset_sleep(&g->set, need, stop_on_failure != 0, 0);
+  if (timeout != 0 && !done && (fault = tide_within_away(&w, &how)) != FAULT_NONE) return fault;
   do {
+    fault = done || timeout == 0 ? FAULT_NONE : look_after(g, &w, deadline, &how);
+    if (fault != FAULT_NONE) break;
     slice = timeout == 0 ? 0 : tide_hook_slice(&hook, deadline);
     done = tide_mailset_sleep(&g->set, need, stop_on_failure != 0, slice);
     status = tide_hook_run(&hook);
   } while (!done && slice < deadline && timeout != 0 && status == LUA_OK);
-  if (timeout != 0) tide_within_back(&w);
+  tide_within_back(&w, how);
+  if (fault != FAULT_NONE) return fault;
   if (status != LUA_OK) lua_error(L);
   return done ? TIDE_OK : TIDE_ETIMEOUT;
 }

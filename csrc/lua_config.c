@@ -18,6 +18,7 @@ static lua_Integer integer(lua_State *L, const char *name, lua_Integer dflt) {
 static void fill(lua_State *L, tide_config *c) {
   tide_config_init(c);
   c->max_workers = (int)integer(L, "max_workers", c->max_workers);
+  c->max_threads = (int)integer(L, "max_threads", c->max_threads);
   c->max_tasks_per_worker = (size_t)integer(L, "max_tasks_per_worker", 0);
   c->max_queue = (size_t)integer(L, "max_queue", 0);
   c->memory_limit = (size_t)integer(L, "memory_limit", 0);

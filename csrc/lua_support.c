@@ -133,7 +133,8 @@ static const char *usual(int kind) {
     case TIDE_EBROKEN: return "the process was forked: the executor's threads are not in this one";
     case TIDE_EINVALIDSTATE: return "the future is not in a state for this";
     case TIDE_EFULL: return "the queue is full";
-    case TIDE_EDEADLOCK: return "a task would wait for itself";
+    case TIDE_EDEADLOCK:
+      return "a task would wait for itself, or all threads that max_threads allows wait";
     case TIDE_ENOMEM: return "not enough memory";
     case TIDE_ETHREAD: return "no thread could be started";
     case TIDE_EARG: return "wrong argument";

@@ -22,8 +22,10 @@ void tide_pool_check_locked(const struct pool *p) {
   assert(p->alive >= 0 && p->starting >= 0 && p->fresh >= 0 && p->idle >= 0);
   assert(p->away >= 0 && p->resting >= 0);
   assert(p->running >= p->waiting + (size_t)(p->away + p->resting));
-  assert((size_t)(p->idle + p->fresh) + p->running - p->waiting <=
+  assert(p->leaving >= 0 && p->alive + p->starting <= p->cfg.max_threads);
+  assert((size_t)(p->idle + p->fresh + p->leaving) + p->running - p->waiting ==
          (size_t)(p->alive + p->starting));
+  assert(p->nagreed <= p->alive);
   assert(p->nasleep >= 0 && p->nasleep <= p->idle);
   assert(!tide_pool_sleepy_locked(p));
   assert(p->queue.count == 0 || p->alive > 0 || (p->starting > 0 && p->queue.count == 1));
@@ -47,7 +49,7 @@ static bool stuck_locked(const struct pool *p, int present) {
 }
 
 bool tide_pool_surplus_locked(const struct pool *p) {
-  int present = p->alive - p->away;
+  int present = p->alive - p->away - p->leaving;
   return present > p->cfg.max_workers && !stuck_locked(p, present - 1);
 }
 
@@ -56,8 +58,28 @@ bool tide_pool_served_locked(const struct pool *p) {
 }
 
 bool tide_pool_wanting_locked(const struct pool *p) {
-  int present = p->alive + p->starting - p->away;
-  return tide_pool_short_locked(p) && (present < p->cfg.max_workers || stuck_locked(p, present));
+  int all = p->alive + p->starting, present = all - p->away;
+  return tide_pool_short_locked(p) && all < p->cfg.max_threads &&
+         (present < p->cfg.max_workers || stuck_locked(p, present));
+}
+
+bool tide_pool_stranded_locked(const struct pool *p) {
+  return !tide_pool_served_locked(p) && p->alive + p->starting >= p->cfg.max_threads;
+}
+
+void tide_pool_turn_locked(struct pool *p) {
+  p->turn++;
+  p->nagreed = 0;
+}
+
+void tide_pool_recount_locked(struct pool *p) {
+  bool crowded = p->alive + p->starting >= p->cfg.max_threads;
+  if (atomic_load_explicit(&p->crowded, memory_order_relaxed) != crowded)
+    atomic_store_explicit(&p->crowded, crowded, memory_order_relaxed);
+}
+
+bool tide_pool_crowded(const struct pool *p) {
+  return atomic_load_explicit(&p->crowded, memory_order_relaxed);
 }
 
 /* Tasks that free or future threads will take at once do not count as waiting, so that the
@@ -133,7 +155,7 @@ struct pool *tide_pool_new(const struct pool_config *cfg, const struct mem *mem,
       (struct pool *)(void *)(((uintptr_t)block + POOL_LINE - 1) & ~(uintptr_t)(POOL_LINE - 1));
   size_t size = strlen(cfg->name) + 1;
   char *name = (char *)tide_mem_new(mem, size);
-  assert(cfg->max_workers >= 1);
+  assert(cfg->max_workers >= 1 && cfg->max_threads >= cfg->max_workers);
   *err = block != NULL && name != NULL ? init_sync(p) : ENOMEM;
   if (*err != 0) {
     tide_mem_free(mem, name, size);
@@ -145,6 +167,8 @@ struct pool *tide_pool_new(const struct pool_config *cfg, const struct mem *mem,
   memcpy(name, cfg->name, size);
   atomic_init(&p->refs, 1);
   atomic_init(&p->rung, 0);
+  atomic_init(&p->crowded, false);
+  p->turn = 1;
   p->mem = mem;
   p->runner = *runner;
   p->ud = ud;
@@ -305,9 +329,10 @@ int tide_pool_submit(struct pool *p, struct task *t, sys_time deadline, int *err
 
 /* ----------------------------------------------------------------- away -- */
 
-static void count_locked(struct pool *p, enum absence how, int by) {
+void tide_pool_count_locked(struct pool *p, enum absence how, int by) {
   if (how == ABSENCE_AWAY) p->away += by;
   if (how == ABSENCE_RESTING) p->resting += by;
+  tide_pool_turn_locked(p);
 }
 
 int tide_pool_away(struct pool *p, const struct task *t, enum absence *how) {
@@ -315,11 +340,11 @@ int tide_pool_away(struct pool *p, const struct task *t, enum absence *how) {
   int err = 0;
   tide_lock_take(&p->lock);
   *how = t != NULL && t->pool == p && t->place == TASK_TAKEN ? ABSENCE_RESTING : ABSENCE_AWAY;
-  count_locked(p, *how, 1);
+  tide_pool_count_locked(p, *how, 1);
   if (tide_pool_wanting_locked(p)) err = tide_pool_start_locked(p);
   if (tide_pool_served_locked(p)) err = 0; /* those that exist will serve it */
   if (err != 0) {
-    count_locked(p, *how, -1);
+    tide_pool_count_locked(p, *how, -1);
     *how = ABSENCE_NONE;
   }
   tide_pool_room_locked(p);
@@ -332,8 +357,9 @@ int tide_pool_away(struct pool *p, const struct task *t, enum absence *how) {
 
 void tide_pool_back(struct pool *p, enum absence how) {
   struct slot *surplus = NULL;
+  if (how == ABSENCE_NONE) return;
   tide_lock_take(&p->lock);
-  count_locked(p, how, -1);
+  tide_pool_count_locked(p, how, -1);
   /* one too many now, and nothing to do: it ends. Those that are awake look for themselves. */
   if (tide_pool_surplus_locked(p) && !fifo_empty(&p->asleep)) surplus = last_asleep_locked(p);
   tide_pool_check_locked(p);
@@ -341,11 +367,33 @@ void tide_pool_back(struct pool *p, enum absence how) {
   tide_pool_ring(surplus);
 }
 
+/* That a wait of a thread is not over says nothing about the others, and may be old news. So each thread
+** notes the turn, looks at its wait, and agrees only if the turn is still the same; any task that begins to wait, or
+** goes on, makes another turn. If all threads agree on one turn, none has done anything since it began: what
+** ended before that, each has seen. Deliveries by others than these threads are errands. */
+bool tide_pool_agree(struct pool *p, struct stop *self) {
+  struct slot *s = TIDE_CONTAINER(self, struct level, stop)->slot;
+  bool all;
+  tide_lock_take(&p->lock);
+  all = tide_pool_stranded_locked(p) && p->errands == 0;
+  if (all) {
+    if (s->seen == p->turn && s->agreed != p->turn) {
+      s->agreed = p->turn;
+      p->nagreed++;
+    }
+    s->seen = p->turn;
+    all = p->nagreed == p->alive && p->starting == 0;
+  }
+  tide_lock_drop(&p->lock);
+  return all;
+}
+
 /* ------------------------------------------------------- close and wait -- */
 
 void tide_pool_errand_done(struct pool *p) {
   tide_lock_take(&p->lock);
   p->errands--;
+  tide_pool_turn_locked(p);
   if (tide_pool_over_locked(p)) tide_cond_broadcast(&p->quiet);
   tide_lock_drop(&p->lock);
 }

@@ -51,6 +51,7 @@ struct runner {
 
 struct pool_config {
   int max_workers;     /* >= 1 */
+  int max_threads;     /* >= max_workers; of all kinds, those included that replace waiting ones */
   size_t max_queue;    /* tasks that may wait while all max_workers are busy; 0: unbounded */
   bool full_is_error;  /* else a submit waits */
   double idle_timeout; /* seconds; negative: never */
@@ -87,7 +88,7 @@ sys_time tide_pool_spintime(const struct pool *p);
 const char *tide_pool_name(struct pool *p);
 
 /* Takes a reference to t when it answers FAULT_NONE. Starts a thread if no worker is idle and
-** fewer than max_workers exist. A worker counts as idle before its task is seen to be done, so
+** fewer than max_workers exist, those not counted that wait, and fewer than max_threads in all. A worker counts as idle before its task is seen to be done, so
 ** who submits, waits and submits again keeps one thread busy. While the queue is full it waits
 ** until `deadline` (FAULT_TIMEOUT: try again, so that callers can look at signals), or answers
 ** FAULT_FULL. FAULT_NOMEM, for a priority other than 0 only; FAULT_SHUTDOWN; FAULT_BROKEN
@@ -116,10 +117,23 @@ struct task *tide_pool_taskof(struct stop *self);
 ** another thread of this pool has t it is resting: it counts, as that one goes on by itself; but one that
 ** is away may need a thread to come back, so that they do not all rest then. *how is for `back`. Never
 ** waits. FAULT_NONE; or FAULT_NOMEM, FAULT_THREAD: something is queued, and no thread that could serve it is
-** there or can be started; then it is neither (ABSENCE_NONE), and must not sleep. */
+** there or can be started; then it is neither (ABSENCE_NONE), and must not sleep. With max_threads there
+** nobody takes its place; then _help and _agree are to be called before the sleep, and now and then. */
 enum absence { ABSENCE_NONE, ABSENCE_AWAY, ABSENCE_RESTING };
 int tide_pool_away(struct pool *p, const struct task *t, enum absence *how);
-void tide_pool_back(struct pool *p, enum absence how);
+void tide_pool_back(struct pool *p, enum absence how); /* ABSENCE_NONE is legal */
+
+/* Whether there are max_threads now: a hint, without the lock. If not, _help and _agree have nothing to do. */
+bool tide_pool_crowded(const struct pool *p);
+/* For the task that runs with `self`, and is away or resting (*how). If all threads that max_threads allows
+** wait, so that nobody is left to serve the queue, and t is queued in it (NULL: whatever is next), this runs it on
+** the calling thread, in another worker, and returns true: the task is back (*how is ABSENCE_NONE). */
+bool tide_pool_help(struct pool *p, struct stop *self, struct task *t, enum absence *how);
+/* For the task that runs with `self`, is away or resting, and waits without a limit of time for tasks
+** of this pool alone. It has just seen that they are not done; before it saw that, it has called this
+** function, unless this is the first call of this wait. Returns true if the same holds for all threads of the
+** pool, and none is left to serve its queue: none of these waits would ever end. */
+bool tide_pool_agree(struct pool *p, struct stop *self);
 
 /* Makes sure that there is a thread that sees to time limits. 0 or errno. */
 int tide_pool_watch(struct pool *p);

@@ -248,25 +248,18 @@ struct task *tide_pool_taskof(struct stop *self) {
   return TIDE_CONTAINER(self, struct level, stop)->task; /* only this thread writes it */
 }
 
-bool tide_pool_runhere(struct pool *p, struct stop *self, struct task *t) {
-  struct level *l = TIDE_CONTAINER(self, struct level, stop), *up;
+/* t, out of the queue, begins in the level `up` of the calling thread. */
+static void begin_above_locked(struct pool *p, struct level *up, struct task *t) {
+  tide_level_begin_locked(p, up, t);
+  p->waiting++;
+  tide_pool_room_locked(p);
+}
+
+/* Runs it, and gives its reference back. */
+static void run_above(struct pool *p, struct level *up, struct task *t) {
   struct message out;
-  bool begun, taken;
   int outcome;
-  if (t->pool != p || tide_task_state(t) != TASK_PENDING) return false;
-  up = level_above(p, l);
-  if (up == NULL) return false;
-  tide_lock_take(&p->lock);
-  taken = tide_queue_remove(&p->queue, t);
-  if (taken) {
-    tide_level_begin_locked(p, up, t);
-    p->waiting++;
-    tide_pool_room_locked(p);
-  }
-  tide_pool_check_locked(p);
-  tide_lock_drop(&p->lock);
-  if (!taken) return false;
-  begun = tide_level_run(p, up, t, &outcome, &out);
+  bool begun = tide_level_run(p, up, t, &outcome, &out);
   if (tide_level_worn(p, up)) tide_level_close(p, up);
   tide_lock_take(&p->lock);
   tide_level_end_locked(p, up, begun, outcome);
@@ -274,5 +267,55 @@ bool tide_pool_runhere(struct pool *p, struct stop *self, struct task *t) {
   tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);
   tide_level_deliver(t, begun, outcome, &out);
+}
+
+bool tide_pool_runhere(struct pool *p, struct stop *self, struct task *t) {
+  struct level *l = TIDE_CONTAINER(self, struct level, stop), *up;
+  bool taken;
+  if (t->pool != p || tide_task_state(t) != TASK_PENDING) return false;
+  up = level_above(p, l);
+  if (up == NULL) return false;
+  tide_lock_take(&p->lock);
+  taken = tide_queue_remove(&p->queue, t);
+  if (taken) begin_above_locked(p, up, t);
+  tide_pool_check_locked(p);
+  tide_lock_drop(&p->lock);
+  if (taken) run_above(p, up, t);
+  return taken;
+}
+
+/* The pool is stranded, and t (NULL: anything) is queued. */
+static bool helpful_locked(const struct pool *p, const struct task *t) {
+  return tide_pool_stranded_locked(p) && (t == NULL || t->place == TASK_QUEUED);
+}
+
+bool tide_pool_help(struct pool *p, struct stop *self, struct task *t, enum absence *how) {
+  struct level *l = TIDE_CONTAINER(self, struct level, stop), *up;
+  bool helps;
+  if (t != NULL && t->pool != p) return false;
+  tide_lock_take(&p->lock);
+  helps = helpful_locked(p, t);
+  tide_lock_drop(&p->lock);
+  up = helps ? level_above(p, l) : NULL;
+  if (up == NULL) return false;
+  tide_lock_take(&p->lock);
+  helps = helpful_locked(p, t);
+  if (helps) {
+    if (t == NULL)
+      t = tide_queue_pop(&p->queue);
+    else
+      (void)tide_queue_remove(&p->queue, t);
+    tide_pool_count_locked(p, *how, -1);
+    begin_above_locked(p, up, t);
+  }
+  tide_pool_check_locked(p);
+  tide_lock_drop(&p->lock);
+  if (!helps) return false;
+  *how = ABSENCE_NONE;
+  tide_task_hold(t);                 /* as long as it is awaited */
+  (void)tide_task_await(l->task, t); /* no ring: t has not begun, and waits for nothing yet */
+  run_above(p, up, t);
+  (void)tide_task_await(l->task, NULL);
+  tide_task_rele(t);
   return true;
 }

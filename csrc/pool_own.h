@@ -6,10 +6,11 @@
 ** let go of the lock (tide_pool_check_locked asserts it, in builds with TIDE_CHECKS):
 **
 **   1  failed <= finished; what was ever submitted is queued, running, finished or cancelled
-**   2  idle + fresh + running - waiting <= alive + starting. A thread is started only if alive +
-**      starting - away < max_workers, or all of these rest and others are away; one that is more, since another
-**      came back, ends instead of taking a task. So max_workers tasks run at a time, but for moments
-**      in which one comes back.
+**   2  idle + fresh + leaving + running - waiting = alive + starting <= max_threads. A thread is started only
+**      if alive + starting - away < max_workers, or all of these rest and others are away; one that is more, since
+**      another came back, ends instead of taking a task. So max_workers tasks run at a time, but for moments
+**      in which one comes back. A thread decides to end as one too many under the lock, and is `leaving` from then
+**      on; those that are leaving do not count when the next one decides. So max_workers of them stay.
 **   3  a task is queued and an idle thread sleeps: another idle thread is awake (it spins, or was
 **      just woken). Awake ones look before they sleep, and one that takes a task sees to the
 **      invariant again. So a submit wakes a thread only if it must, sleepers are woken one after
@@ -69,6 +70,7 @@ struct slot {
   bool running;             /* L: the thread has begun, and not ended; perhaps before `started` */
   struct spin spin;         /* the thread's own */
   bool woken;               /* L: taken off `asleep` by who woke it */
+  size_t seen, agreed;      /* L: `turn` at its last tide_pool_agree, and when it last agreed */
 };
 
 /* Bytes that processors pass each other as one. Taking a line that another one wrote last costs
@@ -96,10 +98,14 @@ struct pool {
   _Alignas(POOL_LINE) int alive; /* L: threads that run, from their start to their last look */
   int starting;                  /* L: threads being made */
   int fresh;                     /* L: those of both that have not opened their worker yet */
+  int leaving;                   /* L: those that have decided to end */
   int blocked;                   /* L: submitters that wait for room */
   int away;                      /* L: threads whose task waits for something out of their reach */
   int resting;                   /* L: those whose task waits for one that runs on another thread */
   size_t waiting;                /* L: tasks that wait for one that their thread runs meanwhile */
+  atomic_bool crowded;           /* A: written under the lock: alive + starting = max_threads */
+  size_t turn;                   /* L: raised when a task begins or ends to wait; never 0 */
+  int nagreed;                   /* L: slots whose `agreed` is `turn` */
   size_t threads;                /* L: being made, alive, or not joined yet */
   size_t errands;                /* L: deliveries under way that a wait must not overtake */
 
@@ -141,6 +147,14 @@ static inline void tide_pool_check_locked(const struct pool *p) { (void)p; }
 bool tide_pool_short_locked(const struct pool *p);
 /* More threads than max_workers can take tasks. */
 bool tide_pool_surplus_locked(const struct pool *p);
+/* Something is queued, max_threads are there, and the task of each waits. */
+bool tide_pool_stranded_locked(const struct pool *p);
+/* A task begins to wait, or goes on: what the threads agreed on holds no more. */
+void tide_pool_turn_locked(struct pool *p);
+/* To be called when alive or starting has changed: sets `crowded`. */
+void tide_pool_recount_locked(struct pool *p);
+/* Changes the count of what `how` is. */
+void tide_pool_count_locked(struct pool *p, enum absence how, int by);
 /* Nothing is queued, or a thread is alive whose task does not wait for something out of reach. */
 bool tide_pool_served_locked(const struct pool *p);
 /* A thread for what is queued may be started. */

@@ -76,6 +76,7 @@ static struct task *take_locked(struct pool *p, struct slot *self, struct slot *
     struct task *t = pop_locked(p, self);
     if (t == NULL && (p->state != POOL_OPEN || expired || tide_pool_surplus_locked(p))) {
       p->idle--;
+      p->leaving++;
     } else if (t == NULL) {
       if (self->base.above != NULL) { /* before it sleeps; tasks may have come meanwhile */
         tide_lock_drop(&p->lock);
@@ -138,13 +139,16 @@ static bool open_worker(struct pool *p, struct slot *self, bool *starved) {
   tide_lock_take(&p->lock);
   /* a pool that was closed meanwhile: no worker is opened for nothing */
   wanted = (p->state == POOL_OPEN && !tide_pool_surplus_locked(p)) || p->queue.count > 0;
-  if (!wanted) p->fresh--;
+  if (!wanted) p->fresh--, p->leaving++;
   tide_lock_drop(&p->lock);
   if (!wanted) return false;
   wanted = tide_level_open(p, &self->base, starved);
   tide_lock_take(&p->lock);
   p->fresh--;
-  if (wanted) p->idle++;
+  if (wanted)
+    p->idle++;
+  else
+    p->leaving++;
   if (*starved) failed = tide_level_starve_locked(p);
   tide_pool_check_locked(p);
   tide_lock_drop(&p->lock);
@@ -213,6 +217,7 @@ static void *thread_main(void *arg) {
     /* predicate: started. Who starts a thread is not waited for but here, where it has long been
     ** done: from now on the slot may be joined and used again. */
     while (!self->started) tide_cond_wait(&p->settled, &p->lock, SYS_NEVER);
+    p->leaving--;
     /* Tasks came after it decided to go, and there was no place for another thread; or one is
     ** being made for them, which may fail: then the last one that can take them must not go. One
     ** that starved leaves them to others, if there are any, and does not try again and again. */
@@ -222,6 +227,7 @@ static void *thread_main(void *arg) {
       p->fresh++;
     } else {
       p->alive--;
+      tide_pool_recount_locked(p);
       self->running = false;
       fifo_push(&p->ended, &self->link);
       if (none_left_locked(p)) tide_cond_broadcast(&p->quiet); /* one joins them all */
@@ -304,6 +310,7 @@ int tide_pool_start_locked(struct pool *p) {
   p->starting++;
   p->fresh++;
   p->threads++;
+  tide_pool_recount_locked(p);
   tide_pool_check_locked(p);
   s = take_slot_locked(p);
   if (s != NULL) {
@@ -319,6 +326,7 @@ int tide_pool_start_locked(struct pool *p) {
   } else {
     p->fresh--;
     p->threads--;
+    tide_pool_recount_locked(p);
     if (s != NULL) fifo_push(&p->free, &s->link);
     if (none_left_locked(p) || tide_pool_over_locked(p)) tide_cond_broadcast(&p->quiet);
   }

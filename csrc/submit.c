@@ -38,6 +38,13 @@ static void mark_submitted(tide_executor *ex) {
   tide_lock_drop(&ex->lock);
 }
 
+/* Inside a task of the pool whose queue is full: if nobody else can, runs here what is next, and is away
+** again; or notes that there is no room yet. */
+static int make_room(const struct within *w, enum absence *how) {
+  if (!tide_within_crowded(w)) return FAULT_NONE;
+  return tide_within_help(w, NULL, how) ? tide_within_away(w, how) : tide_within_agree(w);
+}
+
 /* Puts t into the pool's queue; waits for room as long as that takes, but with `nowait`. With a state
 ** (L may be NULL) a hook that was set meanwhile may raise: then *status is not LUA_OK and the error
 ** on top. [-0, +(0|1), -] */
@@ -45,6 +52,7 @@ static int enqueue(tide_executor *ex, struct task *t, const tide_taskopts *o, lu
                    int *err, int *status) {
   struct hookwatch hook;
   struct within w;
+  enum absence how;
   int fault;
   *status = LUA_OK;
   mark_submitted(ex);
@@ -57,16 +65,17 @@ static int enqueue(tide_executor *ex, struct task *t, const tide_taskopts *o, lu
   if (o != NULL && o->nowait) return FAULT_FULL;
   tide_hook_start(&hook, L);
   w = tide_within(L);
-  fault = tide_within_away(&w);
+  fault = tide_within_away(&w, &how);
   if (fault != FAULT_NONE) {
     *err = EAGAIN;
     return fault;
   }
   do {
+    if (w.pool == ex->pool && (fault = make_room(&w, &how)) != FAULT_NONE) break;
     fault = tide_pool_submit(ex->pool, t, tide_hook_slice(&hook, SYS_NEVER), err);
     if (fault == FAULT_TIMEOUT) *status = tide_hook_run(&hook);
   } while (fault == FAULT_TIMEOUT && *status == LUA_OK);
-  tide_within_back(&w);
+  tide_within_back(&w, how);
   return fault;
 }
 

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <string.h>
 
 #include "error.h"
@@ -149,6 +150,7 @@ static int start_pool(struct tide_executor *ex, const tide_config *cfg) {
   int err = tide_lock_init(&ex->lock);
   if (err == 0) {
     pc.max_workers = ex->max_workers;
+    pc.max_threads = ex->max_threads;
     pc.max_queue = cfg->max_queue;
     pc.full_is_error = cfg->on_full == TIDE_ONFULL_ERROR;
     pc.idle_timeout = cfg->idle_timeout;
@@ -165,9 +167,13 @@ static int start_pool(struct tide_executor *ex, const tide_config *cfg) {
 }
 
 /* Asked only by an executor that needs it: it reads a dozen files. */
-static int default_workers(void) {
-  int cpus = tide_sys_cpus();
-  return cpus + 4 < 32 ? cpus + 4 : 32;
+static int default_workers(int max_threads) {
+  int cpus = tide_sys_cpus(), workers = cpus + 4 < 32 ? cpus + 4 : 32;
+  return max_threads > 0 && max_threads < workers ? max_threads : workers;
+}
+
+static int default_threads(int workers) {
+  return workers <= (INT_MAX - 64) / 4 ? 4 * workers + 64 : INT_MAX;
 }
 
 int tide_executor_new(tide_executor **out, const tide_config *cfg) {
@@ -175,7 +181,8 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   struct tide_executor *ex;
   int fault, signal = 0, err;
   *out = NULL;
-  if (cfg->struct_size != sizeof *cfg || cfg->max_workers < 0 ||
+  if (cfg->struct_size != sizeof *cfg || cfg->max_workers < 0 || cfg->max_threads < 0 ||
+      (cfg->max_threads > 0 && cfg->max_threads < cfg->max_workers) ||
       cfg->idle_timeout != cfg->idle_timeout || !(cfg->spin_time >= 0) ||
       cfg->spin_time > TIDE_MAX_SPIN_TIME ||
       (cfg->on_full != TIDE_ONFULL_BLOCK && cfg->on_full != TIDE_ONFULL_ERROR) ||
@@ -204,7 +211,8 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   atomic_init(&ex->adopted, false);
   atomic_init(&ex->states, 0);
   atomic_init(&ex->submitted, false);
-  ex->max_workers = cfg->max_workers > 0 ? cfg->max_workers : default_workers();
+  ex->max_workers = cfg->max_workers > 0 ? cfg->max_workers : default_workers(cfg->max_threads);
+  ex->max_threads = cfg->max_threads > 0 ? cfg->max_threads : default_threads(ex->max_workers);
   ex->max_tasks = cfg->isolation == TIDE_ISOLATION_TASK ? 1 : cfg->max_tasks_per_worker;
   ex->signal = signal;
   ex->limited = cfg->time_limit > 0;
@@ -332,6 +340,7 @@ void tide_executor_close(tide_executor *ex, int flags) {
 int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double timeout) {
   struct hookwatch hook;
   struct within w;
+  enum absence how;
   sys_time deadline = tide_deadline(timeout), slice;
   int status, fault;
   if (tide_pool_lost(ex->pool)) return TIDE_EBROKEN;
@@ -340,14 +349,14 @@ int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double ti
   if (timeout == 0 && tide_pool_is_worker(ex->pool)) return TIDE_ETIMEOUT;
   tide_hook_start(&hook, L);
   w = tide_within(timeout != 0 ? L : NULL);
-  status = tide_within_away(&w); /* what it waits for may wait for L's executor */
+  status = tide_within_away(&w, &how); /* what it waits for may wait for L's executor */
   if (status != FAULT_NONE) return status;
   do {
     slice = tide_hook_slice(&hook, deadline);
     fault = tide_orphan_wait(ex, timeout == 0 ? 0 : slice);
     status = tide_hook_run(&hook);
   } while (fault == FAULT_TIMEOUT && slice < deadline && timeout != 0 && status == LUA_OK);
-  tide_within_back(&w);
+  tide_within_back(&w, how);
   if (status != LUA_OK) lua_error(L);
   if (L != NULL) tide_lend_peek(L); /* what the last tasks had on loan */
   return fault == FAULT_DEADLOCK && timeout == 0 ? TIDE_ETIMEOUT : fault;

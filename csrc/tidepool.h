@@ -61,7 +61,7 @@ typedef enum tide_kind {
   TIDE_ETIMELIMIT,    /* "time_limit": it ran longer than it may */
   TIDE_EMEMORYLIMIT,  /* "memory_limit": its state would have held more than it may */
   TIDE_EFULL,         /* "full": the bounded queue has no room */
-  TIDE_EDEADLOCK,     /* "deadlock": a task would wait for itself */
+  TIDE_EDEADLOCK,     /* "deadlock": a task would wait for itself, or for ever at max_threads */
   /* those below are no kinds of error objects, only answers */
   TIDE_EERROR,  /* the task raised an error of its own */
   TIDE_ENOMEM,  /* out of memory */
@@ -79,8 +79,11 @@ enum { TIDE_ISOLATION_WORKER = 0, TIDE_ISOLATION_TASK = 1 };
 #define TIDE_NOSIGNAL (-1)
 
 typedef struct tide_config {
-  size_t struct_size;             /* set by tide_config_init */
-  int max_workers;                /* 0: min(32, tide_cpu_count() + 4) */
+  size_t struct_size; /* set by tide_config_init */
+  int max_workers;    /* 0: min(32, tide_cpu_count() + 4), at most max_threads */
+  /* Threads at most, those included that take the place of workers whose tasks wait; at least
+  ** max_workers. 0: 4 * max_workers + 64. */
+  int max_threads;
   const char *thread_name_prefix; /* copied; default "tidepool" */
   size_t max_tasks_per_worker;    /* 0: no limit */
   double idle_timeout;            /* seconds; negative: idle threads stay */

@@ -32,11 +32,23 @@ void tide_within_end(const struct within *w, enum absence how) {
   (void)tide_task_await(tide_pool_taskof(w->stop), NULL);
 }
 
-int tide_within_away(const struct within *w) {
-  enum absence how; /* for no task: away */
-  return w->pool != NULL ? tide_pool_away(w->pool, NULL, &how) : FAULT_NONE;
+int tide_within_away(const struct within *w, enum absence *how) {
+  *how = ABSENCE_NONE;
+  return w->pool != NULL ? tide_pool_away(w->pool, NULL, how) : FAULT_NONE;
 }
 
-void tide_within_back(const struct within *w) {
-  if (w->pool != NULL) tide_pool_back(w->pool, ABSENCE_AWAY);
+void tide_within_back(const struct within *w, enum absence how) {
+  if (w->pool != NULL) tide_pool_back(w->pool, how);
+}
+
+bool tide_within_crowded(const struct within *w) {
+  return w->pool != NULL && tide_pool_crowded(w->pool);
+}
+
+bool tide_within_help(const struct within *w, struct task *t, enum absence *how) {
+  return w->pool != NULL && tide_pool_help(w->pool, w->stop, t, how);
+}
+
+int tide_within_agree(const struct within *w) {
+  return w->pool != NULL && tide_pool_agree(w->pool, w->stop) ? FAULT_DEADLOCK : FAULT_NONE;
 }

@@ -7,6 +7,11 @@
 ** need a worker of this executor: meanwhile the thread does not count as one (tide_pool_away). A ring of tasks
 ** that wait for each other as long as it takes is found when it closes.
 **
+** With max_threads no other thread comes. If then all threads of the executor wait, each runs in its place
+** what it waits for, as far as that is queued: in waits with a limit of time, and for the first of several, too. If
+** that cannot be, as no C stack is left, and all wait as long as it takes for tasks of this executor, one of
+** them gets FAULT_DEADLOCK.
+**
 ** SPDX-License-Identifier: MIT
 */
 #ifndef TIDE_WITHIN_H
@@ -32,8 +37,18 @@ int tide_within_begin(const struct within *w, struct task *t, enum absence *how)
 void tide_within_end(const struct within *w, enum absence how);
 
 /* Around any other sleep. A fault as above, but for DEADLOCK: then there is no sleep, and no `back`. */
-int tide_within_away(const struct within *w);
-void tide_within_back(const struct within *w);
+int tide_within_away(const struct within *w, enum absence *how);
+void tide_within_back(const struct within *w, enum absence how);
+
+/* Whether the functions below have something to do, before a sleep and now and then between `away` or
+** `begin` and their ends. Takes no lock. */
+bool tide_within_crowded(const struct within *w);
+/* True if t has been run on this thread, as all others wait; or, if t is NULL, what was next in the queue of
+** the task's executor. Then *how is ABSENCE_NONE; to go on waiting, call `away` once more. */
+bool tide_within_help(const struct within *w, struct task *t, enum absence *how);
+/* For waits without a limit of time, for tasks of the task's own executor. FAULT_DEADLOCK: it never ends. To
+** be called when it is known that the wait is not over; two calls at least decide. */
+int tide_within_agree(const struct within *w);
 
 TIDE_INTERNAL_END
 

@@ -15,6 +15,7 @@ local LONGEST_SPIN = 0.001 -- seconds, the core's TIDE_MAX_SPIN_TIME
 
 local executor_options = {
   max_workers = check.integer(1, BIG),
+  max_threads = check.integer(0, BIG),
   thread_name_prefix = check.string,
   initializer = check.callee,
   finalizer = check.callee,
@@ -58,6 +59,11 @@ local function new(options)
       check.typename(options)))
   end
   local config = check.options(1, "executor", options, executor_options)
+  local workers, threads = config.max_workers or 1, config.max_threads or 0
+  if threads ~= 0 and threads < workers then
+    check.bad(1, "executor", ("option 'max_threads': integer >= max_workers (%d), or 0, "
+      .. "expected, got %d"):format(workers, threads))
+  end
   if not config.thread_name_prefix then
     made = made + 1
     config.thread_name_prefix = ("tidepool-%d"):format(made)

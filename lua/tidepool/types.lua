@@ -20,7 +20,7 @@
 ---| "time_limit"    # the task ran longer than it may
 ---| "memory_limit"  # the task needed more memory than it may
 ---| "full"          # the bounded queue has no room
----| "deadlock"      # a task would wait for itself
+---| "deadlock"      # a task would wait for itself, or for ever as there are max_threads
 
 ---An error of the library itself. `tostring` gives `where` and the message.
 ---@class tidepool.error
@@ -45,7 +45,10 @@
 ---@alias tidepool.futures tidepool.future[]|fun(): tidepool.future?
 
 ---@class tidepool.executor_options
----@field max_workers? integer threads at most, >= 1; default min(32, cpu_count() + 4)
+---@field max_workers? integer tasks that run at a time, and threads while none of them waits, >= 1;
+---default min(32, cpu_count() + 4), at most max_threads
+---@field max_threads? integer threads at most, those included that take the place of workers whose
+---tasks wait, >= max_workers; default, and 0: 4 * max_workers + 64
 ---@field thread_name_prefix? string threads are PREFIX_0, PREFIX_1, …; default "tidepool-N"
 ---@field initializer? tidepool.task called in each worker's state before its first task
 ---@field initargs? table the initializer's arguments: a sequence, or with their number in `n`; at
@@ -94,8 +97,8 @@
 ---@field return_when? "all_completed"|"first_completed"|"first_exception" default all_completed
 
 ---@class tidepool.stats
----@field max_workers integer threads at most
----@field workers integer threads alive
+---@field max_workers integer tasks that run at a time
+---@field workers integer threads alive, those of waiting tasks and their replacements included
 ---@field idle integer threads that wait for work
 ---@field queued integer tasks that have not started
 ---@field running integer tasks that run

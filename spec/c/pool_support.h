@@ -33,6 +33,7 @@ struct job {
   struct rig *rig;
   struct gate *gate;          /* if any, the task waits here */
   void (*call)(struct job *); /* if any, the task calls it */
+  void *extra;                /* for `call` */
   int outcome;
   atomic_int ran;
 };
@@ -120,7 +121,10 @@ static const struct runner hands = {.open = hand_open,
                                     .dispose = hand_dispose};
 
 static inline struct pool_config config(int max_workers) {
-  struct pool_config cfg = {.max_workers = max_workers, .idle_timeout = -1, .name = "pool"};
+  struct pool_config cfg = {.max_workers = max_workers,
+                            .max_threads = 4 * max_workers + 64,
+                            .idle_timeout = -1,
+                            .name = "pool"};
   return cfg;
 }
 

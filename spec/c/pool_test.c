@@ -555,6 +555,77 @@ static void test_worn_workers(void) {
   CHECK(atomic_load(&rig.opened) == 6 || atomic_load(&rig.opened) == 7);
 }
 
+/* ------------------------------------------------------------ threads of waits -- */
+
+static void wait_away(struct job *job) {
+  enum absence how;
+  struct gate *gate = (struct gate *)(void *)job->extra;
+  CHECK(tide_pool_away(job->rig->pool, NULL, &how) == FAULT_NONE && how == ABSENCE_AWAY);
+  gate_enter(gate);
+  tide_pool_back(job->rig->pool, how);
+}
+
+/* Threads that took the place of others end, but no more than these, though they all come back before one of
+** those that go has gone. */
+static void test_shrinks_to_max_workers(void) {
+  enum { WAITING = 10 };
+  struct rig rig;
+  struct pool_config cfg = config(2);
+  struct job jobs[WAITING];
+  struct task *tasks[WAITING];
+  struct gate gate, close;
+  int i;
+  gate_init(&gate);
+  gate_init(&close);
+  rig_start(&rig, &cfg);
+  rig.close_gate = &close;
+  for (i = 0; i < WAITING; i++) {
+    jobs[i] = job_of(&rig);
+    jobs[i].call = wait_away;
+    jobs[i].extra = &gate;
+    tasks[i] = submit(&rig, &jobs[i]);
+  }
+  gate_await(&gate, WAITING);
+  CHECK(stats(&rig).workers >= WAITING);
+  gate_open(&gate);
+  for (i = 0; i < WAITING; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
+  await_asleep(&rig, 2);
+  gate_open(&close);
+  while (stats(&rig).workers != 2) sched_yield();
+  CHECK(stats(&rig).idle == 2);
+  rig_end(&rig);
+  gate_fini(&gate);
+  gate_fini(&close);
+}
+
+static void test_max_threads(void) {
+  enum { WAITING = 10, MOST = 4 };
+  struct rig rig;
+  struct pool_config cfg = config(2);
+  struct job jobs[WAITING];
+  struct task *tasks[WAITING];
+  struct gate gate;
+  int i;
+  gate_init(&gate);
+  cfg.max_threads = MOST;
+  rig_start(&rig, &cfg);
+  for (i = 0; i < WAITING; i++) {
+    jobs[i] = job_of(&rig);
+    jobs[i].call = wait_away;
+    jobs[i].extra = &gate;
+    tasks[i] = submit(&rig, &jobs[i]);
+  }
+  gate_await(&gate, MOST);
+  while (count_of(&rig, &rig.pool->away) != MOST) sched_yield();
+  CHECK(tide_pool_crowded(rig.pool) && stats(&rig).running == MOST);
+  CHECK(stats(&rig).workers == MOST && stats(&rig).queued == WAITING - MOST);
+  gate_open(&gate);
+  for (i = 0; i < WAITING; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
+  CHECK(atomic_load(&rig.opened) == MOST);
+  rig_end(&rig);
+  gate_fini(&gate);
+}
+
 int main(void) {
   int i;
   test_runs_and_ends();
@@ -582,5 +653,7 @@ int main(void) {
   test_idle_timeout(0);
   test_idle_timeout(0.005);
   test_worn_workers();
+  for (i = 0; i < 20; i++) test_shrinks_to_max_workers();
+  test_max_threads();
   return check_done();
 }

@@ -27,7 +27,7 @@
 **   - slots are all there from the start. Making one lets the lock go, as the thread's start that
 **     follows does; its failure stands for both.
 ** Tasks that wait for others (`away`, `waiting`, `surplus`, levels) are within.pml's: without them
-** `alive + starting <= max_workers` holds as it stands here.
+** `alive + starting <= max_workers` holds as it stands here, and max_threads is never asked for.
 ** And left out, since it is not the pool's: what a task does, and how it is stopped while it runs;
 ** watches (task.pml).
 **
@@ -97,7 +97,7 @@ mtype = { NONE, FAULT };
 
 mtype state = OPEN;
 byte idle, nasleep, spinners, queued, running, finished, cancelled;
-byte alive, starting, fresh, blocked, threads, errands;
+byte alive, starting, fresh, leaving, blocked, threads, errands;
 byte prefs; /* refs: one for each user, one for each task */
 
 mtype slot[WORKERS] = FREE;
@@ -137,7 +137,7 @@ inline check() { /* tide_pool_check_locked */
     assert(prefs > 0);
     assert(queued + running + finished + cancelled == submitted);
     assert(alive + starting <= WORKERS);
-    assert(idle + fresh + running <= alive + starting);
+    assert(idle + fresh + leaving + running == alive + starting);
     assert(nasleep <= idle);
     assert(!sleepy());
     assert(queued == 0 || alive > 0 || (starting > 0 && queued == 1));
@@ -361,7 +361,7 @@ end_unborn:
     born & bit(me);
     if
     :: state == OPEN || queued > 0 -> check()
-    :: else -> fresh--; check(); goto ending
+    :: else -> fresh--; leaving++; check(); goto ending
     fi
   }
   locked { /* open_worker: runner.open has answered */
@@ -370,6 +370,7 @@ end_unborn:
     :: idle++
     :: fails > 0 -> /* break_pool */
       fails--;
+      leaving++;
       state = BROKEN;
       pop_all(doomed, TAKEN, finished);
       wakeall();
@@ -389,13 +390,13 @@ take:
     fi;
     do
 #ifdef BUG_EXPIRED_FIRST /* a thread whose time has passed goes, though a task came */
-    :: (expired & bit(me)) -> idle--; break
+    :: (expired & bit(me)) -> idle--; leaving++; break
 #endif
 #ifdef BUG_SLEEP_WITHOUT_LOOK /* after a look in vain it sleeps, and does not ask the queue again */
     :: looked -> goto sleep
 #endif
     :: queued > 0 -> pop(t); break
-    :: queued == 0 && (state != OPEN || (expired & bit(me))) -> idle--; break
+    :: queued == 0 && (state != OPEN || (expired & bit(me))) -> idle--; leaving++; break
     :: queued == 0 && state == OPEN && !(expired & bit(me)) ->
       if
       :: !looked && spinners < MAX_SPINNERS -> spinners++; looking = true; check(); goto look
@@ -525,6 +526,9 @@ ending:
 #endif
     :: else -> break
     od;
+#ifndef BUG_LEAVES_TWICE /* one that takes up work again still counts as leaving */
+    leaving--;
+#endif
     if
 #ifdef BUG_GREEDY_LAST_LOOK /* off by one: looks for work again and again, when there is none */
     :: queued >= idle + fresh -> fresh++; check(); goto live

@@ -1,8 +1,8 @@
 /*
 ** Waiting inside tasks: tasks that submit others and wait for them, on threads that run what is waited
 ** for themselves, rest, or are away while another thread takes their place (csrc/within.c,
-** tide_pool_runhere in pool_level.c, tide_pool_away and _back in pool.c, and what pool.c and
-** pool_threads.c ask of `away`, `resting` and `waiting`).
+** tide_pool_runhere and _help in pool_level.c, tide_pool_away, _back and _agree in pool.c, and what pool.c
+** and pool_threads.c ask of `away`, `resting`, `leaving` and `waiting`).
 **
 ** What stands for what:
 **
@@ -14,12 +14,16 @@
 **   locked { … }        the pool's lock, held: one step, as in pool.pml
 **
 ** The pool's conditions are as in pool.pml, where lost wake-ups are looked for; starting a thread is one
-** step here. How a waiting task hears that another is done is task.pml's: a wait here is for `done`.
+** step here. A `turn` of the C code is here that all `seen` and `agreed` become false. How a waiting task hears that another is done is task.pml's: a wait here is for `done`.
 ** Left out: looks before a sleep, worn workers, blocked submitters, cancelling.
 **
 ** Shown, for each configuration:
 **   - all tasks end, whatever waits for what, with any number of workers: no run stops with a
 **     process in the middle. A ring of tasks ends since one of them gets the fault
+**   - the same with MAX_THREADS, which there are never more of: what is waited for is run by who waits,
+**     and a wait ends with a fault only if all threads wait, no one's wait is over, and who gets the fault
+**     could not run what it waits for
+**   - while the pool is open and no idle thread's time passes, no thread ends but those beyond max_workers
 **   - a task that is taken makes no more than max_workers that run
 **   - invariants 2 and 4 of pool_own.h, and that all counts are 0 in the end
 **
@@ -32,6 +36,9 @@
 #endif
 #ifndef THREADS
 #define THREADS 4 /* that may exist at a time; a run that needs more is an error */
+#endif
+#ifndef MAX_THREADS
+#define MAX_THREADS 100 /* max_threads */
 #endif
 #ifndef TASKS
 #define TASKS 4
@@ -59,7 +66,7 @@ mtype = { UNBORN, QUEUED, TAKEN };  /* a task's place */
 mtype = { FREE, FRESH, IDLE, ASLEEP, BUSY, ENDING }; /* a thread's; for reading runs */
 
 bool closing;
-byte queued, running, waiting, idle, nasleep, fresh, alive, away, resting;
+byte queued, running, waiting, idle, nasleep, fresh, alive, away, resting, leaving;
 byte timeouts = TIMEOUTS, fails = FAILS;
 mtype place[TASKS] = UNBORN;
 bool done[TASKS];
@@ -67,6 +74,8 @@ byte on[TASKS] = NONE, awaits[TASKS] = NONE;
 bool group[TASKS];
 mtype life[THREADS] = FREE;
 bool woken[THREADS];
+bool seen[THREADS], agreed[THREADS];
+byte awaited[THREADS] = NONE; /* what a thread that is away or rests waits for */
 hidden byte i, j;
 
 #define present (alive - away)
@@ -76,22 +85,63 @@ hidden byte i, j;
 #else
 #define stuck(n) (away > 0 && resting > 0 && (n) <= resting)
 #endif
-#define surplus() (present > WORKERS && !stuck(present - 1))
-#define wanting() (is_short() && (present < WORKERS || stuck(present)))
+#ifdef BUG_LEAVES_UNCOUNTED /* threads that have decided to end count when others decide the same */
+#define staying present
+#else
+#define staying (present - leaving)
+#endif
+#define surplus() (staying > WORKERS && !stuck(staying - 1))
+#ifdef BUG_NO_BOUND /* max_threads is not asked for */
+#define place_for_one() true
+#else
+#define place_for_one() (alive < MAX_THREADS)
+#endif
+#define wanting() (is_short() && place_for_one() && (present < WORKERS || stuck(present)))
 #ifdef BUG_SERVED_BY_RESTING /* no thread could be had, and those that rest are to serve the queue */
 #define served() (queued == 0 || present > 0)
 #else
 #define served() (queued == 0 || present > resting || (away == 0 && alive > 0))
 #endif
+#define stranded() (!served() && alive >= MAX_THREADS)
 #define active (running - waiting - away - resting)
 #define sleepy() (nasleep > 0 && queued > 0 && idle == nasleep)
 
 inline check() {
   d_step {
     assert(running >= waiting + away + resting);
-    assert(idle + fresh + running - waiting <= alive);
+    assert(idle + fresh + leaving + running - waiting == alive);
+    assert(alive <= MAX_THREADS);
     assert(!sleepy());
     assert(queued == 0 || alive > 0);
+  }
+}
+
+inline turn() { /* tide_pool_turn_locked */
+  d_step {
+    for (i : 0 .. THREADS - 1) {
+      seen[i] = false;
+      agreed[i] = false
+    };
+    i = 0
+  }
+}
+
+/* All threads that are alive have agreed; none of their waits is over then. */
+inline all_agreed(all) {
+  d_step {
+    j = 0;
+    for (i : 0 .. THREADS - 1) {
+      if
+      :: agreed[i] -> j++
+      :: else
+      fi
+    };
+    all = j == alive;
+    for (i : 0 .. THREADS - 1) {
+      assert(!all || !agreed[i] || !done[awaited[i]])
+    };
+    i = 0;
+    j = 0
   }
 }
 
@@ -195,7 +245,7 @@ inline await(t, u, ring) {
 
 proctype thread(byte me) {
   byte stack[TASKS], depth = 0, t = NONE, u = NONE;
-  bool expired, failed, rests, ring;
+  bool expired, failed, rests, ring, looked;
 
 unborn:
 end_unborn:
@@ -206,7 +256,7 @@ open:
     fresh--;
     if
     :: (!closing && !surplus()) || queued > 0 -> idle++; life[me] = IDLE; check()
-    :: else -> check(); goto ending
+    :: else -> leaving++; check(); goto ending
     fi
   }
 
@@ -214,7 +264,7 @@ take:
   locked { /* take_locked */
     do
     :: may_take() -> pop(t); break
-    :: !may_take() && (closing || expired || surplus()) -> idle--; break
+    :: !may_take() && (closing || expired || surplus()) -> idle--; leaving++; break
     :: else ->
       nasleep++;
       woken[me] = false;
@@ -289,6 +339,7 @@ perform: /* task t, in a level of its own */
     :: rests -> resting++
     :: else -> away++
     fi;
+    turn();
     failed = false;
 #ifndef BUG_NO_PLACE_TAKEN /* nobody takes its place */
     if
@@ -301,8 +352,9 @@ perform: /* task t, in a level of its own */
       if
       :: rests -> resting--
       :: else -> away--
-      fi
-    :: else -> failed = false
+      fi;
+      turn()
+    :: else -> failed = false; awaited[me] = u
     fi;
     pick();
     check();
@@ -311,17 +363,71 @@ perform: /* task t, in a level of its own */
     :: else
     fi
   }
-  done[u];
+  looked = true; /* the first look comes before the sleep */
+  do
+  :: done[u] -> break
+  :: !looked && !agreed[me] && !done[u] -> looked = true /* a slice of the sleep is over, and not the wait */
+#ifndef BUG_NO_HELP /* nobody runs what it waits for when nobody else is left to */
+  :: locked { /* tide_pool_help */
+      looked && stranded() && place[u] == QUEUED && depth + 1 < DEEP ->
+      looked = false;
+      assert(!rests);
+      place[u] = TAKEN;
+      queued--;
+      away--;
+      awaited[me] = NONE;
+      turn();
+      running++;
+      waiting++;
+      awaits[t] = u;
+      stack[depth] = t;
+      depth++;
+      t = u;
+      check();
+      goto perform
+    }
+#endif
+#ifndef BUG_NO_VERDICT /* all wait for each other, and nobody says so */
+  :: locked { /* tide_pool_agree, as _help was in vain */
+#ifdef BUG_NO_HELP
+      looked && stranded() && !agreed[me] ->
+#else
+      looked && stranded() && !agreed[me] && !(place[u] == QUEUED && depth + 1 < DEEP) ->
+#endif
+      looked = false;
+      if
+#ifdef BUG_AGREES_LATE /* what it saw of its wait may be older than the turn */
+      :: agreed[me] = true
+#else
+      :: seen[me] -> agreed[me] = true
+      :: else -> seen[me] = true
+#endif
+      fi;
+      all_agreed(failed);
+      if
+      :: failed -> assert(!(place[u] == QUEUED && depth + 1 < DEEP)); break
+      :: else
+      fi
+    }
+#endif
+  od;
   locked { /* tide_pool_back */
+    looked = false;
+    awaited[me] = NONE;
     if
     :: rests -> resting--
     :: else -> away--
     fi;
+    turn();
     if
     :: surplus() && nasleep > 0 -> wake_one()
     :: else
     fi;
-    check()
+    check();
+    if
+    :: failed -> awaits[t] = NONE; goto finish /* FAULT_DEADLOCK */
+    :: else
+    fi
   }
 waited:
   awaits[t] = NONE;
@@ -367,13 +473,19 @@ finish:
 ending:
   life[me] = ENDING;
   locked { /* thread_main */
+    leaving--;
     if
     :: (is_short() && !surplus()) || (queued > 0 && present == 1) ->
       fresh++;
       life[me] = FRESH;
       check();
       goto open
-    :: else -> alive--; life[me] = FREE; check(); goto unborn
+    :: else ->
+      alive--;
+      assert(TIMEOUTS > 0 || closing || alive >= WORKERS);
+      life[me] = FREE;
+      check();
+      goto unborn
     fi
   }
 }
@@ -403,7 +515,7 @@ proctype submitter() {
   alive == 0; /* tide_pool_wait */
   d_step {
     for (i : 0 .. TASKS - 1) { assert(place[i] == UNBORN || done[i]) };
-    assert(queued + running + waiting + idle + nasleep + fresh + away + resting == 0);
+    assert(queued + running + waiting + idle + nasleep + fresh + away + resting + leaving == 0);
     i = 0
   }
 }
