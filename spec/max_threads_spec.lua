@@ -166,10 +166,10 @@ describe("max_threads", function()
 
   for name, how in pairs { result = by_result, wait = by_wait, map = by_map } do
     it(("runs what is waited for in its place, as far as C stacks go: %s"):format(name), function()
-      for _, threads in ipairs { 1, 3 } do
+      for _, threads in ipairs(h.sanitized and { 1 } or { 1, 2 }) do -- a state for each level
         local ex = h.pool { max_workers = 1, max_threads = threads }
         assert.equal(30, ex:submit(how, ex, how, 30):result(300))
-        h.raises("deadlock", function() return ex:submit(how, ex, how, 5000):result(300) end)
+        h.raises("deadlock", function() return ex:submit(how, ex, how, 9000):result(600) end)
         assert.equal(1, ex:submit(math.abs, -1):result(60))
         ex:shutdown()
       end
