@@ -33,10 +33,15 @@ struct tide_lua_future {
   tide_future *f;        /* a reference; NULL before it is filled and once collected */
   int nvalues;           /* decoded values in the user value; -1: none is kept */
   unsigned char outcome; /* valid once decoded: TIDE_OK, TIDE_EERROR or a kind */
-  bool watched;          /* is in the state's callback group */
-  bool seen;             /* someone looked at the outcome, or will: no warning when collected */
-  bool decoded;          /* once, and not kept: see decode */
+  bool watched : 1;      /* is in the state's callback group */
+  bool seen : 1;         /* someone looked at the outcome, or will: no warning when collected */
+  bool decoded : 1;      /* once, and not kept: see decode */
+  unsigned char item;    /* whether a map made it: TIDE_LUA_NOITEM, … */
 };
+
+/* A future that scripts see; a map's for one item; a map's for a chunk of items. */
+enum { TIDE_LUA_NOITEM, TIDE_LUA_ITEM, TIDE_LUA_CHUNK };
+#define TIDE_LUA_OWNER 1 /* user value of a map's future: its ticket, until it is decoded */
 
 /* ------------------------------------------------------------- support -- */
 
@@ -125,6 +130,18 @@ struct tide_lua_future *tide_lua_checkfuture(lua_State *L, int arg);
 int tide_lua_newpromise(lua_State *L);
 /* Whether it is finished or cancelled. */
 bool tide_lua_done(const struct tide_lua_future *b);
+
+/* -------------------------------------------------------------- unseen -- */
+
+/* Warns of the future in argument 1, which is collected, if it failed and nobody looked. Never
+** raises. [-0, +0, -] */
+void tide_lua_warnunseen(lua_State *L, const struct tide_lua_future *b);
+/* core.own, core.peek, core.drop, core.warn, core.on_unseen [-n, +m, e] */
+int tide_lua_own(lua_State *L);
+int tide_lua_peek(lua_State *L);
+int tide_lua_drop(lua_State *L);
+int tide_lua_warn(lua_State *L);
+int tide_lua_onunseen(lua_State *L);
 
 /* --------------------------------------------------------------- group -- */
 

@@ -39,6 +39,7 @@ struct tide_lua_future *tide_lua_newfuture(lua_State *L, int meta) {
   b->outcome = TIDE_EINVALIDSTATE;
   b->nvalues = -1;
   b->watched = b->seen = b->decoded = false;
+  b->item = TIDE_LUA_NOITEM;
   if (meta != 0)
     lua_pushvalue(L, meta);
   else
@@ -291,32 +292,10 @@ static int f_begin(lua_State *L) {
 
 /* --------------------------------------------------------------- class -- */
 
-/* Warns of the future in argument 1, which failed, and no one looked or was going to. */
-static int warn(lua_State *L) {
-  const tide_future *f = totest(L, 1)->f;
-  const char *text;
-  tide_pushtraceback(L, f);
-  text = lua_tostring(L, -1);
-  if (!text) {
-    int n;
-    tide_pushoutcome(L, f, &n);
-    text = luaL_tolstring(L, -1, NULL);
-  }
-  lua_warning(L, "tidepool: a task failed and nobody looked at its future: ", 1);
-  lua_warning(L, text, 0);
-  return 0;
-}
-
 static int f_gc(lua_State *L) {
   struct tide_lua_future *b = (struct tide_lua_future *)tide_lua_self(L);
-  int outcome;
   if (!b || !b->f) return 0;
-  outcome = b->seen ? TIDE_OK : tide_future_outcome(b->f);
-  if (outcome != TIDE_OK && outcome != TIDE_EINVALIDSTATE && outcome != TIDE_ECANCELLED) {
-    lua_pushcfunction(L, warn);
-    lua_pushvalue(L, 1);
-    lua_pcall(L, 1, 0, 0); /* without memory for the words there is no warning */
-  }
+  tide_lua_warnunseen(L, b);
   tide_future_rele(b->f);
   b->f = NULL;
   return 0;

@@ -143,7 +143,8 @@ local function next_chunk(self)
     self.head = self.head + 1
   end
   self.current = chunk
-  local seconds, parts = chunk:open()
+  local seconds, parts
+  if self.draining then seconds, parts = chunk:judge() else seconds, parts = chunk:open() end
   if parts then take_parts(self, parts) end
   if seconds then self.sizes:measured(chunk.count, seconds) end
   return chunk
@@ -247,6 +248,58 @@ local function gather(self, it)
   return out
 end
 
+-- ---------------------------------------------------------------- draining --
+
+-- What is left comes as it is done from now on: nothing has to wait for items before it.
+local function disorder(self)
+  if self.group or self.closed then return end
+  local queue = self.queue
+  self.queue, self.group = {}, core.group()
+  for i = self.head, self.tail do
+    if queue[i] then watch(self, queue[i]) end
+  end
+end
+
+-- Warns of a failed item that is not raised.
+local function warn_item(item)
+  core.warn(("item %d of a map failed and nobody looked at it"):format(item.index),
+    item.trace or tostring(item.err))
+end
+
+-- An item failed: the least of all is kept, the others are warned of.
+local function keep_failure(self, index, err, trace)
+  local item, least = { index = index, err = err, trace = trace }, self.least
+  if not least or index < least.index then self.least, item = item, least end
+  if item then warn_item(item) end
+end
+
+-- Gives out item by item, and keeps the failures only.
+local function drain_items(self, chunk)
+  for i = chunk.pos + 1, chunk.count do
+    if not chunk:ready(i, left(self)) then too_late(self) end
+    local ok, err = pcall(chunk.give, chunk, i, self)
+    if not ok then keep_failure(self, chunk.first + i - 1, err, self.trace) end
+    if chunk.broken then break end -- the same error for all of them
+  end
+end
+
+-- Runs through what is left.
+local function drain(self)
+  self.draining = true
+  disorder(self)
+  while true do
+    local chunk = current(self)
+    if not chunk then break end
+    if chunk.failed then
+      local i, err, trace = chunk:take_failure()
+      if i then keep_failure(self, chunk.first + i - 1, err, trace) end
+    elseif not (chunk.done or chunk.flat or chunk.values) then
+      drain_items(self, chunk)
+    end
+    advance(self, chunk, chunk.count - chunk.pos)
+  end
+end
+
 -- ----------------------------------------------------------------- public --
 
 -- The state of the iterator on which a method was called.
@@ -265,6 +318,22 @@ function methods:collect()
   own:close(self, not ok and result or nil)
   if not ok then error(result, 0) end
   return result
+end
+
+function methods:drain()
+  local own = state_of("drain", self)
+  settle(own, self)
+  local ok, err = pcall(drain, own)
+  local least = own.least
+  own.least = nil
+  if least and not ok then warn_item(least) end -- what ended the map is raised
+  own:close(self, not ok and err or nil)
+  if not ok then error(err, 0) end
+  if least then
+    own.trace = least.trace
+    error(least.err, 0)
+  end
+  return own.yielded
 end
 
 function methods:traceback()

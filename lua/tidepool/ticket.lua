@@ -10,11 +10,17 @@
 --
 -- A worker may give a part of its chunk to another one; then its answer says so, and `open` makes
 -- tickets for the parts. They share the leash, each has a `begun` of its own.
+--
+-- Failures that the map never raises are warned of like those of futures. A future that was not
+-- opened warns when it is collected (lua_unseen.c). The table of the items that failed in an opened
+-- chunk does so for those that it still has.
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
 local source = require "tidepool.source"
 local complaint = require "tidepool.complaint"
+
+local MOST = 5 -- warnings of a chunk; then only how many more there are
 
 local ticket = {}
 local methods = {}
@@ -29,6 +35,33 @@ local function submit_chunk(job, batch, leash)
   return core.submit(job.executor, true, job.options, "tidepool.chunk.run", job.fn,
     leash, leash, job.splits and (job.options.priority or 0), batch.n, batch.widths or batch.width,
     table.unpack(batch, 1, batch.width))
+end
+
+-- Warns of the items in `failed`, a chunk's, whose first item has the index `first`.
+local function warn_of(failed, first)
+  local at = {}
+  for i in pairs(failed) do
+    if math.type(i) == "integer" then at[#at + 1] = i end
+  end
+  table.sort(at)
+  for k = 1, math.min(#at, MOST) do
+    core.warn(("item %d of a map failed and nobody looked at it"):format(first + at[k] - 1),
+      failed[at[k]].traceback)
+  end
+  if #at > MOST then
+    core.warn(("%d more items of a map failed and nobody looked at them"):format(#at - MOST),
+      ("up to item %d"):format(first + at[#at] - 1))
+  end
+end
+
+local Failed = { __gc = function(failed) warn_of(failed, failed.first) end }
+
+-- The failed items of a chunk that was opened, as the worker told them. Those that are raised are
+-- taken out.
+local function watch(failed, first)
+  if not failed then return nil end
+  failed.first = first
+  return setmetatable(failed, Failed)
 end
 
 -- Submits a batch. job: { executor, fn, options, splits }, where `splits` says whether
@@ -47,6 +80,7 @@ function ticket.submit(job, batch, first, direct)
   end
   if not ok then error(complaint.about(future, first, direct, batch.width), 0) end
   self.future = future
+  core.own(future, self)
   return self
 end
 
@@ -68,8 +102,8 @@ local function submit_again(self)
       local err = future
       future = core.future()
       future:set_exception(err)
-      future:exception() -- looked at: no warning
     end
+    core.own(future, { first = self.first + i - 1, direct = true })
     self.singles[i] = future
   end
 end
@@ -85,6 +119,7 @@ local function tickets_of(self, parts)
       leash = self.leash, begun = part.begun, job = self.job,
       batch = part.batch or source.part(self.batch, before + 1, part.count),
     }, Ticket)
+    core.own(part.future, tickets[i])
     before = before + part.count
   end
   self.count = own
@@ -96,7 +131,7 @@ local function take(self, values, multi, failed, parts, ...)
   if values == false then -- flat, but with parts
     self.values = { ... }
   else
-    self.values, self.multi, self.failed = values, multi, failed
+    self.values, self.multi, self.failed = values, multi, watch(failed, self.first)
   end
   return parts and tickets_of(self, parts)
 end
@@ -138,6 +173,29 @@ function methods:open()
   return seconds, tickets
 end
 
+-- Of a ticket that its map never opened, and whose future, which is done, is collected: warns of what
+-- failed in its chunk and in its parts.
+local function take_apart(self, future)
+  local ok, err, _, _, failed, parts = future:pcall()
+  if not ok then
+    core.warn(("items %d to %d of a map failed and nobody looked at them"):format(
+      self.first, self.first + self.count - 1), future:traceback() or tostring(err))
+    return
+  end
+  if failed then warn_of(failed, self.first) end
+  local own = self.count
+  for _, part in ipairs(parts or {}) do own = own - part.count end
+  local first = self.first + own
+  for _, part in ipairs(parts or {}) do
+    if part.future:done() and not part.future:cancelled() then
+      take_apart({ first = first, count = part.count }, part.future)
+    end
+    first = first + part.count
+  end
+end
+
+core.on_unseen(take_apart)
+
 -- Whether item i can be given out; waits `left` seconds at most for one that was submitted again.
 function methods:ready(i, left)
   return not self.singles or self.singles[i]:wait(left)
@@ -146,6 +204,30 @@ end
 -- The first results as a list, if every item has just one; else nil.
 function methods:plain()
   return not self.multi and not self.failed and self.values or nil
+end
+
+-- What `open` does, for a map that wants no results: those that are all right are not decoded.
+-- Answers the same; `done` says that there is nothing to look at in it.
+function methods:judge()
+  local failed, more, seconds = core.peek(self.future)
+  if failed or more then return self:open() end
+  core.drop(self.future)
+  self.done, self.future = true, nil
+  self.leash, self.begun, self.job, self.batch = nil, nil, nil, nil
+  return not self.direct and seconds or nil
+end
+
+-- The least failed item behind those given, in a chunk whose items have failed; the others stay to
+-- be warned of. Its place, error and traceback, or nil.
+function methods:take_failure()
+  local least
+  for i in pairs(self.failed) do
+    if math.type(i) == "integer" and i > self.pos and i < (least or math.huge) then least = i end
+  end
+  local failed = self.failed[least]
+  if not failed then return nil end
+  self.failed[least] = nil
+  return least, failed.err, failed.traceback
 end
 
 local function give_row(index, row, reader, traceback)
@@ -170,6 +252,7 @@ function methods:give(i, reader)
   end
   local failed = self.failed and self.failed[i]
   if failed then
+    self.failed[i] = nil
     reader.trace = failed.traceback
     error(failed.err, 0)
   end

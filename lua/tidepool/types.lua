@@ -298,6 +298,10 @@ function view:with(options) end
 ---blocks until the item is done, and pumps. An item's error is raised at its turn, unchanged, and
 ---the iteration can go on after it: `pcall(it)`. Kind timeout is raised when the map's time has
 ---passed; then what has not started is cancelled and the iteration ends.
+---
+---Items that ran and failed, and whose errors were not raised (the map was dropped, left, closed, or
+---ended by another item's error), are reported by `warn`, as failed futures are: with their index and
+---traceback, when the collector comes.
 ---@class tidepool.map
 ---@overload fun(): integer?, ...
 local map = {}
@@ -309,6 +313,13 @@ function map:close() end
 ---number of items in `n`. Raises the first error, and closes. Blocks; pumps.
 ---@return table results
 function map:collect() end
+
+---Runs through what is left for its effect: results are not even read here. Items that fail do not
+---stop it; at the end the error of the first one, by its index, is raised, and the others are
+---reported by `warn`. What ends the map itself (its time, its iterator function) is raised at once.
+---Closes. Blocks; pumps.
+---@return integer count the items of the map, those given before included
+function map:drain() end
 
 ---The worker's traceback of the item whose error was raised last; nil before the first.
 ---@return string? traceback
