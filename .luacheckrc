@@ -12,6 +12,10 @@ files["spec/limits_spec.lua"] = {
   globals = { "KEPT", "MARK", "LEFT", "KEEP", "GLOBAL", "START", "print", "string" },
 }
 files["spec/finalizer_spec.lua"] = { globals = { "KEPT", "LOG", "AMOUNT", "FILE" } }
+files["spec/inline_spec.lua"] = {
+  globals = { "AMOUNT", "LIST", "MADE", "LOADED", "NOT_THERE", "SCRIPTS", "MINE", "BASE", "TASKS", "string" },
+}
+files["spec/init_spec.lua"] = { globals = { "BASE" } }
 files["spec/nested_spec.lua"] = { globals = { "MINE" } }
 
 -- Declarations only: its functions are never called and use none of their arguments.

@@ -31,6 +31,7 @@ struct tide_executor {
   size_t max_tasks;      /* I */
   int signal;            /* I: that stops tasks; 0: none */
   bool limited;          /* I: tasks have a time limit of the executor's */
+  bool run_inline;       /* I: it has no threads (inline.h) */
   bool daemon;           /* I: its owner's end does not wait for tasks */
   struct vm_config vm;   /* I */
   void (*thread_start)(int index, void *ud); /* I */
@@ -72,6 +73,13 @@ static inline bool tide_future_lost(const tide_future *f) {
 sys_time tide_nanoseconds(double seconds);
 /* Shutdown's first step, with its flags: no more tasks are taken. Never waits. (tidepool.c) */
 void tide_executor_close(tide_executor *ex, int flags);
+
+/* A new task of ex; NULL: out of memory. (submit.c) */
+struct task *tide_task_for(tide_executor *ex, const tide_taskopts *o);
+/* Raises what kept a task out of the pool; err: errno of FAULT_THREAD. [-0, +0, e] (submit.c) */
+int tide_submit_refuse(lua_State *L, tide_executor *ex, int fault, int err);
+/* The first submit ends the time when an initializer may be set. (submit.c) */
+void tide_submit_mark(tide_executor *ex);
 
 /* Puts a scalar; false if it is none. Raises nothing. (values.c) */
 bool tide_value_put(struct bytes *b, const tide_value *v);

@@ -130,7 +130,8 @@ int tide_lua_pump(lua_State *L) {
   luaL_checkstack(L, 8, NULL);
   due = lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) != LUA_TNIL;
   lua_pop(L, 1);
-  if (!due || calling(L)) return 0; /* a pump inside a callback leaves it to the one around it */
+  /* a pump inside a callback leaves it to the one around it; inside an inline task, to the script */
+  if (!due || calling(L) || tide_current_inline(L)) return 0;
   lua_pushcfunction(L, pump);
   guarded(L, 0, 1);
   handled = (int)lua_tointeger(L, -1);
@@ -141,7 +142,7 @@ int tide_lua_pump(lua_State *L) {
 /* The group delivers a future a moment after it is seen to be done. */
 void tide_lua_pumpdone(lua_State *L, const struct tide_lua_future *b) {
   tide_lua_pump(L);
-  while (b->watched && !calling(L)) {
+  while (b->watched && !calling(L) && !tide_current_inline(L)) {
     bool due = lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) != LUA_TNIL;
     if (due) due = tide_lua_groupawait(L, -1);
     lua_pop(L, 1);

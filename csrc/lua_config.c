@@ -28,6 +28,8 @@ static void fill(lua_State *L, tide_config *c) {
   if (lua_getfield(L, 1, "spin_time") == LUA_TNUMBER) c->spin_time = lua_tonumber(L, -1);
   lua_pop(L, 1);
   if (lua_getfield(L, 1, "time_limit") == LUA_TNUMBER) c->time_limit = lua_tonumber(L, -1);
+  c->run_inline = lua_getfield(L, 1, "inline") == LUA_TBOOLEAN && lua_toboolean(L, -1);
+  lua_pop(L, 1);
   c->daemon = lua_getfield(L, 1, "daemon") == LUA_TBOOLEAN && lua_toboolean(L, -1);
   if (lua_getfield(L, 1, "isolation") == LUA_TSTRING && strcmp(lua_tostring(L, -1), "task") == 0)
     c->isolation = TIDE_ISOLATION_TASK;

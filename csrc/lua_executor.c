@@ -198,7 +198,7 @@ static int ex_gc(lua_State *L) {
   struct executor_box *b = (struct executor_box *)tide_lua_checkudata(L, 1, TIDE_LUA_EXECUTOR);
   tide_executor *ex = b->ex;
   b->ex = NULL;
-  if (!b->borrowed) tide_executor_rele(ex);
+  if (!b->borrowed) tide_executor_drop(ex, L);
   return 0;
 }
 

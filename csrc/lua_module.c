@@ -65,6 +65,12 @@ static int m_limited(lua_State *L) {
   return 1;
 }
 
+/* core.inline(ex) -> whether its tasks run at submit */
+static int m_inline(lua_State *L) {
+  lua_pushboolean(L, tide_executor_inline(tide_lua_checkexecutor(L, 1)));
+  return 1;
+}
+
 /* core.type(value) -> "executor", "future", "share", "array" or nil */
 static int m_type(lua_State *L) {
   luaL_checkany(L, 1);
@@ -167,6 +173,7 @@ static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"current_task_name", m_currenttaskname},
                                      {"asked", m_asked},
                                      {"limited", m_limited},
+                                     {"inline", m_inline},
                                      {"type", m_type},
                                      {"iterable", m_iterable},
                                      {"callable", m_callable},

@@ -17,6 +17,7 @@ struct share_box {
   bool kept;     /* the reference is one of a keeper, not of a user */
   bool filled;   /* VALUE is there */
   bool busy;     /* VALUE is being decoded */
+  bool own;      /* VALUE is what was shared, not a copy: not for inline tasks */
 };
 
 static const char handles_key = 0; /* of the table of this state's handles, by their shares */
@@ -62,9 +63,29 @@ static void fill(lua_State *L, int idx, struct share_box *b) {
   b->filled = true;
 }
 
+/* In an inline task: pushes its worker's copy for the handle at 1, whose VALUE is the script's. False: it is no
+** such task. [-0, +(0|1), e] */
+static bool push_inline(lua_State *L, struct share_box *b) {
+  int shares;
+  if (!tide_pushinlineshares(L)) return false;
+  shares = lua_gettop(L);
+  luaL_checkstack(L, 8, NULL);
+  lua_pushvalue(L, 1);
+  lua_rawget(L, shares);
+  if (!lua_isnil(L, -1)) return true;
+  lua_pushcfunction(L, decode);
+  lua_pushlightuserdata(L, b->s);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) fail(L, LUA_ERRRUN);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, -2);
+  lua_rawset(L, shares);
+  return true;
+}
+
 /* handle:get() -> the value */
 static int s_get(lua_State *L) {
   struct share_box *b = check(L, 1);
+  if (b->own && push_inline(L, b)) return 1;
   if (!b->filled) fill(L, 1, b);
   lua_getiuservalue(L, 1, VALUE);
   return 1;
@@ -161,7 +182,7 @@ static struct share_box *newbox(lua_State *L) {
   tide_lua_pushclass(L, &share_class);
   b = (struct share_box *)lua_newuserdatauv(L, sizeof *b, 1);
   b->s = NULL;
-  b->kept = b->filled = b->busy = false;
+  b->kept = b->filled = b->busy = b->own = false;
   lua_insert(L, -2);
   lua_setmetatable(L, -2);
   return b;
@@ -195,7 +216,13 @@ int tide_lua_newshare(lua_State *L) {
   b->s = tide_share_new(L);
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 2, VALUE);
-  b->filled = true;
+  b->filled = b->own = true;
+  if (tide_pushinlineshares(L)) { /* the task that shares it has the value itself, too */
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 1);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+  }
   tide_lua_pushhandles(L, &handles_key);
   lua_pushvalue(L, 2);
   lua_rawsetp(L, -2, b->s);

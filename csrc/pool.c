@@ -327,6 +327,35 @@ int tide_pool_submit(struct pool *p, struct task *t, sys_time deadline, int *err
   return fault;
 }
 
+int tide_pool_runbegin(struct pool *p) {
+  int fault = FAULT_NONE;
+  tide_lock_take(&p->lock);
+  if (p->state == POOL_BROKEN) fault = FAULT_BROKEN;
+  if (p->state == POOL_CLOSING) fault = FAULT_SHUTDOWN;
+  if (fault == FAULT_NONE) {
+    p->running++;
+    p->waiting++; /* it takes no thread of the pool */
+    p->errands++;
+  }
+  tide_pool_check_locked(p);
+  tide_lock_drop(&p->lock);
+  return fault;
+}
+
+bool tide_pool_runend(struct pool *p, bool failed) {
+  bool open;
+  tide_lock_take(&p->lock);
+  open = p->state == POOL_OPEN;
+  p->running--;
+  p->waiting--;
+  p->finished++;
+  p->failed += failed;
+  tide_pool_check_locked(p);
+  tide_lock_drop(&p->lock);
+  tide_pool_errand_done(p);
+  return open;
+}
+
 /* ----------------------------------------------------------------- away -- */
 
 void tide_pool_count_locked(struct pool *p, enum absence how, int by) {

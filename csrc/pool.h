@@ -135,6 +135,16 @@ bool tide_pool_help(struct pool *p, struct stop *self, struct task *t, enum abse
 ** pool, and none is left to serve its queue: none of these waits would ever end. */
 bool tide_pool_agree(struct pool *p, struct stop *self);
 
+/* Around a task of this pool that its submitter runs itself, out of any queue. FAULT_NONE; or FAULT_SHUTDOWN,
+** FAULT_BROKEN, and then it must not run. tide_pool_wait waits for it. `runend` answers whether the
+** pool is still open. */
+int tide_pool_runbegin(struct pool *p);
+bool tide_pool_runend(struct pool *p, bool failed);
+
+/* A worker could not be opened. Takes `why`, of p's memory; the first message wins; all that is queued fails. The
+** caller is a thread of the pool, or between runbegin and runend. */
+void tide_pool_break(struct pool *p, char *why, size_t whysize);
+
 /* Makes sure that there is a thread that sees to time limits. 0 or errno. */
 int tide_pool_watch(struct pool *p);
 

@@ -119,9 +119,8 @@ static void fail_broken(struct task *t, const char *why, size_t len) {
   tide_task_rele(t);
 }
 
-/* A worker could not be opened. Takes `why`. The first message wins; all that is queued fails.
-** The caller still counts as alive, so no wait ends before the failures are delivered. */
-static void break_pool(struct pool *p, char *why, size_t whysize) {
+/* The caller still counts as alive, or as an errand, so no wait ends before the failures are delivered. */
+void tide_pool_break(struct pool *p, char *why, size_t whysize) {
   struct fifo doomed;
   struct fifo_node *n;
   struct task *t;
@@ -198,7 +197,7 @@ bool tide_level_open(struct pool *p, struct level *l, bool *starved) {
   l->worker = p->runner.open(p->ud, l->slot->index, &l->stop, &why, &whysize);
   upkeep_done(p, l);
   *starved = l->worker == NULL && why == NULL;
-  if (why != NULL) break_pool(p, why, whysize);
+  if (why != NULL) tide_pool_break(p, why, whysize);
   return l->worker != NULL;
 }
 

@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "executor.h"
+#include "inline.h"
 #include "owner.h"
 #include "pack.h"
 #include "reftype.h"
@@ -20,7 +21,7 @@ void tide_taskopts_init(tide_taskopts *o) {
   o->struct_size = sizeof *o;
 }
 
-static struct task *new_task(tide_executor *ex, const tide_taskopts *o) {
+struct task *tide_task_for(tide_executor *ex, const tide_taskopts *o) {
   struct task_terms terms;
   if (o == NULL) return tide_task_new(ex->pool, &ex->mem, NULL);
   terms.name = o->name;
@@ -30,8 +31,7 @@ static struct task *new_task(tide_executor *ex, const tide_taskopts *o) {
   return tide_task_new(ex->pool, &ex->mem, &terms);
 }
 
-/* The first submit ends the time when an initializer may be set. */
-static void mark_submitted(tide_executor *ex) {
+void tide_submit_mark(tide_executor *ex) {
   if (atomic_load_explicit(&ex->submitted, memory_order_relaxed)) return;
   tide_lock_take(&ex->lock);
   atomic_store_explicit(&ex->submitted, true, memory_order_relaxed);
@@ -55,7 +55,7 @@ static int enqueue(tide_executor *ex, struct task *t, const tide_taskopts *o, lu
   enum absence how;
   int fault;
   *status = LUA_OK;
-  mark_submitted(ex);
+  tide_submit_mark(ex);
   if (ex->limited || (o != NULL && o->time_limit > 0)) {
     *err = ex->signal != 0 ? tide_pool_watch(ex->pool) : ENOTSUP;
     if (*err != 0) return FAULT_THREAD;
@@ -79,8 +79,7 @@ static int enqueue(tide_executor *ex, struct task *t, const tide_taskopts *o, lu
   return fault;
 }
 
-/* Raises what kept a task out of the pool. [-0, +0, e] */
-static int refuse(lua_State *L, tide_executor *ex, int fault, int err) {
+int tide_submit_refuse(lua_State *L, tide_executor *ex, int fault, int err) {
   char why[128];
   switch (fault) {
     case FAULT_SHUTDOWN:
@@ -99,8 +98,9 @@ tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs, const tide_
   struct task *t;
   int fault, err = 0, status;
   if (tide_pool_lost(ex->pool)) tide_error_raise(L, FAULT_BROKEN, "cannot submit: " TIDE_LOST);
+  if (ex->run_inline) return tide_inline_submit(ex, L, nargs, o);
   paths = tide_paths_of(L, 0); /* leaves the transfer userdata */
-  t = new_task(ex, o);
+  t = tide_task_for(ex, o);
   if (t == NULL) luaL_error(L, "not enough memory");
   t->context = tide_paths_hold(paths);
   status = tide_pack_below(L, &t->msg, nargs + 1, PACK_CALL);
@@ -108,7 +108,7 @@ tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs, const tide_
     fault = enqueue(ex, t, o, L, &err, &status);
     if (fault == FAULT_NONE) return tide_future_of(t);
     tide_task_rele(t);
-    if (status == LUA_OK) refuse(L, ex, fault, err);
+    if (status == LUA_OK) tide_submit_refuse(L, ex, fault, err);
   } else {
     tide_task_rele(t);
   }
@@ -154,9 +154,9 @@ int tide_submit_named(tide_future **f, tide_executor *ex, const char *name, cons
   struct task *t;
   tide_value callee;
   *f = NULL;
-  if (name == NULL) return TIDE_EARG;
+  if (name == NULL || ex->run_inline) return TIDE_EARG;
   if (tide_pool_lost(ex->pool)) return TIDE_EBROKEN;
-  t = new_task(ex, o);
+  t = tide_task_for(ex, o);
   if (t == NULL) return TIDE_ENOMEM;
   callee.type = TIDE_TSTRING;
   callee.u.string.data = name;
@@ -172,9 +172,9 @@ int tide_submit_cfunction(tide_future **f, tide_executor *ex, lua_CFunction fn,
   void *object;
   size_t part;
   *f = NULL;
-  if (fn == NULL) return TIDE_EARG;
+  if (fn == NULL || ex->run_inline) return TIDE_EARG;
   if (tide_pool_lost(ex->pool)) return TIDE_EBROKEN;
-  t = new_task(ex, o);
+  t = tide_task_for(ex, o);
   if (t == NULL) return TIDE_ENOMEM;
   memcpy(&object, &fn, sizeof object);
   if (!tide_message_addpart(&t->msg, &tide_cfunction_part, object, NULL, &part)) {

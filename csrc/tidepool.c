@@ -12,7 +12,9 @@
 
 #include "error.h"
 #include "executor.h"
+#include "inline.h"
 #include "lend.h"
+#include "opening.h"
 #include "orphan.h"
 #include "owner.h"
 #include "pack.h"
@@ -49,7 +51,7 @@ struct worker {
 static void *worker_open(void *ud, int index, struct stop *stop, char **why, size_t *whysize) {
   struct tide_executor *ex = (struct tide_executor *)ud;
   struct worker *w = (struct worker *)tide_mem_zero(&ex->mem, sizeof *w);
-  struct vm_opening opening;
+  struct opening opening;
   struct paths *paths;
   (void)index;
   *why = NULL;
@@ -186,12 +188,13 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
       cfg->idle_timeout != cfg->idle_timeout || !(cfg->spin_time >= 0) ||
       cfg->spin_time > TIDE_MAX_SPIN_TIME ||
       (cfg->on_full != TIDE_ONFULL_BLOCK && cfg->on_full != TIDE_ONFULL_ERROR) ||
+      (cfg->run_inline != 0 && (cfg->time_limit > 0 || cfg->memory_limit > 0)) ||
       cfg->time_limit != cfg->time_limit || cfg->interrupt_signal < TIDE_NOSIGNAL ||
       (cfg->isolation != TIDE_ISOLATION_WORKER && cfg->isolation != TIDE_ISOLATION_TASK))
     return TIDE_EARG;
-  if (cfg->interrupt_signal != TIDE_NOSIGNAL)
+  if (cfg->interrupt_signal != TIDE_NOSIGNAL && cfg->run_inline == 0)
     signal = tide_signal_claim(cfg->interrupt_signal, &err);
-  if (signal == 0 && cfg->interrupt_signal > 0) return TIDE_EARG;
+  if (signal == 0 && cfg->interrupt_signal > 0 && cfg->run_inline == 0) return TIDE_EARG;
   if (cfg->alloc != NULL) {
     mem.alloc = cfg->alloc;
     mem.ud = cfg->alloc_ud;
@@ -211,7 +214,11 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   atomic_init(&ex->adopted, false);
   atomic_init(&ex->states, 0);
   atomic_init(&ex->submitted, false);
-  ex->max_workers = cfg->max_workers > 0 ? cfg->max_workers : default_workers(cfg->max_threads);
+  ex->run_inline = cfg->run_inline != 0;
+  if (ex->run_inline)
+    ex->max_workers = 1;
+  else
+    ex->max_workers = cfg->max_workers > 0 ? cfg->max_workers : default_workers(cfg->max_threads);
   ex->max_threads = cfg->max_threads > 0 ? cfg->max_threads : default_threads(ex->max_workers);
   ex->max_tasks = cfg->isolation == TIDE_ISOLATION_TASK ? 1 : cfg->max_tasks_per_worker;
   ex->signal = signal;
@@ -260,6 +267,13 @@ void tide_executor_rele(tide_executor *ex) {
   if (joined) tide_pool_rele(ex->pool);
 }
 
+void tide_executor_drop(tide_executor *ex, lua_State *L) {
+  if (ex != NULL && ex->run_inline &&
+      atomic_load_explicit(&ex->handles, memory_order_relaxed) == 1 && !tide_inline_running(L, ex))
+    tide_inline_close(L, ex); /* the last handle is this one, or another state has its own places */
+  tide_executor_rele(ex);
+}
+
 static void check_lost(tide_executor *ex, lua_State *L) {
   if (tide_pool_lost(ex->pool)) tide_error_raise(L, FAULT_BROKEN, "%s", TIDE_LOST);
 }
@@ -281,7 +295,7 @@ void tide_executor_setpaths(tide_executor *ex, lua_State *L) {
   tide_paths_rele(before);
 }
 
-/* Packs the n values on top, which are as struct vm_opening says, into *place; `other` is NULL, or a place that
+/* Packs the n values on top, which are as struct opening says, into *place; `other` is NULL, or a place that
 ** must be free too. [-n, +0, e] */
 static void set_opening(tide_executor *ex, lua_State *L, int n, struct message **place,
                         struct message *const *other, const char *what) {
@@ -343,9 +357,12 @@ int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double ti
   enum absence how;
   sys_time deadline = tide_deadline(timeout), slice;
   int status, fault;
+  bool inside;
   if (tide_pool_lost(ex->pool)) return TIDE_EBROKEN;
-  if (timeout != 0 && tide_pool_is_worker(ex->pool)) return TIDE_EDEADLOCK;
+  inside = ex->run_inline && L != NULL && tide_inline_running(L, ex);
+  if (timeout != 0 && (inside || tide_pool_is_worker(ex->pool))) return TIDE_EDEADLOCK;
   tide_executor_close(ex, flags);
+  if (inside) return TIDE_ETIMEOUT;
   if (timeout == 0 && tide_pool_is_worker(ex->pool)) return TIDE_ETIMEOUT;
   tide_hook_start(&hook, L);
   w = tide_within(timeout != 0 ? L : NULL);
@@ -358,6 +375,7 @@ int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double ti
   } while (fault == FAULT_TIMEOUT && slice < deadline && timeout != 0 && status == LUA_OK);
   tide_within_back(&w, how);
   if (status != LUA_OK) lua_error(L);
+  if (L != NULL && ex->run_inline) tide_inline_close(L, ex);
   if (L != NULL) tide_lend_peek(L); /* what the last tasks had on loan */
   return fault == FAULT_DEADLOCK && timeout == 0 ? TIDE_ETIMEOUT : fault;
 }
@@ -384,7 +402,10 @@ const char *tide_executor_name(tide_executor *ex) { return tide_pool_name(ex->po
 
 tide_executor *tide_current_executor(lua_State *L) { return (tide_executor *)tide_vm_user(L); }
 
-const char *tide_current_name(lua_State *L) { return tide_vm_taskname(L); }
+const char *tide_current_name(lua_State *L) {
+  const char *name;
+  return tide_inline_name(L, &name) ? name : tide_vm_taskname(L);
+}
 
 int tide_current_stop(lua_State *L) { return tide_vm_asked(L); }
 

@@ -102,6 +102,11 @@ typedef struct tide_config {
   ** is ever replaced. Ours is put in place by tide_executor_new and stays. A stray one does
   ** nothing: it only has a worker look whether its task was asked to stop. */
   int interrupt_signal;
+  /* Not 0: no threads. A task runs at its submit, on the thread and in the state that submits it, with its values copied as for
+  ** a worker, and globals of its own; its future is done then. For debuggers, coverage, profilers. What is said here
+  ** of threads and workers means nothing then; open_state, close_state, thread_start and thread_stop are not
+  ** called, nor is `finalizer`; a time_limit or memory_limit is TIDE_EARG, and so are submits without a lua_State. */
+  int run_inline;
   void *ud; /* passed to every hook below */
 
   /* Called on the worker's thread for each new state, after the standard
@@ -180,6 +185,9 @@ TIDE_API void tide_executor_adopt(tide_executor *ex, lua_State *L);
 ** tide_executor_shutdown(ex, NULL, 0, TIDE_FOREVER) before the last rele. */
 TIDE_API tide_executor *tide_executor_hold(tide_executor *ex);
 TIDE_API void tide_executor_rele(tide_executor *ex);
+/* As rele, for a handle that L's collector frees: if it is the last of an executor with run_inline, the
+** finalizers of what it opened in L are called. Errors in them are warnings. [-0, +0, m] */
+TIDE_API void tide_executor_drop(tide_executor *ex, lua_State *L);
 
 enum {
   TIDE_SHUTDOWN_CANCEL = 1, /* cancel what has not started */
@@ -204,6 +212,13 @@ TIDE_API const char *tide_executor_name(tide_executor *ex); /* its thread_name_p
 
 /* Not 0: its config has a time_limit or a memory_limit. */
 TIDE_API int tide_executor_limited(const tide_executor *ex);
+/* Not 0: its config has run_inline. */
+TIDE_API int tide_executor_inline(const tide_executor *ex);
+/* Not 0: what runs in L is a task of an executor with run_inline. For bindings: callbacks of L's own wait until it is
+** over. [-0, +0, -] */
+TIDE_API int tide_current_inline(lua_State *L);
+/* Then pushes a table, handle of a share -> its copy, with weak keys, of that task's worker, and 1. Else 0. [-0, +(0|1), -] */
+TIDE_API int tide_pushinlineshares(lua_State *L);
 
 /* The executor whose worker state L is, or NULL; borrowed. [-0, +0, m] */
 TIDE_API tide_executor *tide_current_executor(lua_State *L);

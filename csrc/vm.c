@@ -15,6 +15,8 @@
 #include "halt.h"
 #include "large.h"
 #include "names.h"
+#include "opening.h"
+#include "outcome.h"
 #include "pack.h"
 #include "rng.h"
 #include "unpack.h"
@@ -127,121 +129,18 @@ static int run_body(lua_State *L) {
   return 0;
 }
 
-static int describe(lua_State *L) {
-  luaL_tolstring(L, 1, NULL);
-  return 1;
-}
-
-/* Pushes the error value at 1 as text. Its __tostring may raise: that error must not become the
-** task's. [-0, +1, m] */
-static void push_text(lua_State *L) {
-  if (lua_type(L, 1) == LUA_TSTRING) {
-    lua_pushvalue(L, 1);
-    return;
-  }
-  if (luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL) {
-    lua_pushcfunction(L, describe);
-    lua_pushvalue(L, 1);
-    if (lua_pcall(L, 1, 1, 0) == LUA_OK) return;
-  }
-  lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
-}
-
 /* Message handler: keeps the traceback, leaves the error value as it is. */
 static int handler(lua_State *L) {
-  struct vm *vm = vm_of(L);
-  size_t len;
-  const char *text;
-  luaL_checkstack(L, 8, NULL);
-  push_text(L);
-  luaL_traceback(L, L, lua_tostring(L, -1), 1);
-  text = lua_tolstring(L, -1, &len);
-  vm->traceback.len = 0;
-  vm->traceback.failed = false;
-  tide_bytes_put(&vm->traceback, text, len);
-  lua_settop(L, 1);
+  tide_outcome_trace(L, &vm_of(L)->traceback);
   return 1;
-}
-
-static void put_text(struct bytes *b, const char *s, size_t len) {
-  tide_bytes_put_varint(b, len);
-  tide_bytes_put(b, s, len);
-}
-
-/* A kind's outcome with the message of the error object on top. */
-static int put_kind(struct vm *vm, int fault, struct message *out) {
-  lua_State *L = vm->L;
-  size_t len = 0;
-  const char *text = NULL;
-  if (lua_istable(L, -1)) {
-    lua_pushstring(L, "message");
-    lua_rawget(L, -2);
-    text = lua_tolstring(L, -1, &len);
-  }
-  put_text(&out->bytes, text != NULL ? text : "", len);
-  put_text(&out->bytes, (const char *)vm->traceback.data, vm->traceback.len);
-  return out->bytes.failed ? FAULT_NOMEM : fault;
-}
-
-static void restart(struct message *out) {
-  const struct mem *mem = out->bytes.mem;
-  tide_message_fini(out);
-  tide_message_init(out, mem);
 }
 
 /* The outcome of a task that was asked to end. */
 static void put_stopped(struct vm *vm, int kind, struct message *out) {
   const char *words = tide_halt_words(kind);
-  restart(out);
-  put_text(&out->bytes, words, strlen(words));
-  put_text(&out->bytes, (const char *)vm->traceback.data, vm->traceback.len);
-}
-
-struct failure {
-  struct vm *vm;
-  struct message *out;
-  bool task_code;
-  int outcome;
-};
-
-/* Protected: (failure, error value) to the outcome's message. */
-static int failure_body(lua_State *L) {
-  struct failure *f = (struct failure *)lua_touserdata(L, 1);
-  if (!f->task_code && tide_error_kind(L, 2) == FAULT_TRANSFER) {
-    f->outcome = put_kind(f->vm, FAULT_TRANSFER, f->out);
-    return 0;
-  }
-  lua_settop(L, 2);
-  for (int tries = 0; tries < 2; tries++) {
-    int status;
-    put_text(&f->out->bytes, (const char *)f->vm->traceback.data, f->vm->traceback.len);
-    status = tide_pack(L, f->out, 1, PACK_ERROR);
-    if (status == LUA_OK) {
-      f->outcome = FAULT_ERROR;
-      return 0;
-    }
-    restart(f->out);
-    if (status == LUA_ERRMEM) return 0;
-    if (tide_error_kind(L, -1) == FAULT_TRANSFER) break;
-    /* else its __transfer raised this, which takes its place; but only once */
-    if (tries > 0) tide_error_push(L, FAULT_TRANSFER, "error value: __transfer raised an error");
-  }
-  f->outcome = put_kind(f->vm, FAULT_TRANSFER, f->out);
-  return 0;
-}
-
-/* The outcome of a failed call; the error value is on top. */
-static int fail(struct vm *vm, bool task_code, struct message *out) {
-  lua_State *L = vm->L;
-  struct failure f = {vm, out, task_code, FAULT_NOMEM};
-  restart(out);
-  lua_pushcfunction(L, failure_body);
-  lua_insert(L, -2);
-  lua_pushlightuserdata(L, &f);
-  lua_insert(L, -2);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) f.outcome = FAULT_NOMEM;
-  if (f.outcome == FAULT_NOMEM) restart(out);
-  return f.outcome;
+  tide_outcome_restart(out);
+  tide_outcome_puttext(&out->bytes, words, strlen(words));
+  tide_outcome_puttext(&out->bytes, (const char *)vm->traceback.data, vm->traceback.len);
 }
 
 /* How far the state may grow for this call; SIZE_MAX: as far as it likes. */
@@ -284,7 +183,7 @@ int tide_vm_run(struct vm *vm, const struct vm_call *call, struct message *out) 
     tide_large_end(L, &r.large);
     /* A hook that the task set ends with it, a host's own stays; that of a stop stays as well. */
     if (tide_stop_asked(vm->halt.stop) == FAULT_NONE) lua_sethook(L, hook, mask, count);
-    outcome = fail(vm, r.task_code, out);
+    outcome = tide_outcome_fail(L, &vm->traceback, r.task_code, out);
   }
   tide_halt_lift(&vm->halt);
   vm->taskname = NULL;
@@ -302,51 +201,17 @@ int tide_vm_run(struct vm *vm, const struct vm_call *call, struct message *out) 
 
 /* ------------------------------------------------------------ opening, closing -- */
 
-struct opening {
+struct vm_opening {
   struct vm *vm;
   struct stop *stop;
   const char *what; /* what is being done, for the message if it fails */
   struct paths *paths;
-  const struct vm_opening *given;
+  const struct opening *given;
 };
-
-/* Pushes the function that the value at idx is or names. [-0, +1, e] */
-static void push_callee(lua_State *L, int idx) {
-  size_t len;
-  const char *name = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &len) : NULL;
-  if (name != NULL)
-    tide_names_function(L, name, len);
-  else
-    lua_pushvalue(L, idx);
-}
-
-/* Unpacks a message of struct vm_opening, keeps the finalizer and calls the initializer.
-** [-0, +0, e] */
-static void call_opening(lua_State *L, struct opening *o, const struct message *m) {
-  struct large large;
-  int base = lua_gettop(L), n;
-  if (m == NULL) return;
-  tide_large_begin(L, m, &large);
-  n = tide_unpack(L, m, 0, UNPACK_ALL);
-  tide_large_end(L, &large);
-  if (n < 2) tide_error_raise(L, FAULT_TRANSFER, "damaged message: nothing to call");
-  if (!lua_isnil(L, base + 2)) {
-    o->what = "the finalizer cannot be had";
-    push_callee(L, base + 2);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &final_key);
-  }
-  if (!lua_isnil(L, base + 1)) {
-    o->what = "the initializer failed";
-    push_callee(L, base + 1);
-    lua_replace(L, base + 2);
-    lua_call(L, n - 2, 0);
-  }
-  lua_settop(L, base);
-}
 
 /* Protected. */
 static int open_body(lua_State *L) {
-  struct opening *o = (struct opening *)lua_touserdata(L, 1);
+  struct vm_opening *o = (struct vm_opening *)lua_touserdata(L, 1);
   struct vm *vm = o->vm;
   luaL_checkversion(L);
   tide_halt_open(&vm->halt, L, o->stop);
@@ -367,9 +232,8 @@ static int open_body(lua_State *L) {
   o->what = "cannot set package.path";
   use_paths(vm, o->paths);
   tide_globals_own(L, vm->cfg->open_state == NULL);
-  o->what = "the initializer failed";
-  call_opening(L, o, o->given->final);
-  call_opening(L, o, o->given->both);
+  tide_opening_run(L, o->given, &o->what);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &final_key);
   if (o->given->both != NULL || o->given->final != NULL) tide_globals_own(L, false);
   vm->opened = true;
   o->what = "a new state holds more than memory_limit allows";
@@ -377,17 +241,6 @@ static int open_body(lua_State *L) {
     luaL_error(L, "%d bytes", (int)tide_halt_used(L));
   tide_worker_debug_opened(L, &vm->debug);
   return 0;
-}
-
-/* Protected: (opening, error value) -> what failed, and the error as text. Not a message handler: that
-** would need a protected call of its own around open_body, whose frames decide whether an idle
-** worker's stack is two pages or three. */
-static int open_error(lua_State *L) {
-  const struct opening *o = (const struct opening *)lua_touserdata(L, 1);
-  if (tide_error_kind(L, 2) == FAULT_NONE || lua_getfield(L, 2, "message") != LUA_TSTRING)
-    luaL_tolstring(L, 2, NULL);
-  lua_pushfstring(L, "%s: %s", o->what, lua_tostring(L, -1));
-  return 1;
 }
 
 /* A copy of the string on top; calls nothing in Lua that may raise. */
@@ -414,21 +267,6 @@ static int host_final_body(lua_State *L) {
   return 0;
 }
 
-/* Protected: warns of the error value in argument 1, with the traceback if there is one. */
-static int final_warn(lua_State *L) {
-  const struct bytes *b = &vm_of(L)->traceback;
-  const char *text;
-  lua_settop(L, 1);
-  if (b->len > 0)
-    lua_pushlstring(L, (const char *)b->data, b->len);
-  else
-    push_text(L);
-  text = lua_tostring(L, -1);
-  lua_warning(L, "tidepool: error in the finalizer of a worker: ", 1);
-  lua_warning(L, text != NULL ? text : "?", 0);
-  return 0;
-}
-
 /* Calls one of the two. Its error is a warning. [-0, +0, -] */
 static void finalize(struct vm *vm, lua_CFunction body) {
   lua_State *L = vm->L;
@@ -438,9 +276,10 @@ static void finalize(struct vm *vm, lua_CFunction body) {
   lua_pushcfunction(L, body);
   lua_pushlightuserdata(L, vm);
   if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
-    lua_pushcfunction(L, final_warn);
+    lua_pushcfunction(L, tide_outcome_warnfinal);
     lua_insert(L, -2);
-    (void)lua_pcall(L, 1, 0, 0); /* without memory for the words there is no warning */
+    lua_pushlightuserdata(L, &vm->traceback);
+    (void)lua_pcall(L, 2, 0, 0); /* without memory for the words there is no warning */
   }
   lua_settop(L, 0);
 }
@@ -461,8 +300,8 @@ static void use_blocks(struct vm *vm) {
 }
 
 struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct paths *paths,
-                       const struct vm_opening *given, char **why, size_t *whysize) {
-  struct opening o;
+                       const struct opening *given, char **why, size_t *whysize) {
+  struct vm_opening o;
   int status;
   struct vm *vm = (struct vm *)tide_mem_zero(cfg->mem, sizeof *vm);
   *why = NULL;
@@ -492,9 +331,11 @@ struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct pa
       return vm;
     }
     if (status != LUA_ERRMEM) {
-      lua_pushcfunction(vm->L, open_error);
+      /* Not a message handler: that would need a protected call of its own around open_body, whose
+      ** frames decide whether an idle worker's stack is two pages or three. */
+      lua_pushcfunction(vm->L, tide_opening_why);
       lua_insert(vm->L, -2);
-      lua_pushlightuserdata(vm->L, &o);
+      lua_pushlightuserdata(vm->L, (void *)(uintptr_t)o.what);
       lua_insert(vm->L, -2);
       status = lua_pcall(vm->L, 2, 1, 0);
     }

@@ -33,19 +33,13 @@ struct vm_config {
 };
 
 struct vm;
-
-/* What opens a state beyond its libraries: messages of an initializer or nil, a finalizer or nil, and the
-** initializer's arguments. A finalizer is kept for tide_vm_free. Each may be NULL. */
-struct vm_opening {
-  const struct message *both;  /* or the initializer alone */
-  const struct message *final; /* the finalizer alone */
-};
+struct opening;
 
 /* A new state: Lua's libraries, those that differ in a worker, open_state, `paths` (may be NULL), and the
 ** initializer of `o`, in this order. NULL on failure; then *why is a message
 ** allocated from cfg->mem, of *whysize bytes, or NULL if out of memory. cfg and stop must outlive it. */
 struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct paths *paths,
-                       const struct vm_opening *o, char **why, size_t *whysize);
+                       const struct opening *o, char **why, size_t *whysize);
 /* Calls the finalizers, the script's and the host's, unless the state was never opened as a whole; then
 ** close_state; and closes the state. NULL is legal. */
 void tide_vm_free(struct vm *vm);

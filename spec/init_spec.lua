@@ -63,6 +63,16 @@ describe("An initializer", function()
     assert.equal(12, ex:submit(function() return _G.triple(4) end):result())
   end)
 
+  it("may set anew a global of the script that it names: it stays", function()
+    BASE = "script"
+    local ex = h.pool { max_workers = 1, initializer = function() BASE = "initializer" end }
+    for _ = 1, 2 do
+      assert.equal("initializer", ex:submit(function() return BASE end):result())
+    end
+    BASE = nil
+    assert.equal("initializer", ex:submit(function() return BASE end):result())
+  end)
+
   it("that cannot be sent is refused when the executor is made", function()
     local co = coroutine.create(print)
     local err = h.raises("transfer", tidepool.executor, {

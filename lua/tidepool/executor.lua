@@ -36,6 +36,7 @@ local executor_options = {
   time_limit = check.limit,
   memory_limit = check.integer(1),
   daemon = check.boolean,
+  inline = check.boolean,
   interrupt_signal = check.integer(-1, 64),
   spin_time = function(value)
     if type(value) == "number" and value >= 0 and value <= LONGEST_SPIN then return value end
@@ -63,6 +64,14 @@ local function new(options)
   if threads ~= 0 and threads < workers then
     check.bad(1, "executor", ("option 'max_threads': integer >= max_workers (%d), or 0, "
       .. "expected, got %d"):format(workers, threads))
+  end
+  if config.inline then
+    for _, name in ipairs { "time_limit", "memory_limit" } do
+      if config[name] then
+        check.bad(1, "executor", ("option '%s': an inline executor has no threads, so nothing "
+          .. "can stop its tasks; leave out '%s' or 'inline'"):format(name, name))
+      end
+    end
   end
   if not config.thread_name_prefix then
     made = made + 1
@@ -176,6 +185,17 @@ function view:map(fn, ...)
   return it, nil, nil, it
 end
 
+-- The options of `with` for this executor.
+local function check_with(executor, options)
+  local checked = check.options(1, "with", options, task_options)
+  local limit = checked.time_limit and "time_limit" or checked.memory_limit and "memory_limit"
+  if limit and core.inline(executor) then
+    check.bad(1, "with", ("option '%s': an inline executor has no threads, so nothing can stop "
+      .. "its tasks"):format(limit))
+  end
+  return checked
+end
+
 local function new_view(executor, options, more)
   local merged = {}
   for name, value in pairs(options) do merged[name] = value end
@@ -185,7 +205,7 @@ end
 
 function view:with(options)
   check_view("with", self)
-  return new_view(self.executor, self.options, check.options(1, "with", options, task_options))
+  return new_view(self.executor, self.options, check_with(self.executor, options))
 end
 
 local methods = core.methods.executor
@@ -205,7 +225,7 @@ end
 
 function methods:with(options)
   check_executor("with", self)
-  return new_view(self, none, check.options(1, "with", options, task_options))
+  return new_view(self, none, check_with(self, options))
 end
 
 return new

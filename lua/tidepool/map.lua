@@ -373,7 +373,7 @@ return function(executor, options, fn, inputs)
   local self = setmetatable({
     job = {
       executor = executor, fn = fn, options = options,
-      splits = not chunksize,
+      splits = not chunksize and not core.inline(executor),
     },
     source = from, batch = source.batch(),
     buffersize = options.buffersize, chunks_ahead = AHEAD * workers,

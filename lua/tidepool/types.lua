@@ -71,6 +71,11 @@
 ---@field isolation? "worker"|"task" "task": each task has a new state; default "worker"
 ---@field daemon? boolean when this Lua state closes, what is pending is cancelled and what runs is
 ---interrupted, not awaited; default false
+---@field inline? boolean no threads: a task runs at its submit, in the submitting state, with its
+---values copied as for a worker and globals of its own; its future is done then. For debuggers,
+---coverage and profilers; print and os.exit are the script's own. The initializer is called at the
+---first submit, the finalizer by shutdown or when the state closes. The options about threads mean
+---nothing then; time_limit and memory_limit are refused; default false
 ---@field interrupt_signal? integer the number of the signal by which running tasks are reached;
 ---default SIGURG or another one that the program has no handler for; -1: none
 

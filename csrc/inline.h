@@ -1,0 +1,30 @@
+/*
+** tidepool, floor 3: inline, executors without threads.
+**
+** A task of such an executor runs at its submit, on the thread and in the state of who submits it. It goes through a
+** message and back all the same, so it sees copies, and its errors are those of a worker's. Its globals are a table of
+** their own, the *place*'s, which reads those of the state where it has none. A place stands for a worker: it is opened at the
+** first task, with the initializer, and closed with the finalizer. A task that submits to its own executor has the
+** next place for that, as a worker has another state.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TIDE_INLINE_H
+#define TIDE_INLINE_H
+
+#include "executor.h"
+
+TIDE_INTERNAL_BEGIN
+
+/* As tide_submit, for an executor with run_inline; the future is done. [-(nargs+1), +0, e] */
+tide_future *tide_inline_submit(tide_executor *ex, lua_State *L, int nargs, const tide_taskopts *o);
+/* Whether a task of ex runs in L. [-0, +0, -] */
+bool tide_inline_running(lua_State *L, const tide_executor *ex);
+/* Whether an executor's task, initializer or finalizer runs in L; then the task's name, NULL for the others. [-0, +0, -] */
+bool tide_inline_name(lua_State *L, const char **name);
+/* Closes the places of ex in L. [-0, +0, m] */
+void tide_inline_close(lua_State *L, tide_executor *ex);
+
+TIDE_INTERNAL_END
+
+#endif
