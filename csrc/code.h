@@ -27,6 +27,8 @@ struct code {
   struct chunk_set envs; /* I: the upvalues (from 0) that held the globals */
   int env;               /* I: number (from 1) of that of them which is _ENV; 0: there are none */
   int nup;               /* I */
+  bool library;          /* I: defined in the file of a module: it may go by name */
+  bool file;             /* I: defined in a file, perhaps one of a module that is not known yet */
   bool loose;            /* I: lets the table of globals go, as chunk_flow.h says */
   size_t nglobals;       /* I: names of the globals that the function uses, those of the */
   size_t nmaybe;         /*    standard libraries left out: {varint length, bytes}*; behind */

@@ -138,6 +138,7 @@ static struct code *new_code(const struct bytes *dump, uint64_t hash, int env,
       c->envs = *envs;
       c->env = env;
       c->nup = nup;
+      c->library = c->file = false;
       c->loose = found.loose;
       c->nglobals = nglobals;
       c->nmaybe = nmaybe;
@@ -197,7 +198,7 @@ struct code *tide_func_find(lua_State *L, int idx, int xidx, bool plain) {
       if (!dump(L, idx, x)) return NULL;
       c = tide_transfer_find(x, hash_dump(x->scratch.data, x->scratch.len, &envs), &envs,
                              x->scratch.data, x->scratch.len);
-      if (c == NULL) return NULL;
+      if (c == NULL || c->file) return NULL; /* a module that was loaded again has such code */
       *kind = prototype; /* if another of its kind comes, this one is worth an entry in KIN */
     }
   }
@@ -228,8 +229,10 @@ struct code *tide_func_code(lua_State *L, int idx, int xidx) {
   const void *prototype;
   uint64_t hash;
   int env, nup;
+  bool library, file;
   luaL_checkstack(L, 10, NULL);
   idx = lua_absindex(L, idx);
+  library = tide_names_infile(L, idx, xidx, &file); /* before the dump, which any call may change */
   env = find_env(L, idx, &nup, &envs);
   if (!dump(L, idx, x)) luaL_error(L, "not enough memory");
   hash = hash_dump(x->scratch.data, x->scratch.len, &envs);
@@ -237,6 +240,10 @@ struct code *tide_func_code(lua_State *L, int idx, int xidx) {
   if (c == NULL) {
     bool kept;
     c = new_code(&x->scratch, hash, env, &envs, nup);
+    if (c != NULL) {
+      c->library = library;
+      c->file = file;
+    }
     kept = c != NULL && tide_transfer_keep(L, xidx, c);
     tide_code_rele(c); /* the transfer userdata keeps it now */
     if (!kept) luaL_error(L, "not enough memory");

@@ -19,7 +19,7 @@ TIDE_INTERNAL_BEGIN
 struct code *tide_func_known(lua_State *L, int idx, int xidx);
 /* The code of a Lua function that is not known by itself, if another function of its prototype is, or its content; NULL also if it has
 ** been found like this before: then tide_func_code is to remember the function. Whether it goes
-** by name is not looked at. `plain`: the caller uses it only if no upvalue but the code's `env` is an environment. Needs 4 stack
+** by name is not looked at; so code of a file is found by prototype only. `plain`: the caller uses it only if no upvalue but the code's `env` is an environment. Needs 4 stack
 ** slots. [-0, +0, -] */
 struct code *tide_func_find(lua_State *L, int idx, int xidx, bool plain);
 /* Whether another upvalue than c says is the environment of the function with that code now:

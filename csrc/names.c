@@ -7,7 +7,9 @@
 
 #include <lauxlib.h>
 
+#include "alike.h"
 #include "error.h"
+#include "index.h"
 
 /* Lua 5.4's own libraries: module, then its fields that may go by name. What a script put
 ** into one of them is not Lua's own and goes by value. */
@@ -33,7 +35,7 @@ static const char *const standard[][2] = {
     {"utf8", " char codepoint codes len offset "},
 };
 
-static const char *standard_fields(const char *module, size_t len) {
+const char *tide_names_fields(const char *module, size_t len) {
   for (size_t i = 0; i < sizeof standard / sizeof *standard; i++)
     if (strlen(standard[i][0]) == len && memcmp(standard[i][0], module, len) == 0)
       return standard[i][1];
@@ -48,7 +50,7 @@ static bool listed(const char *list, const char *word, size_t len) {
 }
 
 bool tide_names_isstandard(const char *name, size_t len) {
-  return listed(standard[0][1], name, len) || standard_fields(name, len) != NULL ||
+  return listed(standard[0][1], name, len) || tide_names_fields(name, len) != NULL ||
          (len == 8 && memcmp(name, "_VERSION", 8) == 0);
 }
 
@@ -62,224 +64,204 @@ bool tide_names_maybe(const struct transfer *x, const void *object) {
          (x->filter[b >> 3] >> (b & 7) & 1);
 }
 
-static void mark_named(struct transfer *x, const void *p) {
+void tide_names_mark(struct transfer *x, const void *p) {
   size_t a = hash1(p), b = hash2(p);
   x->filter[a >> 3] |= (unsigned char)(1u << (a & 7));
   x->filter[b >> 3] |= (unsigned char)(1u << (b & 7));
 }
 
-struct indexer {
+/* ------------------------------------------------------------ noticing changes -- */
+
+/* Compares what package.loaded, package.preload and the paths hold with ENTRIES, or (with `pins` > 0,
+** a table's index) writes ENTRIES anew and keeps what it names alive. */
+struct look {
   struct transfer *x;
-  int names, indexed; /* stack indices of the tables */
+  size_t n;
+  int pins;
+  bool same;       /* so far */
+  bool same_paths; /* where modules are found is as it was */
 };
 
-/* Gives the object on top the name module.field, unless it has one. [-1, +0, m] */
-static void add_name(lua_State *L, struct indexer *ix, const char *module, const char *field) {
-  lua_pushvalue(L, -1);
-  if (lua_rawget(L, ix->names) == LUA_TNIL) {
-    mark_named(ix->x, lua_topointer(L, -2));
-    lua_pushvalue(L, -2);
-    lua_pushstring(L, module);
-    lua_pushlstring(L, "", 1);
-    lua_pushstring(L, field);
-    lua_concat(L, 3);
-    lua_rawset(L, ix->names);
-  }
-  lua_pop(L, 2);
+static void grow_entries(lua_State *L, struct transfer *x) {
+  size_t cap = x->capentries > 0 ? x->capentries * 2 : 128;
+  const void **entries = (const void **)tide_mem_new(&tide_mem_default, cap * sizeof *entries);
+  if (entries == NULL) luaL_error(L, "not enough memory");
+  if (x->capentries > 0) memcpy(entries, x->entries, x->capentries * sizeof *entries);
+  tide_mem_free(&tide_mem_default, x->entries, x->capentries * sizeof *entries);
+  x->entries = entries;
+  x->capentries = cap;
 }
 
-/* Pushes the file that package.searchpath finds for `name` in package[field], or nil.
-** [-0, +1, e] */
-static bool find_file(lua_State *L, const char *name, const char *field) {
-  int top = lua_gettop(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  if (lua_getfield(L, -1, "package") == LUA_TTABLE &&
-      lua_getfield(L, -1, "searchpath") == LUA_TFUNCTION) {
-    lua_pushstring(L, name);
-    if (lua_getfield(L, -3, field) == LUA_TSTRING)
-      lua_call(L, 2, 1);
-    else
-      lua_pushnil(L);
+/* The value at idx, which may be anything. [-0, +0, m] */
+static void see(lua_State *L, struct look *k, int idx) {
+  const void *p = lua_topointer(L, idx);
+  if (k->pins > 0) {
+    if (k->n == k->x->capentries) grow_entries(L, k->x);
+    k->x->entries[k->n] = p;
+    lua_pushvalue(L, idx);
+    lua_rawseti(L, k->pins, (lua_Integer)k->n + 1);
   } else {
-    lua_pushnil(L);
+    k->same = k->same && k->n < k->x->nentries && k->x->entries[k->n] == p;
   }
-  if (lua_type(L, -1) != LUA_TSTRING)
-    lua_pushnil(L); /* a script's own searchpath may answer anything */
-  lua_replace(L, top + 1);
-  lua_settop(L, top + 1);
-  return !lua_isnil(L, -1);
+  k->n++;
 }
 
-/* Where a worker would find a module. */
-enum origin { ORIGIN_NONE, ORIGIN_OWN, ORIGIN_LUA, ORIGIN_OTHER };
-
-/* With ORIGIN_LUA pushes the name of its file, else nil. [-0, +1, e] */
-static enum origin find_origin(lua_State *L, const char *name) {
-  enum origin origin = ORIGIN_NONE;
-  int top = lua_gettop(L);
-  if (standard_fields(name, strlen(name)) != NULL) {
-    origin = ORIGIN_OWN;
-  } else {
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    if (lua_getfield(L, -1, name) != LUA_TNIL) {
-      if (lua_iscfunction(L, -1)) origin = ORIGIN_OTHER;
-    } else if (find_file(L, name, "path")) {
-      lua_replace(L, top + 1);
-      lua_settop(L, top + 1);
-      return ORIGIN_LUA;
-    } else if (find_file(L, name, "cpath")) {
-      origin = ORIGIN_OTHER;
-    } else if (strchr(name, '.') != NULL) { /* a submodule inside its root's C library */
-      const char *root = lua_pushlstring(L, name, (size_t)(strchr(name, '.') - name));
-      if (find_file(L, root, "cpath")) origin = ORIGIN_OTHER;
-    }
-  }
-  lua_settop(L, top);
+/* All pairs of the table on top. [-0, +0, m] */
+static void see_table(lua_State *L, struct look *k) {
+  int t = lua_gettop(L);
   lua_pushnil(L);
-  return origin;
-}
-
-/* Whether the function on top was defined in the file whose name is at index `file`; with nil
-** there (a C library, which may load Lua code from anywhere) any was. [-0, +0, m] */
-static bool is_from(lua_State *L, int file) {
-  lua_Debug ar;
-  if (lua_isnil(L, file) || lua_iscfunction(L, -1)) return true;
-  lua_pushvalue(L, -1);
-  lua_getinfo(L, ">S", &ar);
-  return ar.source[0] == '@' && strcmp(ar.source + 1, lua_tostring(L, file)) == 0;
-}
-
-/* Whether the field on top may go by name; `own` lists those of one of Lua's libraries. A Lua
-** function that a script put into a module does not come with it. */
-static bool field_counts(lua_State *L, const char *own, const char *field, int file) {
-  int t = lua_type(L, -1);
-  if (own != NULL)
-    return listed(own, field, strlen(field)) &&
-           (lua_iscfunction(L, -1) || t == LUA_TTABLE || t == LUA_TUSERDATA);
-  return t == LUA_TTABLE || t == LUA_TUSERDATA || (t == LUA_TFUNCTION && is_from(L, file));
-}
-
-/* Names the fields of the module on top; its file is at index `file`. [-0, +0, m] */
-static void index_fields(lua_State *L, struct indexer *ix, const char *name, int file) {
-  const char *own = standard_fields(name, strlen(name));
-  lua_pushnil(L);
-  while (lua_next(L, -2) != 0) {
-    if (lua_type(L, -2) == LUA_TSTRING && field_counts(L, own, lua_tostring(L, -2), file))
-      add_name(L, ix, name, lua_tostring(L, -2)); /* pops the value */
-    else
-      lua_pop(L, 1);
-  }
-}
-
-/* Modules before fields, and the fields of Lua's libraries before those of others: an object
-** with two names gets the one that costs the other side least. Modules in Lua before others: one
-** that completes a C library's table (socket, socket.core) names the whole of it. */
-enum pass { PASS_LUA_MODULES, PASS_MODULES, PASS_OWN_FIELDS, PASS_FIELDS, PASS_DONE };
-
-/* What INDEXED says of a module. */
-enum { MODULE_NAMED = 1, MODULE_FINISHED = 2 };
-
-static void set_progress(lua_State *L, struct indexer *ix, int value, int progress) {
-  lua_pushvalue(L, value);
-  lua_pushinteger(L, progress);
-  lua_rawset(L, ix->indexed);
-}
-
-/* Whether the module at index `value` was named `name`, not by another of its names. */
-static bool has_name(lua_State *L, struct indexer *ix, int value, const char *name) {
-  bool has;
-  lua_pushvalue(L, value);
-  lua_rawget(L, ix->names);
-  has = strcmp(name, "_G") == 0 ||
-        (lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), name) == 0);
-  lua_pop(L, 1);
-  return has;
-}
-
-/* One entry (name, value) of package.loaded, name on the stack below value. [-0, +0, e] */
-static void index_entry(lua_State *L, struct indexer *ix, enum pass pass) {
-  int value = lua_gettop(L), file = value + 1;
-  const char *name = lua_tostring(L, value - 1);
-  lua_Integer progress;
-  enum origin origin;
-  lua_pushvalue(L, value);
-  lua_rawget(L, ix->indexed);
-  progress = lua_tointeger(L, -1);
-  lua_pop(L, 1);
-  if (progress == MODULE_FINISHED || (progress == MODULE_NAMED) != (pass > PASS_MODULES)) return;
-  origin = find_origin(L, name);
-  if (pass <= PASS_MODULES) {
-    if (origin == ORIGIN_NONE) {
-      if (pass == PASS_MODULES) set_progress(L, ix, value, MODULE_FINISHED);
-    } else if ((origin == ORIGIN_OTHER) == (pass == PASS_MODULES)) {
-      if (strcmp(name, "_G") != 0) { /* _G itself is WIRE_GLOBALS */
-        lua_pushvalue(L, value);
-        add_name(L, ix, name, "");
-      }
-      set_progress(L, ix, value, MODULE_NAMED); /* last: if memory ran out, it is looked at again */
-    }
-  } else if (lua_istable(L, value) && (origin == ORIGIN_OWN) == (pass == PASS_OWN_FIELDS) &&
-             has_name(L, ix, value, name)) {
-    lua_pushvalue(L, value);
-    index_fields(L, ix, name, file);
-    set_progress(L, ix, value, MODULE_FINISHED);
-  }
-  lua_settop(L, value);
-}
-
-static size_t count_entries(lua_State *L) {
-  size_t n = 0;
-  lua_pushnil(L);
-  while (lua_next(L, -2) != 0) {
-    n++;
+  while (lua_next(L, t) != 0) {
+    see(L, k, t + 1);
+    see(L, k, t + 2);
     lua_pop(L, 1);
   }
-  return n;
+}
+
+/* [-0, +0, m] */
+static void see_all(lua_State *L, struct look *k) {
+  static const char *const fields[] = {"path", "cpath", "searchpath"};
+  int top = lua_gettop(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushstring(L, "package");
+  if (lua_rawget(L, top + 1) == LUA_TTABLE) {
+    for (int i = 0; i < 3; i++) {
+      lua_pushstring(L, fields[i]);
+      lua_rawget(L, top + 2);
+      see(L, k, top + 3);
+      lua_pop(L, 1);
+    }
+  }
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  see_table(L, k);
+  k->same_paths = k->same;
+  lua_settop(L, top + 1);
+  see_table(L, k);
+  lua_settop(L, top);
 }
 
 void tide_names_refresh(lua_State *L, int xidx) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
   int top = lua_gettop(L);
-  size_t n;
+  struct look k = {x, 0, 0, true, true};
+  bool same_paths;
   luaL_checkstack(L, 16, NULL);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  n = count_entries(L);
-  if (n != x->nmodules) {
-    struct indexer ix;
-    int loaded = lua_gettop(L);
-    ix.x = x;
-    if (x->filter == NULL)
-      x->filter = (unsigned char *)tide_mem_zero(&tide_mem_default, TRANSFER_FILTER);
-    if (x->filter == NULL) luaL_error(L, "not enough memory");
-    tide_transfer_table(L, xidx, TRANSFER_NAMES);
-    ix.names = lua_gettop(L);
-    tide_transfer_table(L, xidx, TRANSFER_INDEXED);
-    ix.indexed = lua_gettop(L);
-    for (int pass = PASS_LUA_MODULES; pass < PASS_DONE; pass++) {
-      lua_pushnil(L);
-      while (lua_next(L, loaded) != 0) {
-        int t = lua_type(L, -1);
-        if (lua_type(L, -2) == LUA_TSTRING &&
-            (t == LUA_TTABLE || t == LUA_TFUNCTION || t == LUA_TUSERDATA))
-          index_entry(L, &ix, (enum pass)pass);
-        lua_pop(L, 1);
-      }
-    }
-    x->nmodules = n;
+  see_all(L, &k);
+  if (k.same && k.n == x->nentries) return;
+  same_paths = k.same_paths;
+  x->nentries = 0; /* if anything below raises, the next call starts anew */
+  lua_newtable(L);
+  k.pins = top + 1;
+  k.n = 0;
+  see_all(L, &k);
+  lua_pushvalue(L, k.pins);
+  lua_setiuservalue(L, xidx, TRANSFER_PINS);
+  if (!same_paths) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, xidx, TRANSFER_ORIGINS);
+    lua_pushnil(L);
+    lua_setiuservalue(L, xidx, TRANSFER_FILES);
   }
+  tide_index_build(L, xidx);
+  x->nentries = k.n;
   lua_settop(L, top);
 }
 
-bool tide_names_find(lua_State *L, int idx, int xidx) {
-  idx = lua_absindex(L, idx);
-  tide_transfer_table(L, xidx, TRANSFER_NAMES);
-  lua_pushvalue(L, idx);
-  if (lua_rawget(L, -2) == LUA_TNIL) {
-    lua_pop(L, 2);
-    return false;
+/* ---------------------------------------------------------------------- walking -- */
+
+/* A name in parts. */
+struct name {
+  const char *module, *aliases, *end; /* aliases follow the module, up to end */
+  size_t len;                         /* of the module */
+  struct cursor steps;
+};
+
+static void take_apart(struct name *nm, const char *name, size_t len) {
+  const char *sep = (const char *)memchr(name, '\0', len);
+  const char *end = sep != NULL ? sep : name + len;
+  const char *alias = (const char *)memchr(name, '\1', (size_t)(end - name));
+  nm->module = name;
+  nm->end = end;
+  nm->aliases = alias != NULL ? alias : end;
+  nm->len = (size_t)(nm->aliases - name);
+  tide_cursor_init(&nm->steps, end + (sep != NULL), (size_t)(name + len - end) - (sep != NULL));
+}
+
+/* Replaces the value on top by what the next step leads to, or nil. `*word` is the field's or
+** upvalue's name. False: the step is damaged. [-1, +1, m] */
+static bool take_step(lua_State *L, struct cursor *c, const char **word, size_t *len) {
+  unsigned kind = tide_cursor_get_u8(c);
+  uint64_t number = 0, n;
+  *word = "";
+  *len = 0;
+  if (c->failed) return false;
+  if (kind == NAME_METATABLE) {
+    *word = "metatable";
+    *len = 9;
+    if (!lua_istable(L, -1) || !lua_getmetatable(L, -1)) lua_pushnil(L);
+    lua_remove(L, -2);
+    return true;
+  }
+  if (kind != NAME_FIELD && kind != NAME_UPVALUE) return false;
+  if (kind == NAME_UPVALUE) number = tide_cursor_get_varint(c);
+  n = tide_cursor_get_varint(c);
+  if (c->failed || n > tide_cursor_left(c)) return false;
+  *len = (size_t)n;
+  *word = (const char *)tide_cursor_get(c, *len);
+  if (kind == NAME_FIELD) {
+    if (lua_istable(L, -1)) {
+      lua_pushlstring(L, *word, *len);
+      lua_rawget(L, -2);
+    } else {
+      lua_pushnil(L);
+    }
+  } else {
+    const char *up = NULL;
+    if (number > 0 && number < 256 && lua_isfunction(L, -1) && !lua_iscfunction(L, -1))
+      up = lua_getupvalue(L, -1, (int)number);
+    if (up != NULL && (strlen(up) != *len || memcmp(up, *word, *len) != 0)) {
+      lua_pop(L, 1); /* other code than the sender's */
+      up = NULL;
+    }
+    if (up == NULL) lua_pushnil(L);
   }
   lua_remove(L, -2);
   return true;
+}
+
+/* Whether `name` leads to the object at idx here and now. [-0, +0, m] */
+static bool leads_to(lua_State *L, const char *name, size_t len, int idx) {
+  struct name nm;
+  int top = lua_gettop(L);
+  bool same;
+  take_apart(&nm, name, len);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushlstring(L, nm.module, nm.len);
+  lua_rawget(L, -2);
+  while (tide_cursor_left(&nm.steps) > 0 && !lua_isnil(L, -1)) {
+    const char *word;
+    size_t n;
+    if (!take_step(L, &nm.steps, &word, &n)) break;
+  }
+  same = tide_cursor_left(&nm.steps) == 0 && lua_rawequal(L, -1, idx);
+  lua_settop(L, top);
+  return same;
+}
+
+enum names_found tide_names_find(lua_State *L, int idx, int xidx) {
+  size_t len;
+  const char *name;
+  idx = lua_absindex(L, idx);
+  tide_transfer_table(L, xidx, TRANSFER_NAMES);
+  lua_pushvalue(L, idx);
+  if (lua_rawget(L, -2) == LUA_TSTRING) {
+    name = lua_tolstring(L, -1, &len);
+    if (name[0] == INDEX_FIXED || leads_to(L, name + 1, len - 1, idx)) {
+      lua_remove(L, -2);
+      return name[0] == INDEX_OPEN ? NAMES_OPEN : NAMES_OWN;
+    }
+  }
+  lua_pop(L, 2);
+  return NAMES_NONE;
 }
 
 /* Pushes what require(name) answers. [-0, +1, e] */
@@ -302,26 +284,116 @@ static void require_module(lua_State *L, const char *name, size_t len) {
   }
 }
 
-void tide_names_resolve(lua_State *L, const char *name, size_t len) {
-  const char *sep = (const char *)memchr(name, '\0', len);
-  size_t mlen = sep != NULL ? (size_t)(sep - name) : len;
-  size_t flen = sep != NULL ? len - mlen - 1 : 0;
-  require_module(L, name, mlen);
-  if (flen > 0) {
-    if (lua_type(L, -1) == LUA_TTABLE) {
-      lua_pushlstring(L, sep + 1, flen);
-      lua_rawget(L, -2);
-    } else {
-      lua_pushnil(L);
+/* ------------------------------------------------------------------------ resolving -- */
+
+/* Whether package.loaded, on top, has the value at idx under the name at `alias`. [-0, +0, -] */
+static bool is_alias(lua_State *L, int alias, int idx) {
+  bool is;
+  lua_pushvalue(L, alias);
+  lua_rawget(L, -2);
+  is = lua_rawequal(L, -1, idx);
+  lua_pop(L, 1);
+  return is;
+}
+
+/* The module on top is loaded under its other names as well, in a worker: those that have files
+** of their own are required first. What they fail of, or make besides, is not used. [-0, +0, e] */
+static void load_aliases(lua_State *L, const char *p, const char *end) {
+  int module = lua_gettop(L);
+  luaL_checkstack(L, 10, NULL);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  while (p < end && p[0] == '\1') {
+    const char *name = p + 2, *next;
+    if (end - p < 3) break;
+    next = (const char *)memchr(name, '\1', (size_t)(end - name));
+    if (next == NULL) next = end;
+    lua_pushlstring(L, name, (size_t)(next - name));
+    if (p[1] == ALIAS_LOAD) {
+      lua_pushvalue(L, -1);
+      if (lua_rawget(L, module + 1) == LUA_TNIL && lua_getglobal(L, "require") == LUA_TFUNCTION) {
+        lua_pushvalue(L, module + 2);
+        if (lua_pcall(L, 1, 0, 0) == LUA_ERRMEM) lua_error(L);
+      }
+      lua_settop(L, module + 2);
     }
-    if (lua_isnil(L, -1)) {
-      lua_pushlstring(L, name, mlen);
-      lua_pushlstring(L, sep + 1, flen);
+    lua_pushvalue(L, module + 1);
+    if (!is_alias(L, module + 2, module)) {
+      lua_pushvalue(L, module + 2);
+      lua_pushvalue(L, module);
+      lua_rawset(L, module + 1);
+    }
+    lua_settop(L, module + 1);
+    p = next;
+  }
+  lua_settop(L, module);
+}
+
+/* Pushes the module of a name, with its aliases. [-0, +1, e] */
+static void push_module(lua_State *L, const struct name *nm, int xidx) {
+  const struct transfer *x = (const struct transfer *)lua_touserdata(L, xidx);
+  require_module(L, nm->module, nm->len);
+  if (nm->aliases < nm->end && x->worker) load_aliases(L, nm->aliases, nm->end);
+}
+
+void tide_names_resolve(lua_State *L, const char *name, size_t len, int xidx) {
+  struct name nm;
+  take_apart(&nm, name, len);
+  luaL_checkstack(L, 8, NULL);
+  push_module(L, &nm, xidx);
+  while (tide_cursor_left(&nm.steps) > 0) {
+    const char *word;
+    size_t n;
+    if (!take_step(L, &nm.steps, &word, &n)) {
+      tide_error_raise(L, FAULT_TRANSFER, "damaged message: a name of no form");
+    } else if (lua_isnil(L, -1)) {
+      lua_pushlstring(L, nm.module, nm.len);
+      lua_pushlstring(L, word, n);
       tide_error_raise(L, FAULT_TRANSFER, "module '%s' has no field '%s' in the receiving state",
                        lua_tostring(L, -2), lua_tostring(L, -1));
     }
-    lua_remove(L, -2);
   }
+}
+
+bool tide_names_infile(lua_State *L, int idx, int xidx, bool *file) {
+  lua_Debug ar;
+  bool is = false;
+  lua_pushvalue(L, idx);
+  lua_getinfo(L, ">S", &ar);
+  *file = ar.source[0] == '@';
+  if (*file && tide_transfer_hastable(L, xidx, TRANSFER_FILES)) {
+    lua_getfield(L, -1, ar.source);
+    is = !lua_isnil(L, -1);
+    lua_pop(L, 1);
+  }
+  if (*file) lua_pop(L, 1);
+  return is;
+}
+
+/* Protected: (name, its length, transfer userdata) -> what it means. */
+static int resolve(lua_State *L) {
+  const char *name = (const char *)lua_touserdata(L, 1);
+  tide_names_resolve(L, name, (size_t)lua_tointeger(L, 2), 3);
+  return 1;
+}
+
+bool tide_names_prefer(lua_State *L, const char *name, size_t len, int xidx) {
+  union {
+    const char *in;
+    char *out;
+  } arg = {name}; /* resolve does not write to it */
+  int copy = lua_gettop(L), status;
+  bool alike = false;
+  luaL_checkstack(L, 8, NULL);
+  lua_pushcfunction(L, resolve);
+  lua_pushlightuserdata(L, arg.out);
+  lua_pushinteger(L, (lua_Integer)len);
+  lua_pushvalue(L, xidx);
+  status = lua_pcall(L, 3, 1, 0);
+  if (status == LUA_ERRMEM) lua_error(L);
+  if (status == LUA_OK) alike = tide_alike_same(L, copy, copy + 1);
+  if (alike) lua_replace(L, copy);
+  lua_settop(L, copy);
+  return alike;
 }
 
 void tide_names_function(lua_State *L, const char *name, size_t len) {

@@ -1,9 +1,11 @@
 /*
 ** tidepool, floor 2: names, the objects that are sent by name.
 **
-** A table, function or userdata that belongs to a module which the other side can
-** `require` travels as "module\0field" (or "module\0" for the module itself). The
-** index from objects to names is rebuilt when package.loaded has grown.
+** A table, function or userdata that belongs to a module which the other side can `require`
+** travels as a name: the module and the steps from its value to the object (index.h has the form).
+** The index from objects to names is made anew when package.loaded, package.preload or
+** the paths have changed. That is noticed by the identity of all that they hold, which is compared with
+** what it was; a name is followed again before it is sent, so one that has become stale is not used.
 **
 ** A module can be required if it is one of Lua's own, if package.preload has a C function
 ** for it, or if it is found in package.path or package.cpath. Of Lua's own libraries only
@@ -24,13 +26,25 @@ TIDE_INTERNAL_BEGIN
 void tide_names_refresh(lua_State *L, int xidx);
 /* False if the index as it is has no name for the object at this address; quick. */
 bool tide_names_maybe(const struct transfer *x, const void *object);
-/* If the object at idx goes by name, pushes "module\0field" and answers true.
-** [-0, +(0|1), m] */
-bool tide_names_find(lua_State *L, int idx, int xidx);
-/* Pushes the object that "module\0field" names; raises if there is none. [-0, +1, e] */
-void tide_names_resolve(lua_State *L, const char *name, size_t len);
+void tide_names_mark(struct transfer *x, const void *object);
+
+enum names_found {
+  NAMES_NONE,
+  NAMES_OWN, /* the name means the same in every state that loads the module */
+  NAMES_OPEN /* a table or Lua function that a script may have put where it is */
+};
+/* If the object at idx has a name that leads to it now, pushes that, behind one byte. [-0, +(0|1), m] */
+enum names_found tide_names_find(lua_State *L, int idx, int xidx);
+/* Pushes the object that a name means; raises if there is none. [-0, +1, e] */
+void tide_names_resolve(lua_State *L, const char *name, size_t len, int xidx);
+/* Whether the Lua function at idx is defined in a module's file; `*file`: in any. [-0, +0, m] */
+bool tide_names_infile(lua_State *L, int idx, int xidx, bool *file);
+/* Replaces the table or function on top by what the name means here if that is alike; answers if it did. [-1, +1, e] */
+bool tide_names_prefer(lua_State *L, const char *name, size_t len, int xidx);
 /* Pushes the function that a script named "module.function"; raises. [-0, +1, e] */
 void tide_names_function(lua_State *L, const char *name, size_t len);
+/* The fields of one of Lua's own libraries that may go by name: " word word ". NULL: not one of them. */
+const char *tide_names_fields(const char *module, size_t len);
 /* True if Lua's own libraries define this global. */
 bool tide_names_isstandard(const char *name, size_t len);
 

@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 
+#include "alike.h"
 #include "error.h"
 #include "lend.h"
 #include "names.h"
@@ -67,20 +68,37 @@ static void enter(struct packer *P, int idx, const struct step *at) {
   if (lua_gettop(P->L) + WIRE_SLOTS > P->room) make_room(P);
 }
 
+/* The table or function at idx, below its name. One that says how it is rebuilt is. [-0, +0, m] */
+static enum alike judge(struct packer *P, int idx) {
+  if (lua_istable(P->L, idx) && luaL_getmetafield(P->L, idx, "__transfer") != LUA_TNIL) {
+    lua_pop(P->L, 1);
+    return ALIKE_SCRIPT;
+  }
+  return tide_alike_judge(P->L, idx, P->transfer);
+}
+
 bool tide_packer_name(struct packer *P, int idx, const void *address) {
   size_t len;
   const char *name;
+  enum alike judged = ALIKE_OTHER;
   if (!P->indexed) {
     P->indexed = true;
     tide_names_refresh(P->L, P->transfer);
   }
-  if (!tide_names_maybe(P->x, address) || !tide_names_find(P->L, idx, P->transfer)) return false;
-  name = lua_tolstring(P->L, -1, &len);
-  tide_packer_tag(P, WIRE_NAME);
-  tide_bytes_put_varint(P->b, len);
-  tide_bytes_put(P->b, name, len);
+  if (!tide_names_maybe(P->x, address)) return false;
+  switch (tide_names_find(P->L, idx, P->transfer)) {
+    case NAMES_NONE: return false;
+    case NAMES_OWN: break;
+    case NAMES_OPEN: judged = judge(P, idx);
+  }
+  if (judged != ALIKE_SCRIPT) {
+    name = lua_tolstring(P->L, -1, &len) + 1;
+    tide_packer_tag(P, judged == ALIKE_DATA ? WIRE_EITHER : WIRE_NAME);
+    tide_bytes_put_varint(P->b, len - 1);
+    tide_bytes_put(P->b, name, len - 1);
+  }
   lua_pop(P->L, 1);
-  return true;
+  return judged == ALIKE_OTHER;
 }
 
 void tide_packer_part(struct packer *P, const void *type, void *object, void (*rele)(void *)) {

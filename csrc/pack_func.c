@@ -80,9 +80,10 @@ void tide_packer_function(struct packer *P, int idx, const struct step *up) {
   ** is no module's. */
   if (c == NULL && !tide_names_maybe(P->x, address))
     c = tide_func_find(P->L, idx, P->transfer, false);
-  if (c == NULL) {
+  if (c == NULL || c->library) {
     if (tide_packer_name(P, idx, address)) return;
-    c = tide_func_code(P->L, idx, P->transfer);
+    c = tide_func_known(P->L, idx, P->transfer); /* the codes may have been made anew */
+    if (c == NULL) c = tide_func_code(P->L, idx, P->transfer);
   }
   pack_luafunction(P, idx, c, up);
 }

@@ -194,6 +194,8 @@ void tide_packer_table(struct packer *P, int idx, const struct step *up) {
     return;
   }
   if (tide_packer_backref(P, address, WIRE_BACKREF) || tide_packer_name(P, idx, address)) return;
+  if (P->b->failed) tide_packer_nomemory(P);
+  start = P->b->len; /* behind the name that goes along with a table of data */
   if (!lua_getmetatable(L, idx)) {
     pack_entries(P, idx, address, up);
     return;

@@ -49,7 +49,8 @@ void tide_packer_part(struct packer *P, const void *type, void *object, void (*r
 /* True if `key` was written before: then a reference to it is put, with tag `ref`. Else the
 ** next byte is remembered as its place. */
 bool tide_packer_backref(struct packer *P, const void *key, enum wire_tag ref);
-/* If the object at idx, with this address, goes by name, puts the name and answers true. */
+/* If the object at idx, with this address, goes by name, puts the name and answers true. What goes
+** both ways gets its name too, but the answer is false: the value is to follow. */
 bool tide_packer_name(struct packer *P, int idx, const void *address);
 /* If the object at idx has a metamethod __transfer, puts how to rebuild it. */
 bool tide_packer_rebuild(struct packer *P, int idx, const struct step *up);

@@ -135,7 +135,8 @@ static struct code *put_function(struct plain *p, int idx, int xidx) {
   struct code *c = tide_func_known(p->L, idx, xidx);
   if (c == NULL && !tide_names_maybe(p->x, lua_topointer(p->L, idx)))
     c = tide_func_find(p->L, idx, xidx, true);
-  if (c == NULL || c->nglobals > 0 || (c->loose && c->nmaybe > 0) || c->nup > MAX_UPVALUES)
+  if (c == NULL || c->library || c->nglobals > 0 || (c->loose && c->nmaybe > 0) ||
+      c->nup > MAX_UPVALUES)
     return NULL;
   tide_bytes_put_u8(p->b, WIRE_FUNCTION);
   tide_bytes_put_varint(p->b, p->part++);

@@ -57,6 +57,9 @@ static int transfer_gc(lua_State *L) {
   free_codes(x);
   tide_mem_free(&tide_mem_default, x->filter, TRANSFER_FILTER);
   x->filter = NULL;
+  tide_mem_free(&tide_mem_default, x->entries, x->capentries * sizeof *x->entries);
+  x->entries = NULL;
+  x->nentries = x->capentries = 0;
   tide_bytes_fini(&x->scratch);
   tide_paths_rele(x->paths);
   x->paths = NULL;
@@ -104,8 +107,7 @@ void tide_transfer_table(lua_State *L, int idx, enum transfer_table which) {
   if (tide_transfer_hastable(L, idx, which)) return;
   lua_pop(L, 1);
   lua_newtable(L);
-  if (which == TRANSFER_CODES || which == TRANSFER_KIN || which == TRANSFER_NAMES ||
-      which == TRANSFER_INDEXED) {
+  if (which == TRANSFER_CODES || which == TRANSFER_KIN || which == TRANSFER_NAMES) {
     lua_createtable(L, 0, 1);
     lua_pushstring(L, which == TRANSFER_KIN ? "v" : "k");
     lua_setfield(L, -2, "__mode");
@@ -115,7 +117,8 @@ void tide_transfer_table(lua_State *L, int idx, enum transfer_table which) {
   lua_setiuservalue(L, idx, which);
 }
 
-static void flush(lua_State *L, int idx, struct transfer *x) {
+void tide_transfer_flush(lua_State *L, int idx) {
+  struct transfer *x = (struct transfer *)lua_touserdata(L, idx);
   lua_pushnil(L);
   lua_setiuservalue(L, idx, TRANSFER_CODES);
   lua_pushnil(L);
@@ -155,7 +158,7 @@ static bool grow_codes(struct transfer *x) {
 
 bool tide_transfer_keep(lua_State *L, int idx, struct code *c) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, idx);
-  if (x->ncodes >= MAX_CODES || x->codebytes >= MAX_CODE_BYTES) flush(L, idx, x);
+  if (x->ncodes >= MAX_CODES || x->codebytes >= MAX_CODE_BYTES) tide_transfer_flush(L, idx);
   if (x->ncodes == x->capcodes && !grow_codes(x)) return false;
   x->codes[x->ncodes++] = tide_code_hold(c);
   x->codebytes += c->size;

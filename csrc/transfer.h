@@ -27,8 +27,10 @@ enum transfer_table {
   TRANSFER_CODES = 1, /* Lua function -> code (light); weak keys */
   TRANSFER_KIN,       /* prototype (light) -> a function of it that is in CODES; weak values */
   TRANSFER_LOADED,    /* code (light) -> factory, or true: load it anew each time */
-  TRANSFER_NAMES,     /* object -> "module\0field"; weak keys (names.c) */
-  TRANSFER_INDEXED,   /* module value -> true; weak keys (names.c) */
+  TRANSFER_NAMES,     /* object -> how it is called (index.h); weak keys */
+  TRANSFER_ORIGINS,   /* module name -> "@file" in Lua, true: a C library, false: none (index.c) */
+  TRANSFER_FILES,     /* "@file" of a module -> true, or how it was judged (index.c) */
+  TRANSFER_PINS,      /* what ENTRIES points to (names.c) */
   TRANSFER_GOT,       /* global that came with a message -> serial of that message (globals.c) */
   TRANSFER_CAME,      /* global that came with a message -> the value that came */
   TRANSFER_NATIVE,  /* global that this state's host or initializer defined -> true; workers only */
@@ -58,20 +60,21 @@ struct transfer {
   const void *seen[TRANSFER_SEEN];  /* functions whose code was found without CODES last (func.c) */
   const void *kinds[TRANSFER_SEEN]; /* and prototypes of those found without KIN */
   struct bytes scratch;             /* for dumps */
-  size_t nmodules;                  /* entries of package.loaded when last indexed */
-  lua_Integer serial;               /* of the last message whose globals were looked at */
-  struct paths *paths;              /* held: what was last captured, or NULL (paths.c) */
-  const char *path, *cpath;         /* bytes of PATH and CPATH; NULL: no string */
-  struct layout layout;             /* found with the first value that is not plain */
-  struct memo_spare memo;           /* owned: a block for the next message (pack.c) */
-  struct lender *lender;            /* owned; NULL: none yet (lend.c) */
-  bool never_lends;                 /* or no lender is to be made (lend.c) */
-  int owed;                         /* KiB that the collector is to do the work for yet (large.c) */
-  bool tried_warm;                  /* no other attempt is to be made (large.c) */
-  struct blocks *warm;   /* owned: what the state's allocator goes through, or NULL (large.c) */
-  bool late;             /* made while the state closes, perhaps: will not be closed itself */
-  bool worker;           /* NATIVE is filled: this state is a worker's */
-  unsigned char *filter; /* Bloom filter of the objects in NAMES, by address; NULL: none */
+  const void **entries;             /* owned: what was loaded when last indexed (names.c) */
+  size_t nentries, capentries;
+  lua_Integer serial;       /* of the last message whose globals were looked at */
+  struct paths *paths;      /* held: what was last captured, or NULL (paths.c) */
+  const char *path, *cpath; /* bytes of PATH and CPATH; NULL: no string */
+  struct layout layout;     /* found with the first value that is not plain */
+  struct memo_spare memo;   /* owned: a block for the next message (pack.c) */
+  struct lender *lender;    /* owned; NULL: none yet (lend.c) */
+  bool never_lends;         /* or no lender is to be made (lend.c) */
+  int owed;                 /* KiB that the collector is to do the work for yet (large.c) */
+  bool tried_warm;          /* no other attempt is to be made (large.c) */
+  struct blocks *warm;      /* owned: what the state's allocator goes through, or NULL (large.c) */
+  bool late;                /* made while the state closes, perhaps: will not be closed itself */
+  bool worker;              /* NATIVE is filled: this state is a worker's */
+  unsigned char *filter;    /* Bloom filter of the objects in NAMES, by address; NULL: none */
 };
 
 /* Pushes the state's transfer userdata and answers its memory. [-0, +1, m] */
@@ -87,6 +90,8 @@ bool tide_transfer_hastable(lua_State *L, int idx, enum transfer_table which);
 /* Takes a reference to c that lasts until the caches are flushed. Flushes them first when
 ** they are full. The userdata is at idx. False: out of memory (c is not taken). [-0, +0, -] */
 bool tide_transfer_keep(lua_State *L, int idx, struct code *c);
+/* Starts the caches of code anew. The userdata is at idx. [-0, +0, -] */
+void tide_transfer_flush(lua_State *L, int idx);
 /* A reference to c, which is kept, for a message. */
 struct code *tide_transfer_spend(struct transfer *x, struct code *c);
 /* The code kept with this content, or NULL; borrowed. */

@@ -181,7 +181,8 @@ static const char *refused(unsigned tag) {
   switch (tag) {
     case WIRE_FUNCTION:
     case WIRE_CFUNCTION: return "a function";
-    case WIRE_NAME: return "the name of a module";
+    case WIRE_NAME:
+    case WIRE_EITHER: return "the name of a module";
     case WIRE_REBUILD: return "a call of a function";
     case WIRE_GLOBALS: return "the globals";
     case WIRE_POINTER: return "a light userdata";
@@ -192,6 +193,20 @@ static const char *refused(unsigned tag) {
 static void refuse(struct unpacker *U, const char *what) {
   if (what != NULL)
     tide_error_raise(U->L, FAULT_TRANSFER, "refused message: %s, where only data is allowed", what);
+}
+
+/* A table or function that may be that of a module here. */
+static void unpack_either(struct unpacker *U, size_t offset, bool shared) {
+  size_t len;
+  const char *name = get_string(U, &len);
+  unsigned byte = tide_cursor_get_u8(&U->c), tag = WIRE_TAG(byte);
+  if (tag == WIRE_FUNCTION)
+    tide_unpacker_function(U, offset, shared);
+  else if (tag == WIRE_TABLE || tag == WIRE_TABLE_INTS || tag == WIRE_TABLE_FLOATS)
+    tide_unpacker_table(U, (byte & ~WIRE_SHARED) | (shared ? WIRE_SHARED : 0), offset);
+  else
+    tide_unpacker_damaged(U, "no table or function beside a name");
+  if (tide_names_prefer(U->L, name, len, U->transfer) && shared) tide_unpacker_remember(U, offset);
 }
 
 /* Values that contain others, or that others refer to. */
@@ -223,7 +238,11 @@ static void unpack_object(struct unpacker *U, unsigned byte, size_t offset) {
       break;
     case WIRE_NAME:
       s = get_string(U, &len);
-      tide_names_resolve(L, s, len);
+      tide_names_resolve(L, s, len, U->transfer);
+      break;
+    case WIRE_EITHER:
+      unpack_either(U, offset, shared);
+      shared = false;
       break;
     case WIRE_REF: unpack_ref(U); break;
     case WIRE_LENT: unpack_lent(U); break;

@@ -80,6 +80,11 @@ static void skip_value(struct cursor *c, int depth) {
       n = tide_cursor_get_varint(c);
       tide_cursor_get(c, (size_t)n);
       break;
+    case WIRE_EITHER:
+      n = tide_cursor_get_varint(c);
+      tide_cursor_get(c, (size_t)n);
+      skip_value(c, depth + 1);
+      break;
     case WIRE_TABLE:
     case WIRE_TABLE_INTS:
     case WIRE_TABLE_FLOATS: skip_table(c, byte, depth + 1); break;

@@ -18,7 +18,9 @@
 **     TABLE_INTS TABLE_FLOATS     u32 ntyped, u32 nany, u32 nhash, ntyped * 8 bytes, …
 **     FUNCTION                    varint part (code), varint nup, nup upvalues
 **     CFUNCTION                   varint part, varint nup, nup values
-**     NAME                        varint length, "module\0field" or "module\0"
+**     NAME                        varint length, a name (index.h)
+**     EITHER                      varint length, a name, TABLE… or FUNCTION…: what the name means if
+**                                 that is alike, else the value
 **     REF                         varint part (an object sent by reference)
 **     REBUILD                     varint nargs, STRING "module.function", nargs values
 **     ERROR_META                  - (the metatable of the library's error objects)
@@ -58,7 +60,8 @@ enum wire_tag {
   WIRE_UPVALUE,
   WIRE_UPREF,
   WIRE_LENT,
-  WIRE_LOOSE
+  WIRE_LOOSE,
+  WIRE_EITHER
 };
 
 #define WIRE_META 0x40u

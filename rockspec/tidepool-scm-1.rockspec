@@ -37,6 +37,7 @@ build = {
       incdirs = { "csrc" },
       libraries = { "pthread", "rt" }, -- rt: timers, before glibc 2.34
       sources = {
+        "csrc/alike.c",
         "csrc/arena.c",
         "csrc/array.c",
         "csrc/block.c",
@@ -55,6 +56,7 @@ build = {
         "csrc/globals.c",
         "csrc/group.c",
         "csrc/halt.c",
+        "csrc/index.c",
         "csrc/inline.c",
         "csrc/keeper.c",
         "csrc/lend.c",
