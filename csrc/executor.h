@@ -13,6 +13,7 @@
 
 #include "paths.h"
 #include "pool.h"
+#include "seed.h"
 #include "shelf.h"
 #include "tidepool.h"
 #include "vm.h"
@@ -37,8 +38,13 @@ struct tide_executor {
   void (*thread_start)(int index, void *ud); /* I */
   void (*thread_stop)(int index, void *ud);  /* I */
   void *ud;                                  /* I */
-  struct sys_lock lock;                      /* guards what is below; a leaf */
-  struct paths *paths;                       /* L: for workers whose first task brings none */
+  /* Where random numbers begin: */
+  bool seeded;                       /* I: its tasks' at `seed` */
+  uint64_t seed;                     /* I */
+  struct seeding initializer;        /* I: the initializer's */
+  uint64_t seeds;                    /* A: tasks that were numbered so far (seeding.c) */
+  struct sys_lock lock;              /* guards what is below; a leaf */
+  struct paths *paths;               /* L: for workers whose first task brings none */
   struct tide_executor *orphans;     /* L: a list (orphan.h); each holds a reference of its pool */
   size_t norphans;                   /* L: ever */
   int closed;                        /* L: the flags of all calls of tide_executor_close */
@@ -74,8 +80,11 @@ sys_time tide_nanoseconds(double seconds);
 /* Shutdown's first step, with its flags: no more tasks are taken. Never waits. (tidepool.c) */
 void tide_executor_close(tide_executor *ex, int flags);
 
-/* A new task of ex; NULL: out of memory. (submit.c) */
-struct task *tide_task_for(tide_executor *ex, const tide_taskopts *o);
+/* A new task of ex that L (may be NULL) submits; NULL: out of memory. *n is the number that it took, to be given
+** back if the submit fails (seeding.h). (submit.c) */
+struct numbered;
+struct task *tide_task_for(tide_executor *ex, lua_State *L, const tide_taskopts *o,
+                           struct numbered *n);
 /* Raises what kept a task out of the pool; err: errno of FAULT_THREAD. [-0, +0, e] (submit.c) */
 int tide_submit_refuse(lua_State *L, tide_executor *ex, int fault, int err);
 /* The first submit ends the time when an initializer may be set. (submit.c) */

@@ -14,6 +14,7 @@
 #include "opening.h"
 #include "outcome.h"
 #include "pack.h"
+#include "seeding.h"
 #include "transfer.h"
 #include "unpack.h"
 
@@ -36,6 +37,8 @@ struct run {
   tide_executor *ex;
   const char *name; /* NULL: it is no task */
   struct bytes traceback;
+  struct rng rng;         /* the task's place in the sequence, if it is seeded */
+  struct rng_state drawn; /* the state's, where it was before */
   struct task *t;
   struct message out;
   struct large large;
@@ -74,6 +77,12 @@ bool tide_inline_running(lua_State *L, const tide_executor *ex) { return depth_o
 int tide_executor_inline(const tide_executor *ex) { return ex->run_inline; }
 
 int tide_current_inline(lua_State *L) { return lua_checkstack(L, 1) && top_run(L) != NULL; }
+
+bool tide_inline_rng(lua_State *L, struct rng **rng) {
+  struct run *r = top_run(L);
+  if (r != NULL) *rng = r->name != NULL && r->rng.current ? &r->rng : NULL;
+  return r != NULL;
+}
 
 bool tide_inline_name(lua_State *L, const char **name) {
   const struct run *r = top_run(L);
@@ -128,11 +137,14 @@ static void leave(lua_State *L) {
 /* r runs in the place at idx from now on. [-0, +SCOPE_SLOTS, -] */
 static void begin_run(lua_State *L, struct run *r, int idx) {
   enter(L, idx);
+  r->rng.seeded = r->rng.current = false;
+  tide_rng_save(L, &r->drawn);
   r->outer = top_run(L);
   set_run(L, r);
 }
 
 static void end_run(lua_State *L, const struct run *r) {
+  if (r->rng.seeded) tide_rng_restore(L, &r->drawn);
   set_run(L, r->outer);
   leave(L);
 }
@@ -230,8 +242,8 @@ static int get_place(lua_State *L) {
 /* Protected, in the place: (run) -> finalizer or nil. */
 static int open_body(lua_State *L) {
   struct run *r = (struct run *)lua_touserdata(L, 1);
-  const struct opening o = {r->ex->init, r->ex->final};
-  tide_opening_run(L, &o, &r->what);
+  const struct opening o = {r->ex->init, r->ex->final, r->ex->seeded ? &r->ex->initializer : NULL};
+  tide_opening_run(L, &o, &r->rng, &r->what);
   tide_globals_own(L, false);
   return 1;
 }
@@ -420,6 +432,8 @@ static int task_body(lua_State *L) {
     tide_names_function(L, name, len);
     lua_replace(L, 2);
   }
+  if (r->t->extras != NULL && r->t->extras->seeded)
+    tide_rng_begin(&r->rng, L, &r->t->extras->seeding);
   r->task_code = true;
   lua_call(L, n - 1, LUA_MULTRET);
   r->task_code = false;
@@ -479,22 +493,26 @@ tide_future *tide_inline_submit(tide_executor *ex, lua_State *L, int nargs,
                                 const tide_taskopts *o) {
   struct run r;
   struct task *t;
+  struct numbered number;
   int fault;
   if (o != NULL && (o->time_limit > 0 || o->memory_limit > 0))
     luaL_error(L, "an executor that is inline cannot bound tasks: no thread watches them");
   luaL_checkstack(L, 32, NULL);
   push_places(L);
   lua_pop(L, 1);
-  t = tide_task_for(ex, o);
+  tide_rng_keep(L);
+  t = tide_task_for(ex, L, o, &number);
   if (t == NULL) luaL_error(L, "not enough memory");
   if (tide_pack(L, &t->msg, nargs + 1, PACK_CALL) != LUA_OK) {
     tide_task_rele(t);
+    tide_seeding_undo(&number);
     lua_error(L);
   }
   tide_submit_mark(ex);
   fault = tide_pool_runbegin(ex->pool);
   if (fault != FAULT_NONE) {
     tide_task_rele(t);
+    tide_seeding_undo(&number);
     tide_submit_refuse(L, ex, fault, 0);
   }
   (void)tide_task_begin(t, NULL);

@@ -113,6 +113,9 @@ tide_executor *tide_lua_checkexecutor(lua_State *L, int arg);
 tide_executor **tide_lua_newexecutorbox(lua_State *L);
 /* core.submit(executor, quiet, priority, name, fn, ...) [-n, +1, e] */
 int tide_lua_submit(lua_State *L);
+/* core.submit_seeded, core.map_seed [-n, +1, e] */
+int tide_lua_submitseeded(lua_State *L);
+int tide_lua_mapseed(lua_State *L);
 
 /* core.executor(config, initializer, finalizer, ...) [-n, +1, e] */
 int tide_lua_newexecutor(lua_State *L);

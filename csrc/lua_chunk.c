@@ -34,6 +34,7 @@ struct run {
   lua_Integer at, last;     /* the item that runs, the last one */
   int width;                /* arguments per item; -1: a table has each item's */
   int ncolumns;
+  bool seeded; /* each item's random numbers begin by themselves */
   bool risky;  /* there is a result that it may not be possible to send */
   double took; /* hungry: the seconds that the last item took at least */
   enum ending ending;
@@ -122,6 +123,7 @@ static int items(lua_State *L) {
       r->ending = HUNGRY;
       return 0;
     }
+    if (r->seeded) tide_current_item(L, (lua_Unsigned)(r->at - 1));
     lua_pushvalue(L, FN);
     lua_call(L, push_arguments(L, r), LUA_MULTRET);
     n = lua_gettop(L) - base;
@@ -160,6 +162,7 @@ int tide_lua_runitems(lua_State *L) {
   luaL_argcheck(L, r.width <= r.ncolumns, WIDTH, "more than there are columns");
   for (int c = COLUMNS; c <= top; c++) luaL_checktype(L, c, LUA_TTABLE);
   clock_gettime(TICKS, &r.tick);
+  r.seeded = tide_current_stream(L, NULL, NULL) != 0;
   r.risky = false;
   r.took = 0;
   r.ending = FAILED;
@@ -178,8 +181,9 @@ int tide_lua_runitems(lua_State *L) {
   return 4;
 }
 
-/* core.offer(priority, name, fn, ...) -> future: a submit to this worker's own executor, which
-** never waits; a full queue refuses it */
+/* core.offer(priority, name, offset, fn, ...) -> future: a submit to this worker's own executor, which
+** never waits; a full queue refuses it. It is for items of the map whose chunk runs here, the first of
+** them `offset` behind the chunk's. */
 int tide_lua_offer(lua_State *L) {
   tide_executor *ex = tide_current_executor(L);
   struct tide_lua_future *b;
@@ -189,10 +193,14 @@ int tide_lua_offer(lua_State *L) {
   o.priority = (int)luaL_checkinteger(L, 1);
   o.name = luaL_optstring(L, 2, NULL);
   o.nowait = 1;
-  tide_lua_checktask(L, 3);
+  if (tide_current_stream(L, &o.stream, &o.number)) {
+    o.seeding = TIDE_SEED_ITEM;
+    o.number += (lua_Unsigned)luaL_checkinteger(L, 3);
+  }
+  tide_lua_checktask(L, 4);
   b = tide_lua_newfuture(L, 0);
-  lua_insert(L, 3);
-  b->f = tide_submit(ex, L, lua_gettop(L) - 4, &o);
+  lua_insert(L, 4);
+  b->f = tide_submit(ex, L, lua_gettop(L) - 5, &o);
   b->seen = true;
   return 1;
 }

@@ -23,6 +23,9 @@ static void fill(lua_State *L, tide_config *c) {
   c->max_queue = (size_t)integer(L, "max_queue", 0);
   c->memory_limit = (size_t)integer(L, "memory_limit", 0);
   c->interrupt_signal = (int)integer(L, "interrupt_signal", 0);
+  c->seeded = lua_getfield(L, 1, "seed") != LUA_TNIL;
+  c->seed = lua_tointeger(L, -1);
+  lua_pop(L, 1);
   if (lua_getfield(L, 1, "idle_timeout") == LUA_TNUMBER) c->idle_timeout = lua_tonumber(L, -1);
   lua_pop(L, 1);
   if (lua_getfield(L, 1, "spin_time") == LUA_TNUMBER) c->spin_time = lua_tonumber(L, -1);

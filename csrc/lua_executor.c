@@ -71,17 +71,17 @@ static int ex_submit(lua_State *L) {
   return submit(L, ex, 2, NULL, false, TIDE_LUA_MADE);
 }
 
-/* The options of a task from the table at 3, or nil; their ranges were checked by the Lua side. [-0, +0, e] */
-static void getoptions(lua_State *L, tide_taskopts *o) {
+/* The options of a task from the table at `idx`, or nil; their ranges were checked by the Lua side. [-0, +0, e] */
+static void getoptions(lua_State *L, int idx, tide_taskopts *o) {
   tide_taskopts_init(o);
-  if (!lua_istable(L, 3)) return;
-  lua_getfield(L, 3, "priority");
+  if (!lua_istable(L, idx)) return;
+  lua_getfield(L, idx, "priority");
   o->priority = (int)luaL_optinteger(L, -1, 0);
-  lua_getfield(L, 3, "time_limit");
+  lua_getfield(L, idx, "time_limit");
   o->time_limit = (double)luaL_optnumber(L, -1, 0);
-  lua_getfield(L, 3, "memory_limit");
+  lua_getfield(L, idx, "memory_limit");
   o->memory_limit = (size_t)luaL_optinteger(L, -1, 0);
-  lua_getfield(L, 3, "name"); /* lives as long as the table has it */
+  lua_getfield(L, idx, "name"); /* lives as long as the table has it */
   o->name = luaL_optstring(L, -1, NULL);
   lua_pop(L, 4);
 }
@@ -91,9 +91,49 @@ static void getoptions(lua_State *L, tide_taskopts *o) {
 int tide_lua_submit(lua_State *L) {
   tide_executor *ex = tide_lua_checkexecutor(L, 1);
   tide_taskopts o;
-  getoptions(L, &o);
+  getoptions(L, 3, &o);
   tide_lua_checktask(L, 4);
   return submit(L, ex, 4, &o, lua_toboolean(L, 2), 0);
+}
+
+static bool counts(const tide_array *a) {
+  return tide_array_type(a) == TIDE_I64 || tide_array_type(a) == TIDE_U64;
+}
+
+/* core.submit_seeded(seed, number, ex, quiet, options, fn, ...) -> future: core.submit of a task whose random
+** numbers begin from a seed. An integer seed: from it and the next number of the counter, an array of one
+** i64 or u64; a string, core.map_seed's: as item `number` of that map. */
+int tide_lua_submitseeded(lua_State *L) {
+  tide_executor *ex = tide_lua_checkexecutor(L, 3);
+  bool quiet = lua_toboolean(L, 4) != 0;
+  tide_taskopts o;
+  getoptions(L, 5, &o);
+  tide_lua_checktask(L, 6);
+  if (lua_type(L, 1) == LUA_TSTRING) {
+    o.seeding = TIDE_SEED_ITEM;
+    luaL_argcheck(L, lua_rawlen(L, 1) == sizeof o.stream, 1, "no seed of a map");
+    memcpy(&o.stream, lua_tostring(L, 1), sizeof o.stream);
+    o.number = (lua_Unsigned)luaL_checkinteger(L, 2);
+  } else {
+    const tide_array *counter = tide_toarray(L, 2);
+    luaL_argcheck(L, counter != NULL && tide_array_length(counter) == 1 && counts(counter), 2,
+                  "no counter");
+    o.seeding = TIDE_SEED_TASK;
+    o.seed = luaL_checkinteger(L, 1);
+    o.counter = (unsigned long long *)tide_array_data(counter);
+  }
+  return submit(L, ex, 6, &o, quiet, 0);
+}
+
+/* core.map_seed(ex [, seed]) -> the seed of a map that is made here, of an integer or, without one, of what
+** the executor has; nil: of nothing */
+int tide_lua_mapseed(lua_State *L) {
+  tide_executor *ex = tide_lua_checkexecutor(L, 1);
+  lua_Integer seed = luaL_optinteger(L, 2, 0);
+  tide_stream s;
+  if (!tide_map_stream(L, ex, lua_isnoneornil(L, 2) ? NULL : &seed, &s)) return 0;
+  lua_pushlstring(L, (const char *)&s, sizeof s);
+  return 1;
 }
 
 /* ------------------------------------------------------------ shutdown -- */

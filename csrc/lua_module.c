@@ -167,6 +167,8 @@ static const luaL_Reg public_functions[] = {
 
 static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"submit", tide_lua_submit},
+                                     {"submit_seeded", tide_lua_submitseeded},
+                                     {"map_seed", tide_lua_mapseed},
                                      {"group", tide_lua_newgroup},
                                      {"now", m_now},
                                      {"error", m_error},

@@ -23,7 +23,8 @@ static void resolve(lua_State *L, int idx) {
 }
 
 /* One of the messages; its finalizer, if it has one, takes the place of the value at `final`. [-0, +0, e] */
-static void run_one(lua_State *L, const struct message *m, const char **what, int final) {
+static void run_one(lua_State *L, const struct message *m, const struct opening *o, struct rng *rng,
+                    const char **what, int final) {
   struct large large;
   int base = lua_gettop(L), n;
   if (m == NULL) return;
@@ -41,18 +42,19 @@ static void run_one(lua_State *L, const struct message *m, const char **what, in
     *what = "the initializer failed";
     resolve(L, base + 1);
     lua_remove(L, base + 2);
+    if (o->seeding != NULL) tide_rng_begin(rng, L, o->seeding);
     lua_call(L, n - 2, 0);
   }
   lua_settop(L, base);
 }
 
-void tide_opening_run(lua_State *L, const struct opening *o, const char **what) {
+void tide_opening_run(lua_State *L, const struct opening *o, struct rng *rng, const char **what) {
   int final;
   luaL_checkstack(L, 4, NULL);
   lua_pushnil(L);
   final = lua_gettop(L);
-  run_one(L, o->final, what, final);
-  run_one(L, o->both, what, final);
+  run_one(L, o->final, o, rng, what, final);
+  run_one(L, o->both, o, rng, what, final);
 }
 
 int tide_opening_why(lua_State *L) {

@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <string.h>
 
 #include "entropy.h"
 
@@ -25,14 +26,51 @@ static void reseed(lua_State *L, struct seed s) {
   lua_call(L, 2, 0);
 }
 
-void tide_rng_open(struct rng *r, lua_State *L) {
+void tide_rng_keep(lua_State *L) {
   int top = lua_gettop(L);
-  r->seeded = r->current = false;
-  luaL_checkstack(L, 2, NULL);
-  if (lua_getglobal(L, LUA_MATHLIBNAME) == LUA_TTABLE &&
-      lua_getfield(L, -1, "randomseed") == LUA_TFUNCTION)
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
+  luaL_checkstack(L, 4, NULL);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key) == LUA_TNIL &&
+      luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE)) {
+    lua_pushliteral(L, LUA_MATHLIBNAME);
+    if (lua_rawget(L, -2) == LUA_TTABLE) {
+      lua_pushliteral(L, "randomseed");
+      lua_rawget(L, -2);
+      if (lua_iscfunction(L, -1)) lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
+    }
+  }
   lua_settop(L, top);
+}
+
+/* The generator's memory, or NULL. [-0, +0, -] */
+static void *generator(lua_State *L, size_t *size) {
+  void *p = NULL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
+  if (lua_iscfunction(L, -1) && lua_getupvalue(L, -1, 1) != NULL) {
+    if (lua_type(L, -1) == LUA_TUSERDATA) p = lua_touserdata(L, -1);
+    *size = (size_t)lua_rawlen(L, -1);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return p;
+}
+
+void tide_rng_save(lua_State *L, struct rng_state *s) {
+  const void *p = generator(L, &s->size);
+  if (p != NULL && s->size <= sizeof s->bytes)
+    memcpy(s->bytes, p, s->size);
+  else
+    s->size = 0;
+}
+
+void tide_rng_restore(lua_State *L, const struct rng_state *s) {
+  size_t size;
+  void *p = generator(L, &size);
+  if (p != NULL && s->size > 0 && size == s->size) memcpy(p, s->bytes, size);
+}
+
+void tide_rng_open(struct rng *r, lua_State *L) {
+  r->seeded = r->current = false;
+  tide_rng_keep(L);
   reseed(L, tide_entropy());
 }
 

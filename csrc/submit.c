@@ -13,6 +13,7 @@
 #include "owner.h"
 #include "pack.h"
 #include "reftype.h"
+#include "seeding.h"
 #include "wire.h"
 #include "within.h"
 
@@ -21,14 +22,24 @@ void tide_taskopts_init(tide_taskopts *o) {
   o->struct_size = sizeof *o;
 }
 
-struct task *tide_task_for(tide_executor *ex, const tide_taskopts *o) {
+struct task *tide_task_for(tide_executor *ex, lua_State *L, const tide_taskopts *o,
+                           struct numbered *n) {
   struct task_terms terms;
-  if (o == NULL) return tide_task_new(ex->pool, &ex->mem, NULL);
-  terms.name = o->name;
-  terms.priority = o->priority;
-  terms.time_limit = tide_nanoseconds(o->time_limit);
-  terms.memory_limit = o->memory_limit;
-  return tide_task_new(ex->pool, &ex->mem, &terms);
+  struct seeding seeding;
+  struct task *t;
+  n->counter = NULL;
+  if (o == NULL && !ex->seeded) return tide_task_new(ex->pool, &ex->mem, NULL);
+  memset(&terms, 0, sizeof terms);
+  if (o != NULL) {
+    terms.name = o->name;
+    terms.priority = o->priority;
+    terms.time_limit = tide_nanoseconds(o->time_limit);
+    terms.memory_limit = o->memory_limit;
+  }
+  if (tide_seeding_of(ex, L, o, &seeding, n)) terms.seeding = &seeding;
+  t = tide_task_new(ex->pool, &ex->mem, &terms);
+  if (t == NULL) tide_seeding_undo(n);
+  return t;
 }
 
 void tide_submit_mark(tide_executor *ex) {
@@ -96,11 +107,12 @@ int tide_submit_refuse(lua_State *L, tide_executor *ex, int fault, int err) {
 tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs, const tide_taskopts *o) {
   struct paths *paths;
   struct task *t;
+  struct numbered number;
   int fault, err = 0, status;
   if (tide_pool_lost(ex->pool)) tide_error_raise(L, FAULT_BROKEN, "cannot submit: " TIDE_LOST);
   if (ex->run_inline) return tide_inline_submit(ex, L, nargs, o);
   paths = tide_paths_of(L, 0); /* leaves the transfer userdata */
-  t = tide_task_for(ex, o);
+  t = tide_task_for(ex, L, o, &number);
   if (t == NULL) luaL_error(L, "not enough memory");
   t->context = tide_paths_hold(paths);
   status = tide_pack_below(L, &t->msg, nargs + 1, PACK_CALL);
@@ -108,9 +120,11 @@ tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs, const tide_
     fault = enqueue(ex, t, o, L, &err, &status);
     if (fault == FAULT_NONE) return tide_future_of(t);
     tide_task_rele(t);
+    tide_seeding_undo(&number);
     if (status == LUA_OK) tide_submit_refuse(L, ex, fault, err);
   } else {
     tide_task_rele(t);
+    tide_seeding_undo(&number);
   }
   lua_error(L);
   return NULL;
@@ -132,8 +146,9 @@ int tide_sendable(lua_State *L, int n) {
 /* ------------------------------------------------------------ without a lua_State -- */
 
 /* The rest of a call whose callee was put already, then into the pool. Takes t. */
-static int submit_values(tide_future **f, tide_executor *ex, struct task *t, const tide_value *args,
-                         size_t nargs, const tide_taskopts *o) {
+static int submit_values(tide_future **f, tide_executor *ex, struct task *t,
+                         const struct numbered *number, const tide_value *args, size_t nargs,
+                         const tide_taskopts *o) {
   struct bytes *b = &t->msg.bytes;
   int fault = FAULT_NONE, err, status;
   for (size_t i = 0; i < nargs && fault == FAULT_NONE; i++)
@@ -143,6 +158,7 @@ static int submit_values(tide_future **f, tide_executor *ex, struct task *t, con
   if (fault == FAULT_NONE) fault = enqueue(ex, t, o, NULL, &err, &status);
   if (fault != FAULT_NONE) {
     tide_task_rele(t);
+    tide_seeding_undo(number);
     return fault;
   }
   *f = tide_future_of(t);
@@ -152,38 +168,41 @@ static int submit_values(tide_future **f, tide_executor *ex, struct task *t, con
 int tide_submit_named(tide_future **f, tide_executor *ex, const char *name, const tide_value *args,
                       size_t nargs, const tide_taskopts *o) {
   struct task *t;
+  struct numbered number;
   tide_value callee;
   *f = NULL;
   if (name == NULL || ex->run_inline) return TIDE_EARG;
   if (tide_pool_lost(ex->pool)) return TIDE_EBROKEN;
-  t = tide_task_for(ex, o);
+  t = tide_task_for(ex, NULL, o, &number);
   if (t == NULL) return TIDE_ENOMEM;
   callee.type = TIDE_TSTRING;
   callee.u.string.data = name;
   callee.u.string.len = strlen(name);
   tide_bytes_put_varint(&t->msg.bytes, nargs + 1);
   tide_value_put(&t->msg.bytes, &callee);
-  return submit_values(f, ex, t, args, nargs, o);
+  return submit_values(f, ex, t, &number, args, nargs, o);
 }
 
 int tide_submit_cfunction(tide_future **f, tide_executor *ex, lua_CFunction fn,
                           const tide_value *args, size_t nargs, const tide_taskopts *o) {
   struct task *t;
+  struct numbered number;
   void *object;
   size_t part;
   *f = NULL;
   if (fn == NULL || ex->run_inline) return TIDE_EARG;
   if (tide_pool_lost(ex->pool)) return TIDE_EBROKEN;
-  t = tide_task_for(ex, o);
+  t = tide_task_for(ex, NULL, o, &number);
   if (t == NULL) return TIDE_ENOMEM;
   memcpy(&object, &fn, sizeof object);
   if (!tide_message_addpart(&t->msg, &tide_cfunction_part, object, NULL, &part)) {
     tide_task_rele(t);
+    tide_seeding_undo(&number);
     return TIDE_ENOMEM;
   }
   tide_bytes_put_varint(&t->msg.bytes, nargs + 1);
   tide_bytes_put_u8(&t->msg.bytes, WIRE_CFUNCTION);
   tide_bytes_put_varint(&t->msg.bytes, part);
   tide_bytes_put_varint(&t->msg.bytes, 0);
-  return submit_values(f, ex, t, args, nargs, o);
+  return submit_values(f, ex, t, &number, args, nargs, o);
 }

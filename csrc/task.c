@@ -33,7 +33,8 @@ static bool new_extras(const struct task_terms *terms, const struct mem *mem,
   const char *name;
   size_t len;
   *out = NULL;
-  if (terms == NULL || (terms->name == NULL && terms->time_limit == 0 && terms->memory_limit == 0))
+  if (terms == NULL || (terms->name == NULL && terms->time_limit == 0 && terms->memory_limit == 0 &&
+                        terms->seeding == NULL))
     return true;
   name = terms->name != NULL ? terms->name : "";
   len = strlen(name) + 1;
@@ -41,6 +42,8 @@ static bool new_extras(const struct task_terms *terms, const struct mem *mem,
   if (*out == NULL) return false;
   (*out)->time_limit = terms->time_limit;
   (*out)->memory_limit = terms->memory_limit;
+  (*out)->seeded = terms->seeding != NULL;
+  if (terms->seeding != NULL) (*out)->seeding = *terms->seeding;
   (*out)->size = sizeof **out + len;
   memcpy((*out)->name, name, len);
   return true;

@@ -30,6 +30,7 @@
 #include "fifo.h"
 #include "message.h"
 #include "ref.h"
+#include "seed.h"
 #include "stop.h"
 #include "sys.h"
 
@@ -44,16 +45,19 @@ struct watch;
 
 /* What a submit may say of a task. */
 struct task_terms {
-  const char *name;    /* NULL: none */
-  int priority;        /* higher first */
-  sys_time time_limit; /* nanoseconds of running; 0: as the pool has it */
-  size_t memory_limit; /* bytes; 0: none of its own */
+  const char *name;              /* NULL: none */
+  int priority;                  /* higher first */
+  sys_time time_limit;           /* nanoseconds of running; 0: as the pool has it */
+  size_t memory_limit;           /* bytes; 0: none of its own */
+  const struct seeding *seeding; /* where its random numbers begin; NULL: anywhere */
 };
 
 /* Those that few tasks have: one block. */
 struct task_extras {
   sys_time time_limit;
   size_t memory_limit;
+  struct seeding seeding; /* if `seeded` */
+  bool seeded;
   size_t size; /* of the block */
   char name[]; /* "": none */
 };

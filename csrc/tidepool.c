@@ -63,6 +63,7 @@ static void *worker_open(void *ud, int index, struct stop *stop, char **why, siz
   tide_lock_drop(&ex->lock);
   opening.both = ex->init;
   opening.final = ex->final;
+  opening.seeding = ex->seeded ? &ex->initializer : NULL;
   w->vm = tide_vm_new(&ex->vm, stop, paths, &opening, why, whysize);
   tide_paths_rele(paths);
   if (w->vm == NULL) {
@@ -82,8 +83,10 @@ static void worker_close(void *worker) {
 
 static int worker_run(void *worker, struct task *t, struct message *out) {
   struct worker *w = (struct worker *)worker;
+  const struct task_extras *x = t->extras;
   const struct vm_call call = {&t->msg, (struct paths *)t->context, tide_task_name(t),
-                               t->extras != NULL ? t->extras->memory_limit : 0};
+                               x != NULL ? x->memory_limit : 0,
+                               x != NULL && x->seeded ? &x->seeding : NULL};
   w->tasks++;
   return tide_vm_run(w->vm, &call, out);
 }
@@ -225,6 +228,9 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   ex->limited = cfg->time_limit > 0;
   ex->daemon = cfg->daemon != 0;
   ex->vm.memory_limit = cfg->memory_limit;
+  ex->seeded = cfg->seeded != 0;
+  ex->seed = (uint64_t)cfg->seed;
+  ex->initializer.stream = tide_seed_of(NULL, SEED_INITIALIZER, ex->seed);
   ex->thread_start = cfg->thread_start;
   ex->thread_stop = cfg->thread_stop;
   ex->ud = cfg->ud;

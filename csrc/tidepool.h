@@ -107,6 +107,11 @@ typedef struct tide_config {
   ** of threads and workers means nothing then; open_state, close_state, thread_start and thread_stop are not
   ** called, nor is `finalizer`; a time_limit or memory_limit is TIDE_EARG, and so are submits without a lua_State. */
   int run_inline;
+  /* `seeded`: each task begins with Lua's math.random seeded from `seed` and the task's number, counted
+  ** by the executor from 1; the initializer, too, with the same numbers in each state. Else, and for tasks
+  ** after those that say `seeding`, states are seeded from the system's entropy. See tide_taskopts. */
+  int seeded;
+  lua_Integer seed;
   void *ud; /* passed to every hook below */
 
   /* Called on the worker's thread for each new state, after the standard
@@ -232,6 +237,13 @@ TIDE_API int tide_current_stop(lua_State *L);
 
 /* -------------------------------------------------------------- submit -- */
 
+enum { TIDE_SEED_DEFAULT = 0, TIDE_SEED_TASK = 1, TIDE_SEED_ITEM = 2 };
+
+/* Where the random numbers of a map's items begin: see tide_map_stream. */
+typedef struct tide_stream {
+  unsigned long long bits[2];
+} tide_stream;
+
 typedef struct tide_taskopts {
   size_t struct_size; /* set by tide_taskopts_init */
   int priority;       /* higher first, FIFO within one; default 0 */
@@ -242,6 +254,17 @@ typedef struct tide_taskopts {
   ** executor's limit holds besides. A task that needs more fails with TIDE_EMEMORYLIMIT, whatever it
   ** catches; its state is replaced if it keeps more than half of what there was room for. */
   size_t memory_limit;
+  /* Where Lua's math.random begins. TIDE_SEED_DEFAULT: as the executor's config says. TIDE_SEED_TASK: from
+  ** `seed` and `number`, or, if `counter` is not NULL, its next value: it is raised by 1, atomically, and
+  ** stays as it was if the submit fails. TIDE_SEED_ITEM: as item `number` of the map of that stream.
+  ** The same values give the same numbers, on any worker. A task that is submitted (by the first two) from
+  ** a task that is itself seeded begins below that: from the seed, where the submitting task or item
+  ** began, and the number of such submits it made. */
+  int seeding;
+  lua_Integer seed;
+  lua_Unsigned number;
+  unsigned long long *counter;
+  tide_stream stream;
 } tide_taskopts;
 
 TIDE_API void tide_taskopts_init(tide_taskopts *o);
@@ -253,6 +276,16 @@ TIDE_API void tide_taskopts_init(tide_taskopts *o);
 ** [-(nargs+1), +0, e] */
 TIDE_API tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs,
                                   const tide_taskopts *o);
+
+/* For makers of maps. Stores the stream of a map that L makes, of *seed, or, if that is NULL, of what ex is
+** seeded with: 1; or 0 if that is nothing. [-0, +0, -] */
+TIDE_API int tide_map_stream(lua_State *L, const tide_executor *ex, const lua_Integer *seed,
+                             tide_stream *stream);
+/* In a seeded task: stores what it was submitted with, each if not NULL, and 1. Else 0. [-0, +0, -] */
+TIDE_API int tide_current_stream(lua_State *L, tide_stream *stream, lua_Unsigned *number);
+/* In a task that runs several items of a map, submitted as TIDE_SEED_ITEM for the first of them: the one
+** that lies `offset` behind that begins now. [-0, +0, m] */
+TIDE_API void tide_current_item(lua_State *L, lua_Unsigned offset);
 
 /* Whether the n values on top could be sent as results: TIDE_OK and nothing pushed, or
 ** TIDE_ETRANSFER and the error object that says why not. They stay. [-0, +(0|1), e] */

@@ -77,6 +77,11 @@ bool tide_vm_tainted(const struct vm *vm) {
 
 bool tide_vm_spoiled(const struct vm *vm) { return vm->spoiled || tide_vm_tainted(vm); }
 
+struct rng *tide_vm_rng(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  return vm != NULL && vm->taskname != NULL && vm->rng.current ? &vm->rng : NULL;
+}
+
 struct keeper *tide_vm_keeper(lua_State *L) {
   struct vm *vm = vm_of(L);
   return vm != NULL ? &vm->keeper : NULL;
@@ -89,6 +94,7 @@ struct run {
   const struct message *in;
   struct paths *paths;
   struct message *out;
+  const struct seeding *seeding;
   struct large large; /* of the call */
   bool task_code;     /* the task's own function is running, not our packing around it */
 };
@@ -101,9 +107,11 @@ static void use_paths(struct vm *vm, struct paths *paths) {
   vm->paths = tide_paths_hold(paths);
 }
 
-/* Unpacks a call and makes it; leaves its results from index `base` + 1 on. */
-static void call(lua_State *L, const struct message *in, int base, struct large *large,
-                 bool *task_code) {
+/* Unpacks a call and makes it, with random numbers that begin at `seeding`; leaves its results from
+** index `base` + 1 on. */
+static void call(struct vm *vm, const struct message *in, int base, const struct seeding *seeding,
+                 struct large *large, bool *task_code) {
+  lua_State *L = vm->L;
   int n;
   tide_large_begin(L, in, large);
   n = tide_unpack(L, in, 0, UNPACK_ALL);
@@ -115,6 +123,8 @@ static void call(lua_State *L, const struct message *in, int base, struct large 
     tide_names_function(L, name, len);
     lua_replace(L, base + 1);
   }
+  /* last: modules that this call was the first to need may have drawn some */
+  if (seeding != NULL || vm->rng.seeded) tide_rng_begin(&vm->rng, L, seeding);
   *task_code = true;
   lua_call(L, n - 1, LUA_MULTRET);
   *task_code = false;
@@ -124,7 +134,7 @@ static void call(lua_State *L, const struct message *in, int base, struct large 
 static int run_body(lua_State *L) {
   struct run *r = (struct run *)lua_touserdata(L, 1);
   use_paths(r->vm, r->paths);
-  call(L, r->in, 1, &r->large, &r->task_code);
+  call(r->vm, r->in, 1, r->seeding, &r->large, &r->task_code);
   if (tide_pack(L, r->out, lua_gettop(L) - 1, PACK_RESULTS) != LUA_OK) lua_error(L);
   return 0;
 }
@@ -165,7 +175,7 @@ static void recover(struct vm *vm, size_t before, size_t left) {
 
 int tide_vm_run(struct vm *vm, const struct vm_call *call, struct message *out) {
   lua_State *L = vm->L;
-  struct run r = {vm, call->in, call->paths, out, {NULL, 0, 0, 0}, false};
+  struct run r = {vm, call->in, call->paths, out, call->seeding, {NULL, 0, 0, 0}, false};
   lua_Hook hook = lua_gethook(L);
   int outcome = FAULT_NONE, mask = lua_gethookmask(L), count = lua_gethookcount(L), kind;
   bool limited = vm->cfg->memory_limit > 0 || call->memory_limit > 0;
@@ -173,6 +183,7 @@ int tide_vm_run(struct vm *vm, const struct vm_call *call, struct message *out) 
   size_t left = limited ? room(vm, call, used) : SIZE_MAX;
   vm->taskname = call->name != NULL ? call->name : "";
   vm->traceback.len = 0;
+  vm->rng.current = false;
   lua_settop(L, 0);
   tide_halt_begin(&vm->halt);
   if (limited) tide_halt_limit(&vm->halt, left < SIZE_MAX - used ? used + left : SIZE_MAX);
@@ -232,7 +243,7 @@ static int open_body(lua_State *L) {
   o->what = "cannot set package.path";
   use_paths(vm, o->paths);
   tide_globals_own(L, vm->cfg->open_state == NULL);
-  tide_opening_run(L, o->given, &o->what);
+  tide_opening_run(L, o->given, &vm->rng, &o->what);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &final_key);
   if (o->given->both != NULL || o->given->final != NULL) tide_globals_own(L, false);
   vm->opened = true;

@@ -15,6 +15,7 @@
 #include "keeper.h"
 #include "message.h"
 #include "paths.h"
+#include "rng.h"
 #include "stop.h"
 
 TIDE_INTERNAL_BEGIN
@@ -47,9 +48,10 @@ void tide_vm_free(struct vm *vm);
 /* A call to be run. */
 struct vm_call {
   const struct message *in;
-  struct paths *paths; /* NULL: as they are */
-  const char *name;    /* NULL: none */
-  size_t memory_limit; /* bytes that the state may grow by; 0: any */
+  struct paths *paths;           /* NULL: as they are */
+  const char *name;              /* NULL: none */
+  size_t memory_limit;           /* bytes that the state may grow by; 0: any */
+  const struct seeding *seeding; /* where its random numbers begin; NULL: anywhere */
 };
 
 /* Runs it, and closes the stop. Answers the outcome (fault.h) and fills the empty message *out:
@@ -70,6 +72,8 @@ const char *tide_vm_taskname(lua_State *L);
 int tide_vm_asked(lua_State *L);
 /* The stop of the task that runs in L; NULL outside of tasks. [-0, +0, -] */
 struct stop *tide_vm_stop(lua_State *L);
+/* The generator of the worker's state L, if a task runs in it that was seeded; else NULL. [-0, +0, -] */
+struct rng *tide_vm_rng(lua_State *L);
 /* What the state of a worker keeps between its tasks; NULL for others. [-0, +0, -] */
 struct keeper *tide_vm_keeper(lua_State *L);
 

@@ -98,6 +98,7 @@ build = {
         "csrc/queue.c",
         "csrc/reftype.c",
         "csrc/rng.c",
+        "csrc/seeding.c",
         "csrc/share.c",
         "csrc/shelf.c",
         "csrc/slab.c",

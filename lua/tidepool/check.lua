@@ -49,6 +49,13 @@ function check.integer(least, most)
   end
 end
 
+-- An integer of any size.
+function check.whole(value)
+  local i = type(value) == "number" and math.tointeger(value)
+  if i then return i end
+  return nil, "integer"
+end
+
 function check.string(value)
   if type(value) == "string" then return value end
   return nil, "string"

@@ -88,8 +88,8 @@ local function give(first, last, fn, leash, priority, width, ...)
   local count, begun = last - first + 1, core.future()
   local columns, numbers = slice(first, last, ...)
   if type(width) == "table" then width = core.slice(width, first, count) end
-  local ok, given = pcall(core.offer, priority, core.current_task_name(), "tidepool.chunk.run", fn,
-    leash, begun, priority, count, width, table.unpack(columns))
+  local ok, given = pcall(core.offer, priority, core.current_task_name(), first - 1,
+    "tidepool.chunk.run", fn, leash, begun, priority, count, width, table.unpack(columns))
   if not ok then return nil end -- a full queue, a closing executor, what came but cannot be sent on
   local batch
   if numbers then -- the owner has not kept these

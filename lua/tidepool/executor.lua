@@ -38,6 +38,7 @@ local executor_options = {
   daemon = check.boolean,
   inline = check.boolean,
   interrupt_signal = check.integer(-1, 64),
+  seed = check.whole,
   spin_time = function(value)
     if type(value) == "number" and value >= 0 and value <= LONGEST_SPIN then return value end
     return nil, ("number of seconds from 0 to %g"):format(LONGEST_SPIN)
@@ -90,6 +91,7 @@ local task_options = {
   name = check.string,
   time_limit = check.limit,
   memory_limit = check.integer(1),
+  seed = check.whole,
   timeout = check.seconds,
   chunksize = function(value)
     if value == "auto" or type(value) == "number" and math.tointeger(value) and value >= 1 then
@@ -176,6 +178,9 @@ function view:submit(fn, ...)
       check.fail(("option '%s' is for map, not for submit"):format(name))
     end
   end
+  if self.counter then
+    return core.submit_seeded(options.seed, self.counter, self.executor, false, options, fn, ...)
+  end
   return core.submit(self.executor, false, options, fn, ...)
 end
 
@@ -196,16 +201,21 @@ local function check_with(executor, options)
   return checked
 end
 
-local function new_view(executor, options, more)
+-- `counter` numbers the tasks of one seed; views that are made of others share it, so that no two
+-- of their tasks draw the same numbers.
+local function new_view(executor, options, more, counter)
+  if more.seed then counter = core.array("i64", 1) end
   local merged = {}
   for name, value in pairs(options) do merged[name] = value end
   for name, value in pairs(more) do merged[name] = value end
-  return setmetatable({ executor = executor, options = merged }, View)
+  return setmetatable({
+    executor = executor, options = merged, counter = counter or false,
+  }, View)
 end
 
 function view:with(options)
   check_view("with", self)
-  return new_view(self.executor, self.options, check_with(self.executor, options))
+  return new_view(self.executor, self.options, check_with(self.executor, options), self.counter)
 end
 
 local methods = core.methods.executor

@@ -374,6 +374,7 @@ return function(executor, options, fn, inputs)
     job = {
       executor = executor, fn = fn, options = options,
       splits = not chunksize and not core.inline(executor),
+      seed = core.map_seed(executor, options.seed),
     },
     source = from, batch = source.batch(),
     buffersize = options.buffersize, chunks_ahead = AHEAD * workers,

@@ -26,12 +26,23 @@ local ticket = {}
 local methods = {}
 local Ticket = { __name = "tidepool.ticket", __index = methods }
 
-local function submit_item(job, batch, i)
+-- `at` is the index of the item in the map.
+local function submit_item(job, batch, i, at)
+  if job.seed then
+    return core.submit_seeded(job.seed, at, job.executor, true, job.options, job.fn,
+      source.arguments(batch, i))
+  end
   return core.submit(job.executor, true, job.options, job.fn,
     source.arguments(batch, i))
 end
 
-local function submit_chunk(job, batch, leash)
+-- `first` is the index of its first item.
+local function submit_chunk(job, batch, leash, first)
+  if job.seed then
+    return core.submit_seeded(job.seed, first, job.executor, true, job.options,
+      "tidepool.chunk.run", job.fn, leash, leash, job.splits and (job.options.priority or 0),
+      batch.n, batch.widths or batch.width, table.unpack(batch, 1, batch.width))
+  end
   return core.submit(job.executor, true, job.options, "tidepool.chunk.run", job.fn,
     leash, leash, job.splits and (job.options.priority or 0), batch.n, batch.widths or batch.width,
     table.unpack(batch, 1, batch.width))
@@ -64,19 +75,19 @@ local function watch(failed, first)
   return setmetatable(failed, Failed)
 end
 
--- Submits a batch. job: { executor, fn, options, splits }, where `splits` says whether
--- workers may share a chunk; `first` is the index of its first item. Raises what the submit
--- raises, but names items instead of the chunk's arguments.
+-- Submits a batch. job: { executor, fn, options, splits, seed }, where `splits` says whether
+-- workers may share a chunk, and `seed` is core.map_seed's or nil; `first` is the index of its
+-- first item. Raises what the submit raises, but names items instead of the chunk's arguments.
 function ticket.submit(job, batch, first, direct)
   local self = setmetatable({ first = first, count = batch.n, pos = 0, direct = direct }, Ticket)
   local ok, future
   if direct then
-    ok, future = pcall(submit_item, job, batch, 1)
+    ok, future = pcall(submit_item, job, batch, 1, first)
   else
     local leash = core.future()
     self.leash, self.begun, self.job = leash, leash, job
     if not (batch.numbers and type(job.fn) == "function") then self.batch = batch end
-    ok, future = pcall(submit_chunk, job, batch, leash)
+    ok, future = pcall(submit_chunk, job, batch, leash, first)
   end
   if not ok then error(complaint.about(future, first, direct, batch.width), 0) end
   self.future = future
@@ -97,7 +108,7 @@ end
 local function submit_again(self)
   self.singles = {}
   for i = 1, self.count do
-    local ok, future = pcall(submit_item, self.job, self.batch, i)
+    local ok, future = pcall(submit_item, self.job, self.batch, i, self.first + i - 1)
     if not ok then
       local err = future
       future = core.future()

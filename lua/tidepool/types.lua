@@ -78,6 +78,9 @@
 ---nothing then; time_limit and memory_limit are refused; default false
 ---@field interrupt_signal? integer the number of the signal by which running tasks are reached;
 ---default SIGURG or another one that the program has no handler for; -1: none
+---@field seed? integer each task begins with math.random seeded from this and its number, counted
+---by the executor in the order of the submits; each item of a map from this and its index; the
+---initializer from this. Default: states are seeded from the system's entropy. See docs/guide.md
 
 ---@class tidepool.task_options
 ---@field priority? integer higher goes first, first come first served within one; strict: low ones
@@ -86,6 +89,7 @@
 ---@field time_limit? number seconds > 0 of running; default the executor's
 ---@field memory_limit? integer bytes by which the worker's state may grow; default none but the
 ---executor's
+---@field seed? integer as the executor's; tasks are numbered by the view, in the order of submits
 ---@field timeout? number map only: seconds for all of it, counted from its call; default forever
 ---@field chunksize? integer|"auto" map only: items that go into one task; default "auto"
 ---@field buffersize? integer map only: items that may be read and not yet given out, >= 1
