@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "transfer.h"
+
 #define TYPE_NAME "tidepool.error"
 
 /* tostring(err): where it was made, as far as known, and the message. */
@@ -71,6 +73,107 @@ void tide_error_metatable(lua_State *L) {
   lua_setfield(L, LUA_REGISTRYINDEX, TYPE_NAME); /* last: never half made */
 }
 
+/* ------------------------------------------------------------- as strings -- */
+
+/* In the registry: whether errors are strings here; the last of these, and its message alone. */
+static const char strings_key = 0, text_key = 0, message_key = 0;
+
+/* What ends each of them, and tells its kind: nothing has to be remembered, in whatever state it arrives. */
+#define MARK " (tidepool: "
+
+bool tide_error_strings(lua_State *L) {
+  bool on;
+  if (!lua_checkstack(L, 1)) return false;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &strings_key);
+  on = lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return on;
+}
+
+bool tide_error_setstrings(lua_State *L, bool on) {
+  bool before = tide_error_strings(L);
+  luaL_checkstack(L, 3, NULL);
+  tide_transfer_get(L)->strings = on;
+  lua_pushboolean(L, on);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &strings_key);
+  lua_pop(L, 1);
+  return before;
+}
+
+void tide_error_totext(lua_State *L) {
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 6, NULL);
+  lua_pushliteral(L, "where");
+  if (lua_rawget(L, top) != LUA_TSTRING) lua_pushliteral(L, "");
+  lua_pushliteral(L, "message");
+  if (lua_rawget(L, top) != LUA_TSTRING) lua_pushliteral(L, "");
+  lua_pushliteral(L, "kind");
+  if (lua_rawget(L, top) != LUA_TSTRING) lua_pushliteral(L, "?");
+  lua_pushfstring(L, "%s" MARK "%s)", lua_tostring(L, -2), lua_tostring(L, -1));
+  if (lua_type(L, top + 1) == LUA_TSTRING) {
+    lua_pushvalue(L, top + 1);
+    lua_insert(L, -2);
+    lua_concat(L, 2);
+  }
+  lua_replace(L, top);
+  lua_settop(L, top);
+}
+
+/* The fault that a string of ours tells, else FAULT_NONE. */
+static int kind_of_text(const char *s, size_t len) {
+  const char *end = s + len - 1;
+  size_t mark = strlen(MARK);
+  if (len == 0 || *end != ')') return FAULT_NONE;
+  for (int f = FAULT_NONE + 1; f < FAULT_KINDS; f++) {
+    size_t n = strlen(tide_fault_name(f));
+    if (len > mark + n && memcmp(end - n, tide_fault_name(f), n) == 0 &&
+        memcmp(end - n - mark, MARK, mark) == 0)
+      return f;
+  }
+  return FAULT_NONE;
+}
+
+/* Where the message begins in a string of ours: behind "file:line: ". */
+static const char *behind_where(const char *s, const char *end) {
+  for (const char *p = s; p < end; p++) {
+    const char *q = p + 1;
+    if (*p != ':') continue;
+    while (q < end && *q >= '0' && *q <= '9') q++;
+    if (q > p + 1 && q + 1 < end && q[0] == ':' && q[1] == ' ') return q + 2;
+  }
+  return s;
+}
+
+void tide_error_message(lua_State *L, int idx) {
+  int top = lua_gettop(L);
+  idx = lua_absindex(L, idx);
+  luaL_checkstack(L, 4, NULL);
+  if (lua_type(L, idx) == LUA_TTABLE) {
+    lua_pushliteral(L, "message");
+    if (lua_rawget(L, idx) == LUA_TSTRING) return;
+  } else if (lua_type(L, idx) == LUA_TSTRING) {
+    size_t len;
+    const char *s = lua_tolstring(L, idx, &len), *end;
+    int fault = kind_of_text(s, len);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &text_key);
+    if (lua_rawequal(L, -1, idx)) {
+      lua_rawgetp(L, LUA_REGISTRYINDEX, &message_key);
+      lua_replace(L, top + 1);
+      return;
+    }
+    end = s + len;
+    if (fault != FAULT_NONE) end -= strlen(MARK) + strlen(tide_fault_name(fault)) + 1;
+    if (fault != FAULT_NONE) s = behind_where(s, end);
+    lua_pushlstring(L, s, (size_t)(end - s));
+    lua_replace(L, top + 1);
+    return;
+  }
+  lua_settop(L, top);
+  lua_pushliteral(L, "");
+}
+
+/* ---------------------------------------------------------------- making -- */
+
 void tide_error_wrap(lua_State *L, int fault) {
   luaL_checkstack(L, 4, NULL);
   lua_createtable(L, 0, 3);
@@ -80,6 +183,14 @@ void tide_error_wrap(lua_State *L, int fault) {
   lua_setfield(L, -2, "kind");
   push_where(L);
   lua_setfield(L, -2, "where");
+  if (tide_error_strings(L)) {
+    lua_getfield(L, -1, "message");
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &message_key);
+    tide_error_totext(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &text_key);
+    return;
+  }
   tide_error_metatable(L);
   lua_setmetatable(L, -2);
 }
@@ -120,6 +231,11 @@ int tide_error_raise(lua_State *L, int fault, const char *fmt, ...) {
 
 int tide_error_kind(lua_State *L, int idx) {
   int fault = FAULT_NONE;
+  if (lua_type(L, idx) == LUA_TSTRING) {
+    size_t len;
+    const char *s = lua_tolstring(L, idx, &len);
+    return kind_of_text(s, len);
+  }
   if (lua_type(L, idx) != LUA_TTABLE || !lua_getmetatable(L, idx)) return FAULT_NONE;
   luaL_getmetatable(L, TYPE_NAME);
   if (lua_rawequal(L, -1, -2)) {

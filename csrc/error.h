@@ -3,7 +3,8 @@
 **
 ** The one place where they are made: {kind = "timeout", message = "…", where = "file:line: "}
 ** with a metatable that every state makes once and that keeps its identity when it is sent.
-** `where` is the script's line that called, if there is one; tostring puts it first.
+** `where` is the script's line that called, if there is one; tostring puts it first. In a state that
+** asks for strings they are text, for hosts that print with lua_tostring.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -11,6 +12,7 @@
 #define TIDE_ERROR_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 #include "fault.h"
 
@@ -26,8 +28,17 @@ int tide_error_raise(lua_State *L, int fault, const char *fmt, ...);
 void tide_error_where(lua_State *L);
 /* Raises a string, as luaL_error does, with the place of tide_error_where. [-0, +0, e] */
 int tide_error_plain(lua_State *L, const char *fmt, ...);
-/* The fault of the error object at idx, FAULT_NONE if it is none. [-0, +0, m] */
+/* The fault of the error object at idx, or of a string that stands for one, FAULT_NONE if it is neither. [-0, +0, m] */
 int tide_error_kind(lua_State *L, int idx);
+/* Pushes its message, without the place. [-0, +1, m] */
+void tide_error_message(lua_State *L, int idx);
+
+/* Whether errors that are made or arrive in L are strings: "file:line: message (tidepool: kind)". [-0, +0, -] */
+bool tide_error_strings(lua_State *L);
+/* Says so; answers what was so before. [-0, +0, m] */
+bool tide_error_setstrings(lua_State *L, bool on);
+/* Makes the table of an error object on top, with or without its metatable, such a string. [-1, +1, m] */
+void tide_error_totext(lua_State *L);
 /* Pushes the metatable. [-0, +1, m] */
 void tide_error_metatable(lua_State *L);
 

@@ -33,6 +33,28 @@ static int m_errorkind(lua_State *L) {
   return 1;
 }
 
+/* core.error_message(value) -> the message of an error of the library, without the place */
+static int m_errormessage(lua_State *L) {
+  luaL_checkany(L, 1);
+  tide_pusherrormessage(L, 1);
+  return 1;
+}
+
+/* core.string_errors([on]) -> whether errors were strings before */
+static int m_stringerrors(lua_State *L) {
+  int on, before;
+  if (lua_isnoneornil(L, 1)) {
+    before = tide_stringerrors(L, 0);
+    (void)tide_stringerrors(L, before);
+  } else {
+    luaL_checktype(L, 1, LUA_TBOOLEAN);
+    on = lua_toboolean(L, 1);
+    before = tide_stringerrors(L, on);
+  }
+  lua_pushboolean(L, before);
+  return 1;
+}
+
 /* core.error(kind, message) -> an error object */
 static int m_error(lua_State *L) {
   const char *name = luaL_checkstring(L, 1), *message = luaL_checkstring(L, 2);
@@ -172,6 +194,8 @@ static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"group", tide_lua_newgroup},
                                      {"now", m_now},
                                      {"error", m_error},
+                                     {"error_message", m_errormessage},
+                                     {"string_errors", m_stringerrors},
                                      {"current_task_name", m_currenttaskname},
                                      {"asked", m_asked},
                                      {"limited", m_limited},

@@ -59,7 +59,9 @@ void tide_opening_run(lua_State *L, const struct opening *o, struct rng *rng, co
 
 int tide_opening_why(lua_State *L) {
   const char *what = (const char *)lua_touserdata(L, 1);
-  if (tide_error_kind(L, 2) == FAULT_NONE || lua_getfield(L, 2, "message") != LUA_TSTRING)
+  if (tide_error_kind(L, 2) != FAULT_NONE)
+    tide_error_message(L, 2);
+  else
     luaL_tolstring(L, 2, NULL);
   lua_pushfstring(L, "%s: %s", what, lua_tostring(L, -1));
   return 1;

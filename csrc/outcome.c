@@ -63,13 +63,10 @@ struct failure {
 static int put_kind(lua_State *L, const struct failure *f, int fault) {
   struct bytes *b = &f->out->bytes;
   size_t len = 0;
-  const char *text = NULL;
-  if (lua_istable(L, -1)) {
-    lua_pushstring(L, "message");
-    lua_rawget(L, -2);
-    text = lua_tolstring(L, -1, &len);
-  }
-  tide_outcome_puttext(b, text != NULL ? text : "", len);
+  const char *text;
+  tide_error_message(L, -1);
+  text = lua_tolstring(L, -1, &len);
+  tide_outcome_puttext(b, text, len);
   tide_outcome_puttext(b, (const char *)f->traceback->data, f->traceback->len);
   return b->failed ? FAULT_NOMEM : fault;
 }

@@ -423,6 +423,10 @@ void tide_pushwhere(lua_State *L) { tide_error_where(L); }
 
 int tide_errorkind(lua_State *L, int idx) { return tide_error_kind(L, idx); }
 
+int tide_stringerrors(lua_State *L, int on) { return tide_error_setstrings(L, on != 0); }
+
+void tide_pusherrormessage(lua_State *L, int idx) { tide_error_message(L, idx); }
+
 _Static_assert(sizeof(tide_reftype) == sizeof(struct reftype) &&
                    offsetof(tide_reftype, push) == offsetof(struct reftype, push) &&
                    offsetof(tide_reftype, rele) == offsetof(struct reftype, rele) &&

@@ -506,13 +506,20 @@ TIDE_API void tide_pusharray(lua_State *L, tide_array *a);
 /* The array at idx, borrowed from its handle, or NULL if there is none. [-0, +0, m] */
 TIDE_API tide_array *tide_toarray(lua_State *L, int idx);
 
-/* Pushes an error object {kind=, message=}. [-0, +1, m] */
+/* Not 0: the errors of this library that are made in L, or arrive in it, are strings from now on, for hosts that print
+** with lua_tostring: "file:line: message (tidepool: timeout)". tide_errorkind knows them by their end, in every
+** state. 0, as at first: error objects. Answers what was so before. [-0, +0, m] */
+TIDE_API int tide_stringerrors(lua_State *L, int on);
+
+/* Pushes an error object {kind=, message=}, or the string. [-0, +1, m] */
 TIDE_API void tide_pusherror(lua_State *L, int kind, const char *message);
 /* Pushes where the script that called is, as `file:line: `: the innermost line of Lua that is not in
 ** the library's own files; "" if none is known. [-0, +1, m] */
 TIDE_API void tide_pushwhere(lua_State *L);
-/* The kind of the error object at idx, or TIDE_OK if it is none. [-0, +0, m] */
+/* The kind of the error object at idx, or of a string that stands for one, or TIDE_OK if it is neither. [-0, +0, m] */
 TIDE_API int tide_errorkind(lua_State *L, int idx);
+/* Pushes its message, without the place; "" for what is no error of this library. [-0, +1, m] */
+TIDE_API void tide_pusherrormessage(lua_State *L, int idx);
 
 /* Userdata sent by reference. A metatable with such a type makes its userdata
 ** sendable: `hold` takes a reference to the object behind the userdata at idx

@@ -73,6 +73,7 @@ struct transfer {
   bool tried_warm;          /* no other attempt is to be made (large.c) */
   struct blocks *warm;      /* owned: what the state's allocator goes through, or NULL (large.c) */
   bool late;                /* made while the state closes, perhaps: will not be closed itself */
+  bool strings;             /* errors that arrive become strings (error.c) */
   bool worker;              /* NATIVE is filled: this state is a worker's */
   unsigned char *filter;    /* Bloom filter of the objects in NAMES, by address; NULL: none */
 };

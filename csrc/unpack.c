@@ -209,6 +209,14 @@ static void unpack_either(struct unpacker *U, size_t offset, bool shared) {
   if (tide_names_prefer(U->L, name, len, U->transfer) && shared) tide_unpacker_remember(U, offset);
 }
 
+/* The table on top, which stands at `offset`, is an error object: in a state that wants strings, one. */
+static void error_object(struct unpacker *U, bool shared, size_t offset) {
+  U->error = false;
+  if (!((const struct transfer *)lua_touserdata(U->L, U->transfer))->strings) return;
+  tide_error_totext(U->L);
+  if (shared) tide_unpacker_remember(U, offset);
+}
+
 /* Values that contain others, or that others refer to. */
 static void unpack_object(struct unpacker *U, unsigned byte, size_t offset) {
   lua_State *L = U->L;
@@ -252,6 +260,7 @@ static void unpack_object(struct unpacker *U, unsigned byte, size_t offset) {
   if (shared) tide_unpacker_remember(U, offset);
   if ((byte & WIRE_META) && !lua_istable(L, -1))
     tide_unpacker_damaged(U, "a metatable for no table");
+  if (U->error) error_object(U, (byte & WIRE_SHARED) != 0, offset);
   U->depth--;
 }
 
@@ -310,6 +319,7 @@ static int unpack_values(lua_State *L, const struct message *m, size_t offset,
   U.m = m;
   U.allowed = allowed;
   U.owed = 0;
+  U.error = false;
   U.depth = 0;
   U.room = 0;
   U.quick = U.nquick = 0;

@@ -24,6 +24,7 @@ static void unpack_metatable(struct unpacker *U) {
   if (WIRE_TAG(byte) == WIRE_ERROR_META) {
     U->c.p++;
     tide_error_metatable(L);
+    U->error = true;
   } else {
     tide_unpacker_value(U);
     if (!lua_istable(L, -1)) tide_unpacker_damaged(U, "a metatable that is no table");

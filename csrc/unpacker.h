@@ -29,6 +29,7 @@ struct unpacker {
   struct cursor c;
   enum unpack_allowed allowed;
   size_t owed; /* bytes that the values still to come of tables and functions begun take at least */
+  bool error;  /* the table read last is an error object */
   int depth;
   int room;     /* up to this index there is room on the stack */
   int transfer; /* stack index of the transfer userdata */

@@ -38,7 +38,7 @@ end
 -- `direct` whether it went as a plain task.
 function complaint.about(err, first, direct, width)
   if core.error_kind(err) ~= "transfer" then return err end
-  local message = reword(err.message, first, direct, width)
+  local message = reword(core.error_message(err), first, direct, width)
   return message and core.error("transfer", message) or err
 end
 

@@ -44,6 +44,8 @@ return {
   cpu_count = core.cpu_count,
   -- error_kind(err): the kind of one of the library's own error objects, nil for anything else.
   error_kind = core.error_kind,
+  -- string_errors(on): the library's errors are strings in this state from now on.
+  string_errors = core.string_errors,
   -- current_task(): in a worker a table with the task's `name`, nil elsewhere.
   current_task = current_task,
   _VERSION = "tidepool " .. core.version,

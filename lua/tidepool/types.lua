@@ -199,7 +199,16 @@ function tidepool.share(value) end
 ---@return integer count at least 1
 function tidepool.cpu_count() end
 
----The kind of one of the library's own errors; nil for all other values.
+---Makes the errors of the library that are raised in this state, or arrive in it, strings:
+---`file:line: message (tidepool: timeout)`, for programs that print errors with lua_tostring; or
+---again tables. error_kind tells the kind of such a string by its end, in every state. Without an
+---argument it changes nothing. Does not block.
+---@param on? boolean
+---@return boolean before whether they were strings
+function tidepool.string_errors(on) end
+
+---The kind of one of the library's own errors, also of one that is a string; nil for all other
+---values.
 ---@param err any
 ---@return tidepool.kind?
 function tidepool.error_kind(err) end
