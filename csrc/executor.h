@@ -53,6 +53,7 @@ struct tide_executor {
   struct message
       *init; /* L until the first submit, then I; an initializer and perhaps a finalizer */
   struct message *final; /* the same; a finalizer alone; NULL: none */
+  atomic_ullong ids;     /* A: how many tasks were given a number */
   atomic_bool submitted; /* A: written under lock, which orders it */
 };
 

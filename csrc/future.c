@@ -27,6 +27,8 @@ void tide_future_rele(tide_future *f) {
   if (f != NULL && !tide_future_lost(f)) tide_task_rele(tide_task_of(f));
 }
 
+const char *tide_future_name(const tide_future *f) { return tide_task_name(tide_ctask_of(f)); }
+
 tide_status tide_future_status(const tide_future *f) {
   return (tide_status)tide_task_state(tide_ctask_of(f));
 }

@@ -36,6 +36,7 @@ struct run {
   struct run *outer;
   tide_executor *ex;
   const char *name; /* NULL: it is no task */
+  uint64_t id;      /* of the task; 0: nobody asked for it yet */
   struct bytes traceback;
   struct rng rng;         /* the task's place in the sequence, if it is seeded */
   struct rng_state drawn; /* the state's, where it was before */
@@ -89,6 +90,16 @@ bool tide_inline_name(lua_State *L, const char **name) {
   if (r != NULL) *name = r->name;
   return r != NULL;
 }
+
+bool tide_inline_id(lua_State *L, tide_executor **ex, uint64_t **id) {
+  struct run *r = top_run(L);
+  if (r == NULL) return false;
+  *ex = r->ex;
+  *id = r->name != NULL ? &r->id : NULL;
+  return true;
+}
+
+int tide_inline_index(lua_State *L) { return depth_of(L, top_run(L)->ex) - 1; }
 
 /* -------------------------------------------------------------------- scopes -- */
 
@@ -151,7 +162,8 @@ static void end_run(lua_State *L, const struct run *r) {
 
 /* Message handler. */
 static int trace(lua_State *L) {
-  tide_outcome_trace(L, &top_run(L)->traceback);
+  struct run *r = top_run(L);
+  tide_outcome_trace(L, r->name, &r->traceback);
   return 1;
 }
 

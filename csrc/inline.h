@@ -22,6 +22,10 @@ tide_future *tide_inline_submit(tide_executor *ex, lua_State *L, int nargs, cons
 bool tide_inline_running(lua_State *L, const tide_executor *ex);
 /* Whether an executor's task, initializer or finalizer runs in L; then the task's name, NULL for the others. [-0, +0, -] */
 bool tide_inline_name(lua_State *L, const char **name);
+/* Whether one runs in L, as above; then its executor and where the task's number is kept (tide_vm_taskid),
+** NULL for the others. And the index of its place, for a task. [-0, +0, -] */
+bool tide_inline_id(lua_State *L, tide_executor **ex, uint64_t **id);
+int tide_inline_index(lua_State *L);
 /* Whether one runs in L, as above; then the generator of a task that is seeded, or NULL. [-0, +0, -] */
 bool tide_inline_rng(lua_State *L, struct rng **rng);
 /* Closes the places of ex in L. [-0, +0, m] */

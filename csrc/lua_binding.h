@@ -134,6 +134,14 @@ int tide_lua_newpromise(lua_State *L);
 /* Whether it is finished or cancelled. */
 bool tide_lua_done(const struct tide_lua_future *b);
 
+/* --------------------------------------------------------------- trace -- */
+
+/* Remembers the traceback on top, a string or nil, for the error at err. [-1, +0, m] */
+void tide_lua_remember(lua_State *L, int err);
+/* tidepool.traceback, core.remember [-n, +m, e] */
+int tide_lua_traceback(lua_State *L);
+int tide_lua_rememberof(lua_State *L);
+
 /* -------------------------------------------------------------- unseen -- */
 
 /* Warns of the future in argument 1, which is collected, if it failed and nobody looked. Never

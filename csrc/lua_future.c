@@ -143,6 +143,12 @@ static int pushvalues(lua_State *L, struct tide_lua_future *b) {
   return b->nvalues;
 }
 
+/* The error on top is given to the script: its traceback can be found by it from now on. [-0, +0, m] */
+static void remember(lua_State *L, const struct tide_lua_future *b) {
+  tide_pushtraceback(L, b->f);
+  tide_lua_remember(L, -2);
+}
+
 /* Pushes the error object for a time that passed first. [-0, +1, m] */
 static void pushtimeout(lua_State *L, double timeout) {
   lua_pushfstring(L, "the future is not done after %f seconds", (lua_Number)timeout);
@@ -160,7 +166,9 @@ static int f_result(lua_State *L) {
     return lua_error(L);
   }
   n = pushvalues(L, b);
-  return b->outcome == TIDE_OK ? n : lua_error(L);
+  if (b->outcome == TIDE_OK) return n;
+  remember(L, b);
+  return lua_error(L);
 }
 
 /* f:pcall([timeout]) -> true and the values, or false and the error */
@@ -179,6 +187,8 @@ static int f_pcall(lua_State *L) {
   if (b->outcome == TIDE_OK) {
     lua_pushboolean(L, 1);
     lua_replace(L, at);
+  } else {
+    remember(L, b);
   }
   return n + 1;
 }
@@ -197,6 +207,8 @@ static int f_exception(lua_State *L) {
     lua_pushnil(L);
   else if (lua_isnil(L, -1))
     lua_pushliteral(L, "<no error object>");
+  else
+    remember(L, b);
   return 1;
 }
 
@@ -303,7 +315,10 @@ static int f_gc(lua_State *L) {
 
 static int f_tostring(lua_State *L) {
   struct tide_lua_future *b = (struct tide_lua_future *)tide_lua_checkudata(L, 1, TIDE_LUA_FUTURE);
-  if (b->f)
+  const char *name = b->f ? tide_future_name(b->f) : NULL;
+  if (name)
+    lua_pushfstring(L, "%s: %p (%s): %s", TIDE_LUA_FUTURE, (void *)b->f, statusname(b->f), name);
+  else if (b->f)
     lua_pushfstring(L, "%s: %p (%s)", TIDE_LUA_FUTURE, (void *)b->f, statusname(b->f));
   else
     lua_pushfstring(L, "%s: (collected)", TIDE_LUA_FUTURE);

@@ -75,6 +75,14 @@ static int m_currenttaskname(lua_State *L) {
   return 1;
 }
 
+/* core.current_task() -> the same, the index of the worker and the task's number */
+static int m_currenttask(lua_State *L) {
+  lua_pushstring(L, tide_current_name(L));
+  lua_pushinteger(L, tide_current_worker(L));
+  lua_pushinteger(L, tide_current_id(L));
+  return 3;
+}
+
 /* core.asked() -> the kind that the task which runs here was asked to end for, or nil */
 static int m_asked(lua_State *L) {
   lua_pushstring(L, tide_kindname(tide_current_stop(L)));
@@ -183,9 +191,13 @@ static int m_live(lua_State *L) {
 }
 
 /* Those that scripts see as they are: errors about their arguments name them. */
-static const luaL_Reg public_functions[] = {
-    {"future", tide_lua_newpromise}, {"share", tide_lua_newshare}, {"array", tide_lua_newarray},
-    {"cpu_count", m_cpucount},       {"error_kind", m_errorkind},  {NULL, NULL}};
+static const luaL_Reg public_functions[] = {{"future", tide_lua_newpromise},
+                                            {"share", tide_lua_newshare},
+                                            {"array", tide_lua_newarray},
+                                            {"cpu_count", m_cpucount},
+                                            {"error_kind", m_errorkind},
+                                            {"traceback", tide_lua_traceback},
+                                            {NULL, NULL}};
 
 static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"submit", tide_lua_submit},
@@ -197,6 +209,7 @@ static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"error_message", m_errormessage},
                                      {"string_errors", m_stringerrors},
                                      {"current_task_name", m_currenttaskname},
+                                     {"current_task", m_currenttask},
                                      {"asked", m_asked},
                                      {"limited", m_limited},
                                      {"inline", m_inline},
@@ -210,6 +223,7 @@ static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"live", m_live},
                                      {"run_items", tide_lua_runitems},
                                      {"offer", tide_lua_offer},
+                                     {"remember", tide_lua_rememberof},
                                      {"own", tide_lua_own},
                                      {"peek", tide_lua_peek},
                                      {"drop", tide_lua_drop},

@@ -45,8 +45,12 @@ static void push_subject(lua_State *L, const struct tide_lua_future *b) {
   lua_Integer first, count;
   if (b->item == TIDE_LUA_NOITEM || b->nvalues >= 0 ||
       lua_getiuservalue(L, 1, TIDE_LUA_OWNER) != LUA_TTABLE) {
+    const char *name = tide_future_name(b->f);
     lua_settop(L, 1);
-    lua_pushliteral(L, "a task failed and nobody looked at its future");
+    if (name)
+      lua_pushfstring(L, "task '%s' failed and nobody looked at its future", name);
+    else
+      lua_pushliteral(L, "a task failed and nobody looked at its future");
     return;
   }
   first = get_count(L, "first");

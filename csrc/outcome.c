@@ -28,7 +28,7 @@ void tide_outcome_pushtext(lua_State *L) {
   lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
 }
 
-void tide_outcome_trace(lua_State *L, struct bytes *b) {
+void tide_outcome_trace(lua_State *L, const char *name, struct bytes *b) {
   size_t len;
   const char *text;
   luaL_checkstack(L, 8, NULL);
@@ -38,6 +38,10 @@ void tide_outcome_trace(lua_State *L, struct bytes *b) {
   b->len = 0;
   b->failed = false;
   tide_bytes_put(b, text, len);
+  if (name != NULL && name[0] != '\0') {
+    text = lua_pushfstring(L, "\n\t(in task '%s')", name);
+    tide_bytes_put(b, text, strlen(text));
+  }
   lua_settop(L, 1);
 }
 

@@ -17,9 +17,9 @@ TIDE_INTERNAL_BEGIN
 
 /* Pushes the error value at index 1 as text; its __tostring may raise, which is caught. [-0, +1, m] */
 void tide_outcome_pushtext(lua_State *L);
-/* For message handlers: puts the traceback of the error value at index 1 in place of what *b holds, and
-** leaves the value as the only one. [-n, +1, m] */
-void tide_outcome_trace(lua_State *L, struct bytes *b);
+/* For message handlers: puts the traceback of the error value at index 1, with the task's name (NULL
+** and "": none), in place of what *b holds, and leaves the value as the only one. [-n, +1, m] */
+void tide_outcome_trace(lua_State *L, const char *name, struct bytes *b);
 /* Appends a text with its length. */
 void tide_outcome_puttext(struct bytes *b, const char *s, size_t len);
 /* Empties a message that was filled in part. */

@@ -53,7 +53,6 @@ static void *worker_open(void *ud, int index, struct stop *stop, char **why, siz
   struct worker *w = (struct worker *)tide_mem_zero(&ex->mem, sizeof *w);
   struct opening opening;
   struct paths *paths;
-  (void)index;
   *why = NULL;
   *whysize = 0;
   if (w == NULL) return NULL;
@@ -70,6 +69,7 @@ static void *worker_open(void *ud, int index, struct stop *stop, char **why, siz
     tide_mem_free(&ex->mem, w, sizeof *w);
     return NULL;
   }
+  tide_vm_setindex(w->vm, index);
   atomic_fetch_add_explicit(&ex->states, 1, memory_order_relaxed);
   return w;
 }
@@ -216,6 +216,7 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   atomic_init(&ex->handles, 1);
   atomic_init(&ex->adopted, false);
   atomic_init(&ex->states, 0);
+  atomic_init(&ex->ids, 0);
   atomic_init(&ex->submitted, false);
   ex->run_inline = cfg->run_inline != 0;
   if (ex->run_inline)
@@ -411,6 +412,31 @@ tide_executor *tide_current_executor(lua_State *L) { return (tide_executor *)tid
 const char *tide_current_name(lua_State *L) {
   const char *name;
   return tide_inline_name(L, &name) ? name : tide_vm_taskname(L);
+}
+
+/* Where the number of the task that runs in L is kept, NULL outside of tasks; and its executor. [-0, +0, -] */
+static uint64_t *find_id(lua_State *L, struct tide_executor **ex, bool *here) {
+  uint64_t *id;
+  *here = tide_inline_id(L, ex, &id);
+  if (*here) return id;
+  *ex = (struct tide_executor *)tide_vm_user(L);
+  return tide_vm_taskid(L);
+}
+
+int tide_current_worker(lua_State *L) {
+  struct tide_executor *ex;
+  bool here;
+  if (find_id(L, &ex, &here) == NULL) return -1;
+  return here ? tide_inline_index(L) : tide_vm_index(L);
+}
+
+lua_Integer tide_current_id(lua_State *L) {
+  struct tide_executor *ex;
+  bool here;
+  uint64_t *id = find_id(L, &ex, &here);
+  if (id == NULL) return 0;
+  if (*id == 0) *id = atomic_fetch_add_explicit(&ex->ids, 1, memory_order_relaxed) + 1;
+  return (lua_Integer)*id;
 }
 
 int tide_current_stop(lua_State *L) { return tide_vm_asked(L); }

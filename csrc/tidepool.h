@@ -231,6 +231,12 @@ TIDE_API tide_executor *tide_current_executor(lua_State *L);
 ** Valid until the task ends. [-0, +0, m] */
 TIDE_API const char *tide_current_name(lua_State *L);
 
+/* Of the task that runs in L: the index of its worker, N where the thread's name is PREFIX_N; -1 outside a
+** task. And a number from 1 that no other task of the executor has, given when it is first asked for, and
+** the same from then on; 0 outside a task. [-0, +0, m] */
+TIDE_API int tide_current_worker(lua_State *L);
+TIDE_API lua_Integer tide_current_id(lua_State *L);
+
 /* What the task that runs in L was asked to end for, TIDE_EINTERRUPTED, TIDE_ETIMELIMIT or
 ** TIDE_EMEMORYLIMIT, or TIDE_OK: for loops in C that take long. [-0, +0, m] */
 TIDE_API int tide_current_stop(lua_State *L);
@@ -332,6 +338,8 @@ TIDE_API tide_future *tide_future_hold(tide_future *f);
 TIDE_API void tide_future_rele(tide_future *f);
 
 TIDE_API tide_status tide_future_status(const tide_future *f); /* never blocks */
+/* The task's name, or NULL if it has none. Lives as long as the future. */
+TIDE_API const char *tide_future_name(const tide_future *f);
 
 /* 1 if it had not started and is cancelled now, or was cancelled before; else 0. */
 TIDE_API int tide_future_cancel(tide_future *f);

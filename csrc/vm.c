@@ -29,6 +29,8 @@ struct vm {
   const struct vm_config *cfg; /* I */
   struct paths *paths;         /* held: those applied last, or NULL */
   const char *taskname;        /* borrowed while a task runs, else NULL */
+  uint64_t taskid;             /* of the task that runs; 0: nobody asked for it yet */
+  int index;                   /* of the worker's thread */
   struct bytes traceback;      /* of the error that the message handler saw last */
   struct keeper keeper;        /* of what outlives a task here */
   struct worker_warn warn;
@@ -59,6 +61,18 @@ void *tide_vm_user(lua_State *L) {
 const char *tide_vm_taskname(lua_State *L) {
   struct vm *vm = vm_of(L);
   return vm != NULL ? vm->taskname : NULL;
+}
+
+void tide_vm_setindex(struct vm *vm, int index) { vm->index = index; }
+
+int tide_vm_index(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  return vm != NULL && vm->taskname != NULL ? vm->index : -1;
+}
+
+uint64_t *tide_vm_taskid(lua_State *L) {
+  struct vm *vm = vm_of(L);
+  return vm != NULL && vm->taskname != NULL ? &vm->taskid : NULL;
 }
 
 struct stop *tide_vm_stop(lua_State *L) {
@@ -141,7 +155,8 @@ static int run_body(lua_State *L) {
 
 /* Message handler: keeps the traceback, leaves the error value as it is. */
 static int handler(lua_State *L) {
-  tide_outcome_trace(L, &vm_of(L)->traceback);
+  struct vm *vm = vm_of(L);
+  tide_outcome_trace(L, vm->taskname, &vm->traceback);
   return 1;
 }
 
@@ -182,6 +197,7 @@ int tide_vm_run(struct vm *vm, const struct vm_call *call, struct message *out) 
   size_t used = limited ? tide_halt_used(L) : 0;
   size_t left = limited ? room(vm, call, used) : SIZE_MAX;
   vm->taskname = call->name != NULL ? call->name : "";
+  vm->taskid = 0;
   vm->traceback.len = 0;
   vm->rng.current = false;
   lua_settop(L, 0);

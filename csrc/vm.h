@@ -11,6 +11,7 @@
 #define TIDE_VM_H
 
 #include <lua.h>
+#include <stdint.h>
 
 #include "keeper.h"
 #include "message.h"
@@ -41,6 +42,8 @@ struct opening;
 ** allocated from cfg->mem, of *whysize bytes, or NULL if out of memory. cfg and stop must outlive it. */
 struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct paths *paths,
                        const struct opening *o, char **why, size_t *whysize);
+/* The worker's index, 0 until this. */
+void tide_vm_setindex(struct vm *vm, int index);
 /* Calls the finalizers, the script's and the host's, unless the state was never opened as a whole; then
 ** close_state; and closes the state. NULL is legal. */
 void tide_vm_free(struct vm *vm);
@@ -68,6 +71,10 @@ bool tide_vm_tainted(const struct vm *vm); /* the latter */
 ** outside a task. For other states NULL. [-0, +0, -] */
 void *tide_vm_user(lua_State *L);
 const char *tide_vm_taskname(lua_State *L);
+/* The index of the worker whose task runs in L, -1 outside of tasks; where a number for that task can be
+** kept, 0 when it begins, NULL outside of tasks. [-0, +0, -] */
+int tide_vm_index(lua_State *L);
+uint64_t *tide_vm_taskid(lua_State *L);
 /* What the task that runs in L was asked for (stop.h), FAULT_NONE outside of tasks. [-0, +0, -] */
 int tide_vm_asked(lua_State *L);
 /* The stop of the task that runs in L; NULL outside of tasks. [-0, +0, -] */

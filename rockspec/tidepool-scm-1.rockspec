@@ -73,6 +73,7 @@ build = {
         "csrc/lua_module.c",
         "csrc/lua_share.c",
         "csrc/lua_support.c",
+        "csrc/lua_trace.c",
         "csrc/lua_unseen.c",
         "csrc/mailbox.c",
         "csrc/mark.c",

@@ -41,14 +41,20 @@ local function message_of(err)
   return ("(error object is a %s value)"):format(type(err))
 end
 
+-- A traceback with the task's name, as those of other tasks have it.
+local function named(traceback)
+  local name = core.current_task_name()
+  return name ~= "" and ("%s\n\t(in task '%s')"):format(traceback, name) or traceback
+end
+
 -- Message handler: the error and where it was raised, as one value.
 local function failure(err)
-  return { err = err, traceback = debug.traceback(message_of(err), 2) }
+  return { err = err, traceback = named(debug.traceback(message_of(err), 2)) }
 end
 
 -- What an item failed with if its results or its error cannot be sent.
 local function refused(err)
-  return { err = err, traceback = message_of(err) }
+  return { err = err, traceback = named(message_of(err)) }
 end
 
 -- Looks for items that cannot be sent, and makes failures of them.

@@ -21,8 +21,9 @@ end
 
 -- In a worker: what is known of the running task. Elsewhere nil.
 local function current_task()
-  local name = core.current_task_name()
-  return name and { name = name, interrupted = interrupted } or nil
+  local name, worker, id = core.current_task()
+  if not name then return nil end
+  return { name = name, worker = worker, id = id, interrupted = interrupted }
 end
 
 return {
@@ -46,7 +47,9 @@ return {
   error_kind = core.error_kind,
   -- string_errors(on): the library's errors are strings in this state from now on.
   string_errors = core.string_errors,
-  -- current_task(): in a worker a table with the task's `name`, nil elsewhere.
+  -- traceback(err): a message handler, debug.traceback with the worker's traceback besides.
+  traceback = core.traceback,
+  -- current_task(): in a worker a table with the task's `name`, `worker` and `id`, nil elsewhere.
   current_task = current_task,
   _VERSION = "tidepool " .. core.version,
 }

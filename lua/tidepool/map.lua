@@ -331,6 +331,7 @@ function methods:drain()
   if not ok then error(err, 0) end
   if least then
     own.trace = least.trace
+    core.remember(least.err, least.trace)
     error(least.err, 0)
   end
   return own.yielded

@@ -265,6 +265,7 @@ function methods:give(i, reader)
   if failed then
     self.failed[i] = nil
     reader.trace = failed.traceback
+    core.remember(failed.err, failed.traceback)
     error(failed.err, 0)
   end
   local multi = self.multi and self.multi[i]

@@ -85,7 +85,8 @@
 ---@class tidepool.task_options
 ---@field priority? integer higher goes first, first come first served within one; strict: low ones
 ---wait as long as there are higher; default 0
----@field name? string what tidepool.current_task() tells the task
+---@field name? string what tidepool.current_task() tells the task, and tracebacks, warnings and
+---tostring(future) have
 ---@field time_limit? number seconds > 0 of running; default the executor's
 ---@field memory_limit? integer bytes by which the worker's state may grow; default none but the
 ---executor's
@@ -118,6 +119,9 @@
 
 ---@class tidepool.current_task
 ---@field name string the task's name, "" if it has none
+---@field worker integer the index of its worker: N where the thread's name is PREFIX_N, from 0
+---@field id integer a number from 1 that no other task of this executor has; given when it is first
+---asked for, and the same from then on. Several items of a map may be one task
 ---@field interrupted fun(task?: tidepool.current_task): boolean whether it was asked to end: for
 ---long loops of calls to C functions, which are not stopped by themselves
 
@@ -212,6 +216,14 @@ function tidepool.string_errors(on) end
 ---@param err any
 ---@return tidepool.kind?
 function tidepool.error_kind(err) end
+
+---A message handler, as debug.traceback is: the error in words, this state's traceback and, if the
+---error came out of a task (raised by a future's or map's method, or raised again), the worker's
+---traceback. It is found by the error value; of strings only the last few are remembered. Does not
+---block.
+---@param err any
+---@return string
+function tidepool.traceback(err) end
 
 ---In a worker, what is known of the task that runs; nil elsewhere.
 ---@return tidepool.current_task?
@@ -346,7 +358,7 @@ function map:traceback() end
 -- ----------------------------------------------------------------- future --
 
 ---The outcome of a task, or of a promise made by tidepool.future(). Can be sent to tasks. `==`
----tells whether two are the same future. One that failed and that nobody looked at (result,
+---tells whether two are the same future. `tostring` has its status, and the task's name. One that failed and that nobody looked at (result,
 ---exception, pcall, traceback, a done callback, sending it) is reported by `warn` when it is
 ---collected, if warnings are on.
 ---@class tidepool.future
@@ -371,7 +383,8 @@ function future:exception(timeout) end
 ---@return any ...
 function future:pcall(timeout) end
 
----The worker's traceback of a failed task; nil if it is not done or did not fail. Does not block.
+---The worker's traceback of a failed task, with the task's name if it has one; nil if it is not done
+---or did not fail. Does not block.
 ---@return string?
 function future:traceback() end
 
