@@ -7,6 +7,7 @@
 #   make fuzz         the fuzz targets of spec/fuzz, FUZZ_TIME=60 seconds each; fuzz-seeds: their seeds anew
 #   make bench        the figures of bench/README.md; bench-quick: fewer rounds of less work
 #   make soak         ten million tasks of mixed kinds in bounded memory; N=TASKS: as many
+#   make musl         built with musl's C library: all compiles, and the tests of floors 0 and 1
 #   make model        all interleavings of the models of floor 1 (spec/model), with spin
 #   make lint layers valgrind overhead rock-test    the other checks; .ci/run runs them all
 #   make install uninstall                 PREFIX, DESTDIR
@@ -84,7 +85,7 @@ demos = cube download mandelbrot wordcount
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all check-setup FORCE demo demo-build bench bench-quick bench-build soak test test-build fuzz fuzz-build fuzz-seeds \
-  model lint layers valgrind overhead rock-test install uninstall clean
+  musl musl-build model lint layers valgrind overhead rock-test install uninstall clean
 
 all: $(libraries)
 
@@ -226,6 +227,21 @@ $(fuzz_targets) $(B)/fuzz/unpack_seeds: $(wildcard spec/fuzz/*.h) spec/fuzz/repl
 	@mkdir -p $(@D)
 	$(call quiet,cc)$(CC) $(base_cflags) -o $@ $(filter-out spec/fuzz/replay.c,$(filter %.c,$^)) $(fuzz_main) \
 	  $(filter %.o,$^) $(LDFLAGS) $(lua_libs)
+
+# ----------------------------------------------------------------------- musl
+
+# No Lua is packaged for musl: its headers are taken, the module is linked, and what runs is what needs no Lua.
+# `scripts/test` looks in build/$SAN.
+MUSL_CC = musl-gcc
+musl_lua = $(shell $(PKG_CONFIG) --cflags $(LUA_PC)) -idirafter /usr/include/$(shell gcc -print-multiarch)
+musl_tests := $(sort $(shell grep -LE '^[/* ]*link: .*(lua|tidepool)' spec/c/*_test.c))
+
+musl:
+	@scripts/setup musl
+	@$(MAKE) --no-print-directory SAN= B=build/musl CC='$(MUSL_CC)' lua_cflags='$(musl_lua)' musl-build
+	@SAN=musl scripts/test $(musl_tests)
+
+musl-build: $(B)/tidepool/core.so $(musl_tests:spec/c/%.c=$(B)/c/%)
 
 # --------------------------------------------------------------- other checks
 

@@ -21,6 +21,15 @@
 /* The struct of type T whose member m is at p. */
 #define TIDE_CONTAINER(p, T, m) ((T *)(void *)(((char *)(p)) - offsetof(T, m)))
 
+/* A variable of each thread's own, which is there from the thread's beginning: no allocation at its first use,
+** so that also a signal handler may read it. In glibc that takes this model, and a few bytes of what it sets
+** apart for libraries that are loaded at run time. */
+#ifdef __GLIBC__
+#define TIDE_THREADS_OWN _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define TIDE_THREADS_OWN _Thread_local
+#endif
+
 /* For what runs in a signal handler: ThreadSanitizer's own code may be what was interrupted. */
 #ifdef __SANITIZE_THREAD__
 #define TIDE_IN_HANDLER __attribute__((no_sanitize("thread")))

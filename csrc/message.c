@@ -13,8 +13,41 @@ void tide_message_init(struct message *m, const struct mem *mem) {
   m->nparts = m->capmore = 0;
 }
 
+/* What a part refers to may have a message of its own, with parts, and so on: a list of futures may be any
+** length. So beyond some levels a thread puts parts off, until the outermost is released. */
+enum { MOST_LEVELS = 16 };
+
+struct late {
+  struct part part;
+  struct late *next;
+};
+
+static TIDE_THREADS_OWN struct {
+  int level;         /* of the releases under way on this thread */
+  struct late *late; /* put off */
+} releasing;
+
+static bool put_off(const struct part *p) {
+  struct late *l = (struct late *)tide_mem_new(&tide_mem_default, sizeof *l);
+  if (l == NULL) return false;
+  l->part = *p;
+  l->next = releasing.late;
+  releasing.late = l;
+  return true;
+}
+
 static void rele_part(const struct part *p) {
-  if (p->rele != NULL) p->rele(p->object);
+  if (p->rele == NULL || (releasing.level >= MOST_LEVELS && put_off(p))) return;
+  releasing.level++;
+  p->rele(p->object);
+  while (releasing.level == 1 && releasing.late != NULL) {
+    struct late *l = releasing.late;
+    const struct part part = l->part;
+    releasing.late = l->next;
+    tide_mem_free(&tide_mem_default, l, sizeof *l);
+    part.rele(part.object);
+  }
+  releasing.level--;
 }
 
 void tide_message_fini(struct message *m) {

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 
 #include "alike.h"
+#include "cstack.h"
 #include "error.h"
 #include "lend.h"
 #include "names.h"
@@ -64,6 +65,7 @@ static void enter(struct packer *P, int idx, const struct step *at) {
       tide_path_refuse(P->L, at, "an object with __transfer cannot be among its own arguments");
   if (++P->depth > WIRE_MAX_DEPTH)
     tide_path_refuse(P->L, at, "nested deeper than %d levels", WIRE_MAX_DEPTH);
+  if (!tide_cstack_deeper(P->depth)) tide_path_refuse(P->L, at, CSTACK_WORDS, CSTACK_LEFT);
   if (P->b->failed) tide_packer_nomemory(P); /* here, so that a huge message stops soon */
   if (lua_gettop(P->L) + WIRE_SLOTS > P->room) make_room(P);
 }
@@ -122,6 +124,7 @@ bool tide_packer_rebuild(struct packer *P, int idx, const struct step *up) {
     default:
       tide_path_refuse(L, up, "its __transfer is a %s, not a function", luaL_typename(L, -1));
   }
+  if (!tide_cstack_call()) tide_path_refuse(L, up, CSTACK_WORDS, CSTACK_LEFT);
   lua_pushvalue(L, idx);
   lua_call(L, 1, LUA_MULTRET);
   n = lua_gettop(L) - base;

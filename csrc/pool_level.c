@@ -229,7 +229,8 @@ void tide_level_closeabove(struct pool *p, struct level *l, int depth) {
 static struct level *level_above(struct pool *p, struct level *l) {
   struct level *up = l->above;
   bool starved;
-  if (!tide_thread_roomy()) return NULL;
+  /* Lua code there has as much as on the least stack, also when what it calls packs a deep value. */
+  if (tide_thread_room(NULL) < SYS_STACK_LEAST) return NULL;
   if (up == NULL) {
     up = (struct level *)tide_mem_zero(p->mem, sizeof *up);
     if (up == NULL) return NULL;

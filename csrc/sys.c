@@ -14,6 +14,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -117,20 +119,6 @@ static int set_stack(pthread_attr_t *attr, size_t size) {
   return pthread_attr_setstacksize(attr, (size + page - 1) / page * page);
 }
 
-/* The stack of a thread for which nobody asks for a size: the system's default, which is often more
-** than a thread needs, but not so much that the C library cannot keep the stacks of ended threads
-** for the next ones (glibc keeps 40 MiB). The frames of a sanitizer need more. */
-static int default_stack(pthread_attr_t *attr) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  (void)attr;
-  return 0;
-#else
-  size_t size;
-  must(pthread_attr_getstacksize(attr, &size));
-  return size > SYS_STACK ? pthread_attr_setstacksize(attr, SYS_STACK) : 0;
-#endif
-}
-
 /* Makes the thread with these signals blocked from its first instruction on. */
 static int create(struct sys_thread *t, pthread_attr_t *attr, const sigset_t *blocked,
                   void *(*fn)(void *), void *arg) {
@@ -153,12 +141,13 @@ int tide_thread_start(struct sys_thread *t, size_t stack_size, void *(*fn)(void 
   sigset_t blocked;
   int tries, err = pthread_attr_init(&attr);
   if (err != 0) return err;
-  err = stack_size > 0 ? set_stack(&attr, stack_size) : default_stack(&attr);
+  if (stack_size == 0) stack_size = SYS_STACK;
+  err = set_stack(&attr, stack_size);
   if (err == 0) {
     maskable(&blocked);
     err = create(t, &attr, &blocked, fn, arg);
     /* thread-local data of the program comes out of the stack: the minimum may be too small */
-    for (tries = 0; err == EINVAL && stack_size > 0 && tries < 8; tries++) {
+    for (tries = 0; err == EINVAL && tries < 8; tries++) {
       size_t size;
       must(pthread_attr_getstacksize(&attr, &size));
       err = size <= SIZE_MAX / 2 ? pthread_attr_setstacksize(&attr, size * 2) : EAGAIN;
@@ -180,15 +169,44 @@ bool tide_thread_is_self(const struct sys_thread *t) {
   return pthread_equal(t->t, pthread_self()) != 0;
 }
 
-bool tide_thread_roomy(void) {
+/* Of each thread, where its stack lies: asked once, as that takes a while (for the first thread of a process the C
+** library reads a file). None is known: `end` is 0, or both are. */
+static TIDE_THREADS_OWN struct {
+  uintptr_t lowest, end;
+  bool asked;
+} own_stack;
+
+static void ask_stack(void) {
   pthread_attr_t attr;
   void *lowest;
   size_t size;
-  const char here = 0;
-  if (pthread_getattr_np(pthread_self(), &attr) != 0) return false;
-  must(pthread_attr_getstack(&attr, &lowest, &size));
+  own_stack.asked = true;
+  if (pthread_getattr_np(pthread_self(), &attr) != 0) return;
+  if (pthread_attr_getstack(&attr, &lowest, &size) == 0) {
+    own_stack.lowest = (uintptr_t)lowest;
+    own_stack.end = (uintptr_t)lowest + size;
+  }
   pthread_attr_destroy(&attr);
-  return (size_t)((uintptr_t)&here - (uintptr_t)lowest) > size / 2; /* stacks grow down */
+#ifndef __GLIBC__
+  /* Others tell of a first thread's stack, which grows, only what it takes now. */
+  if (syscall(SYS_gettid) == getpid()) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= own_stack.end)
+      own_stack.end = 0;
+    else
+      own_stack.lowest = own_stack.end - (uintptr_t)limit.rlim_cur;
+  }
+#endif
+}
+
+size_t tide_thread_room(size_t *size) {
+  /* not the address of a variable: AddressSanitizer may have these elsewhere */
+  uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+  bool known;
+  if (!own_stack.asked) ask_stack();
+  known = here >= own_stack.lowest && here < own_stack.end; /* stacks grow down */
+  if (size != NULL) *size = known ? own_stack.end - own_stack.lowest : SIZE_MAX;
+  return known ? here - own_stack.lowest : SIZE_MAX;
 }
 
 void tide_thread_setname(const char *name) {

@@ -78,18 +78,30 @@ sys_time tide_deadline(double seconds);
 ** lock is held before and after. Callers loop on their predicate. */
 bool tide_cond_wait(struct sys_cond *c, struct sys_lock *l, sys_time deadline);
 
-#define SYS_STACK ((size_t)2 << 20)
+/* Bytes of C stack: what a thread gets if nobody asks for a size; the least that may be asked for; and what Lua
+** code may take that recurses through C functions as far as Lua lets it (200 levels of string.gsub, the
+** hungriest: spec/c/stack_test.c). A sanitizer's frames are larger. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SYS_STACK_UNIT ((size_t)4 << 20)
+#else
+#define SYS_STACK_UNIT ((size_t)1 << 20)
+#endif
+#define SYS_STACK (2 * SYS_STACK_UNIT)
+#define SYS_STACK_LEAST SYS_STACK_UNIT
+#define SYS_STACK_LUA (SYS_STACK_UNIT / 2)
 
 /* Starts a thread with all signals blocked but those a fault raises, so that
-** the host's handlers run on the host's threads. stack_size 0: the system's
-** default, at most SYS_STACK; a size the system refuses as too small or odd is rounded up. 0 or errno. */
+** the host's handlers run on the host's threads. stack_size 0: SYS_STACK, whatever the system's default is;
+** a size the system refuses as too small or odd is rounded up. 0 or errno. */
 int tide_thread_start(struct sys_thread *t, size_t stack_size, void *(*fn)(void *), void *arg);
 void tide_thread_join(struct sys_thread *t); /* blocks until it has ended */
 /* Whether the caller is that thread, which must not have been joined. */
 struct sys_thread tide_thread_self(void);
 bool tide_thread_is_self(const struct sys_thread *t);
-/* Whether at least half of the calling thread's stack is free. */
-bool tide_thread_roomy(void);
+/* How many bytes of the calling thread's stack are free, and in *size (NULL is legal) how many it has in all. SIZE_MAX
+** for both: this is not known, or it runs on a stack of the program's own (a fibre's). Takes some nanoseconds,
+** but for the first call of each thread. */
+size_t tide_thread_room(size_t *size);
 /* Names the calling thread for the OS, cut to what it allows. */
 void tide_thread_setname(const char *name);
 

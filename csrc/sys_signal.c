@@ -13,6 +13,8 @@
 #include <unistd.h>
 #ifdef __GLIBC__
 #include <link.h>
+#else
+#include <sys/auxv.h>
 #endif
 
 #include "sys.h"
@@ -27,15 +29,8 @@ extern int __sigaction(int, const struct sigaction *, struct sigaction *);
 #endif
 
 /* Of each thread that takes a signal, its alarm. A signal brings no pointer: what it carries is lost when
-** the user's signals are too many (RLIMIT_SIGPENDING), or where two become one. It is there from a thread's
-** beginning, so that a handler can look for it on any thread: in glibc that takes this model,
-** and these bytes of what it sets apart for libraries that are loaded at run time. */
-#ifdef __GLIBC__
-#define THREADS_OWN _Thread_local __attribute__((tls_model("initial-exec")))
-#else
-#define THREADS_OWN _Thread_local
-#endif
-static THREADS_OWN const struct sys_alarm *volatile own_alarm;
+** the user's signals are too many (RLIMIT_SIGPENDING), or where two become one. */
+static TIDE_THREADS_OWN const struct sys_alarm *volatile own_alarm;
 
 TIDE_IN_HANDLER static void on_signal(int sig) {
   int saved = errno;
@@ -122,7 +117,13 @@ bool tide_sys_stay_loaded(void) {
   if (dladdr1(&here, &info, &map, RTLD_DL_LINKMAP) == 0) return false;
   if (((const struct link_map *)map)->l_name[0] == '\0') return true; /* the program itself */
 #else
+  Dl_info program;
   if (dladdr(&here, &info) == 0) return false;
+  /* the program itself; dlopen may not know it by its name */
+  if (dladdr((const void *)getauxval(AT_ENTRY), &program) !=
+          0 && /* NOLINT: an address of the system's */
+      program.dli_fbase == info.dli_fbase)
+    return true;
 #endif
   return dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) != NULL;
 }

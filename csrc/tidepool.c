@@ -27,6 +27,8 @@ _Static_assert((int)TIDE_ETIMEOUT == FAULT_TIMEOUT && (int)TIDE_EDEADLOCK == FAU
 _Static_assert((int)TIDE_PENDING == TASK_PENDING && (int)TIDE_CANCELLED == TASK_CANCELLED,
                "tide_status and enum task_state are the same numbers");
 
+_Static_assert(SYS_STACK_LEAST >= TIDE_MIN_STACK_SIZE, "stacks that are taken are large enough");
+
 const char *tide_kindname(int kind) { return tide_fault_name(kind); }
 
 int tide_cpu_count(void) { return tide_sys_cpus(); }
@@ -188,6 +190,7 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   *out = NULL;
   if (cfg->struct_size != sizeof *cfg || cfg->max_workers < 0 || cfg->max_threads < 0 ||
       (cfg->max_threads > 0 && cfg->max_threads < cfg->max_workers) ||
+      (cfg->stack_size > 0 && cfg->stack_size < SYS_STACK_LEAST) ||
       cfg->idle_timeout != cfg->idle_timeout || !(cfg->spin_time >= 0) ||
       cfg->spin_time > TIDE_MAX_SPIN_TIME ||
       (cfg->on_full != TIDE_ONFULL_BLOCK && cfg->on_full != TIDE_ONFULL_ERROR) ||

@@ -89,7 +89,9 @@ typedef struct tide_config {
   double idle_timeout;            /* seconds; negative: idle threads stay */
   size_t max_queue;               /* 0: unbounded */
   int on_full;                    /* TIDE_ONFULL_... */
-  size_t stack_size;   /* bytes of a worker's C stack; 0: the system's default, at most 2 MiB */
+  /* Bytes of a worker's C stack, TIDE_MIN_STACK_SIZE at least, else tide_executor_new returns TIDE_EARG. 0:
+  ** 2 MiB, whatever the system's default is. Some 300 waits inside tasks nest in what goes beyond the least. */
+  size_t stack_size;
   double spin_time;    /* seconds, 0 to 0.001; see below; default 0.00005, 0: never */
   double time_limit;   /* seconds that a task may run; 0 or negative: any. See _interrupt */
   size_t memory_limit; /* bytes that a worker's state may hold; 0: any. See tide_taskopts */
@@ -144,6 +146,10 @@ typedef struct tide_config {
   ** longer and longer while it does not pay, lasts up to four times as long (but no longer than 0.5 ms) after
   ** sleeps that ended soon, and is never done where the process may use one processor only. */
 } tide_config;
+
+/* What Lua code takes that recurses through C functions as far as Lua lets it (half of it), and values of 1,000
+** levels. (Four times as much if the library is built with AddressSanitizer or ThreadSanitizer.) */
+#define TIDE_MIN_STACK_SIZE ((size_t)1 << 20)
 
 #define TIDE_SPIN_TIME 0.00005
 #define TIDE_MAX_SPIN_TIME 0.001

@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 
+#include "cstack.h"
 #include "enclose.h"
 #include "error.h"
 #include "globals.h"
@@ -136,12 +137,17 @@ static void unpack_lent(struct unpacker *U) {
   lua_pushlstring(U->L, loan->data, loan->len);
 }
 
+static void no_room(struct unpacker *U) {
+  tide_error_raise(U->L, FAULT_TRANSFER, "cannot rebuild a value: " CSTACK_WORDS, CSTACK_LEFT);
+}
+
 static void unpack_rebuild(struct unpacker *U) {
   size_t n = tide_unpacker_count(U), len;
   const char *name;
   if (WIRE_TAG(tide_cursor_get_u8(&U->c)) != WIRE_STRING)
     tide_unpacker_damaged(U, "no function to rebuild with");
   name = get_string(U, &len);
+  if (!tide_cstack_call()) no_room(U);
   tide_names_function(U->L, name, len);
   room_for(U, n, 0);
   for (size_t i = 0; i < n; i++) tide_unpacker_owed(U, 1);
@@ -225,6 +231,7 @@ static void unpack_object(struct unpacker *U, unsigned byte, size_t offset) {
   bool shared = (byte & WIRE_SHARED) != 0;
   if (U->allowed == UNPACK_DATA) refuse(U, refused(WIRE_TAG(byte)));
   if (++U->depth > WIRE_MAX_DEPTH + 1) tide_unpacker_damaged(U, "nested too deep");
+  if (!tide_cstack_deeper(U->depth)) no_room(U);
   if (lua_gettop(L) + WIRE_SLOTS > U->room) {
     make_room(L, WIRE_LEVELS * WIRE_SLOTS, "too many nested values");
     U->room = lua_gettop(L) + WIRE_LEVELS * WIRE_SLOTS;

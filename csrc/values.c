@@ -42,12 +42,6 @@ bool tide_value_put(struct bytes *b, const tide_value *v) {
 
 /* ------------------------------------------------------------------- reading -- */
 
-static void skip_value(struct cursor *c, int depth);
-
-static void skip_values(struct cursor *c, uint64_t n, int depth) {
-  for (; n > 0 && !c->failed; n--) skip_value(c, depth);
-}
-
 static uint32_t get_u32(struct cursor *c) {
   uint32_t n = 0;
   const unsigned char *p = tide_cursor_get(c, sizeof n);
@@ -55,50 +49,48 @@ static uint32_t get_u32(struct cursor *c) {
   return n;
 }
 
-static void skip_table(struct cursor *c, unsigned byte, int depth) {
+/* Skips what a table begins with; how many values follow. */
+static uint64_t skip_table(struct cursor *c, unsigned byte) {
   uint64_t typed = WIRE_TAG(byte) == WIRE_TABLE ? 0 : get_u32(c);
   uint64_t any = get_u32(c), hash = get_u32(c);
   tide_cursor_get(c, (size_t)typed * 8);
-  skip_values(c, any + 2 * hash + ((byte & WIRE_META) != 0), depth);
+  return any + 2 * hash + ((byte & WIRE_META) != 0);
 }
 
-/* Also skips upvalues and the metatable of errors, which stand where values stand. */
-static void skip_value(struct cursor *c, int depth) {
+/* Skips a tag and what belongs to it, values that follow excepted: how many of these there are. Also skips upvalues
+** and the metatable of errors, which stand where values stand. */
+static uint64_t skip_one(struct cursor *c) {
   unsigned byte = tide_cursor_get_u8(c);
-  uint64_t n;
-  if (depth > 2 * WIRE_MAX_DEPTH) c->failed = true;
   switch (WIRE_TAG(byte)) {
     case WIRE_INT:
     case WIRE_BACKREF:
     case WIRE_UPREF:
     case WIRE_REF:
-    case WIRE_LENT: tide_cursor_get_varint(c); break;
+    case WIRE_LENT: tide_cursor_get_varint(c); return 0;
     case WIRE_FLOAT:
-    case WIRE_POINTER: tide_cursor_get(c, 8); break;
+    case WIRE_POINTER: tide_cursor_get(c, 8); return 0;
     case WIRE_STRING:
-    case WIRE_NAME:
-      n = tide_cursor_get_varint(c);
-      tide_cursor_get(c, (size_t)n);
-      break;
-    case WIRE_EITHER:
-      n = tide_cursor_get_varint(c);
-      tide_cursor_get(c, (size_t)n);
-      skip_value(c, depth + 1);
-      break;
+    case WIRE_NAME: tide_cursor_get(c, (size_t)tide_cursor_get_varint(c)); return 0;
+    case WIRE_EITHER: tide_cursor_get(c, (size_t)tide_cursor_get_varint(c)); return 1;
     case WIRE_TABLE:
     case WIRE_TABLE_INTS:
-    case WIRE_TABLE_FLOATS: skip_table(c, byte, depth + 1); break;
+    case WIRE_TABLE_FLOATS: return skip_table(c, byte);
     case WIRE_FUNCTION:
-    case WIRE_CFUNCTION:
-      tide_cursor_get_varint(c);
-      skip_values(c, tide_cursor_get_varint(c), depth + 1);
-      break;
-    case WIRE_REBUILD:
-      n = tide_cursor_get_varint(c);
-      skip_values(c, n + 1, depth + 1);
-      break;
-    case WIRE_UPVALUE: skip_value(c, depth + 1); break;
-    default: break; /* no more than the tag */
+    case WIRE_CFUNCTION: tide_cursor_get_varint(c); return tide_cursor_get_varint(c);
+    case WIRE_REBUILD: return tide_cursor_get_varint(c) + 1;
+    case WIRE_UPVALUE: return 1;
+    default: return 0; /* no more than the tag */
+  }
+}
+
+/* No recursion: a host may read values on a thread with a small stack. */
+static void skip_value(struct cursor *c) {
+  uint64_t left = 1;
+  while (left > 0 && !c->failed) {
+    uint64_t more = skip_one(c);
+    /* each value takes a byte at least */
+    if (more > tide_cursor_left(c)) c->failed = true;
+    left += more - 1;
   }
 }
 
@@ -158,7 +150,7 @@ void tide_value_get(struct cursor *c, const struct message *m, tide_value *v) {
         if (byte == WIRE_LENT) read_lent(&back, m, v);
       }
       break;
-    default: *c = start; skip_value(c, 0);
+    default: *c = start; skip_value(c);
   }
 }
 

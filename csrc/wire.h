@@ -68,8 +68,7 @@ enum wire_tag {
 #define WIRE_SHARED 0x80u
 #define WIRE_TAG(byte) (0x3fu & (byte))
 
-/* How deep values may nest: tables in tables, upvalues, metatables. One level costs
-** less than 300 bytes of C stack in either direction. */
+/* How deep values may nest: tables in tables, upvalues, metatables. If the C stack lasts (cstack.h). */
 #define WIRE_MAX_DEPTH 1000
 
 /* Slots of the Lua stack that a level takes in either direction, at most; reserved for so many levels at
