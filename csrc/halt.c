@@ -254,7 +254,7 @@ void tide_halt_open(struct halt *h, lua_State *L, struct stop *stop) {
   h->armed = NULL;
   h->arms = 0;
   atomic_init(&h->finalizer, false);
-  h->flag = stop->bell->signal != 0 ? find_flag(L) : 0;
+  h->flag = stop->bell->signals != NULL ? find_flag(L) : 0;
   box = (struct halt **)lua_newuserdatauv(L, sizeof *box, 0);
   *box = h;
   lua_createtable(L, 0, 1);

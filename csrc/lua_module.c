@@ -199,6 +199,12 @@ static const luaL_Reg public_functions[] = {{"future", tide_lua_newpromise},
                                             {"traceback", tide_lua_traceback},
                                             {NULL, NULL}};
 
+/* signal_problem(n) -> why it cannot be interrupt_signal, or nil */
+static int m_signalproblem(lua_State *L) {
+  lua_pushstring(L, tide_signal_problem((int)luaL_checkinteger(L, 1)));
+  return 1;
+}
+
 static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"submit", tide_lua_submit},
                                      {"submit_seeded", tide_lua_submitseeded},
@@ -213,6 +219,7 @@ static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"asked", m_asked},
                                      {"limited", m_limited},
                                      {"inline", m_inline},
+                                     {"signal_problem", m_signalproblem},
                                      {"type", m_type},
                                      {"iterable", m_iterable},
                                      {"callable", m_callable},

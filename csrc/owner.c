@@ -35,6 +35,48 @@ static void reap(struct owner *o) {
   o->n = kept;
 }
 
+/* Tasks of ex and its orphans that were asked to end, and cannot be reached by any signal, while nothing else runs. */
+static size_t unreachable(tide_executor *ex) {
+  struct pool_stats st;
+  tide_executor *orphan;
+  size_t last = 0, n = tide_pool_unreachable(ex->pool);
+  tide_pool_stats(ex->pool, &st);
+  if (st.running > n) return 0;
+  while ((orphan = tide_orphan_next(ex, &last)) != NULL) {
+    n += unreachable(orphan);
+    tide_pool_rele(orphan->pool);
+  }
+  return n;
+}
+
+/* How long an end waits for tasks that cannot be reached, but may ask whether they shall end. */
+#define PATIENCE ((sys_time)2 * 1000 * 1000 * 1000)
+
+/* Waits for the end of ex, which is closed. False: it was to be interrupted, and will never end, as the program
+** has all signals by which its tasks could be stopped. Its threads go on, and need all that is theirs. */
+static bool await_end(lua_State *L, tide_executor *ex) {
+  sys_time since = 0;
+  bool interrupted;
+  size_t n = 0;
+  tide_lock_take(&ex->lock);
+  interrupted = (ex->closed & TIDE_SHUTDOWN_INTERRUPT) != 0;
+  tide_lock_drop(&ex->lock);
+  while (n == 0 || tide_now() - since < PATIENCE || !tide_sys_stay_loaded()) {
+    sys_time deadline = interrupted ? tide_deadline(TIDE_SLICE) : SYS_NEVER;
+    if (tide_orphan_wait(ex, deadline) != FAULT_TIMEOUT) return true;
+    n = unreachable(ex);
+    if (n == 0 || since == 0) since = tide_now();
+  }
+  lua_pushfstring(
+      L,
+      "tidepool: %d task(s) of %s cannot be stopped, as the program has taken all signals for "
+      "that: they are left running",
+      (int)n, tide_executor_name(ex));
+  lua_warning(L, lua_tostring(L, -1), 0);
+  lua_pop(L, 1);
+  return false;
+}
+
 /* The sentinel's finaliser. */
 static int owner_gc(lua_State *L) {
   struct owner *o = (struct owner *)lua_touserdata(L, 1);
@@ -49,8 +91,7 @@ static int owner_gc(lua_State *L) {
     if (home != NULL) {
       tide_orphan_give(home, o->executors[i]);
     } else {
-      tide_orphan_wait(o->executors[i], SYS_NEVER);
-      tide_pool_rele(o->executors[i]->pool);
+      if (await_end(L, o->executors[i])) tide_pool_rele(o->executors[i]->pool);
     }
   }
   tide_mem_free(&tide_mem_default, o->executors, o->cap * sizeof *o->executors);

@@ -57,7 +57,7 @@ struct pool_config {
   double idle_timeout; /* seconds; negative: never */
   size_t stack_size;   /* bytes; 0: the system's */
   sys_time spin_time;  /* how long to look before sleeping, nanoseconds; 0: never */
-  int signal;          /* that reaches a worker (sys.h); 0: none does */
+  int signal; /* that reaches a worker, claimed (sys.h), while it is free; 0: none does, ever */
   sys_time time_limit; /* nanoseconds that a task may run; 0: any */
   const char *name;    /* copied: threads are NAME_0, NAME_1, … */
 };
@@ -101,7 +101,8 @@ int tide_pool_submit(struct pool *p, struct task *t, sys_time deadline, int *err
 bool tide_pool_cancel(struct pool *p, struct task *t);
 
 /* Cancels t (of this pool) as above or, if it runs, asks it to end with FAULT_INTERRUPTED. True: it was
-** cancelled, or ends by a stop: this one, or one that came before. Never waits. */
+** cancelled, or ends by a stop: this one, or one that came before. False: it ended by itself; or it was asked, and
+** there is no signal for its thread, so that it ends only if it looks. Never waits. */
 bool tide_pool_interrupt(struct pool *p, struct task *t);
 
 /* For the task that runs with `self`, and waits for t, of this pool: if t is queued, runs it on this
@@ -145,8 +146,11 @@ bool tide_pool_runend(struct pool *p, bool failed);
 ** caller is a thread of the pool, or between runbegin and runend. */
 void tide_pool_break(struct pool *p, char *why, size_t whysize);
 
-/* Makes sure that there is a thread that sees to time limits. 0 or errno. */
+/* Makes sure that there is a thread that sees to time limits, and a signal. 0 or errno; ENOTSUP: no signal. */
 int tide_pool_watch(struct pool *p);
+
+/* How many running tasks were asked to end, and cannot be reached: the program has all signals. */
+size_t tide_pool_unreachable(struct pool *p);
 
 /* For a pool that was closed with `cancel`: interrupts what runs, and workers' opening and closing. */
 void tide_pool_interruptall(struct pool *p);

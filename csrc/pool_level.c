@@ -55,6 +55,7 @@ bool tide_level_run(struct pool *p, struct level *l, struct task *t, int *outcom
                     struct message *out) {
   *outcome = FAULT_NONE;
   tide_message_init(out, tide_task_mem(t));
+  tide_bell_refresh(&l->slot->bell);
   tide_stop_open(&l->stop);
   if (!tide_task_begin(t, &l->stop)) {
     (void)tide_stop_close(&l->stop); /* nobody can have asked: it is found through a running task */
@@ -172,10 +173,11 @@ struct task *tide_level_starve_locked(struct pool *p) {
 /* Before and after a worker is opened or closed, which tide_pool_interruptall reaches too. */
 static void upkeep(struct pool *p, struct level *l, bool ask) {
   bool told;
+  tide_bell_refresh(&l->slot->bell);
   tide_lock_take(&p->lock);
   tide_stop_open(&l->stop);
   l->upkeep = true;
-  told = (ask || p->haste) && tide_stop_visit(&l->stop, FAULT_INTERRUPTED) == STOP_TOLD;
+  told = (ask || p->haste) && tide_stop_visit(&l->stop, FAULT_INTERRUPTED) != STOP_NOT;
   tide_lock_drop(&p->lock);
   if (told) tide_watchdog_chase(&p->dog, &l->stop);
 }

@@ -122,6 +122,7 @@ struct pool {
   struct pool_config cfg;                    /* I; cfg.name is owned */
   void *block;                               /* I: the memory that this struct was cut from */
   bool haste;                                /* L: tide_pool_interruptall was called */
+  struct sys_signals signals;                /* by which its threads are reached */
   struct watchdog dog;                       /* has a lock of its own */
   struct sys_cond room;    /* blocked submitters: the queue is not full, or the pool not open */
   struct sys_cond settled; /* submitters: alive > 0, or starting == 0; those who start a thread:

@@ -6,6 +6,7 @@
 ** SPDX-License-Identifier: MIT
 */
 #include <assert.h>
+#include <errno.h>
 
 #include "pool_own.h"
 
@@ -40,14 +41,18 @@ bool tide_pool_cancel(struct pool *p, struct task *t) { return withdraw(p, t, fa
 
 /* ------------------------------------------------------------ interrupt -- */
 
-int tide_pool_watch(struct pool *p) { return tide_watchdog_start(&p->dog); }
+int tide_pool_watch(struct pool *p) {
+  return tide_signals_left(&p->signals) ? tide_watchdog_start(&p->dog) : ENOTSUP;
+}
+
+size_t tide_pool_unreachable(struct pool *p) { return tide_watchdog_mute(&p->dog); }
 
 bool tide_pool_interrupt(struct pool *p, struct task *t) {
   struct stop *stop;
   if (withdraw(p, t, true)) return true;
   switch (tide_task_stop(t, FAULT_INTERRUPTED, &stop)) {
-    case STOP_TOLD: tide_watchdog_chase(&p->dog, stop); return true;
-    case STOP_KNOWN: return true;
+    case STOP_TOLD:
+    case STOP_KNOWN: return tide_watchdog_chase(&p->dog, stop);
     default: /* it has ended, perhaps by an earlier stop */
       return tide_task_state(t) == TASK_FINISHED && tide_fault_stops(t->outcome);
   }
@@ -79,8 +84,10 @@ static struct stop *next_upkeep(struct pool *p) {
   tide_lock_take(&p->lock);
   p->haste = true; /* for those whose upkeep begins later */
   for (struct level *l = p->slots != NULL ? &p->slots->base : NULL; l != NULL && stop == NULL;
-       l = next_level_locked(l))
-    if (l->upkeep && tide_stop_visit(&l->stop, FAULT_INTERRUPTED) == STOP_TOLD) stop = &l->stop;
+       l = next_level_locked(l)) {
+    if (!l->upkeep || tide_stop_asked(&l->stop) != FAULT_NONE) continue;
+    if (tide_stop_visit(&l->stop, FAULT_INTERRUPTED) != STOP_NOT) stop = &l->stop;
+  }
   tide_lock_drop(&p->lock);
   return stop;
 }

@@ -270,7 +270,7 @@ static struct slot *new_slot(struct pool *p) {
   fifo_node_init(&s->link);
   tide_spin_init(&s->spin);
   s->base.slot = s;
-  tide_bell_init(&s->bell, p->cfg.signal);
+  tide_bell_init(&s->bell, &p->signals);
   s->bell.dog = &p->dog;
   tide_stop_init(&s->base.stop, &s->bell);
   s->pool = p;

@@ -6,7 +6,7 @@
 #include "stop.h"
 
 /* In the handler, on the thread itself. */
-TIDE_IN_HANDLER static void ring(void *ud) {
+TIDE_IN_HANDLER static void ring(void *ud, int sig) {
   struct bell *b = (struct bell *)ud;
   /* acquire: pairs with the releases in init and setarm, on this very thread */
   struct stop *s = atomic_load_explicit(&b->first, memory_order_acquire);
@@ -15,14 +15,18 @@ TIDE_IN_HANDLER static void ring(void *ud) {
     if (arm == NULL || atomic_load_explicit(&s->want, memory_order_acquire) <= 0) continue;
     arm(s->ud);
   }
+  if (b->ticks) tide_timer_pause(&b->timer, sig);
   atomic_store_explicit(&b->heard, true, memory_order_relaxed);
 }
 
-void tide_bell_init(struct bell *b, int signal) {
+void tide_bell_init(struct bell *b, struct sys_signals *signals) {
   b->alarm.ring = ring;
   b->alarm.ud = b;
   b->dog = NULL;
-  b->signal = signal;
+  b->signals = signals != NULL && signals->first != 0 ? signals : NULL;
+  atomic_init(&b->open, 0);
+  b->sent = 0;
+  b->mute = false;
   atomic_init(&b->first, NULL);
   atomic_init(&b->heard, true);
   b->unheard = 0;
@@ -31,12 +35,24 @@ void tide_bell_init(struct bell *b, int signal) {
 
 void tide_bell_hang(struct bell *b) {
   b->thread = tide_thread_self();
-  if (b->signal != 0) tide_signal_take(b->signal, &b->alarm);
+  /* of a new thread; the last one that this bell was for had taken some */
+  atomic_store_explicit(&b->open, 0, memory_order_relaxed);
+  if (b->signals == NULL) return;
+  tide_signal_alarm(&b->alarm);
+  tide_bell_refresh(b);
+}
+
+void tide_bell_change(struct bell *b, uint64_t now) {
+  uint64_t before = atomic_load_explicit(&b->open, memory_order_relaxed);
+  tide_signals_take(before, now);
+  /* release: who rings by one of these finds that it is taken */
+  atomic_store_explicit(&b->open, now, memory_order_release);
 }
 
 void tide_bell_hurry(struct bell *b) {
   const sys_time period = 100000; /* a signal costs some 10 us */
-  if (b->signal != 0 && !b->ticks) b->ticks = tide_timer_start(&b->timer, period, b->signal);
+  if (b->ticks || !tide_signal_ticks(atomic_load_explicit(&b->open, memory_order_relaxed))) return;
+  b->ticks = tide_timer_start(&b->timer, period);
 }
 
 void tide_bell_calm(struct bell *b) {
@@ -93,6 +109,11 @@ enum stop_answer tide_stop_visit(struct stop *s, int kind) {
   atomic_fetch_add_explicit(&s->visitors, 1, memory_order_relaxed);
   if (tide_stop_ask(s, kind)) return STOP_TOLD;
   answer = tide_stop_asked(s) != FAULT_NONE ? STOP_KNOWN : STOP_NOT;
-  atomic_fetch_sub_explicit(&s->visitors, 1, memory_order_release);
+  if (answer == STOP_NOT) tide_stop_part(s);
   return answer;
+}
+
+void tide_stop_part(struct stop *s) {
+  /* release: the last touch; leave waits for it */
+  atomic_fetch_sub_explicit(&s->visitors, 1, memory_order_release);
 }

@@ -37,7 +37,12 @@ struct bell {
   struct sys_alarm alarm;   /* I */
   struct sys_thread thread; /* I while the thread lives; written before its first stop is opened */
   struct watchdog *dog;     /* I: of its pool; NULL: none */
-  int signal;               /* I: 0: there is none, the thread cannot be reached */
+  struct sys_signals
+      *signals; /* I: of its pool; NULL: there are none, the thread cannot be reached */
+  _Atomic uint64_t
+      open;  /* A: signals that it takes; the thread's, for who rings; release, acquire */
+  int sent;  /* watchdog's lock: the signal that was sent last */
+  bool mute; /* watchdog's lock: when it was to be rung last, there was no signal for it */
   struct stop *_Atomic first; /* A: its stops; the thread's, and its handler's */
   atomic_bool
       heard; /* A: the handler ran since the last signal was sent: a hint (relaxed), see ring_locked */
@@ -60,10 +65,19 @@ struct stop {
   int kind;              /* watchdog's lock: what to ask for */
 };
 
-void tide_bell_init(struct bell *b, int signal);
+void tide_bell_init(struct bell *b, struct sys_signals *signals);
 
 /* These on its thread. From now on it can be rung, if there is a signal. */
 void tide_bell_hang(struct bell *b);
+/* Before each task: takes other signals, if these have changed. */
+void tide_bell_change(struct bell *b, uint64_t now);
+static inline void tide_bell_refresh(struct bell *b) {
+  uint64_t now;
+  if (b->signals == NULL) return;
+  now = tide_signals_now(b->signals);
+  if (now == 0 && tide_signals_left(b->signals)) now = tide_signals_now(b->signals);
+  if (now != atomic_load_explicit(&b->open, memory_order_relaxed)) tide_bell_change(b, now);
+}
 /* Rings the thread every 100 us from now on: for code whose parts must be stopped one by
 ** one. Where there is no such timer, there are the watchdog's signals. */
 void tide_bell_hurry(struct bell *b);
@@ -91,10 +105,11 @@ static inline int tide_stop_asked(const struct stop *s) {
 bool tide_stop_ask(struct stop *s, int kind);
 
 /* The same for another thread, under a lock that the worker needs before it goes on to something else.
-** STOP_TOLD: asked now, and then to be chased (watchdog.h), which the worker waits for; STOP_KNOWN:
-** it was asked before; STOP_NOT: too late. */
+** STOP_TOLD: asked now; STOP_KNOWN: it was asked before. With both it is to be chased (watchdog.h), or parted
+** from, which the worker waits for. STOP_NOT: too late. */
 enum stop_answer { STOP_NOT, STOP_KNOWN, STOP_TOLD };
 enum stop_answer tide_stop_visit(struct stop *s, int kind);
+void tide_stop_part(struct stop *s);
 
 TIDE_INTERNAL_END
 

@@ -68,7 +68,7 @@ static int enqueue(tide_executor *ex, struct task *t, const tide_taskopts *o, lu
   *status = LUA_OK;
   tide_submit_mark(ex);
   if (ex->limited || (o != NULL && o->time_limit > 0)) {
-    *err = ex->signal != 0 ? tide_pool_watch(ex->pool) : ENOTSUP;
+    *err = tide_pool_watch(ex->pool);
     if (*err != 0) return FAULT_THREAD;
   }
   fault = tide_pool_submit(ex->pool, t, 0, err);
@@ -98,6 +98,9 @@ int tide_submit_refuse(lua_State *L, tide_executor *ex, int fault, int err) {
     case FAULT_BROKEN: return tide_error_raise(L, fault, "%s", tide_pool_why(ex->pool));
     case FAULT_FULL: return tide_error_raise(L, fault, "cannot submit: the queue is full");
     case FAULT_THREAD:
+      if (err == ENOTSUP)
+        return tide_error_plain(L, "cannot submit with a time limit: there is no signal by which a "
+                                   "task could be stopped (option 'interrupt_signal')");
       return tide_error_plain(L, "cannot start a worker thread: %s",
                               strerror_r(err, why, sizeof why));
     default: return tide_error_plain(L, "not enough memory");

@@ -105,32 +105,65 @@ size_t tide_thread_room(size_t *size);
 /* Names the calling thread for the OS, cut to what it allows. */
 void tide_thread_setname(const char *name);
 
-/* Signals: how a running thread is reached. A handler of ours is put where the program has none
-** (SIG_DFL), and never taken away: what it is in stays loaded. */
+/* Signals: how a running thread is reached. They are the program's: a handler of ours is put where it has none
+** (SIG_DFL), and never taken away, so what it is in stays loaded. The program may want one later: it sets a
+** handler, ignores it, or sets it back to SIG_DFL. So whose a signal is is looked at before each use, and
+** threads take more than one. A set of them is a word: signal n is bit n - 1. */
 
 /* What a thread does in the handler, whoever sent the signal. */
 struct sys_alarm {
-  void (*ring)(void *ud);
+  void (*ring)(void *ud, int sig);
   void *ud;
 };
 
-/* Makes `sig` ours; 0: the first of some that is free. The signal, or 0 and errno in *err: EBUSY if
-** the program has a handler for it, EINVAL if it is none. */
+/* Why `sig` is not for this, in words; NULL: it may be. */
+const char *tide_signal_unfit(int sig);
+/* The program handles or ignores it. */
+bool tide_signal_taken(int sig);
+/* Makes `sig` ours; 0: the first of some that is free, and that the calling thread does not block as one of few. The
+** signal, or 0 and errno in *err: EBUSY if the program has it, EINVAL if it is none, or none for this. */
 int tide_signal_claim(int sig, int *err);
-/* The calling thread, which blocks all signals, takes this one for the rest of its life, with that alarm,
-** which lives until the thread is joined. */
-void tide_signal_take(int sig, const struct sys_alarm *a);
+
+/* The signals by which some threads are to be reached. */
+struct sys_signals {
+  int first;        /* I: one that was claimed; 0: none, ever */
+  uint64_t shunned; /* I: that the maker blocks: it waits for them in another way */
+  _Atomic uint64_t
+      set; /* A, relaxed: those now, `first` and some to spare; each look may change it */
+};
+
+void tide_signals_init(struct sys_signals *s, int first);
+/* What its threads are to take from now on. */
+static inline uint64_t tide_signals_now(const struct sys_signals *s) {
+  return atomic_load_explicit(&s->set, memory_order_relaxed);
+}
+/* One that is ours now, of those that a thread takes; 0: the program has them all. Looks for others, for later,
+** when it finds that the program has one. Some system calls; any thread. */
+int tide_signals_find(struct sys_signals *s, uint64_t open);
+/* Whether a thread that takes tide_signals_now can be reached. The same. */
+bool tide_signals_left(struct sys_signals *s);
+
+/* The calling thread, which blocks all signals, has that alarm for the rest of its life, which lives until the
+** thread is joined. */
+void tide_signal_alarm(const struct sys_alarm *a);
+/* The calling thread took the signals `before`, and takes `now` from here on. */
+void tide_signals_take(uint64_t before, uint64_t now);
 /* Sends it to a thread that has not ended. Several that were not taken yet may become one, but for
 ** real-time signals. Never blocks. 0 or errno. */
 int tide_thread_signal(const struct sys_thread *t, int sig);
 /* Returns when what was sent to the calling thread has come. */
 void tide_signal_drain(void);
-/* Sends it to the calling thread every `period` ns, until it ends the timer: none comes after that. False:
-** there is no such timer. */
+/* Whether a thread that takes `open` may have a timer: by SIGURG alone, which does no harm if the
+** program sets it back to SIG_DFL meanwhile. */
+bool tide_signal_ticks(uint64_t open);
+/* Sends SIGURG to the calling thread every `period` ns, until it ends the timer: none comes after that. False:
+** there is no such timer. In the handler, for a signal `sig` other than SIGURG: the program has that now, and
+** the timer pauses for good. */
 struct sys_timer {
   timer_t id;
 };
-bool tide_timer_start(struct sys_timer *timer, sys_time period, int sig);
+bool tide_timer_start(struct sys_timer *timer, sys_time period);
+void tide_timer_pause(struct sys_timer *timer, int sig);
 void tide_timer_end(struct sys_timer *timer);
 
 /* Keeps the library that this code is in loaded, for good. */

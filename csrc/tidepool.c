@@ -42,6 +42,12 @@ void tide_config_init(tide_config *cfg) {
   cfg->spin_time = TIDE_SPIN_TIME;
 }
 
+const char *tide_signal_problem(int sig) {
+  const char *unfit = tide_signal_unfit(sig);
+  if (unfit == NULL && tide_signal_taken(sig)) return "the program handles or ignores it";
+  return unfit;
+}
+
 /* ---------------------------------------------------------------- the runner -- */
 
 struct worker {

@@ -97,12 +97,18 @@ typedef struct tide_config {
   size_t memory_limit; /* bytes that a worker's state may hold; 0: any. See tide_taskopts */
   int isolation;       /* TIDE_ISOLATION_TASK: each task has a new state, made ahead of need */
   int daemon; /* not 0: when the adopting state closes, what is pending is cancelled and what runs
-                 ** interrupted, not awaited */
-  /* The signal by which running tasks are reached. 0: SIGURG or, if the program has a handler for that,
-  ** one of the last real-time signals. TIDE_NOSIGNAL: none; then nothing that runs can be stopped,
-  ** and submits with a time limit fail. TIDE_EARG if the program has a handler for the chosen one: none
-  ** is ever replaced. Ours is put in place by tide_executor_new and stays. A stray one does
-  ** nothing: it only has a worker look whether its task was asked to stop. */
+                 ** interrupted, not awaited. Should the program have all signals for that, lua_close waits for
+                 ** 2 s and warns: its threads are left running then, and need what the hooks below use */
+  /* The signal by which running tasks are reached. 0: SIGURG or, if the program has it (a handler, SIG_IGN) or the
+  ** calling thread blocks it, one of the real-time signals, from the top down. A number: that one first; TIDE_EARG
+  ** if tide_signal_problem says why not. TIDE_NOSIGNAL: none; then nothing that runs can be stopped.
+  **
+  ** Signals are the program's: none of its handlers is ever replaced, and it may set handlers, ignore signals,
+  ** or set them back to SIG_DFL at any time. The library has a handler for this signal and for two others that are
+  ** free, which workers take besides; it looks whose each is before it sends one. What was set back to SIG_DFL
+  ** gets its handler again; for what is the program's now, another one that is free is taken. If there is none,
+  ** tide_future_interrupt returns 0, and submits with a limit of time fail with TIDE_ETHREAD. A stray
+  ** signal does nothing: it only has a worker look whether its task was asked to stop. */
   int interrupt_signal;
   /* Not 0: no threads. A task runs at its submit, on the thread and in the state that submits it, with its values copied as for
   ** a worker, and globals of its own; its future is done then. For debuggers, coverage, profilers. What is said here
@@ -155,6 +161,10 @@ typedef struct tide_config {
 #define TIDE_MAX_SPIN_TIME 0.001
 
 TIDE_API void tide_config_init(tide_config *cfg);
+
+/* Why a signal cannot be interrupt_signal now, in words ("faults of the program raise it"); NULL: it can. Any
+** thread; does not block. */
+TIDE_API const char *tide_signal_problem(int sig);
 
 /* Processors this process may use: affinity and cgroup quotas respected; >= 1. */
 TIDE_API int tide_cpu_count(void);
@@ -330,7 +340,8 @@ typedef struct tide_value {
 
 /* Submit without a lua_State: the Lua function `name` ("module.function"), or a
 ** C function, called in the worker with the nargs values. *f is NULL on failure.
-** TIDE_OK, TIDE_EARG, TIDE_ENOMEM, TIDE_ETHREAD, TIDE_ESHUTDOWN, TIDE_EBROKEN, TIDE_EFULL. */
+** TIDE_OK, TIDE_EARG, TIDE_ENOMEM, TIDE_ETHREAD (also: a time limit, and no signal for it), TIDE_ESHUTDOWN,
+** TIDE_EBROKEN, TIDE_EFULL. */
 TIDE_API int tide_submit_named(tide_future **f, tide_executor *ex, const char *name,
                                const tide_value *args, size_t nargs, const tide_taskopts *o);
 TIDE_API int tide_submit_cfunction(tide_future **f, tide_executor *ex, lua_CFunction fn,
@@ -351,7 +362,8 @@ TIDE_API const char *tide_future_name(const tide_future *f);
 TIDE_API int tide_future_cancel(tide_future *f);
 
 /* Cancels it as above or, if it runs, asks it to end: 1, and its outcome is or will be TIDE_EINTERRUPTED (or a limit that it had reached),
-** or TIDE_ECANCELLED. 0: it ended by itself before. Its Lua code is stopped at its next instruction, in coroutines,
+** or TIDE_ECANCELLED. 0: it ended by itself before; or there is no signal by which it can be reached (see
+** interrupt_signal), so that it ends, with that outcome, only if it waits or asks tide_current_stop. Its Lua code is stopped at its next instruction, in coroutines,
 ** finalizers and to-be-closed variables too; code that catches the error may tidy up for
 ** some 10,000 instructions, and is stopped again. C functions are not stopped: it ends when they
 ** return. Never waits. */

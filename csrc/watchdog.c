@@ -36,15 +36,24 @@ void tide_watchdog_fini(struct watchdog *w) {
 enum { LOST = 20 };
 
 /* One at a time, for real-time signals pile up. If there is no room for a signal now, the next look rings
-** again; one that is lost only takes longer. */
-static void ring_locked(struct bell *b) {
-  if (b->signal == 0) return;
-  if (!atomic_load_explicit(&b->heard, memory_order_relaxed) && ++b->unheard < LOST) return;
+** again; one that is lost only takes longer. False: the program has all signals that the thread takes. */
+static bool ring_locked(struct bell *b) {
+  int sig =
+      b->signals != NULL
+          ? tide_signals_find(b->signals, atomic_load_explicit(&b->open, memory_order_acquire))
+          : 0;
+  b->mute = sig == 0;
+  if (sig == 0) return false;
+  if (!atomic_load_explicit(&b->heard, memory_order_relaxed) && sig == b->sent &&
+      ++b->unheard < LOST)
+    return true;
   b->unheard = 0;
   b->rung = true;
+  b->sent = sig;
   atomic_store_explicit(&b->heard, false, memory_order_relaxed); /* before the handler can run */
-  if (tide_thread_signal(&b->thread, b->signal) != 0)
+  if (tide_thread_signal(&b->thread, sig) != 0)
     atomic_store_explicit(&b->heard, true, memory_order_relaxed);
+  return true;
 }
 
 /* Asks and rings those that are due; answers when the next one is. */
@@ -117,8 +126,9 @@ void tide_watchdog_end(struct watchdog *w) {
 }
 
 static void enter_locked(struct watchdog *w, struct stop *s, sys_time due) {
-  s->due = due;
-  if (!fifo_linked(&s->link)) fifo_push(&w->list, &s->link);
+  bool linked = fifo_linked(&s->link);
+  if (!linked) fifo_push(&w->list, &s->link);
+  if (!linked || due < s->due) s->due = due;
   if (due < w->next) tide_cond_broadcast(&w->news);
 }
 
@@ -129,14 +139,26 @@ void tide_watchdog_limit(struct watchdog *w, struct stop *s, sys_time due, int k
   tide_lock_drop(&w->lock);
 }
 
-void tide_watchdog_chase(struct watchdog *w, struct stop *s) {
+bool tide_watchdog_chase(struct watchdog *w, struct stop *s) {
+  bool rung;
   (void)tide_watchdog_start(w); /* without it there is this one signal, which mostly does */
   tide_lock_take(&w->lock);
-  ring_locked(s->bell);
+  rung = ring_locked(s->bell);
   enter_locked(w, s, tide_now() + INTERVAL);
   tide_lock_drop(&w->lock);
-  /* release: the last touch; leave waits for it */
-  atomic_fetch_sub_explicit(&s->visitors, 1, memory_order_release);
+  tide_stop_part(s);
+  return rung;
+}
+
+size_t tide_watchdog_mute(struct watchdog *w) {
+  size_t n = 0;
+  tide_lock_take(&w->lock);
+  for (const struct fifo_node *f = w->list.head.next; f != &w->list.head; f = f->next) {
+    const struct stop *s = TIDE_CONTAINER(f, const struct stop, link);
+    if (s->bell->mute && tide_stop_asked(s) != FAULT_NONE) n++;
+  }
+  tide_lock_drop(&w->lock);
+  return n;
 }
 
 void tide_watchdog_follow(struct stop *s) {

@@ -35,8 +35,10 @@ void tide_watchdog_end(struct watchdog *w);
 
 /* The worker's: its task is to be asked for `kind` at `due`. */
 void tide_watchdog_limit(struct watchdog *w, struct stop *s, sys_time due, int kind);
-/* For who asked, as a visitor: rings now, and again until the task has ended. */
-void tide_watchdog_chase(struct watchdog *w, struct stop *s);
+/* For who asked, as a visitor: rings now, and again until the task has ended. False: there is no signal for it now. */
+bool tide_watchdog_chase(struct watchdog *w, struct stop *s);
+/* How many were asked to end and cannot be reached. */
+size_t tide_watchdog_mute(struct watchdog *w);
 /* The worker's, whose task asked itself to end: its thread is signalled from now on, until it leaves. */
 void tide_watchdog_follow(struct stop *s);
 /* The worker's, at the end of a task that had a limit or was asked to stop: nobody will ring for it

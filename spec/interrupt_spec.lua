@@ -470,7 +470,23 @@ describe("the signal", function()
     gate.wait(g)
     assert.is_true(f:interrupt())
     h.raises("interrupted", f.result, f)
-    assert.has_error(function() tidepool.executor { interrupt_signal = 9 } end)
+  end)
+
+  it("is refused if faults, the system or the user send it, or nobody can", function()
+    for signal, why in pairs {
+      [11] = "faults of the program raise it", [7] = "faults of the program raise it",
+      [8] = "faults", [4] = "faults", [6] = "faults", [5] = "faults", [31] = "faults",
+      [9] = "no program can handle it", [19] = "no program can handle it",
+      [2] = "asked to end", [15] = "asked to end", [18] = "stops or continues",
+      [13] = "the system sends it", [17] = "the system sends it", [14] = "the system sends it",
+      [32] = "no such signal, or the C library has it", [33] = "no such signal",
+    } do
+      local err = h.fails("option 'interrupt_signal'", tidepool.executor,
+        { interrupt_signal = signal })
+      h.contains(why, err)
+    end
+    h.fails("option 'interrupt_signal': integer from -1 to 64", tidepool.executor,
+      { interrupt_signal = 65 })
   end)
 
   it("-1 is none: nothing that runs is stopped, and limits of time are refused", function()
@@ -482,8 +498,9 @@ describe("the signal", function()
       return "ended by itself"
     end, g)
     gate.wait(g)
-    assert.is_true(f:interrupt()) -- told, and it can ask
+    assert.is_false(f:interrupt()) -- told, and it can ask, but nothing is promised
     h.raises("interrupted", f.result, f)
+    assert.is_true(f:interrupt())
     assert.has_error(function() ex:with { time_limit = 1 }:submit(one) end)
   end)
 end)

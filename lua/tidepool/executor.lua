@@ -37,8 +37,14 @@ local executor_options = {
   memory_limit = check.integer(1),
   daemon = check.boolean,
   inline = check.boolean,
-  interrupt_signal = check.integer(-1, 64),
   seed = check.whole,
+  interrupt_signal = function(value)
+    local signal, expected = check.integer(-1, 64)(value)
+    local problem = signal and signal > 0 and core.signal_problem(signal)
+    if not problem then return signal, expected end
+    return nil, ("the number of a signal that is free, such as SIGUSR2 or a real-time one (%d: %s)")
+      :format(signal, problem)
+  end,
   spin_time = function(value)
     if type(value) == "number" and value >= 0 and value <= LONGEST_SPIN then return value end
     return nil, ("number of seconds from 0 to %g"):format(LONGEST_SPIN)

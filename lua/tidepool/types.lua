@@ -76,8 +76,10 @@
 ---coverage and profilers; print and os.exit are the script's own. The initializer is called at the
 ---first submit, the finalizer by shutdown or when the state closes. The options about threads mean
 ---nothing then; time_limit and memory_limit are refused; default false
----@field interrupt_signal? integer the number of the signal by which running tasks are reached;
----default SIGURG or another one that the program has no handler for; -1: none
+---@field interrupt_signal? integer the number of the signal by which running tasks are reached, if
+---the program has no handler for it: SIGUSR1, SIGUSR2, SIGURG, SIGWINCH, SIGIO, SIGPWR, SIGSTKFLT
+---or a real-time one; others are refused. Should the program take it later, another one that is
+---free is used. Default SIGURG, then real-time ones; -1: none, ever
 ---@field seed? integer each task begins with math.random seeded from this and its number, counted
 ---by the executor in the order of the submits; each item of a map from this and its index; the
 ---initializer from this. Default: states are seeded from the system's entropy. See docs/guide.md
@@ -237,7 +239,8 @@ function tidepool.current_task() end
 ---@class tidepool.executor
 local executor = {}
 
----Submits a call of `fn`. Blocks only while a bounded queue is full and `on_full` is "block".
+---Submits a call of `fn`. Raises an error if it has a limit of time, and there is no signal to stop
+---it by (`interrupt_signal`). Blocks only while a bounded queue is full and `on_full` is "block".
 ---Arguments keep their number, trailing nils too. Raises kind transfer with the path to a value
 ---that cannot be sent, and kinds shutdown, broken and full.
 ---@param fn tidepool.task
@@ -402,7 +405,8 @@ function future:cancel() end
 ---that catches the error has some 10,000 instructions to tidy up, once. A C function is not
 ---stopped: the task ends when it returns. Does not block; pumps.
 ---@return boolean interrupted true if it is cancelled or ends with kind interrupted (or that of a
----limit that it had reached before), now or because of an earlier call; false if it ended by itself
+---limit that it had reached before), now or because of an earlier call; false if it ended by
+---itself, or if there is no signal to reach it: it was asked, and ends so if it waits or asks
 function future:interrupt() end
 
 ---Whether it is finished or cancelled.

@@ -18,7 +18,7 @@
 static void test_ask_and_close_decide(void) {
   struct bell b;
   struct stop s;
-  tide_bell_init(&b, 0);
+  tide_bell_init(&b, NULL);
   tide_stop_init(&s, &b);
   CHECK(!tide_stop_ask(&s, FAULT_INTERRUPTED) && tide_stop_asked(&s) == FAULT_NONE);
   tide_stop_open(&s);
@@ -31,6 +31,8 @@ static void test_ask_and_close_decide(void) {
   tide_stop_open(&s);
   CHECK(tide_stop_visit(&s, FAULT_INTERRUPTED) == STOP_TOLD);
   CHECK(tide_stop_visit(&s, FAULT_INTERRUPTED) == STOP_KNOWN);
+  CHECK(atomic_load(&s.visitors) == 2); /* each is to ring, or to part */
+  tide_stop_part(&s);
   CHECK(atomic_load(&s.visitors) == 1);
   tide_stop_fini(&s);
   CHECK(atomic_load(&b.first) == NULL);
@@ -321,6 +323,11 @@ static void test_stray_signals(void) {
 static void test_watch_after_the_end(void) {
   struct pool_config cfg = config(1);
   struct rig rig;
+  int err;
+  rig_start(&rig, &cfg);
+  CHECK(tide_pool_watch(rig.pool) == ENOTSUP); /* without a signal */
+  rig_end(&rig);
+  cfg.signal = tide_signal_claim(0, &err);
   rig_start(&rig, &cfg);
   tide_pool_close(rig.pool, false);
   CHECK(tide_pool_wait(rig.pool, SYS_NEVER));
