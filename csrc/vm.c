@@ -215,7 +215,7 @@ int tide_vm_run(struct vm *vm, const struct vm_call *call, struct message *out) 
   tide_halt_lift(&vm->halt);
   vm->taskname = NULL;
   lua_settop(L, 0);
-  if (!tide_worker_debug_reset(L, &vm->debug)) vm->spoiled = true;
+  if (!tide_vm_tainted(vm) && !tide_worker_debug_reset(L, &vm->debug)) vm->spoiled = true;
   if (tide_stop_asked(vm->halt.stop) != FAULT_NONE) recover(vm, used, left);
   if (vm->keeper.n > 0) tide_keeper_look(&vm->keeper, L);
   tide_halt_end(&vm->halt);
