@@ -391,7 +391,7 @@ describe("time_limit", function()
       return x
     end
     local got = {}
-    local step = ex:with { time_limit = 0.05 }:map(maybe, { 1, 2, 3, 4, 5 })
+    local step = ex:with { time_limit = 0.05 * h.slow }:map(maybe, { 1, 2, 3, 4, 5 })
     for i = 1, 5 do
       local ok, _, value = pcall(step)
       got[i] = ok and value or tidepool.error_kind(_)
