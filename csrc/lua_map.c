@@ -92,7 +92,7 @@ static int call_state(lua_State *L, const char *name) {
 /* it() -> the next item's index and results, or nil */
 static int map_call(lua_State *L) {
   struct map_box *m = (struct map_box *)lua_touserdata(L, 1);
-  if (!m || !lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(1))) m = check(L);
+  if (!m || !lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(2))) m = check(L);
   if (m->pos == m->last) return call_state(L, "step");
   m->pos++;
   if (m->loaded > 0) {
@@ -245,8 +245,9 @@ static const struct tide_lua_class map_class = {TIDE_LUA_MAP, metamethods, metho
 void tide_lua_pushmapclass(lua_State *L) {
   tide_lua_pushclass(L, &map_class);
   if (lua_getfield(L, -1, "__call") == LUA_TNIL) {
-    lua_pushvalue(L, -2);
-    lua_pushcclosure(L, map_call, 1);
+    lua_pushliteral(L, "__call");
+    lua_pushvalue(L, -3);
+    lua_pushcclosure(L, map_call, 2);
     lua_setfield(L, -3, "__call");
   }
   lua_pop(L, 1);

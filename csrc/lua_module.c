@@ -47,7 +47,7 @@ static int m_stringerrors(lua_State *L) {
     before = tide_stringerrors(L, 0);
     (void)tide_stringerrors(L, before);
   } else {
-    luaL_checktype(L, 1, LUA_TBOOLEAN);
+    if (lua_type(L, 1) != LUA_TBOOLEAN) return tide_lua_typeerror(L, 1, "boolean");
     on = lua_toboolean(L, 1);
     before = tide_stringerrors(L, on);
   }
@@ -191,13 +191,11 @@ static int m_live(lua_State *L) {
 }
 
 /* Those that scripts see as they are: errors about their arguments name them. */
-static const luaL_Reg public_functions[] = {{"future", tide_lua_newpromise},
-                                            {"share", tide_lua_newshare},
-                                            {"array", tide_lua_newarray},
-                                            {"cpu_count", m_cpucount},
-                                            {"error_kind", m_errorkind},
-                                            {"traceback", tide_lua_traceback},
-                                            {NULL, NULL}};
+static const luaL_Reg public_functions[] = {
+    {"future", tide_lua_newpromise},   {"share", tide_lua_newshare},
+    {"array", tide_lua_newarray},      {"cpu_count", m_cpucount},
+    {"error_kind", m_errorkind},       {"traceback", tide_lua_traceback},
+    {"string_errors", m_stringerrors}, {NULL, NULL}};
 
 /* signal_problem(n) -> why it cannot be interrupt_signal, or nil */
 static int m_signalproblem(lua_State *L) {
@@ -213,7 +211,6 @@ static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
                                      {"now", m_now},
                                      {"error", m_error},
                                      {"error_message", m_errormessage},
-                                     {"string_errors", m_stringerrors},
                                      {"current_task_name", m_currenttaskname},
                                      {"current_task", m_currenttask},
                                      {"asked", m_asked},

@@ -71,4 +71,31 @@ function iter.is(value)
   return getmetatable(value) == Iter
 end
 
+-- Whether an iterator that is called without arguments raised `text` for want of its state.
+local function lacks_state(iterator, text)
+  if not core.callable(iterator) or iter.is(iterator) then return false end
+  if text:find("^bad argument #%d+ to ") or text:find("^calling '.-' on bad self") then
+    return true
+  end
+  if type(iterator) ~= "function" or debug.getinfo(iterator, "u").nparams == 0 then return false end
+  return text:find("nil value", 1, true) ~= nil or text:find("got n[oi]") ~= nil
+end
+
+-- What a script sees of an error that an iterator raised, which a file of ours called. Lua's own
+-- functions put the line of who called them in front: `here` is that file and a colon. `iterator`,
+-- argument n of `fname`, is given if this was its first call.
+function iter.explain(err, here, iterator, n, fname)
+  if type(err) ~= "string" then return err end
+  local text = err
+  if err:sub(1, #here) == here then
+    text = err:sub(#here + 1):gsub("^%d+: ", "")
+    err = core.where() .. text
+  end
+  if not iterator or not lacks_state(iterator, text) then return err end
+  return ("%sbad argument #%d to '%s' (%s: %s; %s)"):format(core.where(), n, fname,
+    "the iterator function, called without arguments, raised", text,
+    ("one that comes with a state goes through tidepool.iter: %stidepool.iter(pairs(t)))"):format(
+      fname == "map" and "map(fn, " or fname .. "("))
+end
+
 return iter

@@ -145,33 +145,10 @@ function methods:close(err)
   for _, input in ipairs(self.inputs) do iter.close(input.value, err) end
 end
 
--- An iterator's values begin to be read without arguments. Whether its first call raised for that.
-local function lacks_state(iterator, text)
-  if iter.is(iterator) then return false end
-  if text:find("^bad argument #%d+ to ") or text:find("^calling '.-' on bad self") then
-    return true
-  end
-  if type(iterator) ~= "function" or debug.getinfo(iterator, "u").nparams == 0 then return false end
-  return text:find("nil value", 1, true) ~= nil or text:find("got n[oi]") ~= nil
-end
-
--- What a script sees of an error that reading raised. Lua's own functions put the line of who
--- called them in front, which here is one of this file. `first`: no item was read before.
+-- What a script sees of an error that reading raised. `first`: no item was read before.
 function methods:explain(err, first)
-  if type(err) ~= "string" then return err end
-  local text = err
-  if err:sub(1, #HERE) == HERE then
-    text = err:sub(#HERE + 1):gsub("^%d+: ", "")
-    err = core.where() .. text
-  end
   local i = first and (self.first_call or #self.inputs == 1 and 1)
-  if i and lacks_state(self.inputs[i].value, text) then
-    return ("%sbad argument #%d to 'map' (%s: %s; %s)"):format(core.where(), i + 1,
-      "the iterator function, called without arguments, raised", text,
-      "one that comes with a state goes through tidepool.iter: "
-      .. "map(fn, tidepool.iter(pairs(t)))")
-  end
-  return err
+  return iter.explain(err, HERE, i and self.inputs[i].value, i and i + 1, "map")
 end
 
 -- Reads up to `count` items into the batch; answers how many. At the end `ended` is set.

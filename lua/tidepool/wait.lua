@@ -8,6 +8,7 @@ local core = require "tidepool.core"
 local check = require "tidepool.check"
 local iter = require "tidepool.iter"
 
+local HERE = debug.getinfo(1, "S").short_src .. ":"
 local WHO = "sequence or iterator function of futures"
 
 -- The future among what an iterator function gave: the first value, or the second where the first
@@ -16,6 +17,13 @@ local function pick(first, second)
   if first == nil then return nil end
   if core.type(first) ~= "future" and core.type(second) == "future" then return second end
   return first
+end
+
+-- The next future of an iterator function.
+local function read(iterator, first, fname)
+  local ok, one, two = pcall(iterator)
+  if ok then return pick(one, two) end
+  error(iter.explain(one, HERE, first and iterator, 1, fname), 0)
 end
 
 -- Adds the futures to the group; calls each(future) for every one that is new.
@@ -29,12 +37,15 @@ local function add_all(group, futures, fname, each)
     check.bad(1, fname, ("%s expected, got %s%s"):format(WHO, words, hint))
   end
   local _ <close> = iter.is(futures) and futures or nil
-  local last = kind == "sequence" and #futures or math.huge
+  local last = math.huge
+  if kind == "sequence" then
+    last = math.tointeger(#futures) or check.bad(1, fname, "the length of a sequence is an integer")
+  end
   local i = 0
   while i < last do
     i = i + 1
     local future
-    if kind == "sequence" then future = futures[i] else future = pick(futures()) end
+    if kind == "sequence" then future = futures[i] else future = read(futures, i == 1, fname) end
     if kind == "function" and future == nil then break end
     if core.type(future) ~= "future" then
       check.bad(1, fname, ("future expected at index %d, got %s"):format(
