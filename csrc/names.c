@@ -10,6 +10,7 @@
 #include "alike.h"
 #include "error.h"
 #include "index.h"
+#include "paths.h"
 
 /* Lua 5.4's own libraries: module, then its fields that may go by name. What a script put
 ** into one of them is not Lua's own and goes by value. */
@@ -72,14 +73,14 @@ void tide_names_mark(struct transfer *x, const void *p) {
 
 /* ------------------------------------------------------------ noticing changes -- */
 
-/* Compares what package.loaded, package.preload and the paths hold with ENTRIES, or (with `pins` > 0,
-** a table's index) writes ENTRIES anew and keeps what it names alive. */
+/* ENTRIES holds the addresses of what was seen: package.path, cpath and searchpath, then the values of
+** package.preload, then those of package.loaded. All of it is kept alive, so no address is used
+** twice. A name that was exchanged for another of the same value is noticed when it is followed. */
 struct look {
   struct transfer *x;
   size_t n;
-  int pins;
-  bool same;       /* so far */
-  bool same_paths; /* where modules are found is as it was */
+  int pins; /* index of a table that keeps alive what is written; 0: what was written is compared */
+  bool changed; /* something is not as it was */
 };
 
 static void grow_entries(lua_State *L, struct transfer *x) {
@@ -93,74 +94,77 @@ static void grow_entries(lua_State *L, struct transfer *x) {
 }
 
 /* The value at idx, which may be anything. [-0, +0, m] */
-static void see(lua_State *L, struct look *k, int idx) {
+static inline void see(lua_State *L, struct look *k, int idx) {
   const void *p = lua_topointer(L, idx);
-  if (k->pins > 0) {
+  if (k->pins == 0) {
+    k->changed = k->n >= k->x->nentries || k->x->entries[k->n] != p;
+  } else {
     if (k->n == k->x->capentries) grow_entries(L, k->x);
     k->x->entries[k->n] = p;
     lua_pushvalue(L, idx);
     lua_rawseti(L, k->pins, (lua_Integer)k->n + 1);
-  } else {
-    k->same = k->same && k->n < k->x->nentries && k->x->entries[k->n] == p;
   }
   k->n++;
 }
 
-/* All pairs of the table on top. [-0, +0, m] */
-static void see_table(lua_State *L, struct look *k) {
+/* All values of the table on top, as long as they are what they were. [-0, +0, m] */
+static void see_values(lua_State *L, struct look *k) {
   int t = lua_gettop(L);
   lua_pushnil(L);
-  while (lua_next(L, t) != 0) {
-    see(L, k, t + 1);
+  while (!k->changed && lua_next(L, t) != 0) {
     see(L, k, t + 2);
     lua_pop(L, 1);
   }
+  lua_settop(L, t);
 }
 
-/* [-0, +0, m] */
-static void see_all(lua_State *L, struct look *k) {
+/* Where modules are found. [-0, +0, m] */
+static void see_paths(lua_State *L, struct look *k, int xidx) {
   static const char *const fields[] = {"path", "cpath", "searchpath"};
   int top = lua_gettop(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_pushstring(L, "package");
-  if (lua_rawget(L, top + 1) == LUA_TTABLE) {
-    for (int i = 0; i < 3; i++) {
-      lua_pushstring(L, fields[i]);
-      lua_rawget(L, top + 2);
-      see(L, k, top + 3);
-      lua_pop(L, 1);
-    }
+  tide_paths_package(L, xidx);
+  for (int i = 0; i < 3 && !k->changed; i++) {
+    lua_pushstring(L, fields[i]);
+    lua_rawget(L, top + 1);
+    see(L, k, top + 2);
+    lua_pop(L, 1);
   }
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  see_table(L, k);
-  k->same_paths = k->same;
-  lua_settop(L, top + 1);
-  see_table(L, k);
   lua_settop(L, top);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  see_values(L, k);
+  lua_settop(L, top);
+}
+
+static void see_loaded(lua_State *L, struct look *k) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  see_values(L, k);
+  lua_pop(L, 1);
 }
 
 void tide_names_refresh(lua_State *L, int xidx) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
   int top = lua_gettop(L);
-  struct look k = {x, 0, 0, true, true};
-  bool same_paths;
+  struct look k = {x, 0, 0, false};
   luaL_checkstack(L, 16, NULL);
-  see_all(L, &k);
-  if (k.same && k.n == x->nentries) return;
-  same_paths = k.same_paths;
-  x->nentries = 0; /* if anything below raises, the next call starts anew */
-  lua_newtable(L);
-  k.pins = top + 1;
-  k.n = 0;
-  see_all(L, &k);
-  lua_pushvalue(L, k.pins);
-  lua_setiuservalue(L, xidx, TRANSFER_PINS);
-  if (!same_paths) {
+  see_paths(L, &k, xidx);
+  if (!k.changed && k.n == x->npaths) {
+    see_loaded(L, &k);
+    if (!k.changed && k.n == x->nentries) return;
+  } else {
     lua_pushnil(L);
     lua_setiuservalue(L, xidx, TRANSFER_ORIGINS);
     lua_pushnil(L);
     lua_setiuservalue(L, xidx, TRANSFER_FILES);
   }
+  x->nentries = 0; /* if anything below raises, the next call starts anew */
+  lua_newtable(L);
+  k.pins = top + 1;
+  k.n = 0;
+  k.changed = false;
+  see_paths(L, &k, xidx);
+  x->npaths = k.n;
+  see_loaded(L, &k);
+  lua_setiuservalue(L, xidx, TRANSFER_PINS);
   tide_index_build(L, xidx);
   x->nentries = k.n;
   lua_settop(L, top);

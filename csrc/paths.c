@@ -80,9 +80,7 @@ static struct paths *capture(lua_State *L) {
   return p;
 }
 
-/* Pushes the package library of L, which was looked up once: it stays the same table. The transfer
-** userdata is at xidx. [-0, +1, m] */
-static void push_seen_package(lua_State *L, int xidx) {
+void tide_paths_package(lua_State *L, int xidx) {
   if (tide_transfer_hastable(L, xidx, TRANSFER_PACKAGE)) return;
   lua_pop(L, 1);
   push_package(L);
@@ -112,7 +110,7 @@ struct paths *tide_paths_of(lua_State *L, int anew) {
   struct transfer *x;
   luaL_checkstack(L, 16, NULL);
   x = tide_transfer_get(L);
-  push_seen_package(L, top + 1);
+  tide_paths_package(L, top + 1);
   if (x->paths == NULL || anew || !unchanged(L, top + 2, "path", x->path) ||
       !unchanged(L, top + 2, "cpath", x->cpath)) {
     struct paths *now;

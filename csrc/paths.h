@@ -24,6 +24,9 @@ void tide_paths_rele(void *paths);              /* NULL is legal */
 ** too, which otherwise only a change of the paths makes it do. Leaves the state's transfer
 ** userdata, which a submit needs next. [-0, +1, e] */
 struct paths *tide_paths_of(lua_State *L, int anew);
+/* Pushes the package library of L, which was looked up once: it stays the same table. The transfer
+** userdata is at xidx. [-0, +1, m] */
+void tide_paths_package(lua_State *L, int xidx);
 /* Makes them L's. [-0, +0, e] */
 void tide_paths_apply(lua_State *L, const struct paths *p);
 

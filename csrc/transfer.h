@@ -61,7 +61,7 @@ struct transfer {
   const void *kinds[TRANSFER_SEEN]; /* and prototypes of those found without KIN */
   struct bytes scratch;             /* for dumps */
   const void **entries;             /* owned: what was loaded when last indexed (names.c) */
-  size_t nentries, capentries;
+  size_t nentries, npaths, capentries; /* npaths of them are no modules */
   lua_Integer serial;       /* of the last message whose globals were looked at */
   struct paths *paths;      /* held: what was last captured, or NULL (paths.c) */
   const char *path, *cpath; /* bytes of PATH and CPATH; NULL: no string */
