@@ -21,6 +21,7 @@
 #include "../../csrc/reftype.h"
 #include "../../csrc/unpack.h"
 #include "../../csrc/wire.h"
+#include "../../csrc/wire.h"
 #include "check.h"
 
 static unsigned long long seed;
@@ -32,9 +33,15 @@ static unsigned rnd(unsigned n) {
   return (unsigned)(seed % n);
 }
 
+/* A module that may be a C library's: what is in it goes by name, or as a name and a copy. */
+static const char a_module[] =
+    "module = {f = coroutine.wrap(print), data = {1, mt = {__name = 'x'}, list = {1, 2, {}}}}"
+    " module.data.self = module.data package.preload.module = next package.loaded.module = module";
+
 static lua_State *new_state(void) {
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
+  CHECK(luaL_dostring(L, a_module) == LUA_OK);
   return L;
 }
 
@@ -57,6 +64,7 @@ static const char *const sources[] = {
     "coroutine.wrap, setmetatable({}, getmetatable(''))",
     "('lent'):rep(20000), {('x'):rep(70000)}",
     "(function() local t = {} for i = 1, 90 do t[i] = 'key' .. i % 45 end return t end)()",
+    "module.data, setmetatable({}, module.data.mt), module.data.list, module.f",
     "setmetatable({}, {__transfer = function() local a = {} for i = 1, 100 do"
     " a[i] = {{{{{{i}}}}}} end return 'table.pack', table.unpack(a) end})",
 };
@@ -243,6 +251,8 @@ static void test_allowed(lua_State *from, lua_State *to) {
       {"getmetatable(io.stdout).__tostring", "a function"},
       {"string.format", "the name of a module"},
       {"{string}", "the name of a module"},
+      {"module.f", "the name of a module"},
+      {"{module.data}", "the name of a module"},
       {"setmetatable({}, {__transfer = function() return 'os.exit', 1 end})",
        "a call of a function"},
       {"_G", "the globals"},
@@ -271,6 +281,91 @@ static void test_allowed(lua_State *from, lua_State *to) {
   CHECK(try_allowed(to, &m, UNPACK_ALL) == LUA_OK);
   CHECK(try_allowed(to, &m, UNPACK_DATA) == LUA_ERRRUN && refused(to, "a global"));
   tide_message_fini(&m);
+}
+
+static void put_name(struct message *m, unsigned tag, const char *name, size_t len) {
+  tide_message_init(m, &tide_mem_default);
+  tide_bytes_put_varint(&m->bytes, 1);
+  tide_bytes_put_u8(&m->bytes, tag);
+  tide_bytes_put_varint(&m->bytes, len);
+  tide_bytes_put(&m->bytes, name, len);
+}
+
+/* Names of no form, and such that lead nowhere, are refused. */
+static void test_names(lua_State *to) {
+  static const struct {
+    const char *name;
+    size_t len;
+    bool good;
+  } cases[] = {
+#define CASE(s, good) {s, sizeof s - 1, good}
+      CASE("string", true),
+      CASE("string\0", true),
+      CASE("string\0.\6format", true),
+      CASE("string\0.\7format", false),
+      CASE("string\0.\5forma", false),
+      CASE("string\0.\xff\xff\xff\xff\xff\xff\xff\xff\xff\1x", false),
+      CASE("string\0.", false),
+      CASE("string\0x", false),
+      CASE("string\0m", false),
+      CASE("string\0mmmm", false),
+      CASE("string\0.\6formatm", false),
+      CASE("string\0.\6format.\1x", false),
+      CASE("string\0.\6format^\1\1x", false),
+      CASE("string\0.\6format^\0\0", false),
+      CASE("string\0^\1\1x", false),
+      CASE("string\0.\6format^\xff\xff\xff\xff\x0f\1x", false),
+      CASE("module\0.\4data.\2mt", true),
+      CASE("module\0.\4data.\2mt.\6__name.\1x", false),
+      CASE("string\1salias\1lno.such.module\1\1s\1", true),
+      CASE("", false),
+      CASE("\0", false),
+      CASE("\1\1\0", false),
+#undef CASE
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct message m, copy;
+    for (int either = 0; either < 2; either++) {
+      put_name(&m, either ? WIRE_EITHER : WIRE_NAME, cases[i].name, cases[i].len);
+      if (either) tide_bytes_put(&m.bytes, "\x09\0\0\0\0\0\0\0\0", 9); /* an empty table */
+      tide_bytes_put_u8(&m.bytes, WIRE_END);
+      copy = copy_of(&m, m.bytes.len);
+      CHECK((try_unpack(to, &copy) == LUA_OK) == (either || cases[i].good));
+      CHECK(!either || (lua_istable(to, -1) && lua_rawlen(to, -1) == 0));
+      CHECK(try_allowed(to, &copy, UNPACK_DATA) == LUA_ERRRUN &&
+            refused(to, "the name of a module"));
+      free(copy.bytes.data);
+      tide_message_fini(&m);
+    }
+  }
+  for (unsigned tag = WIRE_NIL; tag < 64; tag++) { /* beside a name is a table or a function */
+    struct message m;
+    if (tag == WIRE_TABLE || tag == WIRE_TABLE_INTS || tag == WIRE_TABLE_FLOATS) continue;
+    put_name(&m, WIRE_EITHER, "module\0.\4data", 13);
+    tide_bytes_put_u8(&m.bytes, tag);
+    tide_bytes_put_u8(&m.bytes, WIRE_END);
+    CHECK(try_unpack(to, &m) == LUA_ERRRUN);
+    tide_message_fini(&m);
+  }
+}
+
+/* What is not alike arrives as it was; what is, is what the receiver has. */
+static void test_either(lua_State *from, lua_State *to) {
+  struct message m;
+  for (int changed = 0; changed < 2; changed++) {
+    if (changed) CHECK(luaL_dostring(from, "module.data.list[3].x = 1") == LUA_OK);
+    CHECK(pack_source(from, "{module.data, module.data, module.data.mt, module.f}", &m));
+    CHECK(try_unpack(to, &m) == LUA_OK);
+    lua_setglobal(to, "t");
+    CHECK(luaL_loadstring(to, "local changed = ... assert(t[1] == t[2] and t[1].self == t[1])"
+                              " assert((t[1] ~= module.data) == changed and t[3] == module.data.mt)"
+                              " assert(t[4] == module.f and (t[1].list[3].x == 1) == changed)"
+                              " assert(t[1].mt == t[3])") == LUA_OK);
+    lua_pushboolean(to, changed);
+    CHECK(lua_pcall(to, 1, 0, 0) == LUA_OK);
+    if (lua_gettop(to) > 0) printf("%s\n", lua_tostring(to, -1));
+    tide_message_fini(&m);
+  }
 }
 
 static void test_depth(lua_State *from, lua_State *to) {
@@ -332,6 +427,8 @@ int main(void) {
   test_random_bytes(to, 10 * rounds);
   test_no_parts(from, to);
   test_allowed(from, to);
+  test_names(to);
+  test_either(from, to);
   test_depth(from, to);
   test_out_of_memory(from);
   lua_close(from);

@@ -92,6 +92,10 @@ static int open_body(lua_State *L) {
   unsigned flags = (unsigned)lua_tointeger(L, 1);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   luaL_newlib(L, module);
+  lua_createtable(L, 0, 1);
+  lua_pushinteger(L, 1);
+  lua_setfield(L, -2, "x");
+  lua_setfield(L, -2, "data");
   lua_setfield(L, -2, "m");
   lua_pushcfunction(L, no_module);
   lua_setglobal(L, "require");

@@ -50,6 +50,7 @@ static const struct {
     {1, "cfunction", "closure(1, {}, 'x')"},
     {1, "pointer", "pointer"},
     {1, "name", "m.list, m, {m.raise}"},
+    {1, "either", "m.data, {m.data, m.other}, setmetatable({1}, m.other)"},
     {1, "rebuild", "rebuild('m.list', 1, {2}, 'x'), {rebuild('m.collect')}"},
     {17, "rebuild_again",
      "{'kept', rebuild('m.again'), {'kept', rebuild('m.list', rebuild('m.list'))}}"},
@@ -58,7 +59,8 @@ static const struct {
 
 /* What the expressions use beyond Lua's own. */
 static const char prelude[] =
-    "m = {list = closure(1), raise = closure(2), collect = closure(3), again = closure(4)}"
+    "m = {list = closure(1), raise = closure(2), collect = closure(3), again = closure(4),"
+    " data = {x = 1}, other = {2, 3}}"
     " package.loaded.m = m package.preload.m = select h = 1"
     " g = {'the global', function() return h end}"
     " function rebuild(...) local args = table.pack(...) return setmetatable({}, {__transfer ="
