@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+#include "pack.h"
 #include "paths.h"
 #include "pool.h"
 #include "seed.h"
@@ -35,6 +36,9 @@ struct tide_executor {
   bool run_inline;       /* I: it has no threads (inline.h) */
   bool daemon;           /* I: its owner's end does not wait for tasks */
   struct vm_config vm;   /* I */
+  struct pack_rules rules;  /* I: of its tasks, before an initializer is set, */
+  struct pack_rules opened; /* I: and after: that may give workers what the program has */
+  atomic_bool opens;        /* A: an initializer is set */
   void (*thread_start)(int index, void *ud); /* I */
   void (*thread_stop)(int index, void *ud);  /* I */
   void *ud;                                  /* I */
@@ -63,6 +67,11 @@ static inline const struct task *tide_ctask_of(const tide_future *f) {
   return (const struct task *)(const void *)f;
 }
 static inline tide_future *tide_future_of(struct task *t) { return (tide_future *)(void *)t; }
+
+/* By which its tasks are packed. */
+static inline const struct pack_rules *tide_executor_rules(const struct tide_executor *ex) {
+  return atomic_load_explicit(&ex->opens, memory_order_relaxed) ? &ex->opened : &ex->rules;
+}
 
 /* In a child that was forked: the task's threads are not here. Promises have none. */
 static inline bool tide_future_lost(const tide_future *f) {

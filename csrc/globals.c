@@ -73,6 +73,15 @@ static bool keeps_own(lua_State *L, int xidx, const struct transfer *x) {
   return keeps;
 }
 
+bool tide_globals_keeps(lua_State *L, int xidx, const char *name, size_t len) {
+  bool keeps;
+  luaL_checkstack(L, 8, NULL);
+  lua_pushlstring(L, name, len);
+  keeps = keeps_own(L, xidx, (struct transfer *)lua_touserdata(L, xidx));
+  lua_pop(L, 1);
+  return keeps;
+}
+
 void tide_globals_install(lua_State *L, int xidx, lua_Integer serial, const char *name,
                           size_t len) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);

@@ -18,6 +18,8 @@ TIDE_INTERNAL_BEGIN
 ** a message (the initializer's) and are unchanged. `bare`: it has those of Lua's own libraries
 ** only, which do not come along anyway. [-0, +0, m] */
 void tide_globals_own(lua_State *L, bool bare);
+/* Whether the state has a global with this name that no message replaces. [-0, +0, m] */
+bool tide_globals_keeps(lua_State *L, int xidx, const char *name, size_t len);
 /* Installs the value on top as global `name`, for the message with this serial. [-1, +0, m] */
 void tide_globals_install(lua_State *L, int xidx, lua_Integer serial, const char *name, size_t len);
 /* Removes what other messages installed, the code in m names, and m did not bring. `loose`: what it

@@ -449,7 +449,8 @@ static int task_body(lua_State *L) {
   r->task_code = true;
   lua_call(L, n - 1, LUA_MULTRET);
   r->task_code = false;
-  if (tide_pack(L, &r->out, lua_gettop(L) - 1, PACK_RESULTS) != LUA_OK) lua_error(L);
+  if (tide_pack_by(L, &r->out, lua_gettop(L) - 1, PACK_RESULTS, &r->ex->opened) != LUA_OK)
+    lua_error(L);
   return 0;
 }
 
@@ -515,7 +516,7 @@ tide_future *tide_inline_submit(tide_executor *ex, lua_State *L, int nargs,
   tide_rng_keep(L);
   t = tide_task_for(ex, L, o, &number);
   if (t == NULL) luaL_error(L, "not enough memory");
-  if (tide_pack(L, &t->msg, nargs + 1, PACK_CALL) != LUA_OK) {
+  if (tide_pack_by(L, &t->msg, nargs + 1, PACK_CALL, tide_executor_rules(ex)) != LUA_OK) {
     tide_task_rele(t);
     tide_seeding_undo(&number);
     lua_error(L);

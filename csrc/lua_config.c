@@ -15,6 +15,11 @@ static lua_Integer integer(lua_State *L, const char *name, lua_Integer dflt) {
   return v;
 }
 
+static int any_cfunction(lua_CFunction fn, void *ud) {
+  (void)fn, (void)ud;
+  return 1;
+}
+
 static void fill(lua_State *L, tide_config *c) {
   tide_config_init(c);
   c->max_workers = (int)integer(L, "max_workers", c->max_workers);
@@ -34,6 +39,9 @@ static void fill(lua_State *L, tide_config *c) {
   c->run_inline = lua_getfield(L, 1, "inline") == LUA_TBOOLEAN && lua_toboolean(L, -1);
   lua_pop(L, 1);
   c->daemon = lua_getfield(L, 1, "daemon") == LUA_TBOOLEAN && lua_toboolean(L, -1);
+  if (lua_getfield(L, 1, "cfunctions") == LUA_TBOOLEAN && lua_toboolean(L, -1))
+    c->cfunction = any_cfunction;
+  lua_pop(L, 1);
   if (lua_getfield(L, 1, "isolation") == LUA_TSTRING && strcmp(lua_tostring(L, -1), "task") == 0)
     c->isolation = TIDE_ISOLATION_TASK;
   lua_pop(L, 3);

@@ -167,6 +167,7 @@ void tide_names_refresh(lua_State *L, int xidx) {
   lua_setiuservalue(L, xidx, TRANSFER_PINS);
   tide_index_build(L, xidx);
   x->nentries = k.n;
+  x->natives = false;
   lua_settop(L, top);
 }
 

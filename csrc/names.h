@@ -26,6 +26,7 @@ TIDE_INTERNAL_BEGIN
 void tide_names_refresh(lua_State *L, int xidx);
 /* False if the index as it is has no name for the object at this address; quick. */
 bool tide_names_maybe(const struct transfer *x, const void *object);
+/* From now on it is true for this one. The index has been made. */
 void tide_names_mark(struct transfer *x, const void *object);
 
 enum names_found {

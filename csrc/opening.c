@@ -10,6 +10,7 @@
 #include "error.h"
 #include "large.h"
 #include "names.h"
+#include "transfer.h"
 #include "unpack.h"
 
 /* Makes the value at idx, a function or its name, the function. [-0, +0, e] */
@@ -26,11 +27,17 @@ static void resolve(lua_State *L, int idx) {
 static void run_one(lua_State *L, const struct message *m, const struct opening *o, struct rng *rng,
                     const char **what, int final) {
   struct large large;
+  struct transfer *x;
   int base = lua_gettop(L), n;
   if (m == NULL) return;
   *what = "the initializer failed";
   tide_large_begin(L, m, &large);
+  x = tide_transfer_get(L);
+  x->opening =
+      true; /* if it raises, the state is not used any more, or (inline) has all there is */
+  lua_pop(L, 1);
   n = tide_unpack(L, m, 0, UNPACK_ALL);
+  x->opening = false;
   tide_large_end(L, &large);
   if (n < 2) tide_error_raise(L, FAULT_TRANSFER, "damaged message: nothing to call");
   if (!lua_isnil(L, base + 2)) {

@@ -12,6 +12,7 @@
 #include "error.h"
 #include "lend.h"
 #include "names.h"
+#include "native.h"
 #include "packer.h"
 #include "plain.h"
 #include "reftype.h"
@@ -79,17 +80,23 @@ static enum alike judge(struct packer *P, int idx) {
   return tide_alike_judge(P->L, idx, P->transfer);
 }
 
+void tide_packer_index(struct packer *P) {
+  if (!P->indexed) {
+    P->indexed = true;
+    tide_names_refresh(P->L, P->transfer);
+    if (P->rules->objects) tide_native_refresh(P->L, P->transfer, false);
+  }
+}
+
 bool tide_packer_name(struct packer *P, int idx, const void *address) {
   size_t len;
   const char *name;
   enum alike judged = ALIKE_OTHER;
-  if (!P->indexed) {
-    P->indexed = true;
-    tide_names_refresh(P->L, P->transfer);
-  }
+  tide_packer_index(P);
   if (!tide_names_maybe(P->x, address)) return false;
   switch (tide_names_find(P->L, idx, P->transfer)) {
-    case NAMES_NONE: return false;
+    case NAMES_NONE:
+      return P->rules->objects && !lua_isfunction(P->L, idx) && tide_packer_native(P, idx, NULL);
     case NAMES_OWN: break;
     case NAMES_OPEN: judged = judge(P, idx);
   }
@@ -101,6 +108,33 @@ bool tide_packer_name(struct packer *P, int idx, const void *address) {
   }
   lua_pop(P->L, 1);
   return judged == ALIKE_OTHER;
+}
+
+bool tide_packer_native(struct packer *P, int idx, void *fn) {
+  size_t len;
+  const char *path;
+  if (!tide_native_find(P->L, idx, P->transfer)) return false;
+  path = lua_tolstring(P->L, -1, &len);
+  tide_packer_tag(P, WIRE_NATIVE);
+  if (fn != NULL)
+    tide_packer_part(P, &tide_cfunction_part, fn, NULL);
+  else
+    tide_bytes_put_varint(P->b, WIRE_NO_PART);
+  tide_bytes_put_varint(P->b, len);
+  tide_bytes_put(P->b, path, len);
+  lua_pop(P->L, 1);
+  return true;
+}
+
+void tide_packer_refuse(struct packer *P, const struct step *up) {
+  lua_State *L = P->L;
+  int words = lua_gettop(L);
+  if (tide_native_among(L, 2, P->transfer))
+    tide_path_refuse(L, up,
+                     "%s. It is in module '%s', which workers cannot require: " NATIVE_ADVICE
+                     ", or send what is needed of it, not the module",
+                     lua_tostring(L, words), lua_tostring(L, -1));
+  tide_path_refuse(L, up, "%s", lua_tostring(L, words));
 }
 
 void tide_packer_part(struct packer *P, const void *type, void *object, void (*rele)(void *)) {
@@ -169,8 +203,10 @@ static void pack_userdata(struct packer *P, int idx, const struct step *up) {
     tide_packer_part(P, type, object, type->rele);
   } else if (!tide_packer_rebuild(P, idx, up)) {
     if (luaL_getmetafield(L, idx, "__name") == LUA_TSTRING)
-      tide_path_refuse(L, up, "cannot send a userdata (%s)", lua_tostring(L, -1));
-    tide_path_refuse(L, up, "cannot send a userdata");
+      lua_pushfstring(L, "cannot send a userdata (%s)", lua_tostring(L, -1));
+    else
+      lua_pushliteral(L, "cannot send a userdata");
+    tide_packer_refuse(P, up);
   }
 }
 
@@ -229,7 +265,10 @@ void tide_packer_value(struct packer *P, int idx, const struct step *up) {
       tide_packer_tag(P, WIRE_POINTER);
       tide_bytes_put_u64(P->b, (uint64_t)(uintptr_t)lua_touserdata(P->L, idx));
       break;
-    case LUA_TTHREAD: tide_path_refuse(P->L, up, "cannot send a coroutine"); break;
+    case LUA_TTHREAD:
+      lua_pushliteral(P->L, "cannot send a coroutine");
+      tide_packer_refuse(P, up);
+      break;
     default:
       enter(P, idx, up);
       if (type == LUA_TTABLE)
@@ -242,6 +281,16 @@ void tide_packer_value(struct packer *P, int idx, const struct step *up) {
   }
 }
 
+static int say_yes(lua_CFunction fn, void *ud) {
+  (void)fn, (void)ud;
+  return 1;
+}
+
+const struct pack_rules tide_pack_addresses = {say_yes, NULL, false, false};
+
+/* Of states that are no workers, for what is not packed for an executor: shares, promises. */
+static const struct pack_rules script_rules = {NULL, NULL, true, true};
+
 /* Protected: the packer, then the values. */
 static int pack_body(lua_State *L) {
   struct packer *P = (struct packer *)lua_touserdata(L, 1);
@@ -250,6 +299,8 @@ static int pack_body(lua_State *L) {
   luaL_checkstack(L, 16, NULL);
   P->x = x = tide_transfer_get(L);
   P->transfer = lua_gettop(L);
+  if (P->rules == NULL) P->rules = x->rules != NULL ? x->rules : &script_rules;
+  P->loose = false;
   if (!x->late) P->memo.spare = &x->memo;
   if (!x->layout.known) tide_layout_find(L, &x->layout);
   tide_lend_look(L, x, P->transfer);
@@ -288,15 +339,17 @@ static int pack_body(lua_State *L) {
 
 /* Not part of tide_pack: a packer is more than a page of the stack, which most workers never touch. */
 static __attribute__((noinline)) int pack_all(lua_State *L, struct message *m, int n,
-                                              enum pack_style style) {
+                                              enum pack_style style,
+                                              const struct pack_rules *rules) {
   struct packer P;
   int status;
   P.L = L;
   P.m = m;
   P.b = &m->bytes;
   P.style = style;
+  P.rules = rules;
   P.depth = 0;
-  P.indexed = P.loose = false;
+  P.indexed = false;
   P.open = NULL;
   P.errormeta = NULL;
   P.room = 0;
@@ -311,14 +364,20 @@ static __attribute__((noinline)) int pack_all(lua_State *L, struct message *m, i
   return status;
 }
 
-int tide_pack_below(lua_State *L, struct message *m, int n, enum pack_style style) {
+int tide_pack_below(lua_State *L, struct message *m, int n, enum pack_style style,
+                    const struct pack_rules *rules) {
   if (tide_plain_pack(L, m, n, style == PACK_CALL)) return LUA_OK;
   lua_pop(L, 1);
-  return pack_all(L, m, n, style);
+  return pack_all(L, m, n, style, rules);
+}
+
+int tide_pack_by(lua_State *L, struct message *m, int n, enum pack_style style,
+                 const struct pack_rules *rules) {
+  luaL_checkstack(L, 1, NULL);
+  tide_transfer_peek(L);
+  return tide_pack_below(L, m, n, style, rules);
 }
 
 int tide_pack(lua_State *L, struct message *m, int n, enum pack_style style) {
-  luaL_checkstack(L, 1, NULL);
-  tide_transfer_peek(L);
-  return tide_pack_below(L, m, n, style);
+  return tide_pack_by(L, m, n, style, NULL);
 }

@@ -25,12 +25,27 @@ enum pack_style {
   PACK_SHARED   /* "shared value" */
 };
 
+/* What may go to the other side besides what it finds by name as a module's (names.h). */
+struct pack_rules {
+  /* Whether this C function may be sent by its address. NULL: none may. Called on the thread that packs. */
+  int (*cfunction)(lua_CFunction fn, void *ud);
+  void *ud;
+  bool named;   /* C functions that only the program has go by their path: the other side may have them */
+  bool objects; /* tables and userdata that only the program has, too (native.h) */
+};
+/* Each C function by its address. */
+extern const struct pack_rules tide_pack_addresses;
+
 /* Appends the n values on top to m. LUA_OK, or another status with the error on top: an error
 ** object of kind transfer that names the path to what cannot be sent, or what a metamethod
 ** raised; then m is unusable but for _fini. [-n, +(0|1), m] */
 int tide_pack(lua_State *L, struct message *m, int n, enum pack_style style);
+/* The same by these rules; NULL: those of the state. [-n, +(0|1), m] */
+int tide_pack_by(lua_State *L, struct message *m, int n, enum pack_style style,
+                 const struct pack_rules *rules);
 /* The same where the state's transfer userdata lies above the values. [-(n + 1), +(0|1), m] */
-int tide_pack_below(lua_State *L, struct message *m, int n, enum pack_style style);
+int tide_pack_below(lua_State *L, struct message *m, int n, enum pack_style style,
+                    const struct pack_rules *rules);
 
 TIDE_INTERNAL_END
 

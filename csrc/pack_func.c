@@ -7,15 +7,14 @@
 
 #include "func.h"
 #include "names.h"
+#include "native.h"
 #include "packer.h"
 #include "reftype.h"
 
-static void pack_cfunction(struct packer *P, int idx, const struct step *up) {
+/* Puts the C function at idx as its address and its upvalues. */
+static void pack_address(struct packer *P, int idx, void *object, const struct step *up) {
   lua_State *L = P->L;
-  lua_CFunction fn = lua_tocfunction(L, idx);
-  void *object;
   int n = 0;
-  memcpy(&object, &fn, sizeof object);
   tide_packer_tag(P, WIRE_CFUNCTION);
   tide_packer_part(P, &tide_cfunction_part, object, NULL);
   while (lua_getupvalue(L, idx, n + 1) != NULL) {
@@ -29,6 +28,67 @@ static void pack_cfunction(struct packer *P, int idx, const struct step *up) {
     tide_packer_value(P, lua_gettop(L), &at);
     lua_pop(L, 1);
   }
+}
+
+#define OR_ADDRESS \
+  ", or send C functions by their address (cfunctions), if this one may run in any thread"
+
+/* Raises why the C function at idx cannot be sent; its path may be on top, else nil. [-0, +0, e] */
+static void refuse_cfunction(struct packer *P, int idx, const struct step *up) {
+  lua_State *L = P->L;
+  if (lua_isstring(L, -1)) {
+    lua_pushvalue(L, -1);
+    tide_native_words(L);
+    lua_pushvalue(L, -2);
+    tide_native_owner(L);
+    tide_path_refuse(L, up,
+                     "cannot send the C function '%s': workers do not have %s, which only this "
+                     "program has: " NATIVE_ADVICE OR_ADDRESS,
+                     lua_tostring(L, -2), lua_tostring(L, -1));
+  }
+  if (lua_getupvalue(L, idx, 1) != NULL && lua_isthread(L, -1))
+    tide_path_refuse(L, up, "cannot send a coroutine (a function of coroutine.wrap)");
+  tide_path_refuse(L, up,
+                   "cannot send a C function that the other side does not find by a name: make it "
+                   "there, " NATIVE_ADVICE OR_ADDRESS);
+}
+
+/* Whether an upvalue of the C function at idx is a userdata or a coroutine. Then its name, if the other
+** side has it, is better than its address. */
+static bool holds_object(lua_State *L, int idx) {
+  bool holds = false;
+  for (int i = 1; !holds && lua_getupvalue(L, idx, i) != NULL; i++) {
+    holds = lua_type(L, -1) == LUA_TUSERDATA || lua_isthread(L, -1);
+    lua_pop(L, 1);
+  }
+  return holds;
+}
+
+/* A C function that is not among those with a name. */
+static void pack_cfunction(struct packer *P, int idx, const struct step *up) {
+  lua_State *L = P->L;
+  const struct pack_rules *rules = P->rules;
+  lua_CFunction fn = lua_tocfunction(L, idx);
+  bool allowed = rules->cfunction != NULL && rules->cfunction(fn, rules->ud) != 0;
+  void *object;
+  memcpy(&object, &fn, sizeof object);
+  if (allowed && !(rules->named && holds_object(L, idx))) {
+    pack_address(P, idx, object, up);
+    return;
+  }
+  tide_native_refresh(L, P->transfer, false);
+  if (!tide_native_find(L, idx, P->transfer)) {
+    if (allowed) {
+      pack_address(P, idx, object, up);
+      return;
+    }
+    tide_native_refresh(L, P->transfer, true);
+    if (!tide_native_find(L, idx, P->transfer)) lua_pushnil(L);
+  }
+  if (!lua_isstring(L, -1) || !(rules->named || tide_native_required(lua_tostring(L, -1))))
+    refuse_cfunction(P, idx, up);
+  lua_pop(L, 1);
+  (void)tide_packer_native(P, idx, object);
 }
 
 static void pack_luafunction(struct packer *P, int idx, struct code *c, const struct step *up) {

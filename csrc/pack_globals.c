@@ -11,8 +11,10 @@
 ** SPDX-License-Identifier: MIT
 */
 #include <lauxlib.h>
+#include <string.h>
 
 #include "error.h"
+#include "native.h"
 #include "packer.h"
 
 /* More environments than this, one behind the other, are taken for a ring. */
@@ -122,6 +124,27 @@ void tide_packer_note(struct packer *P, const struct code *c) {
   }
 }
 
+/* The global on top may be one that the program gave the other side, too: then the index of these has
+** it. An initializer may be about to set it there: then it goes by its path, which is not followed if
+** there is nothing, and true. [-0, +0, e] */
+static bool pack_own(struct packer *P) {
+  lua_State *L = P->L;
+  int value = lua_gettop(L);
+  lua_CFunction fn = lua_tocfunction(L, value);
+  void *object = NULL;
+  if (!P->rules->objects && P->style != PACK_OPENING) return false;
+  if (fn == NULL && !lua_istable(L, value)) return false;
+  tide_packer_index(P);
+  if (!tide_native_looks(L, value, P->transfer)) return false;
+  tide_native_refresh(L, P->transfer, false);
+  if (tide_native_find(L, value, P->transfer))
+    lua_pop(L, 1);
+  else
+    tide_native_refresh(L, P->transfer, true); /* it has become one since */
+  if (fn != NULL) memcpy(&object, &fn, sizeof object);
+  return !P->rules->objects && tide_packer_native(P, value, object);
+}
+
 /* Packs those listed from number `from` on; the list may grow meanwhile. Answers what comes next. */
 static lua_Integer pack_listed(struct packer *P, lua_Integer from) {
   lua_State *L = P->L;
@@ -132,7 +155,7 @@ static lua_Integer pack_listed(struct packer *P, lua_Integer from) {
     tide_packer_string(P, at.text, len);
     lua_pushvalue(L, -1);
     lua_rawget(L, P->globals);
-    tide_packer_value(P, lua_gettop(L), &at);
+    if (!pack_own(P)) tide_packer_value(P, lua_gettop(L), &at);
     lua_pop(L, 2);
   }
   lua_pop(L, 1);

@@ -23,6 +23,7 @@ struct packer {
   struct memo memo;
   struct recent recent;
   enum pack_style style;
+  const struct pack_rules *rules;
   int depth;
   int room;                   /* up to this index there is room on the stack */
   bool indexed;               /* names are up to date */
@@ -49,9 +50,16 @@ void tide_packer_part(struct packer *P, const void *type, void *object, void (*r
 /* True if `key` was written before: then a reference to it is put, with tag `ref`. Else the
 ** next byte is remembered as its place. */
 bool tide_packer_backref(struct packer *P, const void *key, enum wire_tag ref);
+/* Brings the indices of names up to date, once for the message. */
+void tide_packer_index(struct packer *P);
 /* If the object at idx, with this address, goes by name, puts the name and answers true. What goes
 ** both ways gets its name too, but the answer is false: the value is to follow. */
 bool tide_packer_name(struct packer *P, int idx, const void *address);
+/* If the object at idx goes by its path (native.h), puts that and returns true. Of a C function fn is
+** the address, else NULL. [-0, +0, e] */
+bool tide_packer_native(struct packer *P, int idx, void *fn);
+/* Raises the refusal of what is at `up`, in the words on top. [-0, +0, e] */
+void tide_packer_refuse(struct packer *P, const struct step *up);
 /* If the object at idx has a metamethod __transfer, puts how to rebuild it. */
 bool tide_packer_rebuild(struct packer *P, int idx, const struct step *up);
 void tide_packer_nomemory(struct packer *P);

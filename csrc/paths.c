@@ -39,6 +39,17 @@ static void push_package(lua_State *L) {
   lua_remove(L, -2);
 }
 
+/* Whether the value on top is a C function that can be taken over: each of its upvalues is a scalar. */
+static bool is_carried(lua_State *L) {
+  bool carried = lua_iscfunction(L, -1);
+  for (int i = 1; carried && lua_getupvalue(L, -1, i) != NULL; i++) {
+    int t = lua_type(L, -1);
+    carried = t != LUA_TTABLE && t != LUA_TFUNCTION && t != LUA_TUSERDATA && t != LUA_TTHREAD;
+    lua_pop(L, 1);
+  }
+  return carried;
+}
+
 /* Pushes { path =, cpath =, preload = }. [-0, +1, m] */
 static void push_description(lua_State *L) {
   int d;
@@ -53,7 +64,7 @@ static void push_description(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushnil(L);
   while (lua_next(L, -2) != 0) {
-    if (lua_type(L, -2) == LUA_TSTRING && lua_iscfunction(L, -1)) {
+    if (lua_type(L, -2) == LUA_TSTRING && is_carried(L)) {
       lua_pushvalue(L, -2);
       lua_insert(L, -2);
       lua_rawset(L, d + 2);
@@ -73,7 +84,7 @@ static struct paths *capture(lua_State *L) {
   if (p == NULL) luaL_error(L, "not enough memory");
   ref_init(&p->ref);
   tide_message_init(&p->msg, &tide_mem_default);
-  if (tide_pack(L, &p->msg, 1, PACK_RESULTS) != LUA_OK) {
+  if (tide_pack_by(L, &p->msg, 1, PACK_RESULTS, &tide_pack_addresses) != LUA_OK) {
     tide_paths_rele(p);
     lua_error(L);
   }

@@ -118,7 +118,7 @@ tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs, const tide_
   t = tide_task_for(ex, L, o, &number);
   if (t == NULL) luaL_error(L, "not enough memory");
   t->context = tide_paths_hold(paths);
-  status = tide_pack_below(L, &t->msg, nargs + 1, PACK_CALL);
+  status = tide_pack_below(L, &t->msg, nargs + 1, PACK_CALL, tide_executor_rules(ex));
   if (status == LUA_OK) {
     fault = enqueue(ex, t, o, L, &err, &status);
     if (fault == FAULT_NONE) return tide_future_of(t);

@@ -227,6 +227,7 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   atomic_init(&ex->states, 0);
   atomic_init(&ex->ids, 0);
   atomic_init(&ex->submitted, false);
+  atomic_init(&ex->opens, false);
   ex->run_inline = cfg->run_inline != 0;
   if (ex->run_inline)
     ex->max_workers = 1;
@@ -248,6 +249,14 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   ex->vm.alloc_ud = cfg->alloc_ud;
   ex->vm.mem = &ex->mem;
   ex->vm.open_state = cfg->open_state;
+  ex->vm.cfunction = cfg->cfunction;
+  ex->rules.cfunction = cfg->cfunction;
+  ex->rules.ud = cfg->ud;
+  ex->rules.named = ex->rules.objects = cfg->open_state != NULL;
+  ex->opened = ex->rules;
+  ex->opened.named = true;
+  /* with addresses a table goes as it is, unless the host says what workers have */
+  ex->opened.objects = ex->rules.objects || cfg->cfunction == NULL;
   ex->vm.finalizer = cfg->finalizer;
   ex->vm.close_state = cfg->close_state;
   ex->vm.warn = cfg->warn;
@@ -316,20 +325,23 @@ void tide_executor_setpaths(tide_executor *ex, lua_State *L) {
 static void set_opening(tide_executor *ex, lua_State *L, int n, struct message **place,
                         struct message *const *other, const char *what) {
   struct message *m;
-  bool late, twice;
+  bool late, twice, opens = place == &ex->init && !lua_isnil(L, -n);
   check_lost(ex, L);
   luaL_checkstack(L, 8, NULL); /* here, so that packing need not raise while m holds memory */
   m = (struct message *)tide_mem_new(&ex->mem, sizeof *m);
   if (m == NULL) luaL_error(L, "not enough memory");
   tide_message_init(m, &ex->mem);
-  if (tide_pack(L, m, n, PACK_OPENING) != LUA_OK) {
+  if (tide_pack_by(L, m, n, PACK_OPENING, &ex->rules) != LUA_OK) {
     free_message(ex, m);
     lua_error(L);
   }
   tide_lock_take(&ex->lock);
   late = atomic_load_explicit(&ex->submitted, memory_order_relaxed);
   twice = *place != NULL || (other != NULL && *other != NULL);
-  if (!late && !twice) *place = m; /* no worker exists yet that could look */
+  if (!late && !twice) { /* no worker exists yet that could look */
+    *place = m;
+    if (opens) atomic_store_explicit(&ex->opens, true, memory_order_relaxed);
+  }
   tide_lock_drop(&ex->lock);
   if (late || twice) {
     free_message(ex, m);

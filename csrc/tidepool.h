@@ -132,6 +132,12 @@ typedef struct tide_config {
   void (*finalizer)(lua_State *L, void *ud);
   /* Called before a worker's state is closed; must not raise. */
   void (*close_state)(lua_State *L, void *ud);
+  /* Whether this C function may be sent by its address: called in any thread, with copies of its
+  ** upvalues. Asked for those that the other side does not find by name, neither in a module that it can
+  ** require nor, with open_state or an initializer, under the name that the sender has for it.
+  ** NULL: none may; they are refused with kind transfer. Called on threads that submit and on
+  ** workers that pack results, several at once; must not raise. tide_submit_cfunction does not ask. */
+  int (*cfunction)(lua_CFunction fn, void *ud);
   /* Called first and last on each worker thread. */
   void (*thread_start)(int index, void *ud);
   void (*thread_stop)(int index, void *ud);

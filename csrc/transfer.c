@@ -107,7 +107,8 @@ void tide_transfer_table(lua_State *L, int idx, enum transfer_table which) {
   if (tide_transfer_hastable(L, idx, which)) return;
   lua_pop(L, 1);
   lua_newtable(L);
-  if (which == TRANSFER_CODES || which == TRANSFER_KIN || which == TRANSFER_NAMES) {
+  if (which == TRANSFER_CODES || which == TRANSFER_KIN || which == TRANSFER_NAMES ||
+      which == TRANSFER_NATIVES) {
     lua_createtable(L, 0, 1);
     lua_pushstring(L, which == TRANSFER_KIN ? "v" : "k");
     lua_setfield(L, -2, "__mode");

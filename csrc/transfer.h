@@ -21,6 +21,7 @@ TIDE_INTERNAL_BEGIN
 
 struct blocks;
 struct lender;
+struct pack_rules;
 struct paths;
 
 enum transfer_table {
@@ -37,6 +38,7 @@ enum transfer_table {
   TRANSFER_PACKAGE, /* not a table of ours: the library `package` (paths.c) */
   TRANSFER_PATH,    /* no tables: package.path and cpath when last captured, kept alive */
   TRANSFER_CPATH,
+  TRANSFER_NATIVES, /* object that only the program has -> its path; weak keys (native.c) */
   TRANSFER_LENT, /* strings that are out on loan (lend.c); nil until the first */
   TRANSFER_TABLES = TRANSFER_LENT
 };
@@ -72,6 +74,9 @@ struct transfer {
   int owed;                 /* KiB that the collector is to do the work for yet (large.c) */
   bool tried_warm;          /* no other attempt is to be made (large.c) */
   struct blocks *warm;      /* owned: what the state's allocator goes through, or NULL (large.c) */
+  bool opening;             /* the initializer's message is unpacked (opening.c) */
+  bool natives;             /* NATIVES is as new as NAMES (native.c) */
+  const struct pack_rules *rules; /* by which results are packed; NULL: this is no worker's (pack.h) */
   bool late;                /* made while the state closes, perhaps: will not be closed itself */
   bool strings;             /* errors that arrive become strings (error.c) */
   bool worker;              /* NATIVE is filled: this state is a worker's */

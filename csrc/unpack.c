@@ -13,6 +13,7 @@
 #include "globals.h"
 #include "lend.h"
 #include "names.h"
+#include "native.h"
 #include "reftype.h"
 #include "unpacker.h"
 
@@ -130,6 +131,31 @@ static void unpack_ref(struct unpacker *U) {
   type->push(U->L, part->object);
 }
 
+/* The path of what only programs have, and the C function that it must be, or NULL. */
+static const char *get_native(struct unpacker *U, size_t *len, lua_CFunction *fn) {
+  uint64_t i = tide_cursor_get_varint(&U->c);
+  const char *path;
+  *fn = NULL;
+  if (i != WIRE_NO_PART) {
+    const struct part *part;
+    if (U->c.failed || i >= U->m->nparts) tide_unpacker_damaged(U, "no such part");
+    part = tide_message_part(U->m, (size_t)i);
+    if (part->type != &tide_cfunction_part)
+      tide_unpacker_damaged(U, "a part that is no C function");
+    memcpy(fn, &part->object, sizeof *fn);
+  }
+  path = get_string(U, len);
+  if (path == NULL || *len < 2) tide_unpacker_damaged(U, "no path");
+  return path;
+}
+
+static void unpack_native(struct unpacker *U) {
+  size_t len;
+  lua_CFunction fn;
+  const char *path = get_native(U, &len, &fn);
+  tide_native_resolve(U->L, path, len, fn, U->transfer);
+}
+
 static void unpack_lent(struct unpacker *U) {
   const struct part *part = tide_unpacker_part(U);
   const struct loan *loan = (const struct loan *)part->object;
@@ -189,6 +215,7 @@ static const char *refused(unsigned tag) {
     case WIRE_CFUNCTION: return "a function";
     case WIRE_NAME:
     case WIRE_EITHER: return "the name of a module";
+    case WIRE_NATIVE: return "the name of what a program has";
     case WIRE_REBUILD: return "a call of a function";
     case WIRE_GLOBALS: return "the globals";
     case WIRE_POINTER: return "a light userdata";
@@ -259,6 +286,7 @@ static void unpack_object(struct unpacker *U, unsigned byte, size_t offset) {
       unpack_either(U, offset, shared);
       shared = false;
       break;
+    case WIRE_NATIVE: unpack_native(U); break;
     case WIRE_REF: unpack_ref(U); break;
     case WIRE_LENT: unpack_lent(U); break;
     case WIRE_REBUILD: unpack_rebuild(U); break;
@@ -287,6 +315,28 @@ void tide_unpacker_value(struct unpacker *U) {
   }
 }
 
+/* The state has a global of its own with this name, or the initializer may give it one, and what comes
+** for it is a path: then that is not followed, as it may lead to nothing here. */
+static bool unpack_own(struct unpacker *U, const char *name, size_t len) {
+  lua_State *L = U->L;
+  size_t offset = (size_t)(U->c.p - U->c.base), pathlen;
+  lua_CFunction fn;
+  unsigned byte = offset < U->m->bytes.len ? *U->c.p : (unsigned)WIRE_END;
+  const struct transfer *x = (const struct transfer *)lua_touserdata(L, U->transfer);
+  if (WIRE_TAG(byte) != WIRE_NATIVE) return false;
+  if (!(x->opening && x->worker) && !tide_globals_keeps(L, U->transfer, name, len)) return false;
+  U->c.p++;
+  (void)get_native(U, &pathlen, &fn);
+  if (byte & WIRE_SHARED) {
+    lua_pushglobaltable(L);
+    lua_pushlstring(L, name, len);
+    lua_rawget(L, -2);
+    tide_unpacker_remember(U, offset);
+    lua_pop(L, 2);
+  }
+  return true;
+}
+
 /* { STRING name, value }*, [LOOSE], END */
 static void unpack_globals(struct unpacker *U) {
   struct transfer *x = (struct transfer *)lua_touserdata(U->L, U->transfer);
@@ -298,6 +348,7 @@ static void unpack_globals(struct unpacker *U) {
     const char *name;
     if (U->allowed == UNPACK_DATA) refuse(U, "a global");
     name = get_string(U, &len);
+    if (unpack_own(U, name, len)) continue;
     tide_unpacker_value(U);
     if (U->enclosed > 0)
       tide_enclose_put(U->L, U->enclosed, U->transfer, name, len);

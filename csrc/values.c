@@ -72,6 +72,10 @@ static uint64_t skip_one(struct cursor *c) {
     case WIRE_STRING:
     case WIRE_NAME: tide_cursor_get(c, (size_t)tide_cursor_get_varint(c)); return 0;
     case WIRE_EITHER: tide_cursor_get(c, (size_t)tide_cursor_get_varint(c)); return 1;
+    case WIRE_NATIVE:
+      tide_cursor_get_varint(c);
+      tide_cursor_get(c, (size_t)tide_cursor_get_varint(c));
+      return 0;
     case WIRE_TABLE:
     case WIRE_TABLE_INTS:
     case WIRE_TABLE_FLOATS: return skip_table(c, byte);

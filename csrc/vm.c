@@ -34,6 +34,7 @@ struct vm {
   struct bytes traceback;      /* of the error that the message handler saw last */
   struct keeper keeper;        /* of what outlives a task here */
   struct worker_warn warn;
+  struct pack_rules rules;     /* of results */
   struct rng rng;   /* the generator of math.random */
   struct halt halt; /* how a task is stopped */
   struct worker_debug debug;
@@ -251,6 +252,12 @@ static int open_body(lua_State *L) {
   tide_worker_debug_open(L, &vm->debug, &vm->halt);
   lua_pushlightuserdata(L, vm);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
+  vm->rules.cfunction = vm->cfg->cfunction;
+  vm->rules.ud = vm->cfg->ud;
+  vm->rules.named = true;
+  vm->rules.objects = vm->cfg->open_state != NULL;
+  tide_transfer_get(L)->rules = &vm->rules;
+  lua_settop(L, 1);
   if (vm->cfg->open_state != NULL) {
     o->what = "open_state failed";
     vm->cfg->open_state(L, vm->cfg->ud);

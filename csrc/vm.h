@@ -28,6 +28,7 @@ struct vm_config {
   void (*open_state)(lua_State *L, void *ud);  /* may be NULL; may raise */
   void (*finalizer)(lua_State *L, void *ud);   /* may be NULL; may raise */
   void (*close_state)(lua_State *L, void *ud); /* may be NULL */
+  int (*cfunction)(lua_CFunction fn, void *ud); /* may be NULL: pack_rules (pack.h) */
   void (*warn)(const char *message, void *ud); /* where its errors go; may be NULL */
   void *ud;
   void *user;          /* for tide_vm_user */

@@ -21,6 +21,8 @@
 **     NAME                        varint length, a name (index.h)
 **     EITHER                      varint length, a name, TABLE… or FUNCTION…: what the name means if
 **                                 that is alike, else the value
+**     NATIVE                      varint part (a C function's address, or NO_PART), varint length,
+**                                 a path (native.h)
 **     REF                         varint part (an object sent by reference)
 **     REBUILD                     varint nargs, STRING "module.function", nargs values
 **     ERROR_META                  - (the metatable of the library's error objects)
@@ -61,8 +63,11 @@ enum wire_tag {
   WIRE_UPREF,
   WIRE_LENT,
   WIRE_LOOSE,
-  WIRE_EITHER
+  WIRE_EITHER,
+  WIRE_NATIVE
 };
+
+#define WIRE_NO_PART 0xffffffffu
 
 #define WIRE_META 0x40u
 #define WIRE_SHARED 0x80u

@@ -112,7 +112,30 @@ void tide_worker_warn(void *warn, const char *message, int more) {
   }
 }
 
+/* The searcher of package.preload, with a word on what cannot be there: modules that the program or
+** the script put into package.loaded, or Lua functions in package.preload. */
+static int worker_preload(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  if (lua_getfield(L, -1, name) == LUA_TNIL) {
+    lua_pushfstring(L,
+                    "no field package.preload['%s'] (in a worker: what only the program, or the "
+                    "script's state, has is not here; open_state or the executor's initializer can "
+                    "register it)",
+                    name);
+    return 1;
+  }
+  lua_pushliteral(L, ":preload:");
+  return 2;
+}
+
 void tide_worker_lib_open(lua_State *L) {
+  int top = lua_gettop(L);
+  if (lua_getglobal(L, "package") == LUA_TTABLE && lua_getfield(L, -1, "searchers") == LUA_TTABLE) {
+    lua_pushcfunction(L, worker_preload);
+    lua_rawseti(L, -2, 1);
+  }
+  lua_settop(L, top);
   lua_pushcfunction(L, worker_print);
   lua_setglobal(L, "print");
   if (lua_getglobal(L, "os") == LUA_TTABLE) {

@@ -81,6 +81,7 @@ build = {
         "csrc/memo.c",
         "csrc/message.c",
         "csrc/names.c",
+        "csrc/native.c",
         "csrc/opening.c",
         "csrc/orphan.c",
         "csrc/outcome.c",

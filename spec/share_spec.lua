@@ -35,7 +35,6 @@ describe("A handle", function()
       local ok, where = deep.same(v, ex:submit(get, share(v)):result())
       assert.is_true(ok, where)
     end
-    assert.equal(5, ex:submit(function(s) return s:get()(3) end, share(gate.adder(2))):result())
     assert.is_nil(ex:submit(get, share(nil)):result())
     assert.equal(1, select("#", ex:submit(get, share(nil)):result()))
     local self, len, inherited, same = ex:submit(function(s)

@@ -37,6 +37,7 @@ local executor_options = {
   memory_limit = check.integer(1),
   daemon = check.boolean,
   inline = check.boolean,
+  cfunctions = check.boolean,
   seed = check.whole,
   interrupt_signal = function(value)
     local signal, expected = check.integer(-1, 64)(value)

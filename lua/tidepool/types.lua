@@ -69,6 +69,9 @@
 ---@field memory_limit? integer bytes that a worker's state may hold; a task that needs more ends
 ---with kind memory_limit
 ---@field isolation? "worker"|"task" "task": each task has a new state; default "worker"
+---@field cfunctions? boolean C functions that the other side does not find by name are sent by
+---address, with copies of their upvalues, to workers and back; for functions that may be called in
+---any thread and any state; default false: they are refused with kind transfer
 ---@field daemon? boolean when this Lua state closes, what is pending is cancelled and what runs is
 ---interrupted, not awaited; default false
 ---@field inline? boolean no threads: a task runs at its submit, in the submitting state, with its

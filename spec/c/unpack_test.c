@@ -80,7 +80,7 @@ static bool pack_source(lua_State *L, const char *source, struct message *m) {
   }
   lua_remove(L, 1);
   tide_message_init(m, &tide_mem_default);
-  return tide_pack(L, m, lua_gettop(L), PACK_RESULTS) == LUA_OK;
+  return tide_pack_by(L, m, lua_gettop(L), PACK_RESULTS, &tide_pack_addresses) == LUA_OK;
 }
 
 static int unpack_body(lua_State *L) {

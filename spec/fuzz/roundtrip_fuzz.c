@@ -68,7 +68,7 @@ static bool send(lua_State *A, lua_State *B, const struct graph *g, unsigned fla
   luaL_checkstack(A, g->n, NULL);
   for (int i = 1; i <= g->n; i++) lua_pushvalue(A, i);
   tide_message_init(&m, &tide_mem_default);
-  sent = tide_pack(A, &m, g->n, styles[(flags & STYLES) % 5]) == LUA_OK;
+  sent = tide_pack_by(A, &m, g->n, styles[(flags & STYLES) % 5], &tide_pack_addresses) == LUA_OK;
   if (sent) {
     lua_settop(B, 0);
     lua_pushcfunction(B, unpack_body);

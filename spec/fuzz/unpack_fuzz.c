@@ -142,7 +142,7 @@ static void look(lua_State *L, unsigned flags) {
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* a __tostring of its own */
   }
   tide_message_init(&m, &tide_mem_default);
-  if (tide_pack(L, &m, n, PACK_RESULTS) == LUA_OK) {
+  if (tide_pack_by(L, &m, n, PACK_RESULTS, &tide_pack_addresses) == LUA_OK) {
     int status = try_unpack(L, &m, flags & ~(unsigned)FLAG_ENCLOSED);
     WANT(status == LUA_OK || (flags & FLAG_ALL)); /* what rebuilds may raise */
     WANT(status != LUA_OK || lua_gettop(L) == n);

@@ -94,7 +94,7 @@ static void write_seed(const char *directory, size_t i) {
   WANT(lua_pcall(L, 0, LUA_MULTRET, 0) == LUA_OK);
   n = lua_gettop(L);
   tide_message_init(&m, &tide_mem_default);
-  WANT(tide_pack(L, &m, n, PACK_RESULTS) == LUA_OK);
+  WANT(tide_pack_by(L, &m, n, PACK_RESULTS, &tide_pack_addresses) == LUA_OK);
   WANT((size_t)snprintf(path, sizeof path, "%s/%s", directory, seeds[i].name) < sizeof path);
   f = fopen(path, "wb");
   WANT(f != NULL && m.nparts < 8);
