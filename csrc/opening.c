@@ -33,9 +33,8 @@ static void run_one(lua_State *L, const struct message *m, const struct opening 
   *what = "the initializer failed";
   tide_large_begin(L, m, &large);
   x = tide_transfer_get(L);
-  x->opening =
-      true; /* if it raises, the state is not used any more, or (inline) has all there is */
   lua_pop(L, 1);
+  x->opening = true; /* stays so if this raises: then no worker uses the state any more */
   n = tide_unpack(L, m, 0, UNPACK_ALL);
   x->opening = false;
   tide_large_end(L, &large);
