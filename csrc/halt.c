@@ -62,6 +62,9 @@ TIDE_IN_HANDLER static void arm(struct halt *h, lua_State *L) {
   h->armed = L;
 }
 
+/* Lua answers so in finalizers alone. */
+TIDE_IN_HANDLER static bool in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCISRUNNING) < 0; }
+
 const char *tide_halt_words(int kind) {
   switch (kind) {
     case FAULT_TIME_LIMIT: return "the task ran longer than its time limit";
@@ -79,6 +82,7 @@ static void hook(lua_State *L, lua_Debug *ar) {
     return;
   }
   set_phase(h, phase_of(h) < HALT_CAUGHT ? HALT_CAUGHT : HALT_FINAL);
+  if (in_finalizer(L)) atomic_store_explicit(&h->lenient, 0, memory_order_relaxed);
   arm(h, L);
   /* The state is to be closed. Finalizers that did not run yet can wait for that, too; inside one
   ** this does nothing. */
@@ -95,9 +99,6 @@ void tide_halt_check(lua_State *L) {
   int kind = h != NULL ? tide_stop_asked(h->stop) : FAULT_NONE;
   if (kind != FAULT_NONE) tide_error_raise(L, kind, "%s", tide_halt_words(kind));
 }
-
-/* Lua answers so in finalizers alone. */
-TIDE_IN_HANDLER static bool in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCISRUNNING) < 0; }
 
 /* Finalizers have their time still. */
 static bool lenient(const struct halt *h, lua_State *L) {

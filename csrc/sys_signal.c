@@ -130,12 +130,15 @@ static int claim(int sig) {
   return put(sig) == OURS ? 0 : EBUSY;
 }
 
-/* The i-th of those that are tried; 0: no more. SIGURG first: nobody minds a stray one, it is ignored where there
-** is no handler, and debuggers let it through. Then real-time ones, those that programs use least first. */
+/* The i-th of those that are tried; 0: no more. SIGURG first: nobody minds a stray one, and debuggers let it
+** through. Then SIGWINCH: both are ignored where there is no handler, so a program that sets one back while it is
+** on its way does not die of it. Then real-time ones, those that programs use least first. */
 static int candidate(int i) {
   const int least = SIGRTMIN, most = SIGRTMAX;
   int below = most - 3 - least + 1; /* from most - 3 down */
   if (i == 0) return SIGURG;
+  if (i == 1) return SIGWINCH;
+  i--;
   if (i <= below) return most - 2 - i;
   return i <= below + 3 ? most - (i - below - 1) : 0;
 }
@@ -182,6 +185,8 @@ static void renew(struct sys_signals *s) {
       /* first those that these threads take already */
       if ((set & bit(sig)) != 0 || (s->shunned & bit(sig)) != 0) continue;
       if (pass == 0 && (before & bit(sig)) == 0) continue;
+      /* A terminal sends it: with a handler it would wake up programs that it does not wake without. */
+      if (sig == SIGWINCH && (set & bit(SIGURG)) != 0) continue;
       if (!hold(sig)) continue;
       set |= bit(sig);
       n++;

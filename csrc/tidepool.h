@@ -100,7 +100,7 @@ typedef struct tide_config {
                  ** interrupted, not awaited. Should the program have all signals for that, lua_close waits for
                  ** 2 s and warns: its threads are left running then, and need what the hooks below use */
   /* The signal by which running tasks are reached. 0: SIGURG or, if the program has it (a handler, SIG_IGN) or the
-  ** calling thread blocks it, one of the real-time signals, from the top down. A number: that one first; TIDE_EARG
+  ** calling thread blocks it, SIGWINCH, then real-time signals, from the top down. A number: that one first; TIDE_EARG
   ** if tide_signal_problem says why not. TIDE_NOSIGNAL: none; then nothing that runs can be stopped.
   **
   ** Signals are the program's: none of its handlers is ever replaced, and it may set handlers, ignore signals,

@@ -82,7 +82,7 @@
 ---@field interrupt_signal? integer the number of the signal by which running tasks are reached, if
 ---the program has no handler for it: SIGUSR1, SIGUSR2, SIGURG, SIGWINCH, SIGIO, SIGPWR, SIGSTKFLT
 ---or a real-time one; others are refused. Should the program take it later, another one that is
----free is used. Default SIGURG, then real-time ones; -1: none, ever
+---free is used. Default SIGURG, then SIGWINCH, then real-time ones; -1: none
 ---@field seed? integer each task begins with math.random seeded from this and its number, counted
 ---by the executor in the order of the submits; each item of a map from this and its index; the
 ---initializer from this. Default: states are seeded from the system's entropy. See docs/guide.md

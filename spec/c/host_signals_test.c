@@ -47,6 +47,11 @@ static void set_all(void (*handler)(int)) {
   }
 }
 
+static void set_all_but(int but, void (*handler)(int)) {
+  for (int sig = 1; sig < NSIG; sig++)
+    if (sig != but) set(sig, handler);
+}
+
 static void (*handler_of(int sig))(int) {
   struct sigaction now;
   CHECK(sigaction(sig, NULL, &now) == 0);
@@ -252,6 +257,31 @@ static void resets_all_while_it_stops(void) {
   end(L);
 }
 
+/* Again and again, while tasks are stopped. It has SIGURG, and would die of a signal that it had just set back. */
+static atomic_bool storm;
+
+static void *set_back(void *arg) {
+  while (atomic_load(&storm)) set_all_but(SIGURG, SIG_DFL);
+  return arg;
+}
+
+static void resets_again_and_again(void) {
+  pthread_t thread;
+  lua_State *L;
+  set(SIGURG, host_handler);
+  L = begin(MAKE("daemon = true"));
+  atomic_store(&storm, true);
+  CHECK(pthread_create(&thread, NULL, set_back, NULL) == 0);
+  CHECK(run(
+      L,
+      "for i = 1, 100 do local f = endless() if not f:interrupt() or not f:wait(60) then return false end "
+      "end return true"));
+  atomic_store(&storm, false);
+  CHECK(pthread_join(thread, NULL) == 0);
+  CHECK(atomic_load(&heard) == 0);
+  end(L);
+}
+
 /* A host that blocks signals. Of some it waits for one by signalfd: that is not taken. */
 static void blocked(bool all) {
   sigset_t mask;
@@ -397,6 +427,7 @@ int main(void) {
   CASE(all_taken_before);
   CASE(resets_all);
   CASE(resets_all_while_it_stops);
+  CASE(resets_again_and_again);
   CASE(blocks_all);
   CASE(uses_signalfd);
   CASE(handlers_run_on_the_host);
