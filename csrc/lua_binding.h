@@ -36,6 +36,7 @@ struct tide_lua_future {
   bool watched : 1;      /* is in the state's callback group */
   bool seen : 1;         /* someone looked at the outcome, or will: no warning when collected */
   bool decoded : 1;      /* once, and not kept: see decode */
+  bool task : 1;         /* a submit made it here: this state is who is told of its failure */
   unsigned char item;    /* whether a map made it: TIDE_LUA_NOITEM, … */
 };
 

@@ -61,6 +61,7 @@ static int submit(lua_State *L, tide_executor *ex, int fn, const tide_taskopts *
   lua_insert(L, fn);
   b->f = tide_submit(ex, L, nargs, o);
   b->seen = quiet;
+  b->task = true;
   return 1;
 }
 

@@ -38,7 +38,7 @@ struct tide_lua_future *tide_lua_newfuture(lua_State *L, int meta) {
   b->f = NULL;
   b->outcome = TIDE_EINVALIDSTATE;
   b->nvalues = -1;
-  b->watched = b->seen = b->decoded = false;
+  b->watched = b->seen = b->decoded = b->task = false;
   b->item = TIDE_LUA_NOITEM;
   if (meta != 0)
     lua_pushvalue(L, meta);
@@ -307,6 +307,12 @@ static int f_begin(lua_State *L) {
 static int f_gc(lua_State *L) {
   struct tide_lua_future *b = (struct tide_lua_future *)tide_lua_self(L);
   if (!b || !b->f) return 0;
+  if (b->task && !b->seen && !tide_lua_done(b)) {
+    /* Nobody can look any more, but it may fail yet: the next cycle of the collector comes again. */
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_setmetatable(L, 1);
+    return 0;
+  }
   tide_lua_warnunseen(L, b);
   tide_future_rele(b->f);
   b->f = NULL;

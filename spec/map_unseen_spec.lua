@@ -164,6 +164,19 @@ describe("Failed items that nobody looked at", function()
     assert.equal("1-3", list)
   end)
 
+  it("are warned of though the collector came before they failed", function()
+    for _, options in ipairs { { chunksize = 1 }, { chunksize = 2 }, { ordered = false } } do
+      local ex, g = h.pool(2), gate.new()
+      assert.equal("1 2", warned(function()
+        ex:with(options):map(function() gate.wait(g) error "late" end, range(2))
+        for _ = 1, 3 do collectgarbage() end
+        assert.is_true(ex:stats().running + ex:stats().queued > 0)
+        gate.open(g)
+        idle(ex)
+      end))
+    end
+  end)
+
   it("are warned of when the script ends", function()
     for _, size in ipairs { 1, 2 } do
       local r = h.run_script(([[

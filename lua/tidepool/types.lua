@@ -364,9 +364,10 @@ function map:traceback() end
 -- ----------------------------------------------------------------- future --
 
 ---The outcome of a task, or of a promise made by tidepool.future(). Can be sent to tasks. `==`
----tells whether two are the same future. `tostring` has its status, and the task's name. One that failed and that nobody looked at (result,
----exception, pcall, traceback, a done callback, sending it) is reported by `warn` when it is
----collected, if warnings are on.
+---tells whether two are the same future. `tostring` has its status, and the task's name. One that
+---failed and that nobody looked at (result, exception, pcall, traceback, a done callback, sending
+---it) is reported by `warn`, if warnings are on, when the collector finds that nobody can any more,
+---or at its next cycle after the task failed.
 ---@class tidepool.future
 local future = {}
 
