@@ -12,10 +12,11 @@
 #include "watchdog.h"
 
 #define HALT_GRACE 10000
-/* So many coroutines have that each; those that a task runs beyond that while it tidies up have less and less. */
+/* So many coroutines have that each; those that a task runs beyond that while it tidies up have
+** less and less. */
 #define HALT_FULL 8
-/* So many signals, 5 ms apart, find a finalizer running before it is stopped: after the error was raised, and in
-** the collection at the end. */
+/* So many signals, 5 ms apart, find a finalizer running before it is stopped: after the error
+** was raised, and in the collection at the end. */
 #define HALT_LENIENT 10
 
 static const char registry_key = 0, find_key = 0;
@@ -140,8 +141,8 @@ TIDE_IN_HANDLER static void stop_running(struct halt *h) {
 /* In a signal handler, on the worker's own thread. */
 TIDE_IN_HANDLER static void on_ring(void *ud) { stop_running((struct halt *)ud); }
 
-/* Sets the hook of L, which is about to run, if the task was asked to end. One that counts already goes on
-** counting; one that a new coroutine has from its maker is set anew. */
+/* Sets the hook of L, which is about to run, if the task was asked to end. One that counts
+** already goes on counting; one that a new coroutine has from its maker is set anew. */
 static void arm_next(struct halt *h, lua_State *L, bool fresh) {
   if (tide_stop_asked(h->stop) == FAULT_NONE) return;
   if (lenient(h, L)) return;
@@ -236,8 +237,8 @@ static unsigned find_flag(lua_State *L) {
   return found;
 }
 
-/* The state is closing. This object was the first with a finalizer, so it is finalised last: what is
-** left is freeing, and a signal must not look at the state any more. */
+/* The state is closing. This object was the first with a finalizer, so it is finalised last:
+** what is left is freeing, and a signal must not look at the state any more. */
 static int closed(lua_State *L) {
   struct halt **box = (struct halt **)lua_touserdata(L, 1);
   tide_halt_end(*box);
@@ -275,8 +276,9 @@ size_t tide_halt_used(lua_State *L) {
   return ((size_t)lua_gc(L, LUA_GCCOUNT) << 10) + (size_t)lua_gc(L, LUA_GCCOUNTB);
 }
 
-/* The task needs more than it may have: it ends, whatever it makes of the error. Lua raises one, "not enough
-** memory", as it gets no block: to-be-closed variables and handlers have their time after that. */
+/* The task needs more than it may have: it ends, whatever it makes of the error. Lua raises
+** one, "not enough memory", as it gets no block: to-be-closed variables and handlers have their
+** time after that. */
 static void exceed(struct halt *h) {
   if (tide_stop_ask(h->stop, FAULT_MEMORY_LIMIT)) {
     h->limit += RELIEF;
@@ -286,9 +288,9 @@ static void exceed(struct halt *h) {
   stop_running(h);
 }
 
-/* Refuses what would exceed the limit. Lua then collects all garbage and asks for the same block once more,
-** with nothing between that grows; only if it is refused again, or Lua gave up and asks for
-** something else, there is too little. */
+/* Refuses what would exceed the limit. Lua then collects all garbage and asks for the same
+** block once more, with nothing between that grows; only if it is refused again, or Lua gave up
+** and asks for something else, there is too little. */
 static void *meter(void *ud, void *p, size_t osize, size_t nsize) {
   struct halt *h = (struct halt *)ud;
   size_t old = p != NULL ? osize : 0;

@@ -1,23 +1,24 @@
 /*
 ** tidepool, floor 2: halt, ending the task that a state runs, from outside or at its memory limit.
 **
-** Nothing is armed while a task runs undisturbed. When it is asked to stop (stop.h), a signal handler on
-** its own thread sets a count hook on the coroutine that runs, as lua.c does for Ctrl-C, and the
-** hook raises. So that the handler knows this coroutine, the worker's coroutine library
+** Nothing is armed while a task runs undisturbed. When it is asked to stop (stop.h), a signal
+** handler on its own thread sets a count hook on the coroutine that runs, as lua.c does for Ctrl-C,
+** and the hook raises. So that the handler knows this coroutine, the worker's coroutine library
 ** (worker_co.c) notes it. Code that catches the error and carries on is stopped again (`phase`):
 **
 **   ASKED: at the next instruction -> CAUGHT: after HALT_GRACE instructions, in which handlers
 **   can tidy up -> FINAL: from then on at every instruction
 **   OVERDRAWN, at a memory limit: Lua raises "not enough memory" first; then as CAUGHT -> CAUGHT
 **
-** A task cannot get out of this. Its debug.sethook does nothing once it was asked to end (worker_debug.c). A
-** hook that C code takes away is set again by the next signal, for FINAL. Coroutines count for themselves, but
-** after some they have less and less.
+** A task cannot get out of this. Its debug.sethook does nothing once it was asked to end
+** (worker_debug.c). A hook that C code takes away is set again by the next signal, for FINAL.
+** Coroutines count for themselves, but after some they have less and less.
 **
-** Lua calls no hook in finalizers, in hooks, and in the message handlers of an error that a hook raised. It
-** keeps that as a flag in each coroutine, which `find` finds by looking at what changes around a hook; the
-** handler sets it to 1. Where it is not found, these cannot be stopped. A protected call that fails sets the
-** flag back, so in phase FINAL the worker's pcall raises again (tide_halt_again).
+** Lua calls no hook in finalizers, in hooks, and in the message handlers of an error that a hook
+** raised. It keeps that as a flag in each coroutine, which `find` finds by looking at what changes
+** around a hook; the handler sets it to 1. Where it is not found, these cannot be stopped. A
+** protected call that fails sets the flag back, so in phase FINAL the worker's pcall raises again
+** (tide_halt_again).
 **
 ** Worker only, but for `stop`.
 **
@@ -61,8 +62,9 @@ void tide_halt_begin(struct halt *h);
 /* Nothing runs any more: a signal does nothing. Hooks may be armed still. */
 void tide_halt_end(struct halt *h);
 
-/* Collects all garbage of a state whose task was stopped: its files and sockets. Finalizers may take some
-** 50 ms together; those that still run then are stopped like a task. No hook is set afterwards. */
+/* Collects all garbage of a state whose task was stopped: its files and sockets. Finalizers may
+** take some 50 ms together; those that still run then are stopped like a task. No hook is set
+** afterwards. */
 void tide_halt_collect(struct halt *h);
 
 /* The state may grow to `limit` bytes, until it is lifted. */
@@ -76,7 +78,8 @@ lua_Alloc tide_halt_allocf(lua_State *L, void **ud);
 /* Raises the error of a task that was asked to end; nothing if it was not: for waits. [-0, +0, e] */
 void tide_halt_check(lua_State *L);
 
-/* Raises the error again if L's task is in phase FINAL, for protected calls that failed. [-0, +0, e] */
+/* Raises the error again if L's task is in phase FINAL, for protected calls that failed. [-0,
+** +0, e] */
 void tide_halt_again(lua_State *L);
 
 /* The words for a kind. */

@@ -35,7 +35,8 @@ static void reap(struct owner *o) {
   o->n = kept;
 }
 
-/* Tasks of ex and its orphans that were asked to end, and cannot be reached by any signal, while nothing else runs. */
+/* Tasks of ex and its orphans that were asked to end, and cannot be reached by any signal,
+** while nothing else runs. */
 static size_t unreachable(tide_executor *ex) {
   struct pool_stats st;
   tide_executor *orphan;
@@ -52,8 +53,9 @@ static size_t unreachable(tide_executor *ex) {
 /* How long an end waits for tasks that cannot be reached, but may ask whether they shall end. */
 #define PATIENCE ((sys_time)2 * 1000 * 1000 * 1000)
 
-/* Waits for the end of ex, which is closed. False: it was to be interrupted, and will never end, as the program
-** has all signals by which its tasks could be stopped. Its threads go on, and need all that is theirs. */
+/* Waits for the end of ex, which is closed. False: it was to be interrupted, and will never
+** end, as the program has all signals by which its tasks could be stopped. Its threads go on,
+** and need all that is theirs. */
 static bool await_end(lua_State *L, tide_executor *ex) {
   sys_time since = 0;
   bool interrupted;

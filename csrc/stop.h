@@ -1,20 +1,22 @@
 /*
 ** tidepool, floor 1: stop, asking the task that a worker runs to end.
 **
-** Each worker has one `struct stop`; what it holds is about what the worker does now: it runs a task, or
-** is opened or closed, where Lua code runs too.
+** Each worker has one `struct stop`; what it holds is about what the worker does now: it runs a
+** task, or is opened or closed, where Lua code runs too.
 **
 **   want:   CLOSED --open--> 0 --ask--> a kind (interrupted, time_limit, memory_limit)
 **              ^             |             |
 **              +----close----+----close----+
 **
 ** `ask` and `close` decide by one compare-and-swap: a task that was asked in time ends with that
-** kind whatever it does; one that was not cannot be asked any more, nor can the next one in its place.
+** kind whatever it does; one that was not cannot be asked any more, nor can the next one in its
+** place.
 **
-** Who asks reaches the worker's thread with a signal (`ring_locked` in watchdog.c), whose handler calls `arm`
-** there, for all of the thread's stops that were asked. A signal that comes when none was asked does nothing,
-** so it matters neither who sent it nor whether two became one; but who leaves (watchdog.h) lets what was sent come
-** first, so that the next task's system calls are not interrupted.
+** Who asks reaches the worker's thread with a signal (`ring_locked` in watchdog.c), whose handler
+** calls `arm` there, for all of the thread's stops that were asked. A signal that comes when none
+** was asked does nothing, so it matters neither who sent it nor whether two became one; but who
+** leaves (watchdog.h) lets what was sent come first, so that the next task's system calls are not
+** interrupted.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -104,9 +106,9 @@ static inline int tide_stop_asked(const struct stop *s) {
 ** or it is too late. */
 bool tide_stop_ask(struct stop *s, int kind);
 
-/* The same for another thread, under a lock that the worker needs before it goes on to something else.
-** STOP_TOLD: asked now; STOP_KNOWN: it was asked before. With both it is to be chased (watchdog.h), or parted
-** from, which the worker waits for. STOP_NOT: too late. */
+/* The same for another thread, under a lock that the worker needs before it goes on to
+** something else. STOP_TOLD: asked now; STOP_KNOWN: it was asked before. With both it is to be
+** chased (watchdog.h), or parted from, which the worker waits for. STOP_NOT: too late. */
 enum stop_answer { STOP_NOT, STOP_KNOWN, STOP_TOLD };
 enum stop_answer tide_stop_visit(struct stop *s, int kind);
 void tide_stop_part(struct stop *s);

@@ -28,8 +28,8 @@ extern int __sigaction(int, const struct sigaction *, struct sigaction *);
 #define sigaction_now sigaction
 #endif
 
-/* Of each thread that takes a signal, its alarm. A signal brings no pointer: what it carries is lost when
-** the user's signals are too many (RLIMIT_SIGPENDING), or where two become one. */
+/* Of each thread that takes a signal, its alarm. A signal brings no pointer: what it carries is
+** lost when the user's signals are too many (RLIMIT_SIGPENDING), or where two become one. */
 static TIDE_THREADS_OWN const struct sys_alarm *volatile own_alarm;
 
 TIDE_IN_HANDLER static void on_signal(int sig) {
@@ -130,9 +130,10 @@ static int claim(int sig) {
   return put(sig) == OURS ? 0 : EBUSY;
 }
 
-/* The i-th of those that are tried; 0: no more. SIGURG first: nobody minds a stray one, and debuggers let it
-** through. Then SIGWINCH: both are ignored where there is no handler, so a program that sets one back while it is
-** on its way does not die of it. Then real-time ones, those that programs use least first. */
+/* The i-th of those that are tried; 0: no more. SIGURG first: nobody minds a stray one, and
+** debuggers let it through. Then SIGWINCH: both are ignored where there is no handler, so a
+** program that sets one back while it is on its way does not die of it. Then real-time ones,
+** those that programs use least first. */
 static int candidate(int i) {
   const int least = SIGRTMIN, most = SIGRTMAX;
   int below = most - 3 - least + 1; /* from most - 3 down */
@@ -143,8 +144,8 @@ static int candidate(int i) {
   return i <= below + 3 ? most - (i - below - 1) : 0;
 }
 
-/* Those that the calling thread blocks, as programs do that wait for signals by sigwait or signalfd; none if it blocks
-** all, which says nothing about one, or if it is a worker. */
+/* Those that the calling thread blocks, as programs do that wait for signals by sigwait or
+** signalfd; none if it blocks all, which says nothing about one, or if it is a worker. */
 static uint64_t blocked_here(void) {
   sigset_t set;
   uint64_t blocked = 0;
@@ -172,7 +173,7 @@ int tide_signal_claim(int sig, int *err) {
 
 /* --------------------------------------------------- the signals of some threads -- */
 
-/* Signals that these threads take besides one that does: for the day when the program wants that. */
+/* Signals that these threads take besides the first, which the program may want some day. */
 enum { SPARE = 2 };
 
 /* Looks at all of them, and for others in the place of those that are the program's now. */
@@ -185,7 +186,8 @@ static void renew(struct sys_signals *s) {
       /* first those that these threads take already */
       if ((set & bit(sig)) != 0 || (s->shunned & bit(sig)) != 0) continue;
       if (pass == 0 && (before & bit(sig)) == 0) continue;
-      /* A terminal sends it: with a handler it would wake up programs that it does not wake without. */
+      /* A terminal sends it: with a handler it would wake up programs that it does not wake
+      ** without. */
       if (sig == SIGWINCH && (set & bit(SIGURG)) != 0) continue;
       if (!hold(sig)) continue;
       set |= bit(sig);

@@ -35,8 +35,9 @@ void tide_watchdog_fini(struct watchdog *w) {
 /* Looks, after a signal that was not heard, until it counts as lost. */
 enum { LOST = 20 };
 
-/* One at a time, for real-time signals pile up. If there is no room for a signal now, the next look rings
-** again; one that is lost only takes longer. False: the program has all signals that the thread takes. */
+/* One at a time, for real-time signals pile up. If there is no room for a signal now, the next
+** look rings again; one that is lost only takes longer. False: the program has all signals that
+** the thread takes. */
 static bool ring_locked(struct bell *b) {
   int sig =
       b->signals != NULL

@@ -1,8 +1,8 @@
 /*
 ** tidepool, floor 1: watchdog, a thread that sees to deadlines of running tasks.
 **
-** It asks tasks that run too long to stop, and rings those that were asked until they have ended: code
-** that catches the error, or a finalizer that begins later, is rung again. The thread starts
+** It asks tasks that run too long to stop, and rings those that were asked until they have ended:
+** code that catches the error, or a finalizer that begins later, is rung again. The thread starts
 ** when it is first needed. Its lock is a leaf, and guards the list and the fields of `struct stop`
 ** that say so; a signal is sent under it, so that who leaves knows that none is to come.
 **
@@ -35,11 +35,13 @@ void tide_watchdog_end(struct watchdog *w);
 
 /* The worker's: its task is to be asked for `kind` at `due`. */
 void tide_watchdog_limit(struct watchdog *w, struct stop *s, sys_time due, int kind);
-/* For who asked, as a visitor: rings now, and again until the task has ended. False: there is no signal for it now. */
+/* For who asked, as a visitor: rings now, and again until the task has ended. False: there is
+** no signal for it now. */
 bool tide_watchdog_chase(struct watchdog *w, struct stop *s);
 /* How many were asked to end and cannot be reached. */
 size_t tide_watchdog_mute(struct watchdog *w);
-/* The worker's, whose task asked itself to end: its thread is signalled from now on, until it leaves. */
+/* The worker's, whose task asked itself to end: its thread is signalled from now on, until it
+** leaves. */
 void tide_watchdog_follow(struct stop *s);
 /* The worker's, at the end of a task that had a limit or was asked to stop: nobody will ring for it
 ** any more. Waits for who is about to, and for the signals that were sent. */

@@ -29,7 +29,7 @@ static struct worker_debug *here(lua_State *L) {
 
 /* -------------------------------------------------------------------- hooks -- */
 
-/* Keeps the hook that co, whose value is at index `at`, has before the task changes it. [-0, +0, m] */
+/* Keeps the hook that co, the value at index `at`, has before the task changes it. [-0, +0, m] */
 static void keep_hook(lua_State *L, lua_State *co, int at) {
   struct saved *s;
   int top = lua_gettop(L);
@@ -62,8 +62,8 @@ static void keep_hook(lua_State *L, lua_State *co, int at) {
   lua_settop(L, top);
 }
 
-/* debug.sethook([thread,] hook, mask [, count]). In a task that was asked to end it does nothing: the
-** hook that ends it stays. */
+/* debug.sethook([thread,] hook, mask [, count]). In a task that was asked to end it does
+** nothing: the hook that ends it stays. */
 static int worker_sethook(lua_State *L) {
   struct worker_debug *d = here(L);
   lua_State *co = lua_tothread(L, 1);
@@ -217,8 +217,8 @@ static int worker_load(lua_State *L) {
 
 /* ------------------------------------------------------------------ opening -- */
 
-/* Puts fn, with d as its upvalue, in the place of the function `name` of the table on top, if Lua has one there:
-** that; or NULL. [-0, +0, m] */
+/* Puts fn, with d as its upvalue, in the place of the function `name` of the table on top, if
+** Lua has one there: that; or NULL. [-0, +0, m] */
 static lua_CFunction replace(lua_State *L, struct worker_debug *d, const char *name,
                              lua_CFunction fn) {
   lua_CFunction own = lua_getfield(L, -1, name) == LUA_TFUNCTION ? lua_tocfunction(L, -1) : NULL;

@@ -2,9 +2,10 @@
 ** tidepool, floor 2: worker_debug, a worker's hooks, collector settings and protected calls.
 **
 ** debug.sethook and collectgarbage do what Lua's own do, and note what a task changes with them:
-** when it has ended, all is as it was after open_state and the initializer. C code that calls lua_sethook or
-** lua_gc itself is not noted; of it, the main coroutine's hook and a stopped collector are put right.
-** pcall, xpcall and load raise again in a task that was stopped for good (halt.h). Worker only.
+** when it has ended, all is as it was after open_state and the initializer. C code that calls
+** lua_sethook or lua_gc itself is not noted; of it, the main coroutine's hook and a stopped
+** collector are put right. pcall, xpcall and load raise again in a task that was stopped for good
+** (halt.h). Worker only.
 **
 ** SPDX-License-Identifier: MIT
 */
