@@ -3,7 +3,9 @@
 #   make              the C module build/tidepool/core.so and the libraries for C hosts
 #   make demo         four examples on real input
 #   make test         everything in spec/, and the host example; SPEC=spec/map_spec.lua: only that
-#                     SAN=address, SAN=thread: built with that sanitizer
+#                     SAN=address, SAN=thread: built with that sanitizer; SAN=collect: a collector
+#                     that collects all garbage at every allocation
+#   make collect      the specs of sending, and round trips, with that collector
 #   make fuzz         the fuzz targets of spec/fuzz, FUZZ_TIME=60 seconds each; fuzz-seeds: their seeds anew
 #   make bench        the figures of bench/README.md; bench-quick: fewer rounds of less work
 #   make soak         ten million tasks of mixed kinds in bounded memory; N=TASKS: as many
@@ -43,17 +45,22 @@ B = build$(if $(SAN),/$(SAN))
 
 export LUA LUA_PC BUSTED PKG_CONFIG CC FUZZ_CC SAN
 
-ifneq ($(filter-out address thread fuzzer,$(SAN)),)
-$(error SAN is address or thread, not $(SAN))
+ifneq ($(filter-out address thread fuzzer collect,$(SAN)),)
+$(error SAN is address, thread or collect, not $(SAN))
 endif
 san_address = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # Of `make fuzz` only: that of `address`, and what a fuzzer steers by.
 san_fuzzer = $(san_address) -fsanitize=fuzzer-no-link
+# Not under AddressSanitizer, which gives no address out again for long.
+san_collect = -O2 -DTIDE_COLLECT
 san_thread = -O1 -fsanitize=thread -fno-omit-frame-pointer
 sanflags = $(if $(SAN),$(san_$(SAN)) -DTIDE_CHECKS)
 # What the programs of a sanitizer's build are linked with: for Lua's errors and for fork.
 san_object_thread = tsan_longjmp.o
 san_object_address = asan_fork.o
+# With SAN=collect the interpreter refuses new objects first (lua_main.c).
+san_wraps = $(if $(filter collect,$(SAN)),-Wl$(comma)--wrap=lua_newstate)
+comma = ,
 san_objects = $(addprefix $(abspath $(B))/,$(san_object_$(SAN)))
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
@@ -84,7 +91,8 @@ demos = cube download mandelbrot wordcount
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all check-setup FORCE demo demo-build bench bench-quick bench-build soak test test-build fuzz fuzz-build fuzz-seeds \
+.PHONY: all check-setup FORCE demo demo-build bench bench-quick bench-build soak test test-build collect collect-build \
+  fuzz fuzz-build fuzz-seeds \
   musl musl-build model lint layers valgrind overhead rock-test install uninstall clean
 
 all: $(libraries)
@@ -160,6 +168,16 @@ test:
 	@$(MAKE) --no-print-directory test-build
 	@scripts/test $(SPEC)
 
+# What remembers addresses while it runs, with a collector that leaves nothing alive for a moment.
+collect:
+	@scripts/setup test
+	@$(MAKE) --no-print-directory SAN=collect collect-build
+	@SAN=collect TIDE_SLOW=30 scripts/test spec/transfer_spec.lua spec/transfer_function_spec.lua \
+	  spec/transfer_refusal_spec.lua spec/transfer_life_spec.lua \
+	  spec/fuzz/roundtrip_fuzz.c
+
+collect-build: $(B)/tidepool/core.so $(spec_modules) $(B)/fuzz/roundtrip $(B)/lua
+
 test-build: $(libraries) $(spec_modules) $(c_tests) $(fuzz_targets) $(hosts) $(if $(SAN),$(B)/lua)
 
 # The first ten lines of a test may say what it is linked with beyond floors 0 and 1:
@@ -179,7 +197,7 @@ $(abspath $(B))/%.o: spec/c/%.c $(B)/flags
 
 # Needs all of liblua: the C modules that scripts load find it in the program.
 $(B)/lua: spec/c/lua_main.c $(B)/flags $(san_objects)
-	$(call quiet,cc)$(CC) $(base_cflags) -o $@ $< $(san_objects) -Wl,-E $(LDFLAGS) -Wl,--whole-archive \
+	$(call quiet,cc)$(CC) $(base_cflags) -o $@ $< $(san_objects) $(san_wraps) -Wl,-E $(LDFLAGS) -Wl,--whole-archive \
 	  $$($(PKG_CONFIG) --variable=libdir $(LUA_PC))/lib$(LUA_PC).a -Wl,--no-whole-archive -lm -ldl
 
 # They stay loaded, since what they share between states outlives each of them.

@@ -197,6 +197,12 @@ static void *resize(struct blocks *b, void *p, size_t osize, size_t nsize) {
 
 void *tide_blocks_alloc(void *blocks, void *p, size_t osize, size_t nsize) {
   struct blocks *b = (struct blocks *)blocks;
+#ifdef TIDE_COLLECT
+  if (b->collect && p == NULL && osize > 0 && nsize > 0) { /* osize: a new object's type */
+    b->refused = !b->refused;
+    if (b->refused) return NULL;
+  }
+#endif
   if (nsize < LARGE && (p == NULL || osize < LARGE))
     return b->small.alloc(b->small.ud, p, osize, nsize);
   if (p == NULL) return take(b, nsize);

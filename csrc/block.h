@@ -32,6 +32,8 @@ enum {
 struct blocks {
   struct mem small; /* what smaller blocks are passed on to */
   bool around;      /* I: and large ones come from, of just their size */
+  bool collect;     /* I: with TIDE_COLLECT, each new object is refused first, so that Lua collects */
+  bool refused;     /* it was */
   size_t least;     /* I */
   size_t used;      /* bytes in large blocks that are out */
   size_t kept;      /* bytes in `warm` */

@@ -74,6 +74,11 @@ static inline size_t tide_recent_add(struct recent *r, const void *key, size_t o
   return MEMO_NEW;
 }
 
+/* The key that was added last is at `offset`. */
+static inline void tide_recent_move(struct recent *r, const void *key, size_t offset) {
+  r->pairs[((uintptr_t)key * 0x9E3779B97F4A7C15u >> 32) % RECENT_PAIRS][0].offset = offset;
+}
+
 TIDE_INTERNAL_END
 
 #endif

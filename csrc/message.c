@@ -98,3 +98,11 @@ bool tide_message_addpart(struct message *m, const void *type, void *object, voi
   p->rele = rele;
   return true;
 }
+
+void tide_message_rewind(struct message *m, size_t len, size_t nparts) {
+  m->bytes.len = len;
+  while (m->nparts > nparts) {
+    struct part last = *tide_message_part(m, --m->nparts);
+    rele_part(&last);
+  }
+}

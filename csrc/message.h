@@ -50,6 +50,8 @@ static inline const struct part *tide_message_part(const struct message *m, size
 ** reference is given back, false, and the message is marked failed. */
 bool tide_message_addpart(struct message *m, const void *type, void *object, void (*rele)(void *),
                           size_t *index);
+/* Takes back what was written since m had `len` bytes and `nparts` parts, which are released. */
+void tide_message_rewind(struct message *m, size_t len, size_t nparts);
 
 TIDE_INTERNAL_END
 

@@ -141,6 +141,16 @@ static void see_loaded(lua_State *L, struct look *k) {
   lua_pop(L, 1);
 }
 
+bool tide_names_stale(lua_State *L, int xidx) {
+  struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
+  struct look k = {x, 0, 0, false};
+  luaL_checkstack(L, 16, NULL);
+  see_paths(L, &k, xidx);
+  if (k.changed || k.n != x->npaths) return true;
+  see_loaded(L, &k);
+  return k.changed || k.n != x->nentries;
+}
+
 void tide_names_refresh(lua_State *L, int xidx) {
   struct transfer *x = (struct transfer *)lua_touserdata(L, xidx);
   int top = lua_gettop(L);

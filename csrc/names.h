@@ -22,7 +22,9 @@
 
 TIDE_INTERNAL_BEGIN
 
-/* Brings the index up to date. The transfer userdata is at xidx. [-0, +0, e] */
+/* Whether the index is out of date. Runs no Lua code. [-0, +0, m] */
+bool tide_names_stale(lua_State *L, int xidx);
+/* Brings the index up to date. May run Lua code (package.searchpath). The transfer userdata is at xidx. [-0, +0, e] */
 void tide_names_refresh(lua_State *L, int xidx);
 /* False if the index as it is has no name for the object at this address; quick. */
 bool tide_names_maybe(const struct transfer *x, const void *object);

@@ -45,12 +45,68 @@ static void put_backref(struct packer *P, size_t offset, enum wire_tag ref) {
   tide_bytes_put_varint(P->b, offset);
 }
 
-bool tide_packer_backref(struct packer *P, const void *key, enum wire_tag ref) {
+bool tide_packer_known(struct packer *P, const void *key, enum wire_tag ref) {
   size_t offset = tide_memo_add(&P->memo, key, P->b->len);
   if (offset == MEMO_NEW) return false;
   if (offset == MEMO_FULL) tide_packer_nomemory(P);
   put_backref(P, offset, ref);
   return true;
+}
+
+bool tide_packer_backref(struct packer *P, int idx, const void *key) {
+  if (tide_packer_known(P, key, WIRE_BACKREF)) return true;
+  if (P->guarded) {
+    lua_pushvalue(P->L, idx);
+    tide_packer_keep(P);
+  }
+  return false;
+}
+
+/* ---------------------------------------------------------- what stays alive -- */
+
+/* KiB, more than packing allocates in the state. */
+enum { REST = 1 << 20 };
+
+/* The collector does no work by itself: it is told that so much is free. LUA_GCSTOP would do, too,
+** but LUA_GCRESTART makes it begin a cycle at once. */
+static void rest(struct packer *P) {
+  if (lua_gc(P->L, LUA_GCISRUNNING) != 1) return; /* stopped, or this is a finalizer */
+  lua_gc(P->L, LUA_GCSTEP, -REST);
+  P->resting = true;
+}
+
+/* It does what is due. */
+static void unrest(struct packer *P) {
+  if (!P->resting) return;
+  P->resting = false;
+  /* stopped meanwhile: what it owes is forgotten when it is started again */
+  if (lua_gc(P->L, LUA_GCISRUNNING) == 1) lua_gc(P->L, LUA_GCSTEP, REST);
+}
+
+void tide_packer_leave(struct packer *P) {
+  P->windows++;
+  unrest(P);
+}
+
+void tide_packer_enter(struct packer *P) {
+  if (!P->resting) rest(P);
+}
+
+void tide_packer_keep(struct packer *P) { lua_rawseti(P->L, P->kept, ++P->nkept); }
+
+void tide_packer_guard(struct packer *P) {
+  if (P->guarded) return;
+  P->again = true;
+  lua_pushnil(P->L);
+  lua_error(P->L);
+}
+
+/* A short string that `recent` found at `offset`. Lua code ran since, perhaps: the string that was
+** written there may have died, and this one have its address. */
+static bool still_there(const struct packer *P, size_t offset, const char *s, size_t len) {
+  const unsigned char *p = P->b->data + offset;
+  return !P->b->failed && P->b->len - offset >= len + 2 && WIRE_TAG(p[0]) == WIRE_STRING &&
+         p[1] == len && memcmp(p + 2, s, len) == 0;
 }
 
 /* Slots for some levels, above what is on the stack now. */
@@ -82,8 +138,13 @@ static enum alike judge(struct packer *P, int idx) {
 
 void tide_packer_index(struct packer *P) {
   if (!P->indexed) {
+    if (tide_names_stale(P->L, P->transfer)) {
+      tide_packer_guard(P); /* package.searchpath may be the script's own */
+      tide_packer_leave(P);
+      tide_names_refresh(P->L, P->transfer);
+      tide_packer_enter(P);
+    }
     P->indexed = true;
-    tide_names_refresh(P->L, P->transfer);
     if (P->rules->objects) tide_native_refresh(P->L, P->transfer, false);
   }
 }
@@ -159,22 +220,16 @@ bool tide_packer_rebuild(struct packer *P, int idx, const struct step *up) {
       tide_path_refuse(L, up, "its __transfer is a %s, not a function", luaL_typename(L, -1));
   }
   if (!tide_cstack_call()) tide_path_refuse(L, up, CSTACK_WORDS, CSTACK_LEFT);
+  P->met = true;
+  tide_packer_guard(P);
   lua_pushvalue(L, idx);
+  tide_packer_leave(P);
   lua_call(L, 1, LUA_MULTRET);
+  tide_packer_enter(P);
   n = lua_gettop(L) - base;
   if (n == 0 || lua_type(L, base + 1) != LUA_TSTRING)
     tide_path_refuse(L, up, "__transfer did not return a 'module.function' and arguments");
   make_room(P); /* what it returned took what there was */
-  if (lua_isnil(L, P->anchors)) {
-    lua_newtable(L);
-    lua_replace(L, P->anchors);
-  }
-  lua_createtable(L, n, 0);
-  for (int i = 1; i <= n; i++) {
-    lua_pushvalue(L, base + i);
-    lua_rawseti(L, -2, i);
-  }
-  lua_rawseti(L, P->anchors, (lua_Integer)lua_rawlen(L, P->anchors) + 1);
   tide_packer_tag(P, WIRE_REBUILD);
   tide_bytes_put_varint(P->b, (uint64_t)(n - 1));
   name = lua_tolstring(L, base + 1, &len);
@@ -193,7 +248,7 @@ static void pack_userdata(struct packer *P, int idx, const struct step *up) {
   lua_State *L = P->L;
   const void *address = lua_topointer(L, idx);
   const struct reftype *type;
-  if (tide_packer_backref(P, address, WIRE_BACKREF)) return;
+  if (tide_packer_backref(P, idx, address)) return;
   type = tide_reftype_get(L, idx); /* before its name: a module in the worker has another one */
   if (type == NULL && tide_packer_name(P, idx, address)) return;
   if (type != NULL) {
@@ -232,11 +287,15 @@ static void pack_string(struct packer *P, int idx) {
       P->recent.used = true;
     }
     offset = tide_recent_add(&P->recent, s, P->b->len);
+    if (offset != MEMO_NEW && P->guarded && !still_there(P, offset, s, len)) {
+      tide_recent_move(&P->recent, s, P->b->len);
+      offset = MEMO_NEW;
+    }
     if (offset == MEMO_NEW)
       tide_packer_string(P, s, len);
     else
       put_backref(P, offset, WIRE_BACKREF);
-  } else if (!tide_packer_backref(P, s, WIRE_BACKREF)) {
+  } else if (!tide_packer_backref(P, idx, s)) {
     if (len < LOAN_LEAST || !pack_lent(P, idx)) tide_packer_string(P, s, len);
   }
 }
@@ -306,11 +365,15 @@ static int pack_body(lua_State *L) {
   tide_lend_look(L, x, P->transfer);
   lua_pushnil(L);
   P->globals = lua_gettop(L);
-  lua_pushnil(L);
-  P->anchors = lua_gettop(L);
+  P->guarded = P->guarded || x->wary;
+  if (P->guarded)
+    lua_newtable(L);
+  else
+    lua_pushnil(L);
+  P->kept = lua_gettop(L);
   lua_pushglobaltable(L);
   P->env = lua_topointer(L, -1);
-  lua_pop(L, 1);
+  tide_packer_enter(P);
   tide_bytes_put_varint(P->b, (uint64_t)n);
   for (int i = 1; i <= n; i++) {
     struct step at = {NULL, STEP_NAMED, 0, 0, NULL};
@@ -334,33 +397,70 @@ static int pack_body(lua_State *L) {
   }
   tide_packer_globals(P);
   if (P->b->failed) tide_packer_nomemory(P);
+  x->wary = P->met;
   return 0;
 }
+
+/* Tells the program that a message is being packed (spec/c/lua_main.c). */
+#ifdef TIDE_COLLECT
+__attribute__((weak, visibility("default"))) void tide_collect_packing(int change);
+#define TELL(change) (tide_collect_packing != NULL ? tide_collect_packing(change) : (void)0)
+#else
+#define TELL(change) ((void)0)
+#endif
+
+/* Packs the n values on top, and pops them. */
+static int pack_once(lua_State *L, struct packer *P, int n) {
+  int status;
+  P->again = false;
+  P->indexed = P->loose = false;
+  P->depth = P->room = 0;
+  P->open = NULL;
+  P->errormeta = P->plainmeta = NULL;
+  P->nkept = 0;
+  P->recent.used = false;
+  tide_memo_init(&P->memo);
+  lua_pushcfunction(L, pack_body);
+  lua_pushlightuserdata(L, P);
+  lua_rotate(L, -(n + 2), 2);
+  TELL(1);
+  status = lua_pcall(L, n + 1, 0, 0);
+  TELL(-1);
+  tide_memo_fini(&P->memo);
+  unrest(P);
+  return status;
+}
+
+/* More values than this are guarded from the start, and so are those that there is no room to copy. */
+enum { MOST_COPIED = 100 };
 
 /* Not part of tide_pack: a packer is more than a page of the stack, which most workers never touch. */
 static __attribute__((noinline)) int pack_all(lua_State *L, struct message *m, int n,
                                               enum pack_style style,
                                               const struct pack_rules *rules) {
   struct packer P;
-  int status;
+  size_t len = m->bytes.len, nparts = m->nparts;
+  int status, first = lua_gettop(L) - n + 1;
   P.L = L;
   P.m = m;
   P.b = &m->bytes;
   P.style = style;
   P.rules = rules;
-  P.depth = 0;
-  P.indexed = false;
-  P.open = NULL;
-  P.errormeta = NULL;
-  P.room = 0;
-  P.recent.used = false;
+  P.met = P.resting = false;
+  P.windows = 0;
   luaL_checkstack(L, 8, NULL);
-  tide_memo_init(&P.memo);
-  lua_pushcfunction(L, pack_body);
-  lua_pushlightuserdata(L, &P);
-  lua_rotate(L, -(n + 2), 2);
-  status = lua_pcall(L, n + 1, 0, 0);
-  tide_memo_fini(&P.memo);
+  P.guarded = n > MOST_COPIED || !lua_checkstack(L, n + 8);
+  if (P.guarded) return pack_once(L, &P, n);
+  for (int i = 0; i < n; i++) lua_pushvalue(L, first + i);
+  status = pack_once(L, &P, n);
+  if (P.again) {
+    lua_settop(L, first + n - 1);
+    tide_message_rewind(m, len, nparts);
+    P.guarded = true;
+    return pack_once(L, &P, n);
+  }
+  if (status != LUA_OK) lua_copy(L, -1, first);
+  lua_settop(L, status != LUA_OK ? first : first - 1);
   return status;
 }
 

@@ -91,6 +91,15 @@ static void pack_cfunction(struct packer *P, int idx, const struct step *up) {
   (void)tide_packer_native(P, idx, object);
 }
 
+/* An empty chunk has one upvalue, which becomes the cell of upvalue i of the function at f: so the
+** cell, whose address the memo knows, stays alive whatever becomes of the function. [-0, +0, e] */
+static void keep_cell(struct packer *P, int f, int i) {
+  lua_State *L = P->L;
+  if (luaL_loadbufferx(L, "", 0, "=tidepool", "t") != LUA_OK) lua_error(L);
+  lua_upvaluejoin(L, -1, 1, f, i);
+  tide_packer_keep(P);
+}
+
 static void pack_luafunction(struct packer *P, int idx, struct code *c, const struct step *up) {
   lua_State *L = P->L;
   size_t part = tide_memo_add(&P->memo, c, P->m->nparts);
@@ -109,7 +118,8 @@ static void pack_luafunction(struct packer *P, int idx, struct code *c, const st
     if (env) tide_packer_note(P, c); /* also where its cell is shared with another function */
     /* `local G = _G`: followed in the code */
     env = env || (lua_topointer(L, -1) == P->env && tide_chunk_has(&c->envs, (size_t)i - 1));
-    if (!tide_packer_backref(P, lua_upvalueid(L, idx, i), WIRE_UPREF)) {
+    if (!tide_packer_known(P, lua_upvalueid(L, idx, i), WIRE_UPREF)) {
+      if (P->guarded) keep_cell(P, idx, i);
       tide_packer_tag(P, WIRE_UPVALUE);
       if (env)
         tide_packer_tag(P, WIRE_GLOBALS);
@@ -129,7 +139,7 @@ static void pack_luafunction(struct packer *P, int idx, struct code *c, const st
 void tide_packer_function(struct packer *P, int idx, const struct step *up) {
   const void *address = lua_topointer(P->L, idx);
   struct code *c;
-  if (tide_packer_backref(P, address, WIRE_BACKREF)) return;
+  if (tide_packer_backref(P, idx, address)) return;
   if (lua_iscfunction(P->L, idx)) {
     if (!tide_packer_name(P, idx, address)) pack_cfunction(P, idx, up);
     return;

@@ -169,7 +169,7 @@ static int try_listed(lua_State *L) {
   struct packer *P = (struct packer *)lua_touserdata(L, 1);
   P->transfer = 2;
   P->globals = 3;
-  P->anchors = 4;
+  P->kept = 4;
   P->room = 0;
   lua_pushinteger(L, pack_listed(P, lua_tointeger(L, 5)));
   if (P->b->failed) tide_packer_nomemory(P);
@@ -195,19 +195,15 @@ static lua_Integer try_maybe(struct packer *P, lua_Integer from) {
   lua_State *L = P->L;
   const struct rebuild *open = P->open;
   const int depth = P->depth, room = P->room, top = lua_gettop(L);
-  const int transfer = P->transfer, globals = P->globals, anchors = P->anchors;
+  const int transfer = P->transfer, globals = P->globals, kept = P->kept;
   const size_t start = P->b->len;
   int status, kind;
   luaL_checkstack(L, 8, NULL);
-  if (lua_isnil(L, P->anchors)) { /* else one that is made in there would be lost */
-    lua_newtable(L);
-    lua_replace(L, P->anchors);
-  }
   lua_pushcfunction(L, try_listed);
   lua_pushlightuserdata(L, P);
   lua_pushvalue(L, P->transfer);
   lua_pushvalue(L, P->globals);
-  lua_pushvalue(L, P->anchors);
+  lua_pushvalue(L, P->kept);
   lua_pushinteger(L, from);
   status = lua_pcall(L, 5, 1, 0);
   P->depth = depth;
@@ -215,10 +211,12 @@ static lua_Integer try_maybe(struct packer *P, lua_Integer from) {
   P->open = open;
   P->transfer = transfer;
   P->globals = globals;
-  P->anchors = anchors;
+  P->kept = kept;
   if (status == LUA_OK) {
     from = lua_tointeger(L, -1);
   } else {
+    if (P->again) lua_error(L);
+    tide_packer_enter(P); /* a __transfer raised, perhaps */
     kind = tide_error_kind(L, -1);
     if (status == LUA_ERRMEM || P->b->failed || (kind != FAULT_NONE && kind != FAULT_TRANSFER))
       lua_error(L);

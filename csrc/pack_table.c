@@ -3,6 +3,8 @@
 **
 ** SPDX-License-Identifier: MIT
 */
+#include <string.h>
+
 #include "error.h"
 #include "packer.h"
 #include "transfer.h"
@@ -128,13 +130,83 @@ static size_t pack_sure_numbers(struct packer *P, struct walk *w, bool ints,
   return (size_t)(w->i - first);
 }
 
+static bool is_object(lua_State *L, int idx) { return lua_type(L, idx) >= LUA_TTABLE; }
+
+/* Whether Lua code may run before the pair on top is packed. */
+static bool is_guarded_pair(const struct packer *P, const struct walk *w) {
+  return P->guarded && (is_object(P->L, w->key + 1) || is_object(P->L, w->key));
+}
+
+/* Pushes a list of all keys of the table at idx, in order; returns their number. [-0, +1, m] */
+static size_t push_keys(lua_State *L, int idx) {
+  lua_Integer n = 0;
+  int list;
+  lua_newtable(L);
+  list = lua_gettop(L);
+  lua_pushnil(L);
+  while (lua_next(L, idx) != 0) {
+    lua_pop(L, 1);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, list, ++n);
+  }
+  return (size_t)n;
+}
+
+/* Refuses a table that got keys which are not among the n in `list`: they would not be sent. */
+static void check_keys(struct packer *P, int idx, int list, size_t n, const struct step *up) {
+  lua_State *L = P->L;
+  size_t now = 0;
+  for (lua_pushnil(L); lua_next(L, idx) != 0; now++) lua_pop(L, 1);
+  for (size_t i = 1; i <= n; i++) {
+    lua_rawgeti(L, list, (lua_Integer)i);
+    if (lua_rawget(L, idx) != LUA_TNIL) now--;
+    lua_pop(L, 1);
+  }
+  if (now > 0) tide_path_refuse(L, up, "the table was changed while it was sent");
+}
+
+/* Packs what is left of a table, `done` pairs of which are packed. Lua code that runs meanwhile may
+** change it, and the collector, if it is weak. So its keys are those that it has now, and each value
+** is what it is when its turn comes: elements that are gone then are nil, other pairs are left out.
+** [-0, +0, e] */
+static void pack_listed(struct packer *P, struct walk *w, size_t done, size_t *any, size_t *hash,
+                        const struct step *up) {
+  lua_State *L = P->L;
+  struct step at = {up, STEP_FIELD, 0, 0, NULL}, step_key = {up, STEP_KEY, 0, 0, NULL};
+  const size_t windows = P->windows;
+  const int list = w->key, key = list + 1, value = list + 2;
+  size_t n;
+  lua_settop(L, list - 1);
+  n = push_keys(L, w->idx);
+  for (size_t i = done + 1; i <= n; i++) {
+    lua_rawgeti(L, list, (lua_Integer)i);
+    lua_pushvalue(L, key);
+    lua_rawget(L, w->idx);
+    if (w->element && lua_isinteger(L, key) && lua_tointeger(L, key) == w->i) {
+      at.number = w->i++;
+      tide_packer_value(P, value, &at);
+      ++*any;
+    } else if (!lua_isnil(L, value)) {
+      w->element = false;
+      at.key = key;
+      tide_packer_value(P, key, &step_key);
+      tide_packer_value(P, value, &at);
+      ++*hash;
+    }
+    lua_settop(L, list);
+  }
+  if (P->windows != windows) check_keys(P, w->idx, list, n, up);
+  lua_settop(L, list - 1);
+}
+
 /* The values 1, 2, … as far as the table holds them in order, then all other pairs. One
 ** traversal: lua_next goes through the array part first and in order, too. */
 static void pack_entries(struct packer *P, int idx, const void *address, const struct step *up) {
   lua_State *L = P->L;
   struct step at = {up, STEP_FIELD, 0, 0, NULL}, key = {up, STEP_KEY, 0, 0, NULL};
-  struct walk w = {idx, lua_gettop(L) + 1, 1, tide_layout_array(&P->x->layout, address), true,
-                   true};
+  struct walk w = {idx,  lua_gettop(L) + 1,
+                   1,    P->guarded ? 0 : tide_layout_array(&P->x->layout, address),
+                   true, true};
   size_t typed = 0, any = 0, hash = 0, header;
   unsigned tag = WIRE_TABLE;
   lua_pushnil(L);
@@ -150,18 +222,20 @@ static void pack_entries(struct packer *P, int idx, const void *address, const s
     if (w.sure > 0) typed = pack_sure_numbers(P, &w, tag == WIRE_TABLE_INTS, up);
     typed += pack_numbers(P, &w, tag == WIRE_TABLE_INTS, up);
   }
-  for (; w.element; any++) {
+  for (; w.element && !is_guarded_pair(P, &w); any++) {
     at.number = w.i;
     tide_packer_value(P, w.key + 1, &at);
     next_element(P, &w, up);
   }
   at.key = w.key;
-  for (; w.more; hash++) {
+  for (; w.more && !is_guarded_pair(P, &w); hash++) {
     tide_packer_value(P, w.key, &key);
     tide_packer_value(P, w.key + 1, &at);
     lua_pop(L, 1);
     w.more = lua_next(L, idx) != 0;
+    w.element = false;
   }
+  if (w.more) pack_listed(P, &w, typed + any + hash, &any, &hash, up);
   if (tag != WIRE_TABLE) {
     patch_u32(P, header, checked_count(P, typed, up));
     header += 4;
@@ -176,12 +250,39 @@ static void pack_metatable(struct packer *P, const struct step *up) {
   if (P->errormeta == NULL) {
     tide_error_metatable(P->L);
     P->errormeta = lua_topointer(P->L, -1);
-    lua_pop(P->L, 1);
+    if (P->guarded)
+      tide_packer_keep(P);
+    else
+      lua_pop(P->L, 1);
   }
   if (lua_topointer(P->L, -1) == P->errormeta)
     tide_packer_tag(P, WIRE_ERROR_META);
   else
     tide_packer_value(P, lua_gettop(P->L), &at);
+}
+
+/* Whether the metatable on top makes its tables weak. [-0, +0, m] */
+static bool is_weak(lua_State *L) {
+  const char *mode = NULL;
+  lua_pushliteral(L, "__mode");
+  if (lua_rawget(L, -2) == LUA_TSTRING) mode = lua_tostring(L, -1);
+  lua_pop(L, 1);
+  return mode != NULL && (strchr(mode, 'k') != NULL || strchr(mode, 'v') != NULL);
+}
+
+/* Puts how to rebuild the table at idx, if its metatable, which is on top, says so. Before that, and
+** before the entries of a weak table, the message is guarded. */
+static bool rebuild(struct packer *P, int idx, const struct step *up) {
+  const void *meta = lua_topointer(P->L, -1);
+  if (P->guarded) return tide_packer_rebuild(P, idx, up);
+  if (meta == P->plainmeta) return false;
+  if (is_weak(P->L)) {
+    P->met = true;
+    tide_packer_guard(P);
+  }
+  if (tide_packer_rebuild(P, idx, up)) return true;
+  P->plainmeta = meta;
+  return false;
 }
 
 void tide_packer_table(struct packer *P, int idx, const struct step *up) {
@@ -193,15 +294,14 @@ void tide_packer_table(struct packer *P, int idx, const struct step *up) {
     tide_packer_tag(P, WIRE_GLOBALS);
     return;
   }
-  if (tide_packer_backref(P, address, WIRE_BACKREF) || tide_packer_name(P, idx, address)) return;
+  if (tide_packer_backref(P, idx, address) || tide_packer_name(P, idx, address)) return;
   if (P->b->failed) tide_packer_nomemory(P);
   start = P->b->len; /* behind the name that goes along with a table of data */
   if (!lua_getmetatable(L, idx)) {
     pack_entries(P, idx, address, up);
     return;
   }
-  if (!tide_packer_rebuild(P, idx,
-                           up)) { /* the metatable waits: a __transfer inside may change it */
+  if (!rebuild(P, idx, up)) { /* the metatable waits: a __transfer inside may change it */
     pack_entries(P, idx, address, up);
     if (P->b->failed) tide_packer_nomemory(P);
     P->b->data[start] |= WIRE_META;

@@ -558,6 +558,7 @@ TIDE_API void tide_pusherrormessage(lua_State *L, int idx);
 ** (NULL refuses it), `push` pushes a userdata for it in another state and takes
 ** a reference of its own, `rele` gives back the one from hold. The type must
 ** live as long as any message. hold and push run on the state's thread, rele on any.
+** hold calls no Lua code: while a message is packed that may change nothing.
 ** `quick` may be NULL. Else it is hold for where nothing may raise or allocate in the state, with 4 stack
 ** slots (NULL: hold is asked), and then push raises nothing but memory errors and finds the userdata that
 ** quick was asked for, as long as that lives, instead of making another one. */

@@ -78,6 +78,7 @@ struct transfer {
   bool natives;             /* NATIVES is as new as NAMES (native.c) */
   const struct pack_rules *rules; /* by which results are packed; NULL: this is no worker's (pack.h) */
   bool late;                /* made while the state closes, perhaps: will not be closed itself */
+  bool wary;                /* the last message met a __transfer or a weak table (packer.h) */
   bool strings;             /* errors that arrive become strings (error.c) */
   bool worker;              /* NATIVE is filled: this state is a worker's */
   unsigned char *filter;    /* Bloom filter of the objects in NAMES, by address; NULL: none */

@@ -330,6 +330,7 @@ static void use_blocks(struct vm *vm) {
   struct mem small;
   small.alloc = lua_getallocf(vm->L, &small.ud);
   tide_blocks_init(&vm->blocks, &small, BLOCKS_STATE);
+  vm->blocks.collect = true;
   lua_setallocf(vm->L, tide_blocks_alloc, &vm->blocks);
 }
 

@@ -29,6 +29,51 @@ const char *__asan_default_options(void) { return "leak_check_at_exit=0"; }
 #define LEAK_CHECK() ((void)0)
 #endif
 
+/* With TIDE_COLLECT, and while `collecting` is set, each new object is refused first: Lua collects all
+** garbage then, and asks again. So what nothing keeps alive is gone at once. Not other blocks: the
+** auxiliary library's buffers ask just once. While no message is packed, only some are refused, since all
+** would take minutes. The linker leads Lua's own luaL_newstate here (see the
+** Makefile): states in this program have this allocator as their own. */
+#ifdef TIDE_COLLECT
+enum { SOME = 64 };
+static _Thread_local int collecting, packing, refused;
+static _Thread_local unsigned count;
+static lua_Alloc lua_alloc;
+
+lua_State *__real_lua_newstate(lua_Alloc f, void *ud);
+lua_State *__wrap_lua_newstate(lua_Alloc f, void *ud);
+
+static void *collecting_alloc(void *ud, void *p, size_t osize, size_t nsize) {
+  if (collecting && p == NULL && osize > 0 && nsize > 0) {
+    refused = !refused && (packing > 0 || ++count % SOME == 0);
+    if (refused) return NULL;
+  }
+  return lua_alloc(ud, p, osize, nsize);
+}
+
+/* A state that is not whole yet asks for nothing twice. */
+lua_State *__wrap_lua_newstate(lua_Alloc f, void *ud) {
+  int before = collecting;
+  lua_State *L;
+  collecting = 0;
+  lua_alloc = f;
+  L = __real_lua_newstate(collecting_alloc, ud);
+  collecting = before;
+  return L;
+}
+
+/* The library says so (pack.c). */
+void tide_collect_packing(int change);
+void tide_collect_packing(int change) { packing += change; }
+
+/* collect_always(on): returns what it was. */
+static int collect_always(lua_State *L) {
+  lua_pushboolean(L, collecting);
+  collecting = lua_toboolean(L, 1);
+  return 1;
+}
+#endif
+
 static int state_closed;
 
 /* The finalizer of the first object there is, so the last to be called. [-0, +0, -] */
@@ -126,6 +171,9 @@ int main(int argc, char **argv) {
   if (L == NULL) return EXIT_FAILURE;
   watch_closing(L);
   luaL_openlibs(L);
+#ifdef TIDE_COLLECT
+  lua_register(L, "collect_always", collect_always);
+#endif
   lua_gc(L, LUA_GCGEN, 0, 0); /* as lua5.4 has it */
   while (script < argc && argv[script][0] == '-') script += strcmp(argv[script], "-e") == 0 ? 2 : 1;
   if (script > argc) script = argc;

@@ -5,11 +5,12 @@
 **     d 8B           a float                   x B         special ones   p B   light userdata
 **     s L bytes      a short string            l B B       a long one, of this kind and byte
 **     [ B B          B integers from B on      ( B B       floats
-**     { item… }      a table; an item is a value, k KEY VALUE, or m METATABLE
+**     { item… }      a table; an item is a value, k KEY VALUE, m METATABLE, or w B: it is weak
 **     @ B            an object once more       D B VALUE   inside of B tables
 **     F B VALUE…     a function and its upvalues; = B B instead: one that another function has
 **     C B VALUE…     a C function              N B         something sent by name
 **     R B VALUE…     a table with __transfer   U B         userdata sent by reference
+**     M              a table, and one whose __transfer puts something new into it
 **     E VALUE        an error object           g B VALUE   sets a global; nil
 **
 ** B is a byte, counted from '0' on; s has a length and so many bytes; any other byte is an integer.
@@ -35,6 +36,7 @@ struct builder {
   struct graph *g;
   int objects, keys; /* stack indices of lists: all that can be referred to; those that are keys */
   int depth, large;
+  bool globals; /* some were set: what they hold is not in the message, perhaps */
 };
 
 static void value(struct builder *G);
@@ -79,6 +81,18 @@ static void put_field(struct builder *G) {
   lua_rawset(L, key - 1);
 }
 
+/* The table on top. [-0, +0, m] */
+static void make_weak(struct builder *G) {
+  static const char *const modes[] = {"k", "v", "kv"};
+  unsigned which = small(G) % (sizeof modes / sizeof *modes);
+  if (G->globals) return;
+  G->g->weak = true;
+  lua_createtable(G->L, 0, 1);
+  lua_pushstring(G->L, modes[which]);
+  lua_setfield(G->L, -2, "__mode");
+  lua_setmetatable(G->L, -2);
+}
+
 static void table(struct builder *G) {
   lua_State *L = G->L;
   lua_Integer n = 0;
@@ -99,6 +113,10 @@ static void table(struct builder *G) {
           lua_setmetatable(L, -2);
         else
           lua_pop(L, 1);
+        break;
+      case 'w':
+        G->in->p++;
+        make_weak(G);
         break;
       default: value(G); lua_rawseti(L, -2, ++n);
     }
@@ -251,6 +269,12 @@ static void set_global(struct builder *G) {
   static const char *const names[] = {"g0", "g1", "g2"};
   unsigned which = small(G) % (sizeof names / sizeof *names);
   value(G);
+  if (G->g->weak) {
+    lua_pop(G->L, 1);
+    lua_pushnil(G->L);
+    return;
+  }
+  G->globals = true;
   lua_setglobal(G->L, names[which]);
   lua_pushnil(G->L);
 }
@@ -285,6 +309,11 @@ static void value(struct builder *G) {
       G->g->transfers = true;
       values_to(G, graph_make, true);
       break;
+    case 'M':
+      G->g->transfers = true;
+      graph_mutable(L);
+      note(G);
+      break;
     case 'N': fixed(G); break;
     case 'U':
       graph_counted(L, small(G) % GRAPH_OBJECTS);
@@ -298,11 +327,11 @@ static void value(struct builder *G) {
 }
 
 int graph_build(lua_State *L, struct input *in, struct graph *g) {
-  struct builder G = {L, in, g, 0, 0, 0, 0};
+  struct builder G = {L, in, g, 0, 0, 0, 0, false};
   int n = 1 + (int)(small(&G) % 4), top = lua_gettop(L);
   luaL_checkstack(L, 20, NULL);
   g->objects = 0;
-  g->transfers = false;
+  g->transfers = g->weak = false;
   lua_newtable(L);
   G.objects = top + 1;
   lua_pushnil(L);

@@ -16,6 +16,7 @@ struct graph {
   bool keyed;     /* the last is a list of the objects that are keys of tables: there are such */
   size_t objects; /* no value can be nested deeper than there are objects */
   bool transfers; /* objects with __transfer, which must not be among their own arguments */
+  bool weak;      /* weak tables: what only they hold is to be collected before anything is sent */
 };
 
 /* Opens the libraries that are sent by name, the functions and the types of graphs. [-0, +0, e] */

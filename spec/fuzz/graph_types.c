@@ -45,10 +45,45 @@ long graph_object(lua_State *L, int idx) {
   return (long)(*(char **)lua_touserdata(L, idx) - objects);
 }
 
-/* __transfer of the tables that R makes: says how to make one of its items. */
+static const char changing = 0;
+
+/* If the value on top is a table that is to change, something new is in it now. [-0, +0, m] */
+static void change(lua_State *L) {
+  if (!lua_istable(L, -1)) return;
+  if (lua_rawgetp(L, -1, &changing) != LUA_TNIL) {
+    lua_pushnil(L);
+    lua_rawseti(L, -3, 1);
+    lua_gc(L, LUA_GCCOLLECT);
+    lua_newtable(L);
+    lua_rawseti(L, -3, 1);
+  }
+  lua_pop(L, 1);
+}
+
+void graph_mutable(lua_State *L) {
+  lua_createtable(L, 2, 0);
+  lua_createtable(L, 1, 1);
+  lua_newtable(L);
+  lua_rawseti(L, -2, 1);
+  lua_pushboolean(L, 1);
+  lua_rawsetp(L, -2, &changing);
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -3, 1);
+  lua_pushcfunction(L, graph_make);
+  lua_insert(L, -2);
+  lua_call(L, 1, 1);
+  lua_rawseti(L, -2, 2);
+}
+
+/* __transfer of the tables that R and M make: says how to make one of its items. */
 static int take_apart(lua_State *L) {
   int n = (int)lua_rawlen(L, 1);
-  luaL_checkstack(L, n + 1, NULL);
+  luaL_checkstack(L, n + 4, NULL);
+  for (int i = 1; i <= n; i++) {
+    lua_rawgeti(L, 1, i);
+    change(L);
+    lua_pop(L, 1);
+  }
   lua_pushliteral(L, "graph.make");
   for (int i = 1; i <= n; i++) lua_rawgeti(L, 1, i);
   return n + 1;

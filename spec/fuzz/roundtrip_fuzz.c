@@ -7,6 +7,9 @@
 ** It is sent twice: the second time much is known already and takes other ways. Only what says so
 ** in words may be refused. All that was held for the messages must be let go.
 **
+** With FLAG_STINGY, and always with TIDE_COLLECT, each new object of a state is refused first:
+** Lua collects all garbage and asks again. So what nothing keeps alive is gone at once.
+**
 ** SPDX-License-Identifier: MIT
 */
 #include <lauxlib.h>
@@ -17,7 +20,22 @@
 #include "../../csrc/unpack.h"
 #include "graph.h"
 
-enum { STYLES = 7, FLAG_CLOSE = 8, FLAG_GC = 16 };
+enum { STYLES = 7, FLAG_CLOSE = 8, FLAG_GC = 16, FLAG_STINGY = 64 };
+
+#ifdef TIDE_COLLECT
+enum { FLAGS_ALWAYS = FLAG_STINGY };
+#else
+enum { FLAGS_ALWAYS = 0 };
+#endif
+
+static void *stingy(void *ud, void *p, size_t osize, size_t nsize) {
+  bool *refused = (bool *)ud;
+  if (p == NULL && osize > 0 && nsize > 0) { /* osize: a new object's type */
+    *refused = !*refused;
+    if (*refused) return NULL;
+  }
+  return tide_mem_default.alloc(tide_mem_default.ud, p, osize, nsize);
+}
 
 struct build {
   struct input in;
@@ -30,11 +48,14 @@ static int open_body(lua_State *L) {
 }
 
 static lua_State *new_state(unsigned flags) {
+  static bool refused;
   lua_State *L = luaL_newstate();
   WANT(L != NULL);
   if (flags & FLAG_GC) lua_gc(L, LUA_GCINC, 1, 1000, 1); /* often */
   lua_pushcfunction(L, open_body);
   WANT(lua_pcall(L, 0, 0, 0) == LUA_OK);
+  /* in a state that is whole: Lua asks for nothing twice before */
+  if (flags & FLAG_STINGY) lua_setallocf(L, stingy, &refused);
   return L;
 }
 
@@ -87,11 +108,12 @@ static bool send(lua_State *A, lua_State *B, const struct graph *g, unsigned fla
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct build b = {.in = {data, data + size}};
-  unsigned flags = input_u8(&b.in);
+  unsigned flags = input_u8(&b.in) | FLAGS_ALWAYS;
   lua_State *A = new_state(flags), *B = new_state(flags);
   lua_pushcfunction(A, build_body);
   lua_pushlightuserdata(A, &b);
   WANT(lua_pcall(A, 1, LUA_MULTRET, 0) == LUA_OK);
+  if (b.g.weak) lua_gc(A, LUA_GCCOLLECT); /* what is left in weak tables stays there */
   if (send(A, B, &b.g, flags & ~(unsigned)FLAG_CLOSE))
     send(A, B, &b.g, flags);
   else if (flags & FLAG_CLOSE)

@@ -25,6 +25,19 @@ h.stress = tonumber(os.getenv "TIDE_STRESS") or 1
 
 -- ------------------------------------------------------------------ busted --
 
+-- Only SAN=collect has it (lua_main.c): all garbage is collected at each allocation.
+local collect_always = rawget(_G, "collect_always")
+
+h.collects = collect_always ~= nil
+
+local function with_collector(fn)
+  if not collect_always then return fn() end
+  local before <close> = setmetatable({ collect_always(true) }, {
+    __close = function(t) collect_always(t[1]) end,
+  })
+  return before and fn()
+end
+
 local function wrapped(register)
   return function(name, fn)
     if fn == nil then return register(function() return name() end) end
@@ -46,7 +59,10 @@ function h.busted()
   local before_each, after_each = env.before_each, env.after_each
   local real = _G
   debug.upvaluejoin(chunk, at, function() return real end, 1)
-  return wrapped(describe), wrapped(it), wrapped(before_each), wrapped(after_each)
+  local function test(name, fn)
+    return it(name, function() return with_collector(fn) end)
+  end
+  return wrapped(describe), wrapped(test), wrapped(before_each), wrapped(after_each)
 end
 
 -- ----------------------------------------------------------- pools, the end --
