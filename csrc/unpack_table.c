@@ -18,6 +18,27 @@ static uint32_t get_u32(struct unpacker *U) {
 
 static int size_hint(uint64_t n) { return n > INT_MAX / 2 ? INT_MAX / 2 : (int)n; }
 
+/* Gives the table below the metatable on top, and pops that. Lua looks for __gc when a metatable is
+** set: it is away then, so that no finalizer runs for a copy. In between nothing is allocated: the
+** collector, which runs the finalizers of originals with the same metatable, finds it. [-1, +0, m] */
+static void set_metatable(lua_State *L) {
+  int copy = lua_gettop(L) - 1, meta = copy + 1;
+  lua_pushliteral(L, "__gc");
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, meta) == LUA_TNIL) {
+    lua_settop(L, meta);
+    lua_setmetatable(L, copy);
+    return;
+  }
+  lua_pushvalue(L, -2);
+  lua_pushnil(L);
+  lua_rawset(L, meta);
+  lua_pushvalue(L, meta);
+  lua_setmetatable(L, copy);
+  lua_rawset(L, meta);
+  lua_settop(L, copy);
+}
+
 static void unpack_metatable(struct unpacker *U) {
   lua_State *L = U->L;
   unsigned byte = U->c.p < U->c.end ? *U->c.p : 0;
@@ -29,7 +50,7 @@ static void unpack_metatable(struct unpacker *U) {
     tide_unpacker_value(U);
     if (!lua_istable(L, -1)) tide_unpacker_damaged(U, "a metatable that is no table");
   }
-  lua_setmetatable(L, -2);
+  set_metatable(L);
 }
 
 static void unpack_typed(struct unpacker *U, uint32_t n, bool ints) {
