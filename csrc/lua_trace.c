@@ -123,8 +123,8 @@ static void push_text(lua_State *L) {
   lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
 }
 
-/* tidepool.traceback(err) -> the error in words, this state's traceback and, if the error came out of
-** a task, the worker's */
+/* tidepool.traceback(err) -> the error in words, this state's traceback and, if the error came out
+** of a task, the worker's */
 int tide_lua_traceback(lua_State *L) {
   const char *text, *trace;
   if (lua_isnone(L, 1)) return tide_lua_argerror(L, 1, "value expected");

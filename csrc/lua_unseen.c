@@ -1,8 +1,8 @@
 /*
 ** tidepool, floor 4: lua_unseen, warnings of failures that nobody looked at.
 **
-** A failed future warns when it is collected, unless its outcome was looked at. The futures of a map are
-** the library's own: each has its ticket (tidepool.ticket) as owner, in its user value until it is
+** A failed future warns when it is collected, unless its outcome was looked at. The futures of a map
+** are the library's own: each has its ticket (tidepool.ticket) as owner, in its user value until it is
 ** decoded. Such a future warns of its items. A chunk succeeds though items in it failed; if the
 ** map never read it, tidepool.ticket takes it apart, which it registers a function for.
 **
@@ -15,7 +15,7 @@
 /* Its address is the registry's key of the function that takes a chunk apart. */
 static const char opener_key = 0;
 
-/* The values of a chunk's answer that stand first: seconds, results, other results, failures, parts. */
+/* A chunk's answer begins with seconds, results, other results, failures and parts. */
 enum { SECONDS, FAILED = 3, PARTS, HEAD };
 
 /* Reads what a chunk's answer begins with: whether items of it failed, or are parts elsewhere. */
@@ -109,8 +109,8 @@ void tide_lua_warnunseen(lua_State *L, const struct tide_lua_future *b) {
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory for the words: no warning */
 }
 
-/* core.own(future, ticket): the future is that of a map's items; its owner has `first`, `count` and, if
-** it is one item's own task, `direct` */
+/* core.own(future, ticket): the future is that of a map's items; its owner has `first`, `count` and,
+** if it is one item's own task, `direct` */
 int tide_lua_own(lua_State *L) {
   struct tide_lua_future *b = tide_lua_checkfuture(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -124,8 +124,8 @@ int tide_lua_own(lua_State *L) {
   return 0;
 }
 
-/* core.peek(future) -> whether a done future failed, whether its chunk has failed items or parts, and
-** the seconds that it took. Nothing of it counts as looked at. */
+/* core.peek(future) -> whether a done future failed, whether its chunk has failed items or parts,
+** and the seconds that it took. Nothing of it counts as looked at. */
 int tide_lua_peek(lua_State *L) {
   const tide_future *f = tide_lua_checkfuture(L, 1)->f;
   double seconds;

@@ -15,9 +15,9 @@ local function trap(event)
 end
 
 local values = {
-  nil, 0, -1, 1.5, 0 / 0, math.huge, -math.huge, math.maxinteger, math.mininteger, "", "x", "a.b", "\0",
-  true, false, {}, { 1 }, { a = 1 }, { n = 1 }, { 1, 2, n = -1 }, nothing, math.abs, coroutine.create(print),
-  io.stdout, trap "__len", trap "__index", trap "__pairs", trap "__tostring", trap "__call",
+  nil, 0, -1, 1.5, 0 / 0, math.huge, -math.huge, math.maxinteger, math.mininteger, "", "x",
+  "a.b", "\0", true, false, {}, { 1 }, { a = 1 }, { n = 1 }, { 1, 2, n = -1 }, nothing, math.abs,
+  coroutine.create(print), io.stdout, trap "__len", trap "__index", trap "__pairs", trap "__tostring", trap "__call",
   setmetatable({}, { __name = "thing" }), setmetatable({}, { __len = function() return "x" end }),
   setmetatable({}, { __len = function() return -1 end }),
 }
@@ -212,7 +212,8 @@ describe("Wrong arguments of functions", function()
       end
     end
     for i = 2, MOST do
-      if type(values[i]) ~= "boolean" then call("string_errors", tidepool.string_errors, values[i]) end
+      local v = values[i]
+      if type(v) ~= "boolean" then call("string_errors", tidepool.string_errors, v) end
     end
     assert.is_false(tidepool.string_errors())
   end)

@@ -184,8 +184,8 @@ function methods:open()
   return seconds, tickets
 end
 
--- Of a ticket that its map never opened, and whose future, which is done, is collected: warns of what
--- failed in its chunk and in its parts.
+-- Of a ticket that its map never opened, and whose future, which is done, is collected: warns of
+-- what failed in its chunk and in its parts.
 local function take_apart(self, future)
   local ok, err, _, _, failed, parts = future:pcall()
   if not ok then
