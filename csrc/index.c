@@ -6,6 +6,7 @@
 #include "index.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -136,6 +137,22 @@ static enum origin look_for(lua_State *L, const char *name) {
   return origin;
 }
 
+/* Pushes the source that functions of the file with this source say they are of: another if it is precompiled.
+** [-0, +1, m] */
+static void push_source(lua_State *L, const char *source) {
+  FILE *file = fopen(source + 1, "rb");
+  int first = file != NULL ? fgetc(file) : EOF;
+  if (file != NULL) fclose(file);
+  if (first == LUA_SIGNATURE[0] && luaL_loadfilex(L, source + 1, "b") == LUA_OK) {
+    lua_Debug ar;
+    lua_getinfo(L, ">S", &ar);
+    lua_pushstring(L, ar.source);
+    return;
+  }
+  if (first == LUA_SIGNATURE[0]) lua_pop(L, 1);
+  lua_pushstring(L, source);
+}
+
 /* The same from the table of origins, which remembers "@file", true or false by name. Pushes the
 ** file as a source, or nil. [-0, +1, e] */
 static enum origin find_origin(struct builder *b, const char *name) {
@@ -153,7 +170,9 @@ static enum origin find_origin(struct builder *b, const char *name) {
   origin = look_for(L, name);
   if (origin == ORIGIN_LUA) {
     lua_pushfstring(L, "@%s", lua_tostring(L, -1));
-    lua_replace(L, -2);
+    push_source(L, lua_tostring(L, -1));
+    lua_replace(L, -3);
+    lua_pop(L, 1);
     lua_pushvalue(L, -1);
   } else {
     lua_pushboolean(L, origin == ORIGIN_OTHER);

@@ -311,9 +311,53 @@ static bool is_alias(lua_State *L, int alias, int idx) {
   return is;
 }
 
+/* Loads the module at index `module` under the name at module + 2 as well, in package.loaded at module + 1;
+** notes what was there, for the day when the name means something else. [-0, +0, m] */
+static void set_alias(lua_State *L, int module, int xidx) {
+  int top = lua_gettop(L), name = module + 2;
+  tide_transfer_table(L, xidx, TRANSFER_ALIASED);
+  lua_pushvalue(L, name);
+  if (lua_rawget(L, top + 1) == LUA_TNIL) {
+    lua_pushvalue(L, name);
+    lua_pushvalue(L, name);
+    if (lua_rawget(L, module + 1) == LUA_TNIL) {
+      lua_pop(L, 1);
+      lua_pushboolean(L, 0);
+    }
+    lua_rawset(L, top + 1);
+  }
+  lua_pushvalue(L, name);
+  lua_pushvalue(L, module);
+  lua_rawset(L, module + 1);
+  lua_settop(L, top);
+}
+
+/* If the name was made an alias, it is now what it was before. [-0, +0, m] */
+static void drop_alias(lua_State *L, const struct name *nm, int xidx) {
+  int top = lua_gettop(L);
+  if (tide_transfer_hastable(L, xidx, TRANSFER_ALIASED)) {
+    lua_pushlstring(L, nm->module, nm->len);
+    lua_pushvalue(L, top + 2);
+    if (lua_rawget(L, top + 1) != LUA_TNIL) {
+      if (!lua_toboolean(L, top + 3)) {
+        lua_pushnil(L);
+        lua_replace(L, top + 3);
+      }
+      luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+      lua_pushvalue(L, top + 2);
+      lua_pushvalue(L, top + 3);
+      lua_rawset(L, -3);
+      lua_pushvalue(L, top + 2);
+      lua_pushnil(L);
+      lua_rawset(L, top + 1);
+    }
+  }
+  lua_settop(L, top);
+}
+
 /* The module on top is loaded under its other names as well, in a worker: those that have files
 ** of their own are required first. What they fail of, or make besides, is not used. [-0, +0, e] */
-static void load_aliases(lua_State *L, const char *p, const char *end) {
+static void load_aliases(lua_State *L, const char *p, const char *end, int xidx) {
   int module = lua_gettop(L);
   luaL_checkstack(L, 10, NULL);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -332,11 +376,7 @@ static void load_aliases(lua_State *L, const char *p, const char *end) {
       lua_settop(L, module + 2);
     }
     lua_pushvalue(L, module + 1);
-    if (!is_alias(L, module + 2, module)) {
-      lua_pushvalue(L, module + 2);
-      lua_pushvalue(L, module);
-      lua_rawset(L, module + 1);
-    }
+    if (!is_alias(L, module + 2, module)) set_alias(L, module, xidx);
     lua_settop(L, module + 1);
     p = next;
   }
@@ -346,8 +386,10 @@ static void load_aliases(lua_State *L, const char *p, const char *end) {
 /* Pushes the module of a name, with its aliases. [-0, +1, e] */
 static void push_module(lua_State *L, const struct name *nm, int xidx) {
   const struct transfer *x = (const struct transfer *)lua_touserdata(L, xidx);
+  luaL_checkstack(L, 10, NULL);
+  if (x->worker) drop_alias(L, nm, xidx);
   require_module(L, nm->module, nm->len);
-  if (nm->aliases < nm->end && x->worker) load_aliases(L, nm->aliases, nm->end);
+  if (nm->aliases < nm->end && x->worker) load_aliases(L, nm->aliases, nm->end, xidx);
 }
 
 void tide_names_resolve(lua_State *L, const char *name, size_t len, int xidx) {

@@ -32,6 +32,7 @@ enum transfer_table {
   TRANSFER_ORIGINS,   /* module name -> "@file" in Lua, true: a C library, false: none (index.c) */
   TRANSFER_FILES,     /* "@file" of a module -> true, or how it was judged (index.c) */
   TRANSFER_PINS,      /* what ENTRIES points to (names.c) */
+  TRANSFER_ALIASED,   /* name that was made an alias -> what it was before, false: nothing (names.c) */
   TRANSFER_GOT,       /* global that came with a message -> serial of that message (globals.c) */
   TRANSFER_CAME,      /* global that came with a message -> the value that came */
   TRANSFER_NATIVE,  /* global that this state's host or initializer defined -> true; workers only */

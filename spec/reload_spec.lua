@@ -82,6 +82,22 @@ describe("A table with several names in package.loaded", function()
     ]]
   end)
 
+  it("until one of them means something else again", function()
+    quiet [[
+      local twin, other = require(NAMES .. "twin"), require(NAMES .. "complex")
+      package.loaded[NAMES .. "complex"] = twin
+      expect("one", ex:submit(function()
+        return twin == require "spec.support.names.complex"
+      end):result())
+      package.loaded[NAMES .. "complex"] = other
+      expect("another", ex:submit(function()
+        return other.abs(other.new(3, 4)) == 5 and other == require "spec.support.names.complex"
+          and other ~= twin and twin == require "spec.support.names.twin"
+      end):result())
+      expect("both back", same(other) == other and same(twin) == twin)
+    ]]
+  end)
+
   it("when the second name comes later", function()
     quiet [[
       local part = require(NAMES .. "whole.part")
@@ -153,6 +169,24 @@ describe("A module that is loaded again", function()
       package.loaded[NAMES .. "twin"] = twin
       expect("after", same(twin) == twin)
     ]]
+  end)
+
+  it("of a precompiled file goes by name, stripped or not", function()
+    for _, strip in ipairs { "true", "false" } do
+      quiet([[
+        local dir = os.tmpname()
+        os.remove(dir)
+        os.execute("mkdir -p " .. dir)
+        local code = string.dump(loadfile "spec/support/names/complex.lua", ]] .. strip .. [[)
+        io.open(dir .. "/pre.lua", "w"):write(code):close()
+        package.path = dir .. "/?.lua;" .. package.path
+        local pre = require "pre"
+        expect("module", same(pre) == pre and same(pre.abs) == pre.abs)
+        expect("objects", pre.abs(same(pre.new(3, 4))) == 5)
+        expect("there", ex:submit(function(z) return z:abs() end, pre.new(3, 4)):result() == 5)
+        os.execute("rm -r " .. dir)
+      ]])
+    end
   end)
 
   it("from another place goes by value where the worker would find other code", function()
