@@ -628,13 +628,25 @@ static void push_root(struct builder *b, int m) {
   lua_concat(b->L, 2);
 }
 
+static bool is_module(struct builder *b, int idx) {
+  bool is;
+  lua_pushvalue(b->L, idx);
+  is = lua_rawget(b->L, b->modules) != LUA_TNIL;
+  lua_pop(b->L, 1);
+  return is;
+}
+
 /* One of Lua's own libraries, at `value`: itself and the fields listed. [-0, +0, m] */
-static void name_standard(struct builder *b, int value, int m, const char *fields) {
+static void name_standard(struct builder *b, int value, int m, const char *lib,
+                          const char *fields) {
   lua_State *L = b->L;
   int top = lua_gettop(L), name = top + 1, field = top + 2;
-  push_root(b, m);
+  lua_pushfstring(L, "%s", lib);
+  lua_pushlstring(L, "", 1);
+  lua_concat(L, 2);
   lua_pushglobaltable(L);
-  if (!lua_rawequal(L, value, -1) && !is_named(b, value)) /* _G itself is WIRE_GLOBALS */
+  if (is_module(b, value) && !lua_rawequal(L, value, -1) &&
+      !is_named(b, value)) /* _G itself is WIRE_GLOBALS */
     give_name(b, value, name, -1, m, INDEX_OWN);
   lua_pop(L, 1);
   for (const char *p = fields; p[1] != '\0';) {
@@ -659,8 +671,8 @@ static void start_module(struct builder *b, int m) {
   const char *part;
   if (module(b, m)->origin == ORIGIN_OWN) {
     lua_rawgeti(L, b->parts, m); /* keeps it alive too */
-    part = lua_tostring(L, -1);
-    name_standard(b, value, m, tide_names_fields(part, strcspn(part, "\1")));
+    part = lua_pushlstring(L, lua_tostring(L, -1), strcspn(lua_tostring(L, -1), "\1"));
+    name_standard(b, value, m, part, tide_names_fields(part, strlen(part)));
   } else {
     push_root(b, m);
     if (lua_isfunction(L, value)) module(b, m)->own = true; /* judged by its own file, if at all */
@@ -669,10 +681,28 @@ static void start_module(struct builder *b, int m) {
   lua_settop(L, value);
 }
 
+/* The functions of libraries that are globals, while something else is in package.loaded. m is any
+** of Lua's own. [-0, +0, m] */
+static void name_libraries(struct builder *b, int m) {
+  lua_State *L = b->L;
+  int top = lua_gettop(L);
+  const char *lib;
+  for (size_t i = 0; (lib = tide_names_library(i)) != NULL; i++) {
+    const char *fields = tide_names_fields(lib, strlen(lib));
+    lua_pushglobaltable(L);
+    lua_pushstring(L, lib);
+    lua_rawget(L, -2);
+    if (looks_standard(L, fields) && !is_module(b, top + 2))
+      name_standard(b, top + 2, m, lib, fields);
+    lua_settop(L, top);
+  }
+}
+
 /* Lua's own libraries, C libraries, modules in Lua: an object that several hold gets the name
 ** that costs the other side least. [-0, +0, m] */
 static void start_modules(struct builder *b) {
   static const enum origin order[] = {ORIGIN_OWN, ORIGIN_OTHER, ORIGIN_LUA};
+  bool libraries = false;
   lua_State *L = b->L;
   int top = lua_gettop(L);
   lua_newtable(L); /* number of a module -> its value */
@@ -687,6 +717,8 @@ static void start_modules(struct builder *b) {
       if (module(b, m)->origin != order[i]) continue;
       lua_rawgeti(L, top + 1, m);
       start_module(b, m);
+      if (!libraries && order[i] == ORIGIN_OWN) name_libraries(b, m);
+      libraries = true;
       lua_pop(L, 1);
     }
   lua_settop(L, top);

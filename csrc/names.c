@@ -43,6 +43,10 @@ const char *tide_names_fields(const char *module, size_t len) {
   return NULL;
 }
 
+const char *tide_names_library(size_t i) {
+  return i < sizeof standard / sizeof *standard ? standard[i][0] : NULL;
+}
+
 /* Whether ` word ` is in the list. */
 static bool listed(const char *list, const char *word, size_t len) {
   for (const char *p = list; (p = strchr(p, ' ')) != NULL && p[1] != '\0'; p++)

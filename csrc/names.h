@@ -48,6 +48,8 @@ bool tide_names_prefer(lua_State *L, const char *name, size_t len, int xidx);
 void tide_names_function(lua_State *L, const char *name, size_t len);
 /* The fields of one of Lua's own libraries that may go by name: " word word ". NULL: not one of them. */
 const char *tide_names_fields(const char *module, size_t len);
+/* The name of one of Lua's own libraries; NULL: there are no more. */
+const char *tide_names_library(size_t i);
 /* True if Lua's own libraries define this global. */
 bool tide_names_isstandard(const char *name, size_t len);
 
