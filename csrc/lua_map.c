@@ -9,6 +9,9 @@
 ** them, the results themselves, nothing but scalars. Those are read straight from the message
 ** into memory that is used again for each run, and become Lua values one by one.
 **
+** Strings of a flat answer are read where the message has them, so the iterator holds the future itself:
+** in a finalizer, or while the state closes, its userdata may have been finalised before.
+**
 ** Invariant: 0 <= pos <= last; while pos < last, the item pos + 1 of the run is the next to be given.
 **
 ** SPDX-License-Identifier: MIT
@@ -26,12 +29,16 @@ struct map_box {
   lua_Integer offset;    /* the index of an item less its place in the run */
   tide_value *memory;    /* in MEMORY: the values of flat answers; NULL before the first */
   lua_Integer room;      /* results for which it has room */
-  lua_Integer loaded;    /* those it has of the future in VALUES; 0: VALUES is a table or nil */
+  lua_Integer loaded;    /* those it has of `held`; 0: VALUES is a table or nil */
+  tide_future *held;     /* a reference: what was loaded last; or NULL */
+  bool collected;        /* its finalizer has run */
 };
 
 /* Argument 1. Metamethods do not count on how they are called, so this is looked at each time. */
 static struct map_box *check(lua_State *L) {
-  return (struct map_box *)tide_lua_checkudata(L, 1, TIDE_LUA_MAP);
+  struct map_box *m = (struct map_box *)tide_lua_checkudata(L, 1, TIDE_LUA_MAP);
+  if (m->collected) tide_lua_argerror(L, 1, "the map is collected already");
+  return m;
 }
 
 /* ------------------------------------------------------------------ values -- */
@@ -93,7 +100,10 @@ static int call_state(lua_State *L, const char *name) {
 static int map_call(lua_State *L) {
   struct map_box *m = (struct map_box *)lua_touserdata(L, 1);
   if (!m || !lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(2))) m = check(L);
-  if (m->pos == m->last) return call_state(L, "step");
+  if (m->pos == m->last) {
+    check(L);
+    return call_state(L, "step");
+  }
   m->pos++;
   if (m->loaded > 0) {
     lua_pushinteger(L, m->offset + m->pos);
@@ -132,6 +142,8 @@ int tide_lua_newmap(lua_State *L) {
   m = (struct map_box *)lua_newuserdatauv(L, sizeof *m, 3);
   m->pos = m->last = m->offset = m->room = m->loaded = 0;
   m->memory = NULL;
+  m->held = NULL;
+  m->collected = false;
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, -2, STATE);
   tide_lua_pushmapclass(L);
@@ -141,11 +153,31 @@ int tide_lua_newmap(lua_State *L) {
 
 /* core.map_state(value) -> the state of an iterator; nil for other values */
 int tide_lua_mapstate(lua_State *L) {
-  if (luaL_testudata(L, 1, TIDE_LUA_MAP))
-    lua_getiuservalue(L, 1, STATE);
-  else
+  const struct map_box *m = (const struct map_box *)luaL_testudata(L, 1, TIDE_LUA_MAP);
+  if (!m)
     lua_pushnil(L);
+  else if (m->collected)
+    return luaL_error(L, "the map is collected already");
+  else
+    lua_getiuservalue(L, 1, STATE);
   return 1;
+}
+
+/* What is loaded is let go. */
+static void unload(struct map_box *m) {
+  tide_future *f = m->held;
+  m->held = NULL;
+  m->pos = m->last = m->loaded = 0;
+  if (f) tide_future_rele(f);
+}
+
+static int map_gc(lua_State *L) {
+  struct map_box *m = (struct map_box *)luaL_testudata(L, 1, TIDE_LUA_MAP);
+  if (!m) return 0;
+  m->collected = true;
+  m->memory = NULL;
+  unload(m);
+  return 0;
 }
 
 /* ---------------------------------------------------------------- the run -- */
@@ -153,20 +185,21 @@ int tide_lua_mapstate(lua_State *L) {
 /* core.map_load(iterator, future): a flat answer is what map_run, map_value, map_move are about */
 int tide_lua_mapload(lua_State *L) {
   struct map_box *m = check(L);
-  const tide_future *f = tide_lua_checkfuture(L, 2)->f;
+  tide_future *f = tide_lua_checkfuture(L, 2)->f;
   double seconds;
   size_t n;
   lua_Integer count = flat_count(f, &seconds);
   luaL_argcheck(L, count > 0, 2, "not a flat answer");
-  m->pos = m->last = m->loaded = 0;
+  unload(m);
   if (!m->memory || m->room < count) {
     m->memory = NULL;
     m->memory = (tide_value *)lua_newuserdatauv(L, sizeof(tide_value) * (size_t)(FLAT + count), 0);
     m->room = count;
     lua_setiuservalue(L, 1, MEMORY);
   }
-  lua_settop(L, 2);
-  lua_setiuservalue(L, 1, VALUES); /* strings are read where the message has them */
+  lua_pushnil(L);
+  lua_setiuservalue(L, 1, VALUES);
+  m->held = tide_future_hold(f);
   tide_future_values(f, m->memory, (size_t)(FLAT + count), &n);
   m->loaded = count;
   return 0;
@@ -237,7 +270,7 @@ int tide_lua_mappause(lua_State *L) {
 
 static const luaL_Reg methods[] = {{NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {{"__close", map_close}, {NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__gc", map_gc}, {"__close", map_close}, {NULL, NULL}};
 
 static const struct tide_lua_class map_class = {TIDE_LUA_MAP, metamethods, methods,
                                                 NULL,         NULL,        NULL};
