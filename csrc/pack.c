@@ -37,9 +37,15 @@ void tide_packer_string(struct packer *P, const char *s, size_t len) {
   }
 }
 
-/* A reference to what was written first at `offset`. */
+/* A reference to what was written first at `offset`. A function that rebuilds an object is called as
+** soon as it is read, so it must not refer to what is not whole then. */
 static void put_backref(struct packer *P, size_t offset, enum wire_tag ref) {
   if (P->b->failed) tide_packer_nomemory(P);
+  for (const struct opened *o = P->boundary; o != NULL; o = o->outer)
+    if (o->offset == offset)
+      tide_path_refuse(P->L, P->rebuilt,
+                       "the function that its __transfer returned refers to what holds the object: "
+                       "it would be called before that is whole");
   P->b->data[offset] |= WIRE_SHARED;
   tide_packer_tag(P, ref);
   tide_bytes_put_varint(P->b, offset);
@@ -206,6 +212,18 @@ void tide_packer_part(struct packer *P, const void *type, void *object, void (*r
 
 /* --------------------------------------------------------- tables, userdata -- */
 
+/* What rebuilds the object: the function at idx. */
+static void pack_rebuilder(struct packer *P, int idx, const struct step *up) {
+  struct step at = {up, STEP_NAMED, 0, 0, "__transfer function"};
+  const struct opened *boundary = P->boundary;
+  const struct step *rebuilt = P->rebuilt;
+  P->boundary = P->opened;
+  P->rebuilt = up;
+  tide_packer_value(P, idx, &at);
+  P->boundary = boundary;
+  P->rebuilt = rebuilt;
+}
+
 bool tide_packer_rebuild(struct packer *P, int idx, const struct step *up) {
   lua_State *L = P->L;
   struct step at = {up, STEP_NAMED, 0, 0, "__transfer argument"};
@@ -227,14 +245,19 @@ bool tide_packer_rebuild(struct packer *P, int idx, const struct step *up) {
   lua_call(L, 1, LUA_MULTRET);
   tide_packer_enter(P);
   n = lua_gettop(L) - base;
-  if (n == 0 || lua_type(L, base + 1) != LUA_TSTRING)
-    tide_path_refuse(L, up, "__transfer did not return a 'module.function' and arguments");
+  if (n == 0 || (lua_type(L, base + 1) != LUA_TSTRING && !lua_isfunction(L, base + 1)))
+    tide_path_refuse(L, up,
+                     "__transfer did not return a function or a 'module.function', and arguments");
   make_room(P); /* what it returned took what there was */
   tide_packer_tag(P, WIRE_REBUILD);
   tide_bytes_put_varint(P->b, (uint64_t)(n - 1));
-  name = lua_tolstring(L, base + 1, &len);
-  tide_packer_string(P, name, len);
   P->open = &self;
+  if (lua_isfunction(L, base + 1)) {
+    pack_rebuilder(P, base + 1, up);
+  } else {
+    name = lua_tolstring(L, base + 1, &len);
+    tide_packer_string(P, name, len);
+  }
   for (int i = 2; i <= n; i++) {
     at.number = i - 1;
     tide_packer_value(P, base + i, &at);
@@ -315,6 +338,7 @@ static void pack_number(struct packer *P, int idx) {
 
 void tide_packer_value(struct packer *P, int idx, const struct step *up) {
   int type = lua_type(P->L, idx);
+  struct opened self;
   switch (type) {
     case LUA_TNIL: tide_packer_tag(P, WIRE_NIL); break;
     case LUA_TBOOLEAN: tide_packer_tag(P, lua_toboolean(P->L, idx) ? WIRE_TRUE : WIRE_FALSE); break;
@@ -330,12 +354,16 @@ void tide_packer_value(struct packer *P, int idx, const struct step *up) {
       break;
     default:
       enter(P, idx, up);
+      self.outer = P->opened;
+      self.offset = P->b->len;
+      P->opened = &self;
       if (type == LUA_TTABLE)
         tide_packer_table(P, idx, up);
       else if (type == LUA_TFUNCTION)
         tide_packer_function(P, idx, up);
       else
         pack_userdata(P, idx, up);
+      P->opened = self.outer;
       P->depth--;
   }
 }
@@ -416,6 +444,7 @@ static int pack_once(lua_State *L, struct packer *P, int n) {
   P->indexed = P->loose = false;
   P->depth = P->room = 0;
   P->open = NULL;
+  P->opened = P->boundary = NULL;
   P->errormeta = P->plainmeta = NULL;
   P->nkept = 0;
   P->recent.used = false;

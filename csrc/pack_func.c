@@ -119,12 +119,15 @@ static void pack_luafunction(struct packer *P, int idx, struct code *c, const st
     /* `local G = _G`: followed in the code */
     env = env || (lua_topointer(L, -1) == P->env && tide_chunk_has(&c->envs, (size_t)i - 1));
     if (!tide_packer_known(P, lua_upvalueid(L, idx, i), WIRE_UPREF)) {
+      struct opened cell = {P->opened, P->b->len};
       if (P->guarded) keep_cell(P, idx, i);
       tide_packer_tag(P, WIRE_UPVALUE);
+      P->opened = &cell;
       if (env)
         tide_packer_tag(P, WIRE_GLOBALS);
       else
         tide_packer_value(P, lua_gettop(L), &at);
+      P->opened = cell.outer;
     }
     lua_pop(L, 1);
   }

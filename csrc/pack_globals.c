@@ -194,6 +194,7 @@ static void unlist(struct packer *P, lua_Integer from) {
 static lua_Integer try_maybe(struct packer *P, lua_Integer from) {
   lua_State *L = P->L;
   const struct rebuild *open = P->open;
+  const struct opened *opened = P->opened, *boundary = P->boundary;
   const int depth = P->depth, room = P->room, top = lua_gettop(L);
   const int transfer = P->transfer, globals = P->globals, kept = P->kept;
   const size_t start = P->b->len;
@@ -209,6 +210,8 @@ static lua_Integer try_maybe(struct packer *P, lua_Integer from) {
   P->depth = depth;
   P->room = room;
   P->open = open;
+  P->opened = opened;
+  P->boundary = boundary;
   P->transfer = transfer;
   P->globals = globals;
   P->kept = kept;

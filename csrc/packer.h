@@ -41,12 +41,15 @@ struct packer {
   int room;     /* up to this index there is room on the stack */
   bool indexed; /* names are up to date */
   bool loose;   /* the table of globals may be anywhere: names that are only maybe such count */
-  const struct rebuild *open; /* the objects whose __transfer arguments are being packed */
-  int transfer;               /* stack index of the transfer userdata */
-  struct transfer *x;         /* its memory */
-  int globals;                /* of the globals to send (pack_globals.c); nil: none yet */
-  bool guarded;               /* what the memo knows is kept */
-  bool again;                 /* the error under way means: start anew, guarded */
+  const struct opened *opened;   /* what is being packed, from inside out */
+  const struct opened *boundary; /* while a function that rebuilds is packed: what was before it */
+  const struct step *rebuilt;    /* and the object that it rebuilds */
+  const struct rebuild *open;    /* the objects whose __transfer arguments are being packed */
+  int transfer;                  /* stack index of the transfer userdata */
+  struct transfer *x;            /* its memory */
+  int globals;                   /* of the globals to send (pack_globals.c); nil: none yet */
+  bool guarded;                  /* what the memo knows is kept */
+  bool again;                    /* the error under way means: start anew, guarded */
   bool met;     /* a __transfer or a weak table: the state's next message begins guarded */
   bool resting; /* the collector was told to do no work by itself */
   int kept;     /* guarded: of the table of what the memo knows */
@@ -60,6 +63,12 @@ struct packer {
 struct rebuild {
   const struct rebuild *outer;
   const void *address;
+};
+
+/* What is being packed: an object, or the cell of an upvalue. */
+struct opened {
+  const struct opened *outer;
+  size_t offset; /* of its tag */
 };
 
 /* All raise when memory runs out; the stack stays as it is. */

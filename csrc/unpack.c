@@ -170,11 +170,15 @@ static void no_room(struct unpacker *U) {
 static void unpack_rebuild(struct unpacker *U) {
   size_t n = tide_unpacker_count(U), len;
   const char *name;
-  if (WIRE_TAG(tide_cursor_get_u8(&U->c)) != WIRE_STRING)
-    tide_unpacker_damaged(U, "no function to rebuild with");
-  name = get_string(U, &len);
   if (!tide_cstack_call()) no_room(U);
-  tide_names_function(U->L, name, len);
+  if (U->c.p < U->c.end && WIRE_TAG(*U->c.p) == WIRE_STRING) {
+    U->c.p++;
+    name = get_string(U, &len);
+    tide_names_function(U->L, name, len);
+  } else {
+    tide_unpacker_value(U);
+    if (!lua_isfunction(U->L, -1)) tide_unpacker_damaged(U, "no function to rebuild with");
+  }
   room_for(U, n, 0);
   for (size_t i = 0; i < n; i++) tide_unpacker_owed(U, 1);
   lua_call(U->L, (int)n, 1);

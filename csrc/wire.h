@@ -24,7 +24,7 @@
 **     NATIVE                      varint part (a C function's address, or NO_PART), varint length,
 **                                 a path (native.h)
 **     REF                         varint part (an object sent by reference)
-**     REBUILD                     varint nargs, STRING "module.function", nargs values
+**     REBUILD                     varint nargs, STRING "module.function" or a function, nargs values
 **     ERROR_META                  - (the metatable of the library's error objects)
 **
 ** An upvalue is UPVALUE and a value, or UPREF and the offset of an UPVALUE tag. The high

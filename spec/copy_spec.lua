@@ -169,3 +169,60 @@ describe("Finalizers run for", function()
     assert.is_false(object.duty)
   end)
 end)
+
+describe("__transfer may return a function of the script,", function()
+  after_each(h.finish)
+
+  local Point = {}
+  Point.__index = Point
+  local function point(x, y) return setmetatable({ x = x, y = y }, Point) end
+  function Point:__transfer() return point, self.x, self.y end
+
+  it("which rebuilds the object, in each direction", function()
+    local ex = h.pool(1)
+    local p = point(3, 4)
+    local back, same = ex:submit(function(a, b) return a, rawequal(a, b) end, p, p):result()
+    assert.same({ 3, 4, true }, { back.x, back.y, same })
+    local list = {}
+    for i = 1, 50 do list[i] = point(i, -i) end
+    for i, q in ipairs(ex:submit(function(l) return l end, list):result()) do
+      assert.same({ i, -i }, { q.x, q.y })
+    end
+  end)
+
+  it("of C, or of a module", function()
+    local ex = h.pool(1)
+    for _, fn in ipairs { string.rep, finalized.new } do
+      local o = setmetatable({}, { __transfer = function() return fn, 2, 3 end })
+      local back = ex:submit(function(v) return v end, o):result()
+      assert.is_true(back == "222" or back.n == 2)
+    end
+  end)
+
+  it("for an upvalue of the task beside the class", function()
+    local ex = h.pool(1)
+    local p, class = point(1, 2), Point
+    assert.equal(2, ex:submit(function() return class and p.y end):result())
+    assert.equal(2, ex:submit(function() return p.y and class and p.y end):result())
+  end)
+
+  it("but not one that refers to what holds the object", function()
+    local ex = h.pool(1)
+    local all = {}
+    local function make() return all end
+    all[1] = setmetatable({}, { __transfer = function() return make end })
+    local err = h.raises("transfer", ex.submit, ex, type, all)
+    h.contains("[1]: the function that its __transfer returned refers to what holds the object",
+      err.message)
+    all = nil -- luacheck: ignore 311
+  end)
+
+  it("and nothing else", function()
+    local ex = h.pool(1)
+    for _, answer in ipairs { false, 42, {} } do
+      local x = setmetatable({}, { __transfer = function() return answer end })
+      local err = h.raises("transfer", ex.submit, ex, type, x)
+      h.contains("__transfer did not return a function or a 'module.function'", err.message)
+    end
+  end)
+end)

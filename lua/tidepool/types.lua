@@ -246,6 +246,9 @@ local executor = {}
 ---it by (`interrupt_signal`). Blocks only while a bounded queue is full and `on_full` is "block".
 ---Arguments keep their number, trailing nils too. Raises kind transfer with the path to a value
 ---that cannot be sent, and kinds shutdown, broken and full.
+---Finalizers run for originals, never for the copies that are sent. An object with `__transfer` in its
+---metatable is not copied: `__transfer(object)` is called in the state that sends it, once per message, and
+---returns a function or `"module.function"`, and arguments; the other side calls it and uses its result.
 ---@param fn tidepool.task
 ---@param ... any arguments
 ---@return tidepool.future

@@ -26,6 +26,7 @@ function M.make(ex, box)
   box.slice = box.array:slice(2, 3)
   box.map, box.unordered = ex:map(text, items), ex:with { ordered = false }:map(text, items)
   for _ = 1, 20 do box.map() box.unordered() end
+  local _
   box.completed, _, _, box.closing = tidepool.as_completed { box.done, box.failed, box.long }
   box.completed()
   box.group = core.group()
