@@ -175,6 +175,7 @@ struct pool *tide_pool_new(const struct pool_config *cfg, const struct mem *mem,
   p->cfg = *cfg;
   p->cfg.name = name;
   tide_signals_init(&p->signals, cfg->signal);
+  tide_programs_mask(&p->programs);
   tide_bytelock_init(&p->tasks_lock);
   tide_slab_init(&p->tasks, mem, sizeof(struct task));
   tide_queue_init(&p->queue);

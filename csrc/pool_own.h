@@ -124,6 +124,7 @@ struct pool {
   bool haste;                                /* L: tide_pool_interruptall was called */
   struct sys_signals signals;                /* by which its threads are reached */
   struct watchdog dog;                       /* has a lock of its own */
+  sigset_t programs;       /* I: what programs begin with that its threads start */
   struct sys_cond room;    /* blocked submitters: the queue is not full, or the pool not open */
   struct sys_cond settled; /* submitters: alive > 0, or starting == 0; those who start a thread:
                            ** one is in `free` or `ended`, or nslots + making < alive + starting; a

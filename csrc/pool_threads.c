@@ -206,6 +206,7 @@ static void *thread_main(void *arg) {
   char name[64];
   snprintf(name, sizeof name, "%s_%d", p->cfg.name, self->index);
   tide_thread_setname(name);
+  tide_programs_inherit(&p->programs);
   tide_bell_hang(&self->bell);
   tide_lock_take(&p->lock);
   self->thread = tide_thread_self(); /* its starter may not have come to it yet */

@@ -103,9 +103,9 @@ sys_time tide_deadline(double seconds) {
 /* -------------------------------------------------------------- thread -- */
 
 /* All but those that the running code itself raises: blocking these would turn a
-** crash with a handler into one without. */
+** crash with a handler into one without, and have writers go on whose output nobody reads. */
 static void maskable(sigset_t *set) {
-  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPIPE};
   size_t i;
   sigfillset(set);
   for (i = 0; i < sizeof faults / sizeof faults[0]; i++) sigdelset(set, faults[i]);
@@ -215,4 +215,42 @@ void tide_thread_setname(const char *name) {
   memcpy(cut, name, len);
   cut[len] = '\0';
   pthread_setname_np(pthread_self(), cut);
+}
+
+/* ------------------------------------------------------------- programs -- */
+
+/* On threads of ours: what programs begin with. A handler of fork reads it, so it is there from a
+** thread's beginning (see sys_signal.c). */
+#ifdef __GLIBC__
+static _Thread_local __attribute__((tls_model("initial-exec"))) const sigset_t *programs;
+#else
+static _Thread_local const sigset_t *programs;
+#endif
+
+void tide_programs_mask(sigset_t *mask) {
+  if (programs != NULL)
+    *mask = *programs;
+  else
+    must(pthread_sigmask(SIG_SETMASK, NULL, mask));
+}
+
+/* In the child of a fork. */
+static void unblock_child(void) {
+  if (programs != NULL) pthread_sigmask(SIG_SETMASK, programs, NULL);
+}
+
+/* If there is no memory for the handler, children keep the mask of the thread. The C library forgets
+** it when it unloads the library that this code is in. */
+static void register_child(void) { (void)pthread_atfork(NULL, NULL, unblock_child); }
+
+void tide_programs_inherit(const sigset_t *mask) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  must(pthread_once(&once, register_child));
+  programs = mask;
+  if (sigismember(mask, SIGPIPE) == 1) {
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    must(pthread_sigmask(SIG_BLOCK, &pipe, NULL));
+  }
 }

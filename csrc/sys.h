@@ -11,6 +11,7 @@
 #define TIDE_SYS_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -90,9 +91,9 @@ bool tide_cond_wait(struct sys_cond *c, struct sys_lock *l, sys_time deadline);
 #define SYS_STACK_LEAST SYS_STACK_UNIT
 #define SYS_STACK_LUA (SYS_STACK_UNIT / 2)
 
-/* Starts a thread with all signals blocked but those a fault raises, so that
-** the host's handlers run on the host's threads. stack_size 0: SYS_STACK, whatever the system's default is;
-** a size the system refuses as too small or odd is rounded up. 0 or errno. */
+/* Starts a thread with all signals blocked but those that the running code itself raises, by a fault or by
+** writing where nobody reads (SIGPIPE), so that the host's handlers run on the host's threads. stack_size 0:
+** SYS_STACK, whatever the system's default is; a size the system refuses as too small or odd is rounded up. 0 or errno. */
 int tide_thread_start(struct sys_thread *t, size_t stack_size, void *(*fn)(void *), void *arg);
 void tide_thread_join(struct sys_thread *t); /* blocks until it has ended */
 /* Whether the caller is that thread, which must not have been joined. */
@@ -104,6 +105,14 @@ bool tide_thread_is_self(const struct sys_thread *t);
 size_t tide_thread_room(size_t *size);
 /* Names the calling thread for the OS, cut to what it allows. */
 void tide_thread_setname(const char *name);
+
+/* Programs that a thread of ours starts do not begin with the signals blocked that it has blocked, but with
+** those that were blocked where its executor was made. Stores the mask that a program begins with which the
+** calling thread starts; on other threads that is their own mask. */
+void tide_programs_mask(sigset_t *mask);
+/* Makes it that for the calling thread, a new one of ours. A child that fork() makes on it, in whatever library, begins
+** with it, too. `mask` lives as long as the thread. Also blocks SIGPIPE where that was blocked. */
+void tide_programs_inherit(const sigset_t *mask);
 
 /* Signals: how a running thread is reached. They are the program's: a handler of ours is put where it has none
 ** (SIG_DFL), and never taken away, so what it is in stays loaded. The program may want one later: it sets a

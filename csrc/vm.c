@@ -22,6 +22,7 @@
 #include "unpack.h"
 #include "worker_co.h"
 #include "worker_debug.h"
+#include "worker_io.h"
 #include "worker_lib.h"
 
 struct vm {
@@ -248,6 +249,7 @@ static int open_body(lua_State *L) {
   luaL_openlibs(L);
   tide_rng_open(&vm->rng, L);
   tide_worker_lib_open(L);
+  tide_worker_io_open(L);
   tide_worker_co_open(L, &vm->halt);
   tide_worker_debug_open(L, &vm->debug, &vm->halt);
   lua_pushlightuserdata(L, vm);

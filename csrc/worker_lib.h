@@ -1,8 +1,7 @@
 /*
 ** tidepool, floor 2: worker_lib, what Lua's libraries do differently in a worker.
 **
-** print writes each line with one write; os.exit raises; os.execute leaves the process' signals
-** alone; warn is as in other states.
+** print writes each line with one write; os.exit raises; warn is as in other states.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -124,6 +124,7 @@ build = {
         "csrc/within.c",
         "csrc/worker_co.c",
         "csrc/worker_debug.c",
+        "csrc/worker_io.c",
         "csrc/worker_lib.c",
       },
     },

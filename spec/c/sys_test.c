@@ -59,8 +59,8 @@ static void *look(void *arg) {
 
 static void test_threads(void) {
   static const size_t stacks[] = {0, 1, 4097, 20000, 100001, 1 << 20};
-  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
-  static const int others[] = {SIGINT, SIGTERM, SIGHUP, SIGALRM, SIGCHLD, SIGUSR1, SIGPIPE};
+  static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPIPE};
+  static const int others[] = {SIGINT, SIGTERM, SIGHUP, SIGALRM, SIGCHLD, SIGUSR1, SIGUSR2};
   sigset_t before, after;
   size_t i, k;
   pthread_sigmask(SIG_BLOCK, NULL, &before);
