@@ -18,24 +18,25 @@
 #include "shelf.h"
 #include "tidepool.h"
 #include "vm.h"
+#include "warnings.h"
 
 TIDE_INTERNAL_BEGIN
 
 struct tide_executor {
-  struct mem mem;        /* I: the host's, or `shelf` */
-  struct shelf shelf;    /* for messages that are large */
-  struct pool *pool;     /* I */
-  atomic_size_t handles; /* A: users' references; each holds one of the pool's too */
-  atomic_bool adopted;   /* A: a state sees to the end of the threads when it closes */
-  atomic_size_t states;  /* A: lua_States alive */
-  int max_workers;       /* I */
-  int max_threads;       /* I */
-  size_t max_tasks;      /* I */
-  int signal;            /* I: that stops tasks; 0: none */
-  bool limited;          /* I: tasks have a time limit of the executor's */
-  bool run_inline;       /* I: it has no threads (inline.h) */
-  bool daemon;           /* I: its owner's end does not wait for tasks */
-  struct vm_config vm;   /* I */
+  struct mem mem;           /* I: the host's, or `shelf` */
+  struct shelf shelf;       /* for messages that are large */
+  struct pool *pool;        /* I */
+  atomic_size_t handles;    /* A: users' references; each holds one of the pool's too */
+  atomic_bool adopted;      /* A: a state sees to the end of the threads when it closes */
+  atomic_size_t states;     /* A: lua_States alive */
+  int max_workers;          /* I */
+  int max_threads;          /* I */
+  size_t max_tasks;         /* I */
+  int signal;               /* I: that stops tasks; 0: none */
+  bool limited;             /* I: tasks have a time limit of the executor's */
+  bool run_inline;          /* I: it has no threads (inline.h) */
+  bool daemon;              /* I: its owner's end does not wait for tasks */
+  struct vm_config vm;      /* I */
   struct pack_rules rules;  /* I: of its tasks, before an initializer is set, */
   struct pack_rules opened; /* I: and after: that may give workers what the program has */
   atomic_bool opens;        /* A: an initializer is set */
@@ -56,9 +57,12 @@ struct tide_executor {
   size_t orphan_number;              /* its place in that list; I once it is in it */
   struct message
       *init; /* L until the first submit, then I; an initializer and perhaps a finalizer */
-  struct message *final; /* the same; a finalizer alone; NULL: none */
-  atomic_ullong ids;     /* A: how many tasks were given a number */
-  atomic_bool submitted; /* A: written under lock, which orders it */
+  struct message *final;     /* the same; a finalizer alone; NULL: none */
+  atomic_ullong ids;         /* A: how many tasks were given a number */
+  atomic_bool submitted;     /* A: written under lock, which orders it */
+  struct warnings *warnings; /* L: set once; held: of the state that adopted it, or NULL */
+  struct tide_executor
+      *home; /* L: set once: whose worker's state adopted it, or NULL; lives longer */
 };
 
 /* A future is a task under the API's name. */

@@ -128,6 +128,7 @@ int tide_lua_pump(lua_State *L) {
   int handled;
   bool due;
   luaL_checkstack(L, 8, NULL);
+  tide_warnings(L);
   due = lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) != LUA_TNIL;
   lua_pop(L, 1);
   /* a pump inside a callback leaves it to the one around it; inside an inline task, to the script */

@@ -250,11 +250,13 @@ static int f_interrupt(lua_State *L) {
 }
 
 static int f_done(lua_State *L) {
+  tide_warnings(L); /* for scripts that ask again and again */
   lua_pushboolean(L, tide_lua_done(self(L)));
   return 1;
 }
 
 static int f_running(lua_State *L) {
+  tide_warnings(L); /* for scripts that ask again and again */
   lua_pushboolean(L, tide_future_status(self(L)->f) == TIDE_RUNNING);
   return 1;
 }
@@ -271,6 +273,7 @@ static const char *statusname(const tide_future *f) {
 
 /* f:status() -> "pending", "running", "finished" or "cancelled" */
 static int f_status(lua_State *L) {
+  tide_warnings(L); /* for scripts that ask again and again */
   lua_pushstring(L, statusname(self(L)->f));
   return 1;
 }

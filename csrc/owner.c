@@ -6,6 +6,9 @@
 #include "owner.h"
 
 #include <lauxlib.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "error.h"
@@ -13,6 +16,14 @@
 #include "orphan.h"
 
 static const char registry_key = 0;
+
+static lua_State *main_state(lua_State *L) {
+  lua_State *main;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  return main;
+}
 
 /* An adopted executor that nobody can use or see any more. */
 static bool is_spent(struct tide_executor *ex) {
@@ -79,6 +90,108 @@ static bool await_end(lua_State *L, tide_executor *ex) {
   return false;
 }
 
+/* ----------------------------------------------------------------- warnings -- */
+
+/* Protected: (text): a host's warn function may raise. */
+static int warn(lua_State *L) {
+  lua_warning(L, (const char *)lua_touserdata(L, 1), 0);
+  return 0;
+}
+
+static int say(lua_State *L, char *text) {
+  lua_pushcfunction(L, warn);
+  lua_pushlightuserdata(L, text);
+  return lua_pcall(L, 1, 0, 0);
+}
+
+/* Gives out what is queued now; what comes meanwhile is for the next time. LUA_OK, or another status with the
+** error on top. [-0, +(0|1), -], with 4 free slots */
+static int give_out(lua_State *L, struct warnings *w) {
+  struct warning *one;
+  size_t queued, left_out, more = SIZE_MAX;
+  int status = LUA_OK;
+  while (status == LUA_OK && more > 0 &&
+         (one = tide_warnings_take(w, &queued, &left_out)) != NULL) {
+    more = more == SIZE_MAX ? queued : more - 1;
+    status = say(L, one->text);
+    tide_warning_free(one);
+  }
+  if (status == LUA_OK && more == SIZE_MAX && left_out > 0) {
+    char text[128];
+    snprintf(text, sizeof text,
+             "tidepool: %llu more warnings of tasks were left out: too many waited",
+             (unsigned long long)left_out);
+    status = say(L, text);
+  }
+  return status;
+}
+
+int tide_owner_warn(lua_State *L) {
+  struct owner *o = NULL;
+  if (!tide_warnings_any() || !lua_checkstack(L, 4)) return LUA_OK;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key) == LUA_TUSERDATA)
+    o = (struct owner *)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  if (o == NULL || !o->open || o->warnings == NULL || tide_owner_lost(o)) return LUA_OK;
+  return give_out(L, o->warnings);
+}
+
+void tide_warnings(lua_State *L) {
+  if (tide_owner_warn(L) != LUA_OK) lua_error(L);
+}
+
+/* The owners with warnings. The lock is a leaf, held for a few instructions. */
+static struct sys_bytelock lock;
+static struct owner *owners; /* lock */
+static bool registered;      /* lock */
+
+/* The next one of this thread that was not seen to, or NULL. No other thread closes its state. */
+static struct owner *next_untold(void) {
+  struct owner *o;
+  tide_bytelock_take(&lock);
+  for (o = owners; o != NULL && (o->told || !tide_thread_is_self(&o->thread));) o = o->next;
+  if (o != NULL) o->told = true;
+  tide_bytelock_drop(&lock);
+  return o;
+}
+
+/* The program ends by exit(), perhaps without closing its states, as os.exit does: what is queued for those
+** of this thread is given out now. Nothing is called in Lua but their warn functions. */
+static void at_exit(void) {
+  struct owner *o;
+  while ((o = next_untold()) != NULL) {
+    struct warning *one;
+    size_t queued, left_out;
+    if (tide_owner_lost(o)) continue;
+    while ((one = tide_warnings_take(o->warnings, &queued, &left_out)) != NULL) {
+      lua_warning(o->main, one->text, 0);
+      tide_warning_free(one);
+    }
+  }
+}
+
+/* o has a queue now. */
+static void enlist(struct owner *o, lua_State *main) {
+  bool first;
+  o->main = main;
+  o->thread = tide_thread_self();
+  tide_bytelock_take(&lock);
+  o->next = owners;
+  owners = o;
+  first = !registered;
+  registered = true;
+  tide_bytelock_drop(&lock);
+  if (first) (void)atexit(at_exit); /* without memory for it an exit says nothing */
+}
+
+static void delist(struct owner *o) {
+  struct owner **p;
+  tide_bytelock_take(&lock);
+  for (p = &owners; *p != NULL && *p != o;) p = &(*p)->next;
+  if (*p != NULL) *p = o->next;
+  tide_bytelock_drop(&lock);
+}
+
 /* The sentinel's finaliser. */
 static int owner_gc(lua_State *L) {
   struct owner *o = (struct owner *)lua_touserdata(L, 1);
@@ -95,6 +208,13 @@ static int owner_gc(lua_State *L) {
     } else {
       if (await_end(L, o->executors[i])) tide_pool_rele(o->executors[i]->pool);
     }
+  }
+  if (o->warnings != NULL) { /* no worker is left */
+    delist(o);
+    tide_warnings_close(o->warnings);
+    if (lua_checkstack(L, 4) && give_out(L, o->warnings) != LUA_OK) lua_pop(L, 1);
+    tide_warnings_rele(o->warnings);
+    o->warnings = NULL;
   }
   tide_mem_free(&tide_mem_default, o->executors, o->cap * sizeof *o->executors);
   o->executors = NULL;
@@ -141,9 +261,10 @@ struct owner *tide_owner_of(lua_State *L) {
 
 void tide_owner_adopt(lua_State *L, struct tide_executor *ex) {
   struct owner *o = tide_owner_of(L);
+  struct tide_executor *home = tide_current_executor(L);
   if (o == NULL) {
     luaL_error(L, "the state is closing, or a finalizer makes its first executor");
-  } else if (ex == tide_current_executor(L)) {
+  } else if (ex == home) {
     tide_error_raise(L, FAULT_DEADLOCK, "a task cannot adopt its own executor");
   } else {
     reap(o);
@@ -155,10 +276,21 @@ void tide_owner_adopt(lua_State *L, struct tide_executor *ex) {
       o->executors = p;
       o->cap = cap;
     }
+    if (home == NULL && o->warnings == NULL) {
+      o->warnings = tide_warnings_new();
+      if (o->warnings == NULL) luaL_error(L, "not enough memory");
+      enlist(o, main_state(L));
+    }
     /* acq_rel: pairs with the acquire of who drops the last handle */
     if (atomic_exchange_explicit(&ex->adopted, true, memory_order_acq_rel)) return;
     tide_pool_hold(ex->pool);
     o->executors[o->n++] = ex;
+    tide_lock_take(&ex->lock);
+    if (home == NULL)
+      ex->warnings = tide_warnings_hold(o->warnings);
+    else
+      ex->home = home;
+    tide_lock_drop(&ex->lock);
   }
 }
 
@@ -188,14 +320,6 @@ void tide_live_counts(lua_State *L, tide_live *out) {
 }
 
 /* -------------------------------------------------------------------- hooks -- */
-
-static lua_State *main_state(lua_State *L) {
-  lua_State *main;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-  main = lua_tothread(L, -1);
-  lua_pop(L, 1);
-  return main;
-}
 
 void tide_hook_start(struct hookwatch *h, lua_State *L) {
   h->L = L;
@@ -243,6 +367,10 @@ int tide_hook_run(const struct hookwatch *h) {
   lua_State *L = h->L;
   lua_Hook hook;
   if (L == NULL) return LUA_OK;
+  if (tide_warnings_any()) {
+    int status = tide_owner_warn(L);
+    if (status != LUA_OK) return status;
+  }
   if (h->worker) {
     lua_pushcfunction(L, check_stop);
     if (lua_pcall(L, 0, 0, 0) != LUA_OK) return LUA_ERRRUN;

@@ -24,7 +24,13 @@ struct owner {
   bool open;                        /* box is usable: not yet finalised */
   struct tide_executor **executors; /* adopted; a pool reference held for each */
   size_t n, cap;
-  size_t groups; /* alive, made with this state */
+  size_t groups;             /* alive, made with this state */
+  struct warnings *warnings; /* held: of its executors' workers, for this state; NULL: none yet */
+  /* Once there are warnings: */
+  lua_State *main;          /* the state's main thread */
+  struct sys_thread thread; /* that the state is used on, as far as is known */
+  struct owner *next;       /* lock of owner.c: in the list of those with warnings */
+  bool told;                /* lock of owner.c: the program exits, and it was seen to */
 };
 
 /* In a child that was forked: it was the parent's. */
@@ -35,6 +41,10 @@ static inline bool tide_owner_lost(const struct owner *o) { return tide_mark_los
 struct owner *tide_owner_of(lua_State *L);
 /* Adopts ex. [-0, +0, e] */
 void tide_owner_adopt(lua_State *L, struct tide_executor *ex);
+
+/* Gives out the warnings of tasks that wait for L, by its warn function. LUA_OK, or another status with what that raised
+** on top. [-0, +(0|1), -] */
+int tide_owner_warn(lua_State *L);
 
 /* A wait that looks at hooks: remembers the hook at its start. */
 struct hookwatch {

@@ -113,6 +113,7 @@ tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs, const tide_
   struct numbered number;
   int fault, err = 0, status;
   if (tide_pool_lost(ex->pool)) tide_error_raise(L, FAULT_BROKEN, "cannot submit: " TIDE_LOST);
+  if (tide_warnings_any()) tide_warnings(L);
   if (ex->run_inline) return tide_inline_submit(ex, L, nargs, o);
   paths = tide_paths_of(L, 0); /* leaves the transfer userdata */
   t = tide_task_for(ex, L, o, &number);

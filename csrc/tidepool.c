@@ -134,9 +134,26 @@ static void dispose(void *ud) {
   free_message(ex, ex->init);
   free_message(ex, ex->final);
   tide_paths_rele(ex->paths);
+  tide_warnings_rele(ex->warnings);
   tide_lock_fini(&ex->lock);
   tide_shelf_fini(&ex->shelf);
   tide_mem_free(&mem, ex, sizeof *ex);
+}
+
+/* Where the warnings of its workers go: to the state that adopted it, else to the host's function, else, if a
+** worker's state made it, where those of that worker's executor go. In a child that was forked there is nobody. */
+static bool deliver(void *user, const char *text, size_t len) {
+  struct tide_executor *ex = (struct tide_executor *)user, *home;
+  struct warnings *w;
+  if (tide_pool_lost(ex->pool)) return false;
+  tide_lock_take(&ex->lock);
+  w = ex->warnings;
+  home = ex->home;
+  tide_lock_drop(&ex->lock);
+  if (w != NULL) return tide_warnings_put(w, text, len);
+  if (ex->vm.warn == NULL) return home != NULL && deliver(home, text, len);
+  ex->vm.warn(text, ex->vm.ud);
+  return true;
 }
 
 static const struct runner runner = {.open = worker_open,
@@ -260,6 +277,7 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   ex->vm.finalizer = cfg->finalizer;
   ex->vm.close_state = cfg->close_state;
   ex->vm.warn = cfg->warn;
+  ex->vm.deliver = deliver;
   ex->vm.ud = cfg->ud;
   ex->vm.user = ex;
   fault = start_pool(ex, cfg);

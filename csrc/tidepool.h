@@ -149,8 +149,8 @@ typedef struct tide_config {
   lua_Alloc alloc;
   void *alloc_ud;
 
-  /* Where warnings go that have no lua_State to be reported through, such as
-  ** an error in a close_state. NULL: nowhere. Called on any thread. */
+  /* Where warnings go while no lua_State has adopted the executor, those of workers' states as well as errors
+  ** in a close_state. Whole messages. NULL: nowhere. Called on any thread. See tide_warnings. */
   void (*warn)(const char *message, void *ud);
   /* spin_time: how long a thread that waits for a future of this executor, and one idle worker of
   ** it, look for news before they go to sleep. Looking answers in about a microsecond where waking
@@ -205,6 +205,12 @@ TIDE_API void tide_executor_setopening(tide_executor *ex, lua_State *L, int narg
 ** that: the shutdown of its executor does, which cancels and interrupts both. Only the first state that adopts it does so. A
 ** worker's state cannot adopt its own executor (kind deadlock). [-0, +0, e] */
 TIDE_API void tide_executor_adopt(tide_executor *ex, lua_State *L);
+
+/* Gives out, by L's warn function (lua_setwarnf), the warnings of the workers of executors that L adopted, and of
+** those that their tasks made: whole messages, in the order in which they came. Functions that wait with L do so
+** meanwhile, tenths of a second apart, and lua_close does in the end; tide_submit with L does, too. A worker that
+** says warn("@on") or warn("@off") has its own written on stderr, or dropped, until its task ends. [-0, +0, e] */
+TIDE_API void tide_warnings(lua_State *L);
 
 /* Users' references. When the last goes, the executor takes no more tasks,
 ** finishes its queue, and its threads end; this never waits. Someone must still

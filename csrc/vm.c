@@ -221,6 +221,7 @@ int tide_vm_run(struct vm *vm, const struct vm_call *call, struct message *out) 
   if (tide_stop_asked(vm->halt.stop) != FAULT_NONE) recover(vm, used, left);
   if (vm->keeper.n > 0) tide_keeper_look(&vm->keeper, L);
   tide_halt_end(&vm->halt);
+  tide_worker_warn_reset(&vm->warn);
   lua_sethook(L, hook, mask, count);
   kind = tide_stop_close(vm->halt.stop);
   if (kind == FAULT_NONE) return outcome;
@@ -276,6 +277,7 @@ static int open_body(lua_State *L) {
   if (vm->cfg->memory_limit > 0 && tide_halt_used(L) > vm->cfg->memory_limit)
     luaL_error(L, "%d bytes", (int)tide_halt_used(L));
   tide_worker_debug_opened(L, &vm->debug);
+  tide_worker_warn_opened(&vm->warn);
   return 0;
 }
 
@@ -347,6 +349,9 @@ struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct pa
   vm->cfg = cfg;
   tide_bytes_init(&vm->traceback, cfg->mem);
   tide_keeper_init(&vm->keeper, cfg->mem);
+  vm->warn.deliver = cfg->deliver;
+  vm->warn.user = cfg->user;
+  tide_bytes_init(&vm->warn.line, cfg->mem);
   tide_arena_init(&vm->arena, &tide_mem_default);
   vm->L = cfg->alloc != NULL ? lua_newstate(cfg->alloc, cfg->alloc_ud)
                              : lua_newstate(tide_arena_alloc, &vm->arena);
@@ -406,5 +411,7 @@ void tide_vm_free(struct vm *vm) {
   tide_arena_fini(&vm->arena);
   tide_paths_rele(vm->paths);
   tide_bytes_fini(&vm->traceback);
+  tide_worker_warn_reset(&vm->warn);
+  tide_bytes_fini(&vm->warn.line);
   tide_mem_free(vm->cfg->mem, vm, sizeof *vm);
 }

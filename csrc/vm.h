@@ -25,11 +25,13 @@ struct vm_config {
   lua_Alloc alloc; /* NULL: the C library's */
   void *alloc_ud;
   const struct mem *mem;
-  void (*open_state)(lua_State *L, void *ud);  /* may be NULL; may raise */
-  void (*finalizer)(lua_State *L, void *ud);   /* may be NULL; may raise */
-  void (*close_state)(lua_State *L, void *ud); /* may be NULL */
+  void (*open_state)(lua_State *L, void *ud);   /* may be NULL; may raise */
+  void (*finalizer)(lua_State *L, void *ud);    /* may be NULL; may raise */
+  void (*close_state)(lua_State *L, void *ud);  /* may be NULL */
   int (*cfunction)(lua_CFunction fn, void *ud); /* may be NULL: pack_rules (pack.h) */
-  void (*warn)(const char *message, void *ud); /* where its errors go; may be NULL */
+  void (*warn)(const char *message, void *ud);  /* where errors in close_state go; may be NULL */
+  /* Takes a warning of a state; false: nobody is there for it. Any worker's thread. */
+  bool (*deliver)(void *user, const char *text, size_t len);
   void *ud;
   void *user;          /* for tide_vm_user */
   size_t memory_limit; /* bytes that a state may hold; 0: any */

@@ -42,17 +42,55 @@ static int worker_exit(lua_State *L) {
   return luaL_error(L, "os.exit called in a worker: only the host program may end the process");
 }
 
+/* One line on stderr, as Lua's own warn function writes it. */
+static void write_line(const char *text) {
+  flockfile(stderr);
+  fprintf(stderr, "Lua warning: %s\n", text);
+  fflush(stderr);
+  funlockfile(stderr);
+}
+
+/* The message is complete. */
+static void end_line(struct worker_warn *w) {
+  const char *text = "(not enough memory for the words of a warning)";
+  size_t len = strlen(text);
+  tide_bytes_put_u8(&w->line, 0);
+  if (!w->line.failed) {
+    text = (const char *)w->line.data;
+    len = w->line.len - 1;
+  }
+  if (w->mode == WARN_ON)
+    write_line(text);
+  else
+    (void)w->deliver(w->user, text, len); /* false: nobody is there who would be told */
+  w->line.len = 0;
+  w->line.failed = false;
+  w->open = false;
+}
+
 void tide_worker_warn(void *warn, const char *message, int more) {
   struct worker_warn *w = (struct worker_warn *)warn;
-  bool first = !w->open;
-  w->open = more != 0;
-  if (first && !more && *message == '@') { /* for this function itself; unknown ones are ignored */
-    if (strcmp(message, "@on") == 0) w->on = true;
-    if (strcmp(message, "@off") == 0) w->on = false;
-  } else if (w->on) {
-    fprintf(stderr, "%s%s%s", first ? "Lua warning: " : "", message, more ? "" : "\n");
-    if (!more) fflush(stderr);
+  if (!w->open && !more &&
+      *message == '@') { /* for this function itself; unknown ones are ignored */
+    if (strcmp(message, "@on") == 0) w->mode = WARN_ON;
+    if (strcmp(message, "@off") == 0) w->mode = WARN_OFF;
+    return;
   }
+  w->open = true;
+  if (w->mode != WARN_OFF) tide_bytes_put(&w->line, message, strlen(message));
+  if (more) return;
+  if (w->mode != WARN_OFF)
+    end_line(w);
+  else
+    w->open = false;
+}
+
+void tide_worker_warn_opened(struct worker_warn *w) { w->before = w->mode; }
+
+void tide_worker_warn_reset(struct worker_warn *w) {
+  if (w->open && w->mode != WARN_OFF) end_line(w);
+  w->open = false;
+  w->mode = w->before;
 }
 
 /* The searcher of package.preload, with a word on what cannot be there: modules that the program or

@@ -120,6 +120,7 @@ build = {
         "csrc/vm.c",
         "csrc/large.c",
         "csrc/layout.c",
+        "csrc/warnings.c",
         "csrc/watchdog.c",
         "csrc/within.c",
         "csrc/worker_co.c",
