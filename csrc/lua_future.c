@@ -250,14 +250,15 @@ static int f_interrupt(lua_State *L) {
 }
 
 static int f_done(lua_State *L) {
-  tide_warnings(L); /* for scripts that ask again and again */
   lua_pushboolean(L, tide_lua_done(self(L)));
+  tide_warnings(
+      L); /* for scripts that ask again and again; behind the look, so that none is missed */
   return 1;
 }
 
 static int f_running(lua_State *L) {
-  tide_warnings(L); /* for scripts that ask again and again */
   lua_pushboolean(L, tide_future_status(self(L)->f) == TIDE_RUNNING);
+  tide_warnings(L);
   return 1;
 }
 
@@ -273,8 +274,8 @@ static const char *statusname(const tide_future *f) {
 
 /* f:status() -> "pending", "running", "finished" or "cancelled" */
 static int f_status(lua_State *L) {
-  tide_warnings(L); /* for scripts that ask again and again */
   lua_pushstring(L, statusname(self(L)->f));
+  tide_warnings(L);
   return 1;
 }
 
