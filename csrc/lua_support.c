@@ -28,6 +28,11 @@ void tide_lua_pushclass(lua_State *L, const struct tide_lua_class *c) {
   luaL_checkstack(L, 8, NULL);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, c) == LUA_TTABLE) return;
   lua_pop(L, 1);
+  tide_makeknown(L, NULL);
+  /* That it did not raise says nothing where the program's own functions took the place of this file's. */
+  if (luaL_getmetatable(L, c->name) != LUA_TNIL)
+    luaL_error(L, "a second copy of tidepool in one state, see docs/embedding.md");
+  lua_pop(L, 1);
   lua_newtable(L);
   meta = lua_gettop(L);
   if (c->made)
@@ -104,6 +109,12 @@ const char *tide_lua_pushtypename(lua_State *L, int idx) {
 
 int tide_lua_typeerror(lua_State *L, int arg, const char *expected) {
   const char *got = tide_lua_pushtypename(L, arg);
+  size_t len = strlen(got);
+  if (lua_isuserdata(L, arg) && strncmp(got, "tidepool.", 9) == 0 &&
+      (strcmp(got, expected) == 0 || strcmp(got + 9, expected) == 0))
+    got = lua_pushfstring(L, "%s: %s", lua_pushlstring(L, got, len),
+                          "it belongs to a second copy of tidepool in this process, see "
+                          "docs/embedding.md");
   return tide_lua_argerror(L, arg, lua_pushfstring(L, "%s expected, got %s", expected, got));
 }
 

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 
 #include "alike.h"
+#include "copy.h"
 #include "cstack.h"
 #include "error.h"
 #include "lend.h"
@@ -280,6 +281,10 @@ static void pack_userdata(struct packer *P, int idx, const struct step *up) {
     tide_packer_tag(P, WIRE_REF);
     tide_packer_part(P, type, object, type->rele);
   } else if (!tide_packer_rebuild(P, idx, up)) {
+    if (luaL_getmetafield(L, idx, "__name") == LUA_TSTRING &&
+        strncmp(lua_tostring(L, -1), "tidepool.", 9) == 0)
+      tide_path_refuse(L, up, "cannot send a userdata (%s): " TIDE_SECOND_COPY,
+                       lua_tostring(L, -1));
     if (luaL_getmetafield(L, idx, "__name") == LUA_TSTRING)
       lua_pushfstring(L, "cannot send a userdata (%s)", lua_tostring(L, -1));
     else

@@ -6,6 +6,7 @@
 #include "paths.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 #include "pack.h"
 #include "ref.h"
@@ -64,7 +65,9 @@ static void push_description(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushnil(L);
   while (lua_next(L, -2) != 0) {
-    if (lua_type(L, -2) == LUA_TSTRING && is_carried(L)) {
+    /* a worker has its executor's copy of the library */
+    if (lua_type(L, -2) == LUA_TSTRING && is_carried(L) &&
+        strcmp(lua_tostring(L, -2), "tidepool.core") != 0) {
       lua_pushvalue(L, -2);
       lua_insert(L, -2);
       lua_rawset(L, d + 2);

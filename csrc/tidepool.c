@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "copy.h"
 #include "error.h"
 #include "executor.h"
 #include "inline.h"
@@ -28,6 +29,10 @@ _Static_assert((int)TIDE_PENDING == TASK_PENDING && (int)TIDE_CANCELLED == TASK_
                "tide_status and enum task_state are the same numbers");
 
 _Static_assert(SYS_STACK_LEAST >= TIDE_MIN_STACK_SIZE, "stacks that are taken are large enough");
+
+static const struct copy copy = {TIDE_VERSION, luaopen_tidepool_core};
+
+void tide_makeknown(lua_State *L, const char *from) { tide_copy_claim(L, &copy, from); }
 
 const char *tide_kindname(int kind) { return tide_fault_name(kind); }
 
@@ -279,6 +284,7 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   ex->vm.warn = cfg->warn;
   ex->vm.deliver = deliver;
   ex->vm.ud = cfg->ud;
+  ex->vm.copy = &copy;
   ex->vm.user = ex;
   fault = start_pool(ex, cfg);
   if (fault != FAULT_NONE) {

@@ -536,6 +536,12 @@ TIDE_API size_t tide_array_weight(const tide_array *a);
 /* The module `tidepool.core`. */
 TIDE_API int luaopen_tidepool_core(lua_State *L);
 
+/* Makes this copy of the library the one that L uses: `require "tidepool"` gives it from now on, not one from a file. The
+** functions below and luaopen_tidepool_core do so by themselves, and each worker's state has that of its executor;
+** a host whose scripts may require the module before calls it once, when it makes L. `from`: the file that it was
+** loaded from, for messages, or NULL. Raises, with what to do, if L uses another copy already. [-0, +0, e] */
+TIDE_API void tide_makeknown(lua_State *L, const char *from);
+
 /* Push handles that scripts use; each takes a reference of its own. [-0, +1, e] */
 TIDE_API void tide_pushexecutor(lua_State *L, tide_executor *ex);
 TIDE_API void tide_pushfuture(lua_State *L, tide_future *f);

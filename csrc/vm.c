@@ -10,6 +10,7 @@
 
 #include "arena.h"
 #include "block.h"
+#include "copy.h"
 #include "error.h"
 #include "globals.h"
 #include "halt.h"
@@ -251,6 +252,7 @@ static int open_body(lua_State *L) {
   tide_rng_open(&vm->rng, L);
   tide_worker_lib_open(L);
   tide_worker_io_open(L);
+  if (vm->cfg->copy != NULL) tide_copy_claim(L, vm->cfg->copy, NULL);
   tide_worker_co_open(L, &vm->halt);
   tide_worker_debug_open(L, &vm->debug, &vm->halt);
   lua_pushlightuserdata(L, vm);

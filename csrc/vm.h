@@ -33,8 +33,9 @@ struct vm_config {
   /* Takes a warning of a state; false: nobody is there for it. Any worker's thread. */
   bool (*deliver)(void *user, const char *text, size_t len);
   void *ud;
-  void *user;          /* for tide_vm_user */
-  size_t memory_limit; /* bytes that a state may hold; 0: any */
+  const struct copy *copy; /* of the library, which `require` gives in the state; may be NULL */
+  void *user;              /* for tide_vm_user */
+  size_t memory_limit;     /* bytes that a state may hold; 0: any */
 };
 
 struct vm;

@@ -46,6 +46,7 @@ build = {
         "csrc/chunk_flow.c",
         "csrc/chunk_globals.c",
         "csrc/code.c",
+        "csrc/copy.c",
         "csrc/cpus.c",
         "csrc/enclose.c",
         "csrc/entropy.c",

@@ -65,6 +65,18 @@ describe("require 'tidepool' under another Lua", function()
   end
 end)
 
+describe("require 'tidepool' with a core of another version", function()
+  it("says which", function()
+    local core = h.runs [[print(require "tidepool.core".version)]]
+    local r = h.run_script [[
+      package.loaded["tidepool.core"] = { version = "9.9.9" }
+      local tidepool = require "tidepool"]]
+    assert.equal(1, r.status)
+    h.contains(":2: a second copy of tidepool: its Lua files are of version " .. core:sub(1, -2)
+      .. ", but tidepool.core is of version 9.9.9", r.stderr)
+  end)
+end)
+
 describe("scripts/lua", function()
   before_each(make_dir)
   after_each(remove_dir)

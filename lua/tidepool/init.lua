@@ -9,7 +9,14 @@ if _VERSION ~= "Lua 5.4" then
   error("tidepool needs Lua 5.4, and this is " .. this, 3) -- level 3: the line of the `require`
 end
 
+local VERSION = "0.1.0" -- of these files
+
 local core = require "tidepool.core"
+if core.version ~= VERSION then
+  error(("a second copy of tidepool: its Lua files are of version %s, but tidepool.core is of "
+    .. "version %s. Put the files that belong to the latter first in package.path"):format(
+    VERSION, tostring(core.version)), 3)
+end
 local executor = require "tidepool.executor"
 local iter = require "tidepool.iter"
 local waiting = require "tidepool.wait"
