@@ -117,6 +117,12 @@ static int wait_in(struct task *t, const struct within *w, struct mailbox *box,
   return status;
 }
 
+/* L's worker is being closed, and t may be for the thread that does so. */
+static bool for_own_worker(lua_State *L, const struct task *t) {
+  return L != NULL && t->pool != NULL && tide_vm_closing(L) &&
+         t->pool == ((const tide_executor *)tide_vm_user(L))->pool;
+}
+
 int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
   struct task *t = tide_task_of(f);
   struct owner *o;
@@ -126,6 +132,7 @@ int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
   if (tide_task_done(t)) return TIDE_OK;
   if (tide_future_lost(f)) return TIDE_EBROKEN;
   if (timeout == 0) return TIDE_ETIMEOUT;
+  if (timeout < 0 && for_own_worker(L, t)) return TIDE_EDEADLOCK;
   o = L != NULL ? tide_owner_of(L) : NULL;
   tide_hook_start(&hook, L);
   w = tide_within(L);

@@ -6,6 +6,7 @@
 #include "inline.h"
 
 #include <lauxlib.h>
+#include <string.h>
 
 #include "error.h"
 #include "globals.h"
@@ -260,6 +261,8 @@ static int open_body(lua_State *L) {
   return 1;
 }
 
+static int new_closer(lua_State *L);
+
 /* Protected: (executor, place, finalizer): the place is open. */
 static int keep_place(lua_State *L) {
   tide_executor *ex = (tide_executor *)lua_touserdata(L, 1);
@@ -274,7 +277,7 @@ static int keep_place(lua_State *L) {
   }
   lua_pushvalue(L, 2);
   lua_rawseti(L, -2, depth_of(L, ex) + 1);
-  return 0;
+  return new_closer(L); /* a task may close the state */
 }
 
 /* Why a place could not be opened: the error is on top. The executor is broken then, unless it was memory. [-1, +0, -] */
@@ -329,6 +332,8 @@ static int open_place(lua_State *L, struct run *r) {
       r->what = "no memory";
       status = lua_pcall(L, 3, 0, 0);
     }
+    /* one that a task needs for its own tasks: perhaps too deeply nested */
+    if (status != LUA_OK && status != LUA_ERRMEM && depth_of(L, r->ex) > 0) return FAULT_ERROR;
     if (status != LUA_OK) return fail_open(L, r, status);
   }
   lua_settop(L, place);
@@ -475,17 +480,47 @@ static int count_task(lua_State *L) {
   return 1;
 }
 
-/* Runs r's task; its outcome. [-0, +0, -] */
-static int run_task(lua_State *L, struct run *r) {
-  int base = lua_gettop(L), place = base + 1, outcome = open_place(L, r);
+/* Stands where the script has no hook. If it is gone after an error, a signal has put its own in its place, and
+** the error is that one's (lua.c's "interrupted!"): the script's, not the task's. */
+static void no_hook(lua_State *L, lua_Debug *ar) {
+  (void)L;
+  (void)ar;
+}
+
+static bool is_signals(lua_State *L) {
+  const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
+  return lua_gethook(L) == NULL && text != NULL && strstr(text, "interrupted!") != NULL;
+}
+
+/* Calls task_body, whose error is on top then; whether that is a signal's. */
+static int call_task(lua_State *L, struct run *r, bool *signalled) {
+  bool mark = lua_gethook(L) == NULL && tide_vm_user(L) == NULL;
+  int status;
+  lua_pushcfunction(L, trace);
+  lua_pushcfunction(L, task_body);
+  lua_pushlightuserdata(L, r);
+  if (mark) lua_sethook(L, no_hook, LUA_MASKCALL, 0);
+  status = lua_pcall(L, 1, 0, -3);
+  *signalled = mark && status != LUA_OK && is_signals(L);
+  if (mark && lua_gethook(L) == no_hook) lua_sethook(L, NULL, 0, 0);
+  return status;
+}
+
+/* Runs r's task; its outcome. *signalled: it ended by a signal's error, which is on top.
+** [-0, +(0|1), -] */
+static int run_task(lua_State *L, struct run *r, bool *signalled) {
+  int base, place, outcome;
+  *signalled = false;
+  lua_pushnil(L); /* for that error */
+  base = lua_gettop(L);
+  place = base + 1;
+  outcome = open_place(L, r);
   if (outcome == FAULT_ERROR) { /* the error is on top */
     outcome = tide_outcome_fail(L, &r->traceback, true, &r->out);
   } else if (outcome == FAULT_NONE) {
     begin_run(L, r, place);
-    lua_pushcfunction(L, trace);
-    lua_pushcfunction(L, task_body);
-    lua_pushlightuserdata(L, r);
-    if (lua_pcall(L, 1, 0, -3) != LUA_OK) {
+    if (call_task(L, r, signalled) != LUA_OK) {
+      if (*signalled) lua_copy(L, -1, base);
       tide_large_end(L, &r->large);
       outcome = tide_outcome_fail(L, &r->traceback, r->task_code, &r->out);
     }
@@ -498,7 +533,7 @@ static int run_task(lua_State *L, struct run *r) {
     lua_pushcfunction(L, new_closer); /* without memory for it the one before does */
     (void)lua_pcall(L, 0, 0, 0);
   }
-  lua_settop(L, base);
+  lua_settop(L, *signalled ? base : base - 1);
   return outcome;
 }
 
@@ -507,6 +542,7 @@ tide_future *tide_inline_submit(tide_executor *ex, lua_State *L, int nargs,
   struct run r;
   struct task *t;
   struct numbered number;
+  bool signalled;
   int fault;
   if (o != NULL && (o->time_limit > 0 || o->memory_limit > 0))
     luaL_error(L, "an executor that is inline cannot bound tasks: no thread watches them");
@@ -536,12 +572,16 @@ tide_future *tide_inline_submit(tide_executor *ex, lua_State *L, int nargs,
   r.what = "cannot open a worker";
   tide_bytes_init(&r.traceback, &ex->mem);
   tide_message_init(&r.out, &ex->mem);
-  fault = run_task(L, &r);
+  fault = run_task(L, &r, &signalled);
   tide_task_finish(t, fault, &r.out);
   tide_message_fini(&r.out);
   tide_bytes_fini(&r.traceback);
   if (!tide_pool_runend(ex->pool, fault != FAULT_NONE) && depth_of(L, ex) == 0)
     tide_inline_close(L, ex); /* shut down by its own task */
+  if (signalled) {
+    tide_task_rele(t);
+    lua_error(L);
+  }
   return tide_future_of(t);
 }
 

@@ -66,7 +66,7 @@ static void fill(lua_State *L, int idx, struct share_box *b) {
 /* In an inline task: pushes its worker's copy for the handle at 1, whose VALUE is the script's. False: it is no
 ** such task. [-0, +(0|1), e] */
 static bool push_inline(lua_State *L, struct share_box *b) {
-  int shares;
+  int shares, status;
   if (!tide_pushinlineshares(L)) return false;
   shares = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);
@@ -75,7 +75,8 @@ static bool push_inline(lua_State *L, struct share_box *b) {
   if (!lua_isnil(L, -1)) return true;
   lua_pushcfunction(L, decode);
   lua_pushlightuserdata(L, b->s);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) fail(L, LUA_ERRRUN);
+  status = lua_pcall(L, 1, 1, 0);
+  if (status != LUA_OK) fail(L, status);
   lua_pushvalue(L, 1);
   lua_pushvalue(L, -2);
   lua_rawset(L, shares);

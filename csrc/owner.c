@@ -13,6 +13,7 @@
 
 #include "error.h"
 #include "halt.h"
+#include "inline.h"
 #include "orphan.h"
 
 static const char registry_key = 0;
@@ -71,6 +72,8 @@ static bool await_end(lua_State *L, tide_executor *ex) {
   sys_time since = 0;
   bool interrupted;
   size_t n = 0;
+  if (tide_inline_running(L, ex))
+    return true; /* a task on this very thread, which closes the state: os.exit */
   tide_lock_take(&ex->lock);
   interrupted = (ex->closed & TIDE_SHUTDOWN_INTERRUPT) != 0;
   tide_lock_drop(&ex->lock);

@@ -193,7 +193,7 @@ TIDE_API void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int 
 ** worker state before that is closed, whatever the reason, on the worker's thread: not where the
 ** initializer failed, but also where no task ran. Then come tide_config.finalizer, close_state, and the finalizers
 ** (__gc) of objects. It has the worker's globals. Its error is a warning in that state; TIDE_SHUTDOWN_INTERRUPT
-** stops it. It must not wait for tasks of its own executor. Before the first submit only. [-1, +0, e] */
+** stops it. A wait for a task of its own executor, as long as it takes, answers TIDE_EDEADLOCK. Before the first submit only. [-1, +0, e] */
 TIDE_API void tide_executor_setfinalizer(tide_executor *ex, lua_State *L);
 
 /* Both at once: takes an initializer or nil, a finalizer or nil, and the initializer's nargs arguments. What the two functions

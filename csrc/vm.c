@@ -41,6 +41,7 @@ struct vm {
   struct halt halt; /* how a task is stopped */
   struct worker_debug debug;
   bool spoiled;         /* the last task left it near its memory limit */
+  bool closing;         /* by tide_vm_free */
   bool opened;          /* its initializer, if there is one, has run: finalizers are due */
   struct arena arena;   /* L's memory, if the host gives none: small blocks */
   struct blocks blocks; /* and large ones */
@@ -86,6 +87,11 @@ struct stop *tide_vm_stop(lua_State *L) {
 int tide_vm_asked(lua_State *L) {
   const struct stop *stop = tide_vm_stop(L);
   return stop != NULL ? tide_stop_asked(stop) : FAULT_NONE;
+}
+
+bool tide_vm_closing(lua_State *L) {
+  const struct vm *vm = vm_of(L);
+  return vm != NULL && vm->closing;
 }
 
 bool tide_vm_tainted(const struct vm *vm) {
@@ -393,6 +399,7 @@ struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct pa
 void tide_vm_free(struct vm *vm) {
   if (vm == NULL) return;
   if (vm->L != NULL) {
+    vm->closing = true;
     if (vm->halt.main != NULL) tide_halt_begin(&vm->halt); /* until its last finalizer has run */
     if (vm->opened) {
       finalize(vm, final_body);

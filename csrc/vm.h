@@ -81,6 +81,8 @@ int tide_vm_index(lua_State *L);
 uint64_t *tide_vm_taskid(lua_State *L);
 /* What the task that runs in L was asked for (stop.h), FAULT_NONE outside of tasks. [-0, +0, -] */
 int tide_vm_asked(lua_State *L);
+/* Whether L is a worker's state that is being closed. [-0, +0, -] */
+bool tide_vm_closing(lua_State *L);
 /* The stop of the task that runs in L; NULL outside of tasks. [-0, +0, -] */
 struct stop *tide_vm_stop(lua_State *L);
 /* The generator of the worker's state L, if a task runs in it that was seeded; else NULL. [-0, +0, -] */

@@ -236,6 +236,22 @@ describe("A finalizer", function()
     assert.equal(0, ex:stats().workers)
   end)
 
+  it("that waits for a task of its own executor gets kind deadlock", function()
+    local ex = h.pool {
+      max_workers = 1, idle_timeout = 0.01,
+      finalizer = function()
+        local tide, own = require "tidepool", OWN
+        local f = own:submit(math.abs, -1)
+        local ok, err = pcall(f.result, f)
+        f:cancel()
+        if not ok then gate.add(tide.error_kind(err)) end
+      end,
+    }
+    ex:submit(function(e) OWN = e end, ex):result()
+    h.eventually(function() return gate.get "deadlock" >= 1 end, "the wait")
+    ex:shutdown()
+  end)
+
   it("that leaves a file open has it closed all the same", function()
     local name = os.tmpname()
     local ex = h.pool {

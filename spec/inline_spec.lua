@@ -143,7 +143,16 @@ describe("A task of an inline executor", function()
   it("that submits without end fails by an error", function()
     local ex = inline()
     local function deeper(e, self) return e:submit(self, e, self):result() end
-    h.fails("C stack overflow", function() ex:submit(deeper, ex, deeper):result() end)
+    for _, levels in ipairs { 0, 1, 2, 3, 5, 8 } do -- so that it happens at different places
+      local function within(n, fn)
+        if n == 0 then return fn() end
+        return select(2, assert(pcall(within, n - 1, fn)))
+      end
+      h.fails("C stack overflow", function()
+        within(levels, function() return ex:submit(deeper, ex, deeper):pcall() end)
+        ex:submit(deeper, ex, deeper):result()
+      end)
+    end
     assert.equal(1, ex:submit(math.abs, -1):result())
   end)
 
@@ -158,6 +167,38 @@ describe("A task of an inline executor", function()
     assert.same({ "inner", "" }, { f:result() })
     local co = coroutine.wrap(function() coroutine.yield(ex:submit(math.abs, -2):result()) end)
     assert.equal(2, co())
+  end)
+
+  it("may be a callable table", function()
+    local callable = setmetatable({ factor = 3 }, {
+      __call = function(t, x) return t.factor * x end,
+    })
+    assert.equal(6, inline():submit(callable, 2):result())
+  end)
+
+  it("may end the program, as the script may", function()
+    for _, close in ipairs { "false", "true" } do
+      local r = h.run_script(([[
+        local tidepool = require "tidepool"
+        local ex = tidepool.executor { inline = true, finalizer = function() print "final" end }
+        ex:submit(function() os.exit(3, %s) end)
+        print "not here"]]):format(close))
+      assert.same({ 3, close == "true" and "final\n" or "" }, { r.status, r.stdout })
+    end
+  end)
+
+  it("is ended by Ctrl-C, and so is the script", function()
+    local r = h.interrupt [[
+      local tidepool = require "tidepool"
+      local ex <close> = tidepool.executor { inline = true }
+      io.stdout:setvbuf "no"
+      print "ready"
+      ex:submit(function() while true do end end)
+      print "goes on"]]
+    assert.is_true(r.ready)
+    assert.equal(1, r.status)
+    h.contains("interrupted!", r.stderr)
+    assert.equal("", r.rest)
   end)
 
   it("cannot yield to the script", function()
