@@ -22,24 +22,27 @@
 
 TIDE_INTERNAL_BEGIN
 
+struct hold;
+
 struct tide_executor {
-  struct mem mem;           /* I: the host's, or `shelf` */
-  struct shelf shelf;       /* for messages that are large */
-  struct pool *pool;        /* I */
-  atomic_size_t handles;    /* A: users' references; each holds one of the pool's too */
-  atomic_bool adopted;      /* A: a state sees to the end of the threads when it closes */
-  atomic_size_t states;     /* A: lua_States alive */
-  int max_workers;          /* I */
-  int max_threads;          /* I */
-  size_t max_tasks;         /* I */
-  int signal;               /* I: that stops tasks; 0: none */
-  bool limited;             /* I: tasks have a time limit of the executor's */
-  bool run_inline;          /* I: it has no threads (inline.h) */
-  bool daemon;              /* I: its owner's end does not wait for tasks */
-  struct vm_config vm;      /* I */
-  struct pack_rules rules;  /* I: of its tasks, before an initializer is set, */
-  struct pack_rules opened; /* I: and after: that may give workers what the program has */
-  atomic_bool opens;        /* A: an initializer is set */
+  struct mem mem;              /* I: the host's, or `shelf` */
+  struct shelf shelf;          /* for messages that are large */
+  struct pool *pool;           /* I */
+  atomic_size_t handles;       /* A: users' references; each holds one of the pool's too */
+  atomic_bool adopted;         /* A: a state sees to the end of the threads when it closes */
+  _Atomic(struct hold *) hold; /* A: of the state that adopted it; NULL: of none, or a worker's */
+  atomic_size_t states;        /* A: lua_States alive */
+  int max_workers;             /* I */
+  int max_threads;             /* I */
+  size_t max_tasks;            /* I */
+  int signal;                  /* I: that stops tasks; 0: none */
+  bool limited;                /* I: tasks have a time limit of the executor's */
+  bool run_inline;             /* I: it has no threads (inline.h) */
+  bool daemon;                 /* I: its owner's end does not wait for tasks */
+  struct vm_config vm;         /* I */
+  struct pack_rules rules;     /* I: of its tasks, before an initializer is set, */
+  struct pack_rules opened;    /* I: and after: that may give workers what the program has */
+  atomic_bool opens;           /* A: an initializer is set */
   void (*thread_start)(int index, void *ud); /* I */
   void (*thread_stop)(int index, void *ud);  /* I */
   void *ud;                                  /* I */
@@ -88,6 +91,8 @@ static inline bool tide_future_lost(const tide_future *f) {
 #define TIDE_SLICE 0.1
 /* The same inside a task, which may be asked to stop. */
 #define TIDE_WORKER_SLICE 0.02
+/* How long the end of a state waits for running tasks before it says so. */
+#define TIDE_PATIENCE 2.0
 
 /* 0: none. (tidepool.c) */
 sys_time tide_nanoseconds(double seconds);

@@ -73,8 +73,7 @@ static int look_after(const struct within *w, struct task *t, sys_time deadline,
 
 /* Sleeps in `box` until t is done. LUA_OK and *fault, or a hook's error on top. */
 static int sleep_on(struct task *t, const struct within *w, struct mailbox *box,
-                    const struct hookwatch *hook, sys_time deadline, enum absence *how,
-                    int *fault) {
+                    struct hookwatch *hook, sys_time deadline, enum absence *how, int *fault) {
   struct mailset set;
   struct watch watch;
   sys_time slice;
@@ -99,7 +98,7 @@ static int sleep_on(struct task *t, const struct within *w, struct mailbox *box,
 
 /* The same, from inside a task or not. */
 static int wait_in(struct task *t, const struct within *w, struct mailbox *box,
-                   const struct hookwatch *hook, sys_time deadline, int *fault) {
+                   struct hookwatch *hook, sys_time deadline, int *fault) {
   enum absence how;
   int status;
   if (deadline != SYS_NEVER) {
@@ -134,7 +133,7 @@ int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
   if (timeout == 0) return TIDE_ETIMEOUT;
   if (timeout < 0 && for_own_worker(L, t)) return TIDE_EDEADLOCK;
   o = L != NULL ? tide_owner_of(L) : NULL;
-  tide_hook_start(&hook, L);
+  tide_hook_start(&hook, L, o, false);
   w = tide_within(L);
   if (o != NULL) {
     status = wait_in(t, &w, &o->box, &hook, tide_deadline(timeout), &fault);
@@ -144,6 +143,7 @@ int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
     status = wait_in(t, &w, &box, &hook, tide_deadline(timeout), &fault);
     tide_mailbox_fini(&box);
   }
+  tide_hook_end(&hook);
   if (status != LUA_OK) lua_error(L);
   if (o != NULL) tide_lend_peek(L); /* who waited has the time; plain results are read without it */
   return fault;

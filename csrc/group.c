@@ -132,9 +132,12 @@ int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failur
   if (w.pool != NULL && deadline == SYS_NEVER && need == g->n && (!stop_on_failure || need == 1) &&
       (status = wait_each(g, L)) != TIDE_OK)
     return status;
-  tide_hook_start(&hook, L);
+  tide_hook_start(&hook, L, g->owner, timeout == 0);
   done = tide_mailset_sleep(&g->set, need, stop_on_failure != 0, 0);
-  if (timeout != 0 && !done && (fault = tide_within_away(&w, &how)) != FAULT_NONE) return fault;
+  if (timeout != 0 && !done && (fault = tide_within_away(&w, &how)) != FAULT_NONE) {
+    tide_hook_end(&hook);
+    return fault;
+  }
   do {
     fault = done || timeout == 0 ? FAULT_NONE : look_after(g, &w, deadline, &how);
     if (fault != FAULT_NONE) break;
@@ -143,6 +146,7 @@ int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failur
     status = tide_hook_run(&hook);
   } while (!done && slice < deadline && timeout != 0 && status == LUA_OK);
   tide_within_back(&w, how);
+  tide_hook_end(&hook);
   if (fault != FAULT_NONE) return fault;
   if (status != LUA_OK) lua_error(L);
   return done ? TIDE_OK : TIDE_ETIMEOUT;

@@ -147,6 +147,11 @@ static int waitall(lua_State *L) {
   return 1;
 }
 
+/* What becomes of the rest when the script gives up. */
+static int giveup(const tide_executor *ex) {
+  return tide_executor_daemon(ex) ? TIDE_SHUTDOWN_INTERRUPT : TIDE_SHUTDOWN_CANCEL;
+}
+
 /* Shuts down the executor in argument 1, then pumps: true, or false if the time passed first. If
 ** the wait is interrupted, what has not started is cancelled: the script can end. [-0, +1, e] */
 static int finish(lua_State *L, int flags, double timeout) {
@@ -157,7 +162,7 @@ static int finish(lua_State *L, int flags, double timeout) {
   lua_pushinteger(L, flags);
   lua_pushnumber(L, (lua_Number)timeout);
   if (lua_pcall(L, 3, 1, 0) != LUA_OK) {
-    tide_executor_shutdown(ex, NULL, TIDE_SHUTDOWN_CANCEL, 0);
+    tide_executor_shutdown(ex, NULL, giveup(ex), 0);
     return lua_error(L);
   }
   status = (int)lua_tointeger(L, -1);
@@ -229,9 +234,49 @@ static int ex_shutdown(lua_State *L) {
   return 1;
 }
 
-/* local ex <close>: waits for everything; if an error passes, cancels what has not started. */
+static int describe(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+/* An error, argument 2, is not shown yet, as running tasks are waited for: says so. [-0, +2, m] */
+static void warn_of_waiting(lua_State *L) {
+  tide_executor *ex = tide_lua_checkexecutor(L, 1);
+  char names[256];
+  int n = tide_executor_running(ex, names, sizeof names);
+  if (n == 0) return;
+  lua_pushcfunction(L, describe);
+  lua_pushvalue(L, 2);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) lua_pushfstring(L, "a %s", luaL_typename(L, 2));
+  lua_warning(
+      L,
+      lua_pushfstring(
+          L,
+          "tidepool: an error ends a block, and <close> waits for %d running task%s of %s "
+          "(%s); with the option daemon = true, or after shutdown { interrupt = true }, these "
+          "are interrupted; the error: %s",
+          n, n == 1 ? "" : "s", tide_executor_name(ex), names, lua_tostring(L, -1)),
+      0);
+}
+
+/* local ex <close>: waits for everything; if an error passes, cancels what has not started, and a daemon
+** is not waited for. */
 static int ex_close(lua_State *L) {
-  finish(L, lua_isnoneornil(L, 2) ? 0 : TIDE_SHUTDOWN_CANCEL, TIDE_FOREVER);
+  enum { PATIENCE = 2 }; /* seconds */
+  tide_executor *ex = tide_lua_checkexecutor(L, 1);
+  if (lua_isnoneornil(L, 2)) {
+    finish(L, 0, TIDE_FOREVER);
+  } else if (tide_executor_daemon(ex)) {
+    tide_executor_shutdown(ex, NULL, giveup(ex), 0);
+  } else {
+    finish(L, TIDE_SHUTDOWN_CANCEL, PATIENCE);
+    if (!lua_toboolean(L, -1)) {
+      lua_settop(L, 2);
+      warn_of_waiting(L);
+      lua_settop(L, 2);
+      finish(L, TIDE_SHUTDOWN_CANCEL, TIDE_FOREVER);
+    }
+  }
   return 0;
 }
 

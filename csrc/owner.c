@@ -65,6 +65,18 @@ static size_t unreachable(tide_executor *ex) {
 /* How long an end waits for tasks that cannot be reached, but may ask whether they shall end. */
 #define PATIENCE ((sys_time)2 * 1000 * 1000 * 1000)
 
+/* An end that takes long: says for what. */
+static void tell_of_tasks(lua_State *L, tide_executor *ex) {
+  char names[256], text[512];
+  int n = tide_executor_running(ex, names, sizeof names);
+  if (n == 0) return;
+  snprintf(text, sizeof text,
+           "tidepool: the script ends, and waits for %d running task%s of %s (%s); those of an "
+           "executor with daemon = true are interrupted, as by shutdown { interrupt = true }",
+           n, n == 1 ? "" : "s", tide_executor_name(ex), names);
+  lua_warning(L, text, 0);
+}
+
 /* Waits for the end of ex, which is closed. False: it was to be interrupted, and will never
 ** end, as the program has all signals by which its tasks could be stopped. Its threads go on,
 ** and need all that is theirs. */
@@ -77,6 +89,8 @@ static bool await_end(lua_State *L, tide_executor *ex) {
   tide_lock_take(&ex->lock);
   interrupted = (ex->closed & TIDE_SHUTDOWN_INTERRUPT) != 0;
   tide_lock_drop(&ex->lock);
+  if (tide_orphan_wait(ex, tide_deadline(TIDE_PATIENCE)) != FAULT_TIMEOUT) return true;
+  tell_of_tasks(L, ex);
   while (n == 0 || tide_now() - since < PATIENCE || !tide_sys_stay_loaded()) {
     sys_time deadline = interrupted ? tide_deadline(TIDE_SLICE) : SYS_NEVER;
     if (tide_orphan_wait(ex, deadline) != FAULT_TIMEOUT) return true;
@@ -202,8 +216,10 @@ static int owner_gc(lua_State *L) {
   if (!o->open) return 0;
   o->open = false;
   if (tide_owner_lost(o)) return 0; /* those threads are not here, nor is what they left usable */
-  for (size_t i = 0; i < o->n; i++)
+  for (size_t i = 0; i < o->n; i++) {
+    atomic_store_explicit(&o->executors[i]->hold, NULL, memory_order_relaxed);
     tide_executor_close(o->executors[i], o->executors[i]->daemon ? TIDE_SHUTDOWN_INTERRUPT : 0);
+  }
   if (home != NULL && tide_pool_lost(home->pool)) home = NULL; /* nobody waits for that here */
   for (size_t i = 0; i < o->n; i++) {
     if (home != NULL) {
@@ -225,6 +241,15 @@ static int owner_gc(lua_State *L) {
   tide_mark_fini(&o->box.mark);
   tide_mailbox_fini(&o->box);
   return 0;
+}
+
+struct owner *tide_owner_known(lua_State *L) {
+  struct owner *o;
+  if (L == NULL) return NULL;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
+  o = (struct owner *)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return o != NULL && o->open && !tide_owner_lost(o) ? o : NULL;
 }
 
 struct owner *tide_owner_of(lua_State *L) {
@@ -257,6 +282,10 @@ struct owner *tide_owner_of(lua_State *L) {
     luaL_error(L, "cannot make a mailbox: %s", strerror_r(err, why, sizeof why));
   }
   tide_mark_init(&o->box.mark);
+  o->hold.main = main_state(L);
+  atomic_init(&o->hold.waiting, false);
+  atomic_init(&o->hold.hook, NULL);
+  atomic_init(&o->hold.until, 0);
   o->open = true;
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   return o;
@@ -294,6 +323,7 @@ void tide_owner_adopt(lua_State *L, struct tide_executor *ex) {
     else
       ex->home = home;
     tide_lock_drop(&ex->lock);
+    if (tide_vm_user(L) == NULL) atomic_store_explicit(&ex->hold, &o->hold, memory_order_release);
   }
 }
 
@@ -324,10 +354,41 @@ void tide_live_counts(lua_State *L, tide_live *out) {
 
 /* -------------------------------------------------------------------- hooks -- */
 
-void tide_hook_start(struct hookwatch *h, lua_State *L) {
+bool tide_hold_on(const struct hold *hold) {
+  sys_time until;
+  if (atomic_load_explicit(&hold->waiting, memory_order_acquire)) {
+    /* one word, which Lua expects to be changed by a signal handler at any time */
+    lua_Hook hook = lua_gethook(hold->main);
+    if (hook != NULL && hook != atomic_load_explicit(&hold->hook, memory_order_relaxed))
+      return true;
+  }
+  until = atomic_load_explicit(&hold->until, memory_order_relaxed);
+  return until != 0 && tide_now() < until;
+}
+
+/* Relaxed: what a thread sees a moment later it does a moment later. */
+static void hold_until(struct hold *hold, sys_time until) {
+  if (hold != NULL) atomic_store_explicit(&hold->until, until, memory_order_relaxed);
+}
+
+void tide_hook_start(struct hookwatch *h, lua_State *L, struct owner *o, bool ending) {
+  sys_time until;
   h->L = L;
   h->worker = L != NULL && tide_vm_user(L) != NULL;
   h->main_hook = L != NULL ? lua_gethook(main_state(L)) : NULL;
+  h->hold = o != NULL && !h->worker ? &o->hold : NULL;
+  if (h->hold == NULL) return;
+  until = atomic_load_explicit(&h->hold->until, memory_order_relaxed);
+  h->renew = ending && until != 0 && tide_now() < until;
+  if (!ending && until != 0) hold_until(h->hold, 0);
+  h->outer = atomic_load_explicit(&h->hold->waiting, memory_order_relaxed);
+  atomic_store_explicit(&h->hold->hook, h->main_hook, memory_order_relaxed);
+  atomic_store_explicit(&h->hold->waiting, true, memory_order_release);
+}
+
+void tide_hook_end(struct hookwatch *h) {
+  if (h->hold != NULL) atomic_store_explicit(&h->hold->waiting, h->outer, memory_order_release);
+  h->hold = NULL;
 }
 
 /* What L's thread runs was asked to stop. */
@@ -341,6 +402,7 @@ sys_time tide_hook_slice(const struct hookwatch *h, sys_time deadline) {
   if (h->L == NULL) return deadline;
   /* a task that catches the error and waits again shall not sleep each time */
   if (h->worker && asked(h->L)) return 0;
+  if (h->hold != NULL && h->renew) hold_until(h->hold, tide_deadline(HOLD_TIME));
   slice = tide_deadline(h->worker ? TIDE_WORKER_SLICE : TIDE_SLICE);
   return slice < deadline ? slice : deadline;
 }
@@ -366,12 +428,13 @@ static int check_stop(lua_State *L) {
   return 0;
 }
 
-int tide_hook_run(const struct hookwatch *h) {
+int tide_hook_run(struct hookwatch *h) {
   lua_State *L = h->L;
   lua_Hook hook;
+  int status;
   if (L == NULL) return LUA_OK;
   if (tide_warnings_any()) {
-    int status = tide_owner_warn(L);
+    status = tide_owner_warn(L);
     if (status != LUA_OK) return status;
   }
   if (h->worker) {
@@ -382,5 +445,15 @@ int tide_hook_run(const struct hookwatch *h) {
   if (hook == h->main_hook || hook == NULL) return LUA_OK;
   /* a call is a step: it runs a hook of this very thread */
   lua_pushcfunction(L, lua_gethook(L) == hook ? nothing : call_main_hook);
-  return lua_pcall(L, 0, 0, 0);
+  /* before it runs, as it may take itself away; if it raises, the script has some time to cancel */
+  hold_until(h->hold, tide_deadline(HOLD_TIME));
+  status = lua_pcall(L, 0, 0, 0);
+  if (status != LUA_OK) {
+    hold_until(h->hold, tide_deadline(HOLD_TIME));
+  } else { /* one that looks on: what is queued goes on */
+    h->main_hook = lua_gethook(main_state(L));
+    if (h->hold != NULL) atomic_store_explicit(&h->hold->hook, h->main_hook, memory_order_relaxed);
+    hold_until(h->hold, 0);
+  }
+  return status;
 }

@@ -63,6 +63,10 @@ bool tide_pool_wanting_locked(const struct pool *p) {
          (present < p->cfg.max_workers || stuck_locked(p, present));
 }
 
+bool tide_pool_held_locked(const struct pool *p) {
+  return p->runner.held != NULL && p->runner.held(p->ud);
+}
+
 bool tide_pool_stranded_locked(const struct pool *p) {
   return !tide_pool_served_locked(p) && p->alive + p->starting >= p->cfg.max_threads;
 }

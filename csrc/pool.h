@@ -43,7 +43,11 @@ struct runner {
   ** anew (a failing open then breaks the pool as at the start). May be NULL: never. */
   bool (*worn)(void *worker);
   void (*close)(void *worker);
-  void (*free_context)(void *context);       /* of a task that is freed; may be NULL */
+  void (*free_context)(void *context); /* of a task that is freed; may be NULL */
+  /* Whether queued tasks are held back now: before each that a thread takes. May be NULL: never. The one
+  ** function here that is called with the lock held: it reads some words and calls nothing. It answers true
+  ** for a while only, and is asked again meanwhile. */
+  bool (*held)(void *ud);
   void (*thread_start)(void *ud, int index); /* may be NULL */
   void (*thread_stop)(void *ud, int index);  /* may be NULL */
   void (*dispose)(void *ud);                 /* the pool was freed; may be NULL */
@@ -109,6 +113,10 @@ bool tide_pool_interrupt(struct pool *p, struct task *t);
 ** thread, in another worker, and true: it is done. False: it is not queued, or this cannot be done
 ** here: no memory, or too little stack is left. Then the task is to sleep for it. */
 bool tide_pool_runhere(struct pool *p, struct stop *self, struct task *t);
+
+/* Up to `size` bytes of text, a zero included: the names of the tasks that run ("crunch, 2 without a name"); and
+** how many they are. */
+size_t tide_pool_names(struct pool *p, char *text, size_t size);
 
 /* The task that runs with `self`: for its own thread. */
 struct task *tide_pool_taskof(struct stop *self);

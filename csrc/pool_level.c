@@ -278,6 +278,8 @@ bool tide_pool_runhere(struct pool *p, struct stop *self, struct task *t) {
   up = level_above(p, l);
   if (up == NULL) return false;
   tide_lock_take(&p->lock);
+  while (t->place == TASK_QUEUED && tide_stop_asked(self) == FAULT_NONE && tide_pool_held_locked(p))
+    tide_cond_wait(&l->slot->wake, &p->lock, tide_deadline(POOL_HELD_SLICE));
   taken = tide_queue_remove(&p->queue, t);
   if (taken) begin_above_locked(p, up, t);
   tide_pool_check_locked(p);
@@ -288,7 +290,8 @@ bool tide_pool_runhere(struct pool *p, struct stop *self, struct task *t) {
 
 /* The pool is stranded, and t (NULL: anything) is queued. */
 static bool helpful_locked(const struct pool *p, const struct task *t) {
-  return tide_pool_stranded_locked(p) && (t == NULL || t->place == TASK_QUEUED);
+  return tide_pool_stranded_locked(p) && !tide_pool_held_locked(p) &&
+         (t == NULL || t->place == TASK_QUEUED);
 }
 
 bool tide_pool_help(struct pool *p, struct stop *self, struct task *t, enum absence *how) {

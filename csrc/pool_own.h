@@ -157,6 +157,9 @@ void tide_pool_turn_locked(struct pool *p);
 void tide_pool_recount_locked(struct pool *p);
 /* Changes the count of what `how` is. */
 void tide_pool_count_locked(struct pool *p, enum absence how, int by);
+/* Tasks are held back now. */
+bool tide_pool_held_locked(const struct pool *p);
+#define POOL_HELD_SLICE 0.002 /* seconds until that is asked again */
 /* Nothing is queued, or a thread is alive whose task does not wait for something out of reach. */
 bool tide_pool_served_locked(const struct pool *p);
 /* A thread for what is queued may be started. */

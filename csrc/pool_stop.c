@@ -7,6 +7,7 @@
 */
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 
 #include "pool_own.h"
 
@@ -90,6 +91,33 @@ static struct stop *next_upkeep(struct pool *p) {
   }
   tide_lock_drop(&p->lock);
   return stop;
+}
+
+/* Appends to a text of `size` bytes, as far as there is room. */
+static void append(char *text, size_t size, size_t *len, const char *word) {
+  int n = snprintf(text + *len, size - *len, "%s%s", *len > 0 ? ", " : "", word);
+  if (n > 0) *len = *len + (size_t)n < size ? *len + (size_t)n : size - 1;
+}
+
+size_t tide_pool_names(struct pool *p, char *text, size_t size) {
+  size_t n = 0, nameless = 0, len = 0;
+  char words[32];
+  text[0] = '\0';
+  tide_lock_take(&p->lock);
+  for (struct level *l = p->slots != NULL ? &p->slots->base : NULL; l != NULL;
+       l = next_level_locked(l)) {
+    const char *name = l->task != NULL ? tide_task_name(l->task) : NULL;
+    if (l->task == NULL) continue;
+    n++;
+    if (name != NULL)
+      append(text, size, &len, name);
+    else
+      nameless++;
+  }
+  tide_lock_drop(&p->lock);
+  snprintf(words, sizeof words, "%zu without a name", nameless);
+  if (nameless > 0) append(text, size, &len, words);
+  return n;
 }
 
 void tide_pool_interruptall(struct pool *p) {

@@ -60,8 +60,9 @@ static bool look_locked(struct pool *p, struct slot *self) {
 
 /* The next task of the queue, now running and no idle thread's any more; NULL if there is none. */
 static struct task *pop_locked(struct pool *p, struct slot *self) {
-  struct task *t = tide_pool_surplus_locked(p) ? NULL : tide_queue_pop(&p->queue);
-  if (t == NULL) return NULL;
+  struct task *t;
+  if (p->queue.count == 0 || tide_pool_surplus_locked(p) || tide_pool_held_locked(p)) return NULL;
+  t = tide_queue_pop(&p->queue);
   p->idle--;
   tide_level_begin_locked(p, &self->base, t);
   return t;
@@ -74,9 +75,14 @@ static struct task *take_locked(struct pool *p, struct slot *self, struct slot *
   bool rested = false, expired = false;
   for (;;) {
     struct task *t = pop_locked(p, self);
-    if (t == NULL && (p->state != POOL_OPEN || expired || tide_pool_surplus_locked(p))) {
+    if (t == NULL && (tide_pool_surplus_locked(p) ||
+                      (p->queue.count == 0 && (p->state != POOL_OPEN || expired)))) {
       p->idle--;
       p->leaving++;
+    } else if (t == NULL && p->queue.count > 0) {
+      /* Held back. It stays awake, in slices: to others it is a thread that is slow to take one. */
+      tide_cond_wait(&self->wake, &p->lock, tide_deadline(POOL_HELD_SLICE));
+      continue;
     } else if (t == NULL) {
       if (self->base.above != NULL) { /* before it sleeps; tasks may have come meanwhile */
         tide_lock_drop(&p->lock);

@@ -74,19 +74,20 @@ static int enqueue(tide_executor *ex, struct task *t, const tide_taskopts *o, lu
   fault = tide_pool_submit(ex->pool, t, 0, err);
   if (fault != FAULT_TIMEOUT) return fault; /* as nearly always: there was room */
   if (o != NULL && o->nowait) return FAULT_FULL;
-  tide_hook_start(&hook, L);
   w = tide_within(L);
   fault = tide_within_away(&w, &how);
   if (fault != FAULT_NONE) {
     *err = EAGAIN;
     return fault;
   }
+  tide_hook_start(&hook, L, tide_owner_known(L), false);
   do {
     if (w.pool == ex->pool && (fault = make_room(&w, &how)) != FAULT_NONE) break;
     fault = tide_pool_submit(ex->pool, t, tide_hook_slice(&hook, SYS_NEVER), err);
     if (fault == FAULT_TIMEOUT) *status = tide_hook_run(&hook);
   } while (fault == FAULT_TIMEOUT && *status == LUA_OK);
   tide_within_back(&w, how);
+  tide_hook_end(&hook);
   return fault;
 }
 

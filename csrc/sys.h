@@ -160,6 +160,10 @@ void tide_signals_take(uint64_t before, uint64_t now);
 /* Sends it to a thread that has not ended. Several that were not taken yet may become one, but for
 ** real-time signals. Never blocks. 0 or errno. */
 int tide_thread_signal(const struct sys_thread *t, int sig);
+/* After a child process has ended, by SIGINT or not: what ended it (Ctrl-C goes to all processes of a terminal's
+** foreground) may be on its way to the program's own thread still. For a thread that blocks signals. Returns when
+** none of the usual ones is pending any more for the process, after a tenth of a second at most. */
+void tide_signal_settle(bool by_interrupt);
 /* Returns when what was sent to the calling thread has come. */
 void tide_signal_drain(void);
 /* Whether a thread that takes `open` may have a timer: by SIGURG alone, which does no harm if the

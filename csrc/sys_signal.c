@@ -250,6 +250,22 @@ void tide_signal_alarm(const struct sys_alarm *a) { own_alarm = a; }
 
 int tide_thread_signal(const struct sys_thread *t, int sig) { return pthread_kill(t->t, sig); }
 
+void tide_signal_settle(bool by_interrupt) {
+  static const int some[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+  const struct timespec slice = {0, 1000000};
+  int slices = 100,
+      least = by_interrupt ? 20 : 0; /* its handler may have begun, and not come far */
+  bool pending = true;
+  for (int i = 0; i < slices && (pending || i < least); i++) {
+    sigset_t set;
+    pending = false;
+    if (sigpending(&set) == 0)
+      for (size_t k = 0; k < sizeof some / sizeof some[0]; k++)
+        pending = pending || sigismember(&set, some[k]) == 1;
+    if (pending || i < least) nanosleep(&slice, NULL);
+  }
+}
+
 /* Any system call: what is pending comes before it returns. */
 void tide_signal_drain(void) { sched_yield(); }
 

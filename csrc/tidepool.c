@@ -113,6 +113,12 @@ static bool worker_tainted(void *worker) {
   return tide_vm_tainted(((const struct worker *)worker)->vm);
 }
 
+static bool held(void *ud) {
+  const struct hold *hold =
+      atomic_load_explicit(&((struct tide_executor *)ud)->hold, memory_order_acquire);
+  return hold != NULL && tide_hold_on(hold);
+}
+
 static void free_context(void *context) { tide_paths_rele((struct paths *)context); }
 
 static void thread_start(void *ud, int index) {
@@ -167,6 +173,7 @@ static const struct runner runner = {.open = worker_open,
                                      .tainted = worker_tainted,
                                      .close = worker_close,
                                      .free_context = free_context,
+                                     .held = held,
                                      .thread_start = thread_start,
                                      .thread_stop = thread_stop,
                                      .dispose = dispose};
@@ -246,6 +253,7 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   ex->mem = mem;
   atomic_init(&ex->handles, 1);
   atomic_init(&ex->adopted, false);
+  atomic_init(&ex->hold, NULL);
   atomic_init(&ex->states, 0);
   atomic_init(&ex->ids, 0);
   atomic_init(&ex->submitted, false);
@@ -416,16 +424,17 @@ int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double ti
   tide_executor_close(ex, flags);
   if (inside) return TIDE_ETIMEOUT;
   if (timeout == 0 && tide_pool_is_worker(ex->pool)) return TIDE_ETIMEOUT;
-  tide_hook_start(&hook, L);
   w = tide_within(timeout != 0 ? L : NULL);
   status = tide_within_away(&w, &how); /* what it waits for may wait for L's executor */
   if (status != FAULT_NONE) return status;
+  tide_hook_start(&hook, L, tide_owner_known(L), timeout == 0 || flags != 0);
   do {
     slice = tide_hook_slice(&hook, deadline);
     fault = tide_orphan_wait(ex, timeout == 0 ? 0 : slice);
     status = tide_hook_run(&hook);
   } while (fault == FAULT_TIMEOUT && slice < deadline && timeout != 0 && status == LUA_OK);
   tide_within_back(&w, how);
+  tide_hook_end(&hook);
   if (status != LUA_OK) lua_error(L);
   if (L != NULL && ex->run_inline) tide_inline_close(L, ex);
   if (L != NULL) tide_lend_peek(L); /* what the last tasks had on loan */
@@ -445,6 +454,14 @@ void tide_executor_stats(tide_executor *ex, tide_stats *st) {
   st->failed = ps.failed;
   st->cancelled = ps.cancelled;
 }
+
+int tide_executor_running(tide_executor *ex, char *names, size_t size) {
+  names[0] = '\0';
+  if (ex->run_inline || tide_pool_lost(ex->pool)) return 0;
+  return (int)tide_pool_names(ex->pool, names, size);
+}
+
+int tide_executor_daemon(const tide_executor *ex) { return ex->daemon; }
 
 int tide_executor_limited(const tide_executor *ex) {
   return ex->limited || ex->vm.memory_limit > 0;

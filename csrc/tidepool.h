@@ -243,6 +243,12 @@ typedef struct tide_stats {
 TIDE_API void tide_executor_stats(tide_executor *ex, tide_stats *st);
 TIDE_API const char *tide_executor_name(tide_executor *ex); /* its thread_name_prefix */
 
+/* How many of its tasks run; and in `names`, of `size` bytes (1 at least), the names of those, as far as they have some and
+** there is room: "crunch, 2 without a name". */
+TIDE_API int tide_executor_running(tide_executor *ex, char *names, size_t size);
+
+TIDE_API int tide_executor_daemon(const tide_executor *ex); /* not 0: it is, by its config */
+
 /* Not 0: its config has a time_limit or a memory_limit. */
 TIDE_API int tide_executor_limited(const tide_executor *ex);
 /* Not 0: its config has run_inline. */

@@ -60,6 +60,9 @@ static int push_end(lua_State *L, pid_t pid, int err) {
   int status = 0;
   while (waitpid(pid, &status, 0) == -1)
     if (errno != EINTR) return luaL_fileresult(L, 0, NULL);
+  /* before the worker takes its next task: the script's thread may have to hear of a Ctrl-C first */
+  tide_signal_settle((WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) ||
+                     (WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGINT));
   if (status == 0 && err != 0) { /* it ended well, but what was written last did not reach it */
     errno = err;
     return luaL_fileresult(L, 0, NULL);

@@ -72,8 +72,8 @@
 ---@field cfunctions? boolean C functions that the other side does not find by name are sent by
 ---address, with copies of their upvalues, to workers and back; for functions that may be called in
 ---any thread and any state; default false: they are refused with kind transfer
----@field daemon? boolean when this Lua state closes, what is pending is cancelled and what runs is
----interrupted, not awaited; default false
+---@field daemon? boolean when this Lua state closes, or an error or Ctrl-C passes `<close>`, what is
+---pending is cancelled and what runs is interrupted, not awaited; default false
 ---@field inline? boolean no threads: a task runs at its submit, in the submitting state, with its
 ---values copied as for a worker and globals of its own; its future is done then. For debuggers,
 ---coverage and profilers; print and os.exit are the script's own. The initializer is called at the

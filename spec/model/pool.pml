@@ -20,6 +20,7 @@
 **
 ** Left out, since more can happen without it, never less:
 **   - which queued task is taken, and which sleeper, waiter: any (C: priorities; who slept last).
+**   - `held`: a thread that holds back is one that takes its time before it takes a task
 **   - `rung`, and how long a thread looks: a look ends at any moment, for news or by time. What it
 **     has seen is asked again under the lock.
 **   - a loop that lets the lock go may let it go once more here (before take_slot, after a reap).
@@ -466,6 +467,7 @@ serving: /* serve */
 #endif
     if
     :: !worn && queued > 0 -> pop(next)
+    :: !worn && queued > 0 /* `held`: it stays awake, and is slow to take one */
     :: else
     fi;
     pick(sleeper);

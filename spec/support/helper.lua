@@ -262,8 +262,9 @@ function h.runs(code, status, opts)
 end
 
 --- Starts code and gives its lines, up to and including `ready`, time to come; then sends
---- SIGINT. Answers {status, stderr, seconds from the signal to the end}.
-function h.interrupt(code)
+--- SIGINT, with `group` to the process group of its id. Answers {status, stderr, seconds from the
+--- signal to the end}.
+function h.interrupt(code, group)
   local base = os.tmpname()
   local file, err = base .. ".lua", base .. ".err"
   writefile(file, code)
@@ -273,7 +274,7 @@ function h.interrupt(code)
   local line
   repeat line = child:read "l" until line == "ready" or line == nil
   local start = gate.now()
-  if line then gate.kill(pid, gate.SIGINT) end
+  if line then gate.kill(group and -pid or pid, gate.SIGINT) end
   local rest = child:read "a"
   local seconds = gate.now() - start
   local _, how, status = child:close()

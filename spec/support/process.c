@@ -4,6 +4,7 @@
 ** fork(fn, ...) -> what fn(...) returned in the child, as text: "true:VALUE" or "false:ERROR"; then the
 ** child ends at once. "killed" if it took longer than LIMIT seconds.
 ** split() -> the child's process id, or 0 in the child, which returns into the script.
+** group() makes this process the first of a group of its own.
 ** wait(pid) -> "exit" or "signal", and the number.
 **
 ** SPDX-License-Identifier: MIT
@@ -95,9 +96,14 @@ static int p_wait(lua_State *L) {
   return 2;
 }
 
+static int p_group(lua_State *L) {
+  if (setpgid(0, 0) != 0) return luaL_error(L, "setpgid: %s", strerror(errno));
+  return 0;
+}
+
 int luaopen_process(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"fork", p_fork}, {"split", p_split}, {"wait", p_wait}, {NULL, NULL}};
+      {"fork", p_fork}, {"split", p_split}, {"group", p_group}, {"wait", p_wait}, {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }
