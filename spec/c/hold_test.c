@@ -7,12 +7,13 @@
 */
 #include <lauxlib.h>
 
-#include "../../csrc/tidepool.h"
+#include "../../csrc/owner.h"
 #include "support.h"
 
 enum { QUEUED = 20 };
 
 static lua_State *script;
+static tide_executor *its;
 static atomic_int ran, hooks;
 static lua_Hook to_set;
 
@@ -29,9 +30,10 @@ static void look(lua_State *L, lua_Debug *ar) {
   atomic_fetch_add(&hooks, 1);
 }
 
-/* Sets the hook while the script sleeps, on another thread than a handler would: nothing runs in the script. */
+/* Sets the hook while the script waits, on another thread than a handler would: nothing runs in the script. */
 static int set_hook(lua_State *L) {
   (void)L;
+  while (!atomic_load(&atomic_load(&its->hold)->waiting)) tide_relax();
   lua_sethook(script, to_set, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
   return 0;
 }
@@ -85,6 +87,7 @@ static void test(lua_CFunction waits, lua_Hook hook) {
   script = luaL_newstate();
   if (script == NULL) exit(2);
   tide_executor_adopt(ex, script);
+  its = ex;
   to_set = hook;
   atomic_store(&ran, 0);
   atomic_store(&hooks, 0);
@@ -123,6 +126,7 @@ static void test_goes_on(bool waits) {
   script = luaL_newstate();
   if (script == NULL) exit(2);
   tide_executor_adopt(ex, script);
+  its = ex;
   to_set = stop;
   atomic_store(&ran, 0);
   first = submit(ex, set_hook);
