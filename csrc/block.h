@@ -32,11 +32,11 @@ enum {
 struct blocks {
   struct mem small; /* what smaller blocks are passed on to */
   bool around;      /* I: and large ones come from, of just their size */
-  bool collect;     /* I: with TIDE_COLLECT, each new object is refused first, so that Lua collects */
-  bool refused;     /* it was */
-  size_t least;     /* I */
-  size_t used;      /* bytes in large blocks that are out */
-  size_t kept;      /* bytes in `warm` */
+  bool collect; /* I: with TIDE_COLLECT, each new object is refused first, so that Lua collects */
+  bool refused; /* it was */
+  size_t least; /* I */
+  size_t used;  /* bytes in large blocks that are out */
+  size_t kept;  /* bytes in `warm` */
   size_t n;
   struct warm {
     void *p;

@@ -30,7 +30,7 @@ struct pack_rules {
   /* Whether this C function may be sent by its address. NULL: none may. Called on the thread that packs. */
   int (*cfunction)(lua_CFunction fn, void *ud);
   void *ud;
-  bool named;   /* C functions that only the program has go by their path: the other side may have them */
+  bool named;   /* C functions that only the program has go by their path: others may have them */
   bool objects; /* tables and userdata that only the program has, too (native.h) */
 };
 /* Each C function by its address. */

@@ -32,15 +32,15 @@ enum transfer_table {
   TRANSFER_ORIGINS,   /* module name -> "@file" in Lua, true: a C library, false: none (index.c) */
   TRANSFER_FILES,     /* "@file" of a module -> true, or how it was judged (index.c) */
   TRANSFER_PINS,      /* what ENTRIES points to (names.c) */
-  TRANSFER_ALIASED,   /* name that was made an alias -> what it was before, false: nothing (names.c) */
-  TRANSFER_GOT,       /* global that came with a message -> serial of that message (globals.c) */
-  TRANSFER_CAME,      /* global that came with a message -> the value that came */
+  TRANSFER_ALIASED, /* name that was made an alias -> what it was before, false: nothing (names.c) */
+  TRANSFER_GOT,     /* global that came with a message -> serial of that message (globals.c) */
+  TRANSFER_CAME,    /* global that came with a message -> the value that came */
   TRANSFER_NATIVE,  /* global that this state's host or initializer defined -> true; workers only */
   TRANSFER_PACKAGE, /* not a table of ours: the library `package` (paths.c) */
   TRANSFER_PATH,    /* no tables: package.path and cpath when last captured, kept alive */
   TRANSFER_CPATH,
   TRANSFER_NATIVES, /* object that only the program has -> its path; weak keys (native.c) */
-  TRANSFER_LENT, /* strings that are out on loan (lend.c); nil until the first */
+  TRANSFER_LENT,    /* strings that are out on loan (lend.c); nil until the first */
   TRANSFER_TABLES = TRANSFER_LENT
 };
 
@@ -65,24 +65,24 @@ struct transfer {
   struct bytes scratch;             /* for dumps */
   const void **entries;             /* owned: what was loaded when last indexed (names.c) */
   size_t nentries, npaths, capentries; /* npaths of them are no modules */
-  lua_Integer serial;       /* of the last message whose globals were looked at */
-  struct paths *paths;      /* held: what was last captured, or NULL (paths.c) */
-  const char *path, *cpath; /* bytes of PATH and CPATH; NULL: no string */
-  struct layout layout;     /* found with the first value that is not plain */
-  struct memo_spare memo;   /* owned: a block for the next message (pack.c) */
-  struct lender *lender;    /* owned; NULL: none yet (lend.c) */
-  bool never_lends;         /* or no lender is to be made (lend.c) */
-  int owed;                 /* KiB that the collector is to do the work for yet (large.c) */
-  bool tried_warm;          /* no other attempt is to be made (large.c) */
-  struct blocks *warm;      /* owned: what the state's allocator goes through, or NULL (large.c) */
-  bool opening;             /* the initializer's message is unpacked (opening.c) */
-  bool natives;             /* NATIVES is as new as NAMES (native.c) */
-  const struct pack_rules *rules; /* by which results are packed; NULL: this is no worker's (pack.h) */
-  bool late;                /* made while the state closes, perhaps: will not be closed itself */
-  bool wary;                /* the last message met a __transfer or a weak table (packer.h) */
-  bool strings;             /* errors that arrive become strings (error.c) */
-  bool worker;              /* NATIVE is filled: this state is a worker's */
-  unsigned char *filter;    /* Bloom filter of the objects in NAMES, by address; NULL: none */
+  lua_Integer serial;                  /* of the last message whose globals were looked at */
+  struct paths *paths;                 /* held: what was last captured, or NULL (paths.c) */
+  const char *path, *cpath;            /* bytes of PATH and CPATH; NULL: no string */
+  struct layout layout;                /* found with the first value that is not plain */
+  struct memo_spare memo;              /* owned: a block for the next message (pack.c) */
+  struct lender *lender;               /* owned; NULL: none yet (lend.c) */
+  bool never_lends;                    /* or no lender is to be made (lend.c) */
+  int owed;            /* KiB that the collector is to do the work for yet (large.c) */
+  bool tried_warm;     /* no other attempt is to be made (large.c) */
+  struct blocks *warm; /* owned: what the state's allocator goes through, or NULL (large.c) */
+  bool opening;        /* the initializer's message is unpacked (opening.c) */
+  bool natives;        /* NATIVES is as new as NAMES (native.c) */
+  const struct pack_rules *rules; /* by which results are packed; NULL: no worker's (pack.h) */
+  bool late;             /* made while the state closes, perhaps: will not be closed itself */
+  bool wary;             /* the last message met a __transfer or a weak table (packer.h) */
+  bool strings;          /* errors that arrive become strings (error.c) */
+  bool worker;           /* NATIVE is filled: this state is a worker's */
+  unsigned char *filter; /* Bloom filter of the objects in NAMES, by address; NULL: none */
 };
 
 /* Pushes the state's transfer userdata and answers its memory. [-0, +1, m] */

@@ -36,9 +36,9 @@ struct vm {
   struct bytes traceback;      /* of the error that the message handler saw last */
   struct keeper keeper;        /* of what outlives a task here */
   struct worker_warn warn;
-  struct pack_rules rules;     /* of results */
-  struct rng rng;   /* the generator of math.random */
-  struct halt halt; /* how a task is stopped */
+  struct pack_rules rules; /* of results */
+  struct rng rng;          /* the generator of math.random */
+  struct halt halt;        /* how a task is stopped */
   struct worker_debug debug;
   bool spoiled;         /* the last task left it near its memory limit */
   bool closing;         /* by tide_vm_free */

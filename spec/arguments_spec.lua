@@ -17,7 +17,8 @@ end
 local values = {
   nil, 0, -1, 1.5, 0 / 0, math.huge, -math.huge, math.maxinteger, math.mininteger, "", "x",
   "a.b", "\0", true, false, {}, { 1 }, { a = 1 }, { n = 1 }, { 1, 2, n = -1 }, nothing, math.abs,
-  coroutine.create(print), io.stdout, trap "__len", trap "__index", trap "__pairs", trap "__tostring", trap "__call",
+  coroutine.create(print), io.stdout, trap "__len", trap "__index", trap "__pairs",
+  trap "__tostring", trap "__call",
   setmetatable({}, { __name = "thing" }), setmetatable({}, { __len = function() return "x" end }),
   setmetatable({}, { __len = function() return -1 end }),
 }

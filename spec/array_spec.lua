@@ -596,10 +596,12 @@ describe("pairs of an array", function()
       return s
     end):result()
     assert.equal(35, sum)
+    local seen = {}
     for i in pairs(a) do
-      assert.equal(1, i)
-      break
+      seen[#seen + 1] = i
+      if i == 1 then break end
     end
+    assert.same({ 1 }, seen)
   end)
 
   it("refuses another state and control", function()

@@ -291,7 +291,8 @@ describe("drain", function()
       return i
     end)
     h.fails("source is broken", it_.drain, it_)
-    it_ = ex:with { buffersize = 1 }:map(function(x) return x end, { 1, 2, coroutine.create(print) })
+    local function same(x) return x end
+    it_ = ex:with { buffersize = 1 }:map(same, { 1, 2, coroutine.create(print) })
     h.raises("transfer", it_.drain, it_)
   end)
 

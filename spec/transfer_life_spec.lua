@@ -25,7 +25,8 @@ local function act(fn, value)
   end })
 end
 
--- Makes objects until one has the address of a dead one, or for n times. The objects are kept in a list.
+-- Makes objects until one has the address of a dead one, or for n times. The objects are kept in
+-- a list.
 local function many(n, make)
   local list = {}
   for i = 1, n do list[i] = make(i) end

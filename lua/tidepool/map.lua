@@ -103,7 +103,8 @@ local function refill(self)
   local ok, err = pcall(fill, self)
   if ok and self.source and from.ended then ok, err = pcall(forget_source, self) end
   if ok then return end
-  local last, closed, raised = self.submitting, nil, nil
+  local last = self.submitting
+  local closed, raised
   if last then
     closed, raised = pcall(forget_source, self, err)
   else

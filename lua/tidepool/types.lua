@@ -72,8 +72,8 @@
 ---@field cfunctions? boolean C functions that the other side does not find by name are sent by
 ---address, with copies of their upvalues, to workers and back; for functions that may be called in
 ---any thread and any state; default false: they are refused with kind transfer
----@field daemon? boolean when this Lua state closes, or an error or Ctrl-C passes `<close>`, what is
----pending is cancelled and what runs is interrupted, not awaited; default false
+---@field daemon? boolean when this Lua state closes, or an error or Ctrl-C passes `<close>`, what
+---is pending is cancelled and what runs is interrupted, not awaited; default false
 ---@field inline? boolean no threads: a task runs at its submit, in the submitting state, with its
 ---values copied as for a worker and globals of its own; its future is done then. For debuggers,
 ---coverage and profilers; print and os.exit are the script's own. The initializer is called at the
@@ -246,9 +246,10 @@ local executor = {}
 ---it by (`interrupt_signal`). Blocks only while a bounded queue is full and `on_full` is "block".
 ---Arguments keep their number, trailing nils too. Raises kind transfer with the path to a value
 ---that cannot be sent, and kinds shutdown, broken and full.
----Finalizers run for originals, never for the copies that are sent. An object with `__transfer` in its
----metatable is not copied: `__transfer(object)` is called in the state that sends it, once per message, and
----returns a function or `"module.function"`, and arguments; the other side calls it and uses its result.
+---Finalizers run for originals, never for the copies that are sent. An object with `__transfer` in
+---its metatable is not copied: `__transfer(object)` is called in the state that sends it, once per
+---message, and returns a function or `"module.function"`, and arguments; the other side calls it
+---and uses its result.
 ---@param fn tidepool.task
 ---@param ... any arguments
 ---@return tidepool.future
@@ -338,9 +339,9 @@ function view:with(options) end
 ---the iteration can go on after it: `pcall(it)`. Kind timeout is raised when the map's time has
 ---passed; then what has not started is cancelled and the iteration ends.
 ---
----Items that ran and failed, and whose errors were not raised (the map was dropped, left, closed, or
----ended by another item's error), are reported by `warn`, as failed futures are: with their index and
----traceback, when the collector comes.
+---Items that ran and failed, and whose errors were not raised (the map was dropped, left, closed,
+---or ended by another item's error), are reported by `warn`, as failed futures are: with their
+---index and traceback, when the collector comes.
 ---@class tidepool.map
 ---@overload fun(): integer?, ...
 local map = {}
@@ -393,8 +394,8 @@ function future:exception(timeout) end
 ---@return any ...
 function future:pcall(timeout) end
 
----The worker's traceback of a failed task, with the task's name if it has one; nil if it is not done
----or did not fail. Does not block.
+---The worker's traceback of a failed task, with the task's name if it has one; nil if it is not
+---done or did not fail. Does not block.
 ---@return string?
 function future:traceback() end
 
@@ -430,9 +431,9 @@ function future:cancelled() end
 function future:status() end
 
 ---Has `fn(future)`, a function or callable, called in this state: at once if it is done, else when
----this state next pumps. Those of futures that finish first are called first, and of one future in the order added. None
----is called inside another, but for one that is added there to a done future. An error in one is
----reported by `warn`.
+---this state next pumps. Those of futures that finish first are called first, and of one
+---future in the order added. None is called inside another, but for one that is added there to a
+---done future. An error in one is reported by `warn`.
 ---@param fn fun(future: tidepool.future)
 function future:add_done_callback(fn) end
 

@@ -60,7 +60,8 @@ static void make_parts(void) {
   lua_CFunction fn = count_upvalues;
   WANT(L != NULL && luaL_dostring(L, functions) == LUA_OK);
   tide_message_init(&m, &tide_mem_default);
-  WANT(tide_pack_by(L, &m, CODES, PACK_RESULTS, &tide_pack_addresses) == LUA_OK && m.nparts == CODES);
+  WANT(tide_pack_by(L, &m, CODES, PACK_RESULTS, &tide_pack_addresses) == LUA_OK &&
+       m.nparts == CODES);
   lua_close(L);
   for (size_t i = 0; i < CODES; i++) {
     parts[i] = *tide_message_part(&m, i);

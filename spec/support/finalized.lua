@@ -1,4 +1,7 @@
 -- finalized: a module whose objects have finalizers, and a metatable that is its own.
+--
+-- SPDX-License-Identifier: MIT
+
 local Object = {}
 Object.__index = Object
 

@@ -59,8 +59,8 @@ function h.busted()
   local before_each, after_each = env.before_each, env.after_each
   local real = _G
   debug.upvaluejoin(chunk, at, function() return real end, 1)
-  local function test(name, fn)
-    return it(name, function() return with_collector(fn) end)
+  local function test(title, fn)
+    return it(title, function() return with_collector(fn) end)
   end
   return wrapped(describe), wrapped(test), wrapped(before_each), wrapped(after_each)
 end
