@@ -104,6 +104,15 @@ const char *tide_lua_pushdictionary(lua_State *L, int idx);
 /* Checks that argument `arg` can be run: a callable or a string "module.function". [-0, +0, e] */
 void tide_lua_checktask(lua_State *L, int arg);
 
+/* ------------------------------------------------------------- version -- */
+
+/* Raises, in words, unless the Lua that runs is 5.4.4 or later of 5.4, with integers and floats of
+** 64 bits. Takes nothing for granted of it. [-0, +0, e] */
+void tide_lua_checkversion(lua_State *L);
+/* The part of it that looks at the release of a Lua 5.4, which says `ident` of itself. NULL, or
+** words without a release: by what Lua does. [-0, +0, e] */
+void tide_lua_checkrelease(lua_State *L, const char *ident);
+
 /* ------------------------------------------------------------ executor -- */
 
 /* Pushes the executors' metatable. [-0, +1, m] */

@@ -248,7 +248,7 @@ static const luaL_Reg functions[] = {{"executor", tide_lua_newexecutor},
 int luaopen_tidepool_core(lua_State *L) {
   tide_live live;
   const char *from = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL; /* of `require` */
-  luaL_checkversion(L);
+  tide_lua_checkversion(L);
   tide_makeknown(L, from != NULL && from[0] != ':' ? from : NULL);
   tide_live_counts(L,
                    &live); /* makes L's owner now: what a script makes later is finalised first */

@@ -29,6 +29,21 @@
 #include <stddef.h>
 #include <lua.h>
 
+#if LUA_VERSION_NUM != 504 || LUA_VERSION_RELEASE_NUM < 50404
+#error "tidepool needs Lua 5.4.4 or later of 5.4"
+#endif
+
+#if defined(__cplusplus) && __cplusplus >= 201103L
+#define TIDE_ASSERT_(what, words) static_assert(what, words)
+#elif !defined(__cplusplus) && defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define TIDE_ASSERT_(what, words) _Static_assert(what, words)
+#else
+#define TIDE_ASSERT_(what, words) typedef char tide_needs_64_bits_[(what) ? 1 : -1]
+#endif
+TIDE_ASSERT_(sizeof(lua_Integer) == 8 && sizeof(lua_Number) == 8,
+             "tidepool needs a Lua whose integers and floats have 64 bits");
+#undef TIDE_ASSERT_
+
 #if defined(__GNUC__)
 #define TIDE_API __attribute__((visibility("default"))) extern
 #else

@@ -76,6 +76,7 @@ build = {
         "csrc/lua_support.c",
         "csrc/lua_trace.c",
         "csrc/lua_unseen.c",
+        "csrc/lua_version.c",
         "csrc/mailbox.c",
         "csrc/mark.c",
         "csrc/mem.c",

@@ -65,6 +65,67 @@ describe("require 'tidepool' under another Lua", function()
   end
 end)
 
+-- A folder with a lua.h of ours in front of the real one.
+describe("tidepool.h with the headers of another Lua", function()
+  before_each(make_dir)
+  after_each(remove_dir)
+
+  local too_old = "tidepool needs Lua 5.4.4 or later of 5.4"
+  local too_small = "tidepool needs a Lua whose integers and floats have 64 bits"
+
+  local function compile(standard)
+    write("host.c", "#include <tidepool.h>\nint main(void) { return tide_cpu_count(); }\n")
+    return sh(("%s %s -fsyntax-only -I%s $(%s --cflags %s) -Icsrc %s/host.c"):format(
+      os.getenv "CC" or "cc", standard, dir, os.getenv "PKG_CONFIG" or "pkg-config",
+      os.getenv "LUA_PC" or "lua5.4", dir))
+  end
+
+  local function refuses(words, header, standard)
+    write("lua.h", header)
+    local status, text = compile(standard or "-std=c11")
+    assert.equal(1, status)
+    h.contains(words, text)
+    assert.equal(1, select(2, text:gsub("error:", "")), text)
+  end
+
+  local function release(number)
+    return ("#include_next <lua.h>\n#undef LUA_VERSION_RELEASE_NUM\n"
+      .. "#define LUA_VERSION_RELEASE_NUM %d\n"):format(number)
+  end
+
+  local function numbers(name, type)
+    return ("#include <luaconf.h>\n#undef %s\n#define %s %s\n#include_next <lua.h>\n"):format(
+      name, name, type)
+  end
+
+  it("compiles with 5.4.4 and later", function()
+    for _, number in ipairs { 50404, 50408, 50410 } do
+      write("lua.h", release(number))
+      for _, standard in ipairs { "c99", "c11" } do
+        assert.same({ 0, "" }, { compile("-Wall -Wextra -Wundef -Werror -std=" .. standard) })
+      end
+    end
+  end)
+
+  it("refuses a release before 5.4.4", function()
+    refuses(too_old, release(50403))
+    refuses(too_old, release(50400))
+  end)
+
+  it("refuses another version", function()
+    for _, number in ipairs { 503, 505 } do
+      refuses(too_old, ("#include_next <lua.h>\n#undef LUA_VERSION_NUM\n"
+        .. "#define LUA_VERSION_NUM %d\n"):format(number))
+    end
+  end)
+
+  it("refuses integers or floats of 32 bits", function()
+    refuses(too_small, numbers("LUA_INTEGER", "int"))
+    refuses(too_small, numbers("LUA_NUMBER", "float"))
+    refuses("tide_needs_64_bits", numbers("LUA_INTEGER", "int"), "-std=c99")
+  end)
+end)
+
 describe("require 'tidepool' with a core of another version", function()
   it("says which", function()
     local core = h.runs [[print(require "tidepool.core".version)]]
