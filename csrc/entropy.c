@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
@@ -49,26 +48,33 @@ static bool from_file(void *buf, size_t size) {
 }
 
 /* Adds what a clock says. */
-static struct seed add_clock(struct seed s, clockid_t clock) {
-  struct timespec t;
-  if (clock_gettime(clock, &t) != 0) return s;
-  return tide_seed_add(tide_seed_add(s, (uint64_t)t.tv_sec), (uint64_t)t.tv_nsec);
+static struct seed add_time(struct seed s, const struct timespec *t) {
+  return tide_seed_add(tide_seed_add(s, (uint64_t)t->tv_sec), (uint64_t)t->tv_nsec);
+}
+
+/* Adds the monotonic clock's next tick, so that no two calls on one thread add the same. */
+static struct seed add_tick(struct seed s) {
+  struct timespec first = {0, 0}, next = {0, 0};
+  (void)clock_gettime(CLOCK_MONOTONIC, &first);
+  for (int i = 0; i < 1000000; i++) {
+    (void)clock_gettime(CLOCK_MONOTONIC, &next);
+    if (next.tv_nsec != first.tv_nsec || next.tv_sec != first.tv_sec) break;
+  }
+  return add_time(s, &next);
 }
 
 struct seed tide_entropy_fallback(void) {
-  static atomic_uint_least64_t calls; /* A: tells the calls of this process apart (relaxed) */
+  struct timespec now = {0, 0};
   struct seed s = {0, 0};
 #if defined(__linux__) && defined(AT_RANDOM)
   const void *bytes =
       (const void *)(uintptr_t)getauxval(AT_RANDOM); /* 16 of the kernel's, the same all along */
   if (bytes != NULL) memcpy(&s, bytes, sizeof s);
 #endif
-  s = add_clock(s, CLOCK_REALTIME);
-  s = add_clock(s, CLOCK_MONOTONIC);
+  (void)clock_gettime(CLOCK_REALTIME, &now);
+  s = add_tick(add_time(s, &now));
   s = tide_seed_add(s, (uint64_t)getpid());
-  s = tide_seed_add(s, (uint64_t)(uintptr_t)&s);     /* the stack's address */
-  s = tide_seed_add(s, (uint64_t)(uintptr_t)&calls); /* the library's */
-  return tide_seed_add(s, atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed));
+  return tide_seed_add(s, (uint64_t)(uintptr_t)&s); /* tells threads apart */
 }
 
 struct seed tide_entropy(void) {
