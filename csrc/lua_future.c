@@ -310,9 +310,11 @@ static int f_begin(lua_State *L) {
 
 static int f_gc(lua_State *L) {
   struct tide_lua_future *b = (struct tide_lua_future *)tide_lua_self(L);
+  lua_Debug caller;
   if (!b || !b->f) return 0;
-  if (b->task && !b->seen && !tide_lua_done(b)) {
-    /* Nobody can look any more, but it may fail yet: the next cycle of the collector comes again. */
+  if (b->task && !b->seen && !tide_lua_done(b) && lua_getstack(L, 1, &caller)) {
+    /* Nobody can look any more, but it may fail yet: the next cycle of the collector comes again. Where
+    ** nothing is being called, the state may be closing: then Lua would not call this again. */
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_setmetatable(L, 1);
     return 0;
