@@ -36,6 +36,12 @@ static int submit_here(lua_State *L) {
   return 0;
 }
 
+/* All functions of this program may be sent. */
+static int any(lua_CFunction fn, void *ud) {
+  (void)fn, (void)ud;
+  return 1;
+}
+
 int main(void) {
   lua_State *L = luaL_newstate();
   tide_executor *ex;
@@ -46,6 +52,7 @@ int main(void) {
   cfg.max_workers = 1;
   cfg.max_queue = 1;
   cfg.on_full = TIDE_ONFULL_BLOCK;
+  cfg.cfunction = any;
   CHECK(tide_executor_new(&ex, &cfg) == TIDE_OK);
   CHECK(submit(ex, &f[0], 1) == TIDE_OK);
   CHECK(submit(ex, &f[1], 1) == TIDE_OK);
