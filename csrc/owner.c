@@ -158,17 +158,17 @@ void tide_warnings(lua_State *L) {
 }
 
 /* The owners with warnings. The lock is a leaf, held for a few instructions. */
-static struct sys_bytelock lock;
-static struct owner *owners; /* lock */
-static bool registered;      /* lock */
+static struct sys_bytelock exit_lock;
+static struct owner *exit_owners; /* exit_lock */
+static bool exit_registered;      /* exit_lock */
 
 /* The next one of this thread that was not seen to, or NULL. No other thread closes its state. */
 static struct owner *next_untold(void) {
   struct owner *o;
-  tide_bytelock_take(&lock);
-  for (o = owners; o != NULL && (o->told || !tide_thread_is_self(&o->thread));) o = o->next;
+  tide_bytelock_take(&exit_lock);
+  for (o = exit_owners; o != NULL && (o->told || !tide_thread_is_self(&o->thread));) o = o->next;
   if (o != NULL) o->told = true;
-  tide_bytelock_drop(&lock);
+  tide_bytelock_drop(&exit_lock);
   return o;
 }
 
@@ -192,21 +192,21 @@ static void enlist(struct owner *o, lua_State *main) {
   bool first;
   o->main = main;
   o->thread = tide_thread_self();
-  tide_bytelock_take(&lock);
-  o->next = owners;
-  owners = o;
-  first = !registered;
-  registered = true;
-  tide_bytelock_drop(&lock);
+  tide_bytelock_take(&exit_lock);
+  o->next = exit_owners;
+  exit_owners = o;
+  first = !exit_registered;
+  exit_registered = true;
+  tide_bytelock_drop(&exit_lock);
   if (first) (void)atexit(at_exit); /* without memory for it an exit says nothing */
 }
 
 static void delist(struct owner *o) {
   struct owner **p;
-  tide_bytelock_take(&lock);
-  for (p = &owners; *p != NULL && *p != o;) p = &(*p)->next;
+  tide_bytelock_take(&exit_lock);
+  for (p = &exit_owners; *p != NULL && *p != o;) p = &(*p)->next;
   if (*p != NULL) *p = o->next;
-  tide_bytelock_drop(&lock);
+  tide_bytelock_drop(&exit_lock);
 }
 
 /* The sentinel's finaliser. */
