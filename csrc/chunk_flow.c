@@ -438,13 +438,13 @@ static size_t find_targets(struct follower *w, bool *backward) {
   return count;
 }
 
-enum { FEW = 64 };
+enum { FEW = 64, FEW_STATES = 8 * FEW };
 
 void tide_flow_follow(struct flow *f, size_t i, const struct flow_constant *constants,
                       unsigned char *uses) {
   struct follower w;
   uint32_t few_targets[FEW];
-  known few_states[8 * FEW];
+  known few_states[FEW_STATES];
   const size_t n = f->all[i].proto.ncode;
   size_t size, count;
   bool backward;
@@ -469,7 +469,7 @@ void tide_flow_follow(struct flow *f, size_t i, const struct flow_constant *cons
   count = find_targets(&w, &backward);
   size = count * w.nregs; /* both are bounded by the size of the dump and 255 */
   w.states = few_states;
-  if (size > 8 * FEW)
+  if (size > FEW_STATES)
     w.states = (known *)tide_mem_zero(f->mem, size * sizeof *w.states);
   else
     memset(few_states, 0, size * sizeof *w.states);
@@ -484,7 +484,7 @@ void tide_flow_follow(struct flow *f, size_t i, const struct flow_constant *cons
       w.recording = true;
       run(&w);
     }
-    if (size > 8 * FEW) tide_mem_free(f->mem, w.states, size * sizeof *w.states);
+    if (size > FEW_STATES) tide_mem_free(f->mem, w.states, size * sizeof *w.states);
   }
   if (n > FEW) tide_mem_free(f->mem, w.targets, n * sizeof *w.targets);
 }

@@ -69,8 +69,8 @@ bool tide_names_maybe(const struct transfer *x, const void *object) {
          (x->filter[b >> 3] >> (b & 7) & 1);
 }
 
-void tide_names_mark(struct transfer *x, const void *p) {
-  size_t a = hash1(p), b = hash2(p);
+void tide_names_mark(struct transfer *x, const void *object) {
+  size_t a = hash1(object), b = hash2(object);
   x->filter[a >> 3] |= (unsigned char)(1u << (a & 7));
   x->filter[b >> 3] |= (unsigned char)(1u << (b & 7));
 }

@@ -288,7 +288,7 @@ static bool rebuild(struct packer *P, int idx, const struct step *up) {
 void tide_packer_table(struct packer *P, int idx, const struct step *up) {
   lua_State *L = P->L;
   const void *address = lua_topointer(L, idx);
-  size_t start = P->b->len;
+  size_t start;
   if (address == P->env) {
     P->loose = true;
     tide_packer_tag(P, WIRE_GLOBALS);

@@ -228,11 +228,13 @@ static void way_out(const char *make, const char *tasks, bool has_handler) {
 }
 
 static void resets_all(void) {
+  static const char stubborn[] =
+      "f = ex:submit(function() while true do pcall(function() while true do end end) end end) "
+      "while f:status() == 'pending' do end";
   static const char *const tasks[] = {
       "f = endless()", "f = endless() g = endless()",
       "f = endless(ex:with { time_limit = 0.01 })", /* the limit may come meanwhile */
-      "f = ex:submit(function() while true do pcall(function() while true do end end) end end) "
-      "while f:status() == 'pending' do end"};
+      stubborn};
   for (size_t i = 0; i < sizeof tasks / sizeof tasks[0]; i++) {
     way_out(MAKE("daemon = true"), tasks[i], true);
     way_out(MAKE("daemon = true"), tasks[i], false);
