@@ -28,7 +28,8 @@ _Static_assert((int)TIDE_ETIMEOUT == FAULT_TIMEOUT && (int)TIDE_EDEADLOCK == FAU
 _Static_assert((int)TIDE_PENDING == TASK_PENDING && (int)TIDE_CANCELLED == TASK_CANCELLED,
                "tide_status and enum task_state are the same numbers");
 
-_Static_assert(SYS_STACK_LEAST >= TIDE_MIN_STACK_SIZE, "stacks that are taken are large enough");
+_Static_assert((uintmax_t)SYS_STACK_LEAST >= TIDE_MIN_STACK_SIZE,
+               "stacks that are taken are large enough");
 
 static const struct copy copy = {TIDE_VERSION, luaopen_tidepool_core};
 

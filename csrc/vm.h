@@ -42,10 +42,10 @@ struct vm;
 struct opening;
 
 /* A new state: Lua's libraries, those that differ in a worker, open_state, `paths` (may be NULL), and the
-** initializer of `o`, in this order. NULL on failure; then *why is a message
+** initializer of `given`, in this order. NULL on failure; then *why is a message
 ** allocated from cfg->mem, of *whysize bytes, or NULL if out of memory. cfg and stop must outlive it. */
 struct vm *tide_vm_new(const struct vm_config *cfg, struct stop *stop, struct paths *paths,
-                       const struct opening *o, char **why, size_t *whysize);
+                       const struct opening *given, char **why, size_t *whysize);
 /* The worker's index, 0 until this. */
 void tide_vm_setindex(struct vm *vm, int index);
 /* Calls the finalizers, the script's and the host's, unless the state was never opened as a whole; then
