@@ -177,7 +177,7 @@ static void upkeep(struct pool *p, struct level *l, bool ask) {
   tide_lock_take(&p->lock);
   tide_stop_open(&l->stop);
   l->upkeep = true;
-  told = (ask || p->haste) && tide_stop_visit(&l->stop, FAULT_INTERRUPTED) != STOP_NOT;
+  told = (ask || p->haste) && tide_stop_visit(&l->stop, FAULT_INTERRUPTED) == STOP_TOLD;
   tide_lock_drop(&p->lock);
   if (told) tide_watchdog_chase(&p->dog, &l->stop);
 }

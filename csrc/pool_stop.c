@@ -54,6 +54,7 @@ bool tide_pool_interrupt(struct pool *p, struct task *t) {
   switch (tide_task_stop(t, FAULT_INTERRUPTED, &stop)) {
     case STOP_TOLD:
     case STOP_KNOWN: return tide_watchdog_chase(&p->dog, stop);
+    case STOP_PAST: return true;
     default: /* it has ended, perhaps by an earlier stop */
       return tide_task_state(t) == TASK_FINISHED && tide_fault_stops(t->outcome);
   }
@@ -87,7 +88,7 @@ static struct stop *next_upkeep(struct pool *p) {
   for (struct level *l = p->slots != NULL ? &p->slots->base : NULL; l != NULL && stop == NULL;
        l = next_level_locked(l)) {
     if (!l->upkeep || tide_stop_asked(&l->stop) != FAULT_NONE) continue;
-    if (tide_stop_visit(&l->stop, FAULT_INTERRUPTED) != STOP_NOT) stop = &l->stop;
+    if (tide_stop_visit(&l->stop, FAULT_INTERRUPTED) == STOP_TOLD) stop = &l->stop;
   }
   tide_lock_drop(&p->lock);
   return stop;

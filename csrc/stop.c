@@ -5,6 +5,8 @@
 */
 #include "stop.h"
 
+#include <sched.h>
+
 /* In the handler, on the thread itself. */
 TIDE_IN_HANDLER static void ring(void *ud, int sig) {
   struct bell *b = (struct bell *)ud;
@@ -66,6 +68,7 @@ void tide_stop_init(struct stop *s, struct bell *b) {
   atomic_init(&s->arm, NULL);
   s->ud = NULL;
   atomic_init(&s->want, STOP_CLOSED);
+  atomic_init(&s->left, false);
   atomic_init(&s->visitors, 0);
   fifo_node_init(&s->link);
   s->due = SYS_NEVER;
@@ -85,6 +88,7 @@ void tide_stop_setarm(struct stop *s, void (*arm)(void *), void *ud) {
 
 void tide_stop_open(struct stop *s) {
   /* relaxed: who asks finds this task through its lock, which orders it */
+  atomic_store_explicit(&s->left, false, memory_order_relaxed);
   atomic_store_explicit(&s->want, FAULT_NONE, memory_order_relaxed);
 }
 
@@ -104,13 +108,22 @@ bool tide_stop_ask(struct stop *s, int kind) {
 }
 
 enum stop_answer tide_stop_visit(struct stop *s, int kind) {
-  enum stop_answer answer;
-  /* A visitor before it is asked: who sees that it was sees the visitor (relaxed here, release in ask). */
-  atomic_fetch_add_explicit(&s->visitors, 1, memory_order_relaxed);
-  if (tide_stop_ask(s, kind)) return STOP_TOLD;
-  answer = tide_stop_asked(s) != FAULT_NONE ? STOP_KNOWN : STOP_NOT;
-  if (answer == STOP_NOT) tide_stop_part(s);
+  enum stop_answer answer = STOP_TOLD;
+  /* A visitor first. Sequentially consistent, as are the load below and what tide_stop_leaves does:
+  ** either this finds that the worker leaves, or the worker finds the visitor. */
+  atomic_fetch_add_explicit(&s->visitors, 1, memory_order_seq_cst);
+  if (!tide_stop_ask(s, kind)) {
+    bool left = atomic_load_explicit(&s->left, memory_order_seq_cst);
+    answer = tide_stop_asked(s) == FAULT_NONE ? STOP_NOT : left ? STOP_PAST : STOP_KNOWN;
+  }
+  if (answer < STOP_KNOWN) tide_stop_part(s);
   return answer;
+}
+
+void tide_stop_leaves(struct stop *s) {
+  atomic_store_explicit(&s->left, true, memory_order_seq_cst);
+  /* It holds no lock that is needed here, and may be starting the watchdog's thread. */
+  while (atomic_load_explicit(&s->visitors, memory_order_seq_cst) != 0) sched_yield();
 }
 
 void tide_stop_part(struct stop *s) {

@@ -58,9 +58,10 @@ struct stop {
   struct bell *bell; /* I */
   struct stop *next; /* I: the one made before it */
   void (*_Atomic arm)(
-      void *ud);         /* A: of the worker that is opened: called in the handler; NULL: none */
-  void *ud;              /* for arm */
-  atomic_int want;       /* A: see above; release in ask pairs with acquire in asked and close */
+      void *ud);    /* A: of the worker that is opened: called in the handler; NULL: none */
+  void *ud;         /* for arm */
+  atomic_int want;  /* A: see above; release in ask pairs with acquire in asked and close */
+  atomic_bool left; /* A: the worker has left, or is leaving (watchdog.h); see tide_stop_leaves */
   atomic_uint visitors;  /* A: who asked and has not rung yet; release, paired with leave */
   struct fifo_node link; /* watchdog's lock: in its list */
   sys_time due;          /* watchdog's lock: when to ask, or to ring again */
@@ -108,10 +109,14 @@ bool tide_stop_ask(struct stop *s, int kind);
 
 /* The same for another thread, under a lock that the worker needs before it goes on to
 ** something else. STOP_TOLD: asked now; STOP_KNOWN: it was asked before. With both it is to be
-** chased (watchdog.h), or parted from, which the worker waits for. STOP_NOT: too late. */
-enum stop_answer { STOP_NOT, STOP_KNOWN, STOP_TOLD };
+** chased (watchdog.h), or parted from, which the worker waits for. STOP_PAST: it was asked before,
+** and the worker has left already; STOP_NOT: too late. */
+enum stop_answer { STOP_NOT, STOP_PAST, STOP_KNOWN, STOP_TOLD };
 enum stop_answer tide_stop_visit(struct stop *s, int kind);
 void tide_stop_part(struct stop *s);
+/* The worker's: from now on visits answer STOP_PAST or STOP_NOT. Returns once those that were
+** under way have parted. */
+void tide_stop_leaves(struct stop *s);
 
 TIDE_INTERNAL_END
 

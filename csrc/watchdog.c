@@ -6,7 +6,6 @@
 #include "watchdog.h"
 
 #include <assert.h>
-#include <sched.h>
 
 /* Between two signals for the same task, in ns. */
 #define INTERVAL ((sys_time)5 * 1000 * 1000)
@@ -173,9 +172,7 @@ void tide_watchdog_follow(struct stop *s) {
 
 void tide_watchdog_leave(struct watchdog *w, struct stop *s) {
   bool rung;
-  /* acquire: pairs with the release of who chased. It holds no lock that is needed here, and may be
-  ** starting the watchdog's thread. */
-  while (atomic_load_explicit(&s->visitors, memory_order_acquire) != 0) sched_yield();
+  tide_stop_leaves(s);
   tide_lock_take(&w->lock);
   if (fifo_linked(&s->link)) fifo_remove(&s->link);
   rung = s->bell->rung;
