@@ -215,7 +215,10 @@ static int owner_gc(lua_State *L) {
   tide_executor *home = tide_current_executor(L); /* whose worker closes this state; or NULL */
   if (!o->open) return 0;
   o->open = false;
-  if (tide_owner_lost(o)) return 0; /* those threads are not here, nor is what they left usable */
+  if (tide_owner_lost(o)) { /* those threads are not here, nor is what they left usable */
+    if (o->warnings != NULL) delist(o);
+    return 0;
+  }
   for (size_t i = 0; i < o->n; i++) {
     atomic_store_explicit(&o->executors[i]->hold, NULL, memory_order_relaxed);
     tide_executor_close(o->executors[i], o->executors[i]->daemon ? TIDE_SHUTDOWN_INTERRUPT : 0);
