@@ -128,16 +128,20 @@ static int make_owner(lua_State *L) {
   return 0;
 }
 
-/* Protected: a row's function is the argument. */
+/* Protected: a row's function is the argument. The handles stay on this stack, too: a finalizer
+** for which Lua finds no memory is not called again, and what it should give back is left. */
 static int call_row(lua_State *L) {
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "tidepool");
-  lua_call(L, 1, 1);
   tide_pushexecutor(L, host_executor);
   if (promise != NULL)
     tide_pushfuture(L, promise);
   else
     lua_pushnil(L);
+  lua_pushvalue(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "tidepool");
+  lua_call(L, 1, 1);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 3);
   lua_call(L, 3, 0);
   return 0;
 }
