@@ -10,7 +10,7 @@ local gate = require "gate"
 local sample = require "spec.support.sample"
 local tidepool = require "tidepool"
 
--- How many there are of what is to be many: a collector at every allocation goes through all of them.
+-- How many there are of what is to be many: a collector at every allocation visits all of them.
 local function many(n) return h.collects and n // 100 or n end
 local DEEP = h.collects and 2000 or 100000 -- more levels than may be sent
 
