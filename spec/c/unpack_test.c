@@ -21,7 +21,6 @@
 #include "../../csrc/reftype.h"
 #include "../../csrc/unpack.h"
 #include "../../csrc/wire.h"
-#include "../../csrc/wire.h"
 #include "check.h"
 
 static unsigned long long seed;
@@ -298,7 +297,7 @@ static void test_names(lua_State *to) {
     size_t len;
     bool good;
   } cases[] = {
-#define CASE(s, good) {s, sizeof s - 1, good}
+#define CASE(text, good) {text "", sizeof(text) - 1, (good)}
       CASE("string", true),
       CASE("string\0", true),
       CASE("string\0.\6format", true),
