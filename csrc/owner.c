@@ -198,7 +198,8 @@ static void enlist(struct owner *o, lua_State *main) {
   first = !exit_registered;
   exit_registered = true;
   tide_bytelock_drop(&exit_lock);
-  if (first) (void)atexit(at_exit); /* without memory for it an exit says nothing */
+  /* The handler must not go before the program ends. Without memory for it an exit says nothing. */
+  if (first && tide_sys_stay_loaded()) (void)atexit(at_exit);
 }
 
 static void delist(struct owner *o) {
