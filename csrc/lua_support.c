@@ -33,6 +33,8 @@ void tide_lua_pushclass(lua_State *L, const struct tide_lua_class *c) {
   if (luaL_getmetatable(L, c->name) != LUA_TNIL)
     luaL_error(L, "a second copy of tidepool in one state, see docs/embedding.md");
   lua_pop(L, 1);
+  lua_pushboolean(L, 0);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, c); /* a place, so that nothing can fail behind the name */
   lua_newtable(L);
   meta = lua_gettop(L);
   if (c->made)
