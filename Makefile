@@ -87,7 +87,7 @@ spec_modules := $(patsubst spec/support/%.c,$(B)/spec/%.so,$(wildcard spec/suppo
 fuzz_targets = $(B)/fuzz/unpack $(B)/fuzz/roundtrip
 hosts = $(B)/host/host $(B)/host/host-static
 libraries = $(B)/tidepool/core.so $(B)/libtidepool.a $(B)/$(soname)
-demos = cube download mandelbrot wordcount
+demos = cube download wordcount mandelbrot
 
 .DELETE_ON_ERROR:
 .SUFFIXES:

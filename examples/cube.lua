@@ -1,5 +1,5 @@
--- cube.lua: the smallest use of a pool. Five workers cube four numbers; the tasks print.
--- Whole lines come out, in whatever order the tasks finish.
+-- cube.lua: the smallest use of a pool. Four tasks cube a number each and print it.
+-- The lines come in the order in which the tasks finish. No two lines are mixed.
 -- SPDX-License-Identifier: MIT
 
 local tidepool = require "tidepool"

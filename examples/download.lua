@@ -1,9 +1,9 @@
--- download.lua [URL...]: fetches images over HTTP one by one, then with a pool of three.
+-- download.lua [URL...]: fetches images over HTTP one by one, then with a pool of three workers.
 --
--- They are saved under out/download/ beside this script, in one-by-one/ and pool/. LuaSocket does
--- the fetching, inside the tasks. Without a URL the script draws some pictures and serves them
--- itself, on 127.0.0.1 and 100 ms late; the server is a task of a second executor.
--- A URL that fails is reported; the others go on, and the exit status is 1 in the end.
+-- The images are saved under out/download/ beside this script, in one-by-one/ and pool/. LuaSocket
+-- fetches them, inside the tasks. Without a URL the script draws nine pictures and serves them
+-- itself on 127.0.0.1, each answer 100 ms late. The server is a task of a second executor.
+-- A URL that fails is reported and the others go on; the exit status is then 1.
 -- SPDX-License-Identifier: MIT
 
 local tidepool = require "tidepool"
@@ -17,7 +17,7 @@ local server = require "pngserver"
 local WORKERS = 3
 local LATENCY = 0.1 -- seconds, of our own server
 
--- The task. `http` and `support` are modules: the worker requires them by their names.
+-- The task. `http` and `support` are modules: the worker loads its own by their names.
 local function download(url, path)
   http.TIMEOUT = 20
   local body, code, _, status = http.request(url)
@@ -27,15 +27,15 @@ local function download(url, path)
   return #body
 end
 
--- Both ways of doing it answer a list with the bytes of each, and a table of errors by position.
+-- Both ways return the size of each image, and the errors of those that failed, by position.
 
 local function one_by_one(urls, paths)
   local sizes, errors = {}, {}
   for i, url in ipairs(urls) do
-    local ok, answer = pcall(download, url, paths[i])
-    -- Ctrl-C too arrives as an error here, and is not the URL's fault.
-    if not ok and tostring(answer):find("interrupted!$") then error(answer, 0) end
-    if ok then sizes[i] = answer else errors[i] = answer end
+    local ok, outcome = pcall(download, url, paths[i])
+    -- Ctrl-C arrives as an error too. It ends the script.
+    if not ok and tostring(outcome):find("interrupted!$") then error(outcome, 0) end
+    if ok then sizes[i] = outcome else errors[i] = outcome end
   end
   return sizes, errors
 end
@@ -47,8 +47,8 @@ local function in_parallel(urls, paths)
     futures[i] = ex:submit(download, url, paths[i])
   end
   for i, future in ipairs(futures) do
-    local ok, answer = future:pcall()
-    if ok then sizes[i] = answer else errors[i] = answer end
+    local ok, outcome = future:pcall()
+    if ok then sizes[i] = outcome else errors[i] = outcome end
   end
   return sizes, errors
 end
@@ -60,7 +60,7 @@ local function draw_pictures()
   local function sea(i) return i // 3, i, 255 - i // 2 end
   local function distance(x, y) return ((x - width / 2) ^ 2 + (y - height / 2) ^ 2) ^ 0.5 end
   local function wave(x, y) return (math.sin(x / 12) * math.cos(y / 9) + 1) * 127 end
-  -- name, palette, index in the palette at (x, y)
+  -- name, palette, and the number in the palette of the colour at (x, y)
   local drawings = {
     { "slope", sea, function(x) return x * 255 // width end },
     { "sky", sea, function(_, y) return 255 - y * 255 // height end },
@@ -73,9 +73,14 @@ local function draw_pictures()
     { "weave", fire, function(x, y) return x * y // 16 end },
   }
   local names, files = {}, {}
-  for i, d in ipairs(drawings) do
-    names[i] = d[1] .. ".png"
-    files[names[i]] = png.draw(width, height, d[3], d[2])
+  for i, drawing in ipairs(drawings) do
+    local name, palette, number = table.unpack(drawing)
+    local pixels = {}
+    for y = 0, height - 1 do
+      for x = 0, width - 1 do pixels[#pixels + 1] = string.char(number(x, y) & 0xFF) end
+    end
+    names[i] = name .. ".png"
+    files[names[i]] = png.encode(width, table.concat(pixels), palette)
   end
   return names, files
 end
@@ -85,13 +90,13 @@ local function paths_for(urls, folder)
   for i, url in ipairs(urls) do
     local name = url:gsub("[?#].*", ""):match("([^/]+)$") or "image"
     paths[i] = ("%s/%02d-%s"):format(dir, i, name:gsub("[^%w._-]", "_"))
-    os.remove(paths[i]) -- what an earlier run saved must not pass for this one's
+    os.remove(paths[i]) -- an earlier run may have saved it
   end
   return paths, dir
 end
 
--- Fetches all in both ways and prints what came of it. Answers the number of failures, and the
--- paths of what was saved.
+-- Fetches all in both ways and prints sizes and times. Returns the number of failures, and the
+-- paths of the files of each way.
 local function compare(urls)
   local paths_single, dir_single = paths_for(urls, "one-by-one")
   local paths_pool, dir_pool = paths_for(urls, "pool")
@@ -119,7 +124,7 @@ local function serve_and_compare()
   local ready, stop = tidepool.future(), tidepool.future()
   local ex <close> = tidepool.executor { max_workers = 1, thread_name_prefix = "pngserver" }
   local served = ex:submit(server.run, files, LATENCY, ready, stop)
-  -- Closed before `ex`, however this function ends: else `ex` would wait for the server for ever.
+  -- Stops the server before `ex` is closed, however this function ends: `ex` waits for its tasks.
   local _ <close> = setmetatable({}, { __close = function() stop:set_result() end })
 
   local port, urls = ready:result(10), {}

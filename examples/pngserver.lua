@@ -1,77 +1,39 @@
 -- pngserver.lua: a small HTTP server that answers each request after a fixed time.
 --
--- It runs as one task of a pool, and serves any number of connections at once: a table of
--- connections, each in one of three states, and one call of socket.select to wait for all.
--- It exists for download.lua, and knows no more of HTTP than that needs.
+-- It runs as one task of a pool. All answers are late by the same time, so they leave in the order
+-- in which the requests came: one queue holds the connections that wait. The server trusts its
+-- clients to send a request at once, and knows no more of HTTP than download.lua needs.
 -- SPDX-License-Identifier: MIT
 
 local socket = require "socket"
 
 local server = {}
 
-local STOP_CHECK = 0.05 -- seconds between two looks at the request to stop
-local LONGEST_REQUEST = 8192 -- bytes
+local STOP_CHECK <const> = 0.05 -- seconds between two checks of `stop`, at most
+local PATIENCE <const> = 1 -- seconds that a client may keep the server waiting
 
-local function response(files, request)
-  local path = request:match("^GET /(%S*) HTTP/")
-  local body = path and files[path]
-  local head = "HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"
-  if not body then
-    head, body = "HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\n", "no such picture\n"
+local ANSWER = "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n"
+  .. "Connection: close\r\n\r\n%s"
+
+-- Reads a request to its end, an empty line. Returns the name that it asks for, or nil.
+local function read_request(client)
+  client:settimeout(PATIENCE)
+  local first = client:receive()
+  local line = first
+  while line and line ~= "" do line = client:receive() end
+  return first and first:match("^GET /(%S*) HTTP/")
+end
+
+local function answer(client, body)
+  if body then
+    client:send(ANSWER:format("200 OK", "image/png", #body, body))
+  else
+    client:send(ANSWER:format("404 Not Found", "text/plain", 16, "no such picture\n"))
   end
-  return ("%sContent-Length: %d\r\nConnection: close\r\n\r\n%s"):format(head, #body, body)
+  client:close()
 end
 
--- A connection's states: "reading" its request, "waiting" until it is due, "writing" the answer.
-local step = {}
-
-function step.reading(c, files, latency)
-  local data, err, partial = c.socket:receive(1024)
-  c.input = c.input .. (data or partial or "")
-  if c.input:find("\r\n\r\n", 1, true) then
-    c.output, c.sent = response(files, c.input), 0
-    c.due = socket.gettime() + latency
-    c.state = "waiting"
-  elseif err == "closed" or #c.input > LONGEST_REQUEST then
-    return "done"
-  end
-end
-
-function step.waiting(c)
-  if socket.gettime() >= c.due then c.state = "writing" end
-end
-
-function step.writing(c)
-  local sent, err, partial = c.socket:send(c.output, c.sent + 1)
-  c.sent = sent or partial or c.sent
-  if c.sent >= #c.output or (err and err ~= "timeout") then return "done" end
-end
-
-local function accept(listener, connections)
-  local s = listener:accept()
-  while s do
-    s:settimeout(0)
-    connections[s] = { socket = s, state = "reading", input = "" }
-    s = listener:accept()
-  end
-end
-
--- What to wait for: sockets to read, sockets to write, and for how long at most.
-local function interests(listener, connections)
-  local reads, writes, timeout = { listener }, {}, STOP_CHECK
-  for s, c in pairs(connections) do
-    if c.state == "reading" then
-      reads[#reads + 1] = s
-    elseif c.state == "writing" then
-      writes[#writes + 1] = s
-    else
-      timeout = math.max(0, math.min(timeout, c.due - socket.gettime()))
-    end
-  end
-  return reads, writes, timeout
-end
-
---- Serves until `stop` is done; answers the number of connections it served.
+--- Serves until `stop` is done. Returns the number of requests that it answered.
 --- files: from name to bytes. latency: seconds.
 --- ready: a future that gets the port, or the error. stop: a future that the caller sets.
 function server.run(files, latency, ready, stop)
@@ -80,30 +42,28 @@ function server.run(files, latency, ready, stop)
     ready:set_exception(err)
     return 0
   end
-  listener:settimeout(0)
   local _, port = listener:getsockname()
   ready:set_result(math.tointeger(tonumber(port)))
 
-  local connections, served = {}, 0
+  local waiting, first, last = {}, 1, 0 -- the queue is waiting[first] to waiting[last]
   while not stop:done() do
-    local reads, writes, timeout = interests(listener, connections)
-    local readable, writable = socket.select(reads, writes, timeout)
-    if readable[listener] then accept(listener, connections) end
-    for s, c in pairs(connections) do
-      if c.state == "waiting" or readable[s] or writable[s] then
-        if step[c.state](c, files, latency) == "done" then
-          s:close()
-          connections[s] = nil
-          served = served + 1
-        end
-      end
+    local due = waiting[first] and waiting[first].due - socket.gettime() or STOP_CHECK
+    listener:settimeout(math.max(0, math.min(due, STOP_CHECK)))
+    local client = listener:accept()
+    if client then
+      local body = files[read_request(client) or ""]
+      last = last + 1
+      waiting[last] = { client = client, body = body, due = socket.gettime() + latency }
+    end
+    while waiting[first] and waiting[first].due <= socket.gettime() do
+      answer(waiting[first].client, waiting[first].body)
+      waiting[first] = nil
+      first = first + 1
     end
   end
-  for s in pairs(connections) do
-    s:close()
-  end
+  for i = first, last do waiting[i].client:close() end
   listener:close()
-  return served
+  return first - 1
 end
 
 return server

@@ -1,11 +1,11 @@
--- support.lua: what the examples share besides tidepool: a clock, quoting, a folder for output.
+-- support.lua: functions that several examples use: a clock, quoting, a folder for output.
 -- SPDX-License-Identifier: MIT
 
 local support = {}
 
 local has_socket, socket = pcall(require, "socket")
 
---- Seconds of wall-clock time. os.clock will not do: it adds up the CPU time of all threads.
+--- Returns the wall-clock time in seconds. os.clock returns the CPU time of all threads instead.
 function support.now()
   if has_socket then return socket.gettime() end
   local f = io.open("/proc/uptime")
@@ -15,25 +15,25 @@ function support.now()
   return seconds
 end
 
---- Runs fn and returns the seconds it took, then its results.
+--- Calls fn(...). Returns the seconds that it took, then its results.
 function support.timed(fn, ...)
   local start = support.now()
   local results = table.pack(fn(...))
   return support.now() - start, table.unpack(results, 1, results.n)
 end
 
---- A string as one word of a shell command.
+--- Returns a string as one word of a shell command.
 function support.quote(s)
   return "'" .. s:gsub("'", [['\'']]) .. "'"
 end
 
---- The folder a script lies in, with its slash.
+--- Returns the folder of the script, with a slash at its end.
 function support.here()
   return arg[0]:match("^(.*/)") or "./"
 end
 
---- Makes and returns the folder out/NAME beside the script, or one under the system's temporary
---- folder if the first cannot be written to.
+--- Makes the folder out/NAME beside the script, or a temporary folder if that cannot be written to.
+--- Returns its path.
 function support.out_dir(name)
   local dir = support.here() .. "out/" .. name
   local command = "mkdir -p %s 2>/dev/null && test -w %s"

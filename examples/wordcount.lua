@@ -1,9 +1,9 @@
--- wordcount.lua [DIR...]: the most frequent words of all text files under the given folders.
+-- wordcount.lua [DIR...]: prints the most frequent words of all text files under some folders.
 --
 -- Without a folder it reads the system's documentation: /usr/share/doc, the common licences, and
--- Perl's library, whose modules carry their manuals. A text file is one without a NUL byte;
--- compressed files are no text and are left out. A word is a run of ASCII letters, in lower case.
--- The files are counted in this state first, then by a pool; both answers must be equal.
+-- Perl's library, whose modules contain their manuals. A text file has no NUL byte and is not
+-- compressed. A word is a run of ASCII letters, in lower case.
+-- The files are counted in this state first, then by a pool. Both counts must be equal.
 -- SPDX-License-Identifier: MIT
 
 local tidepool = require "tidepool"
@@ -15,11 +15,12 @@ local DEFAULT = { "/usr/share/doc", "/usr/share/common-licenses", "/usr/share/pe
 local LARGEST = 16 * 1024 * 1024 -- a file above this is data rather than text
 local TOP = 20
 
--- Files are found with find(1). Names may hold any byte but NUL, so that is what ends each.
+-- Returns the name and size of each file under `dirs`, and the number of files that cannot be read.
+-- find(1) ends each name with a NUL, the only byte that a name cannot contain.
 local function list_files(dirs)
   local words = {}
   for i, dir in ipairs(dirs) do
-    -- A relative name gets "./" in front, so that none looks like an option of find.
+    -- "./" before a relative name: find would take one that begins with "-" for an option.
     words[i] = support.quote(dir:sub(1, 1) == "/" and dir or "./" .. dir)
   end
   local pipe = assert(io.popen("find -H " .. table.concat(words, " ") .. " -type f -print0"))
@@ -39,8 +40,8 @@ local function list_files(dirs)
   return files, unreadable
 end
 
--- Groups files into batches of about the same number of bytes. A task should do enough work to be
--- worth its way there and back, and there should be enough tasks to keep all workers busy.
+-- Groups files into `number` batches of about the same number of bytes. A batch is the work of one
+-- task: large enough to outweigh the cost of a task, small enough that all workers have some.
 local function make_batches(files, number)
   local total = 0
   for _, file in ipairs(files) do
@@ -59,8 +60,8 @@ local function make_batches(files, number)
   return batches
 end
 
--- The task: counts the words of some files. Answers a table from word to count, and how many files
--- and bytes were text. A file that vanished or cannot be read counts for nothing.
+-- The task: counts the words of some files. Returns a table from word to count, and how many files
+-- and bytes were text. Files that cannot be read are skipped.
 local function count_words(names)
   local counts, texts, bytes = {}, 0, 0
   for _, name in ipairs(names) do
@@ -97,7 +98,7 @@ end
 local function in_parallel(batches, workers)
   local ex <close> = tidepool.executor { max_workers = workers, thread_name_prefix = "wordcount" }
   local all = {}
-  -- One batch is one task (chunksize = 1), added up in whatever order they are done.
+  -- One batch is one task (chunksize = 1). The counts are added up in the order of completion.
   for _, counts in ex:with({ chunksize = 1, ordered = false }):map(count_words, batches) do
     add_counts(all, counts)
   end
@@ -155,7 +156,7 @@ print(("parallel:   %6.2f s   speed-up %.2f, %d workers, %d tasks"):format(
   together, alone / together, workers, #batches))
 
 if not same(expected, counts) then
-  io.stderr:write("the two answers differ\n")
+  io.stderr:write("the two counts differ\n")
   os.exit(1)
 end
-print("both answers are equal")
+print("both counts are equal")
