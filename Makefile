@@ -9,8 +9,8 @@
 #   make fuzz         the fuzz targets of spec/fuzz, FUZZ_TIME=60 seconds each; fuzz-seeds: their seeds anew
 #   make bench        the figures of bench/README.md; bench-quick: fewer rounds of less work
 #   make soak         ten million tasks of mixed kinds in bounded memory; N=TASKS: as many
-#   make musl         built with musl's C library: all compiles, and the tests of floors 0 and 1
-#   make model        all interleavings of the models of floor 1 (spec/model), with spin
+#   make musl         built with musl's C library: all compiles, and the tests of the layers below Lua
+#   make model        all interleavings of the models of csrc/sched (spec/model), with spin
 #   make lint layers valgrind overhead rock-test    the other checks; .ci/run runs them all
 #   make install uninstall                 PREFIX, DESTDIR
 #   make clean
@@ -71,16 +71,15 @@ lua_libs = $(eval lua_libs := $$(shell $(PKG_CONFIG) --libs $(LUA_PC)))$(lua_lib
 base_cflags = -std=c11 -D_GNU_SOURCE -pthread $(WARNINGS) $(CFLAGS) $(sanflags) $(lua_cflags)
 lib_cflags = $(base_cflags) -fPIC -fvisibility=hidden
 
-version := $(shell sed -n 's/^.define TIDE_VERSION "\(.*\)"/\1/p' csrc/tidepool.h)
+version := $(shell sed -n 's/^.define TIDE_VERSION "\(.*\)"/\1/p' csrc/include/tidepool.h)
 soname = libtidepool.so.$(firstword $(subst ., ,$(version)))
 
-sources := $(sort $(wildcard csrc/*.c))
+sources := $(sort $(wildcard csrc/*/*.c))
 objects = $(sources:csrc/%.c=$(B)/obj/%.o)
-# The objects of some floors, as their first comments say: $(call floor,01)
-floor = $(patsubst csrc/%.c,$(B)/obj/%.o,$(shell [ -z "$(sources)" ] || \
-  awk 'FNR <= 3 && /tidepool, floor [$(1)]:/ { print FILENAME }' $(sources) /dev/null))
-low_objects := $(call floor,01)
-lua_objects := $(call floor,2)
+# The objects of some layers: $(call layers,platform util)
+layers = $(patsubst csrc/%.c,$(B)/obj/%.o,$(foreach layer,$(1),$(filter csrc/$(layer)/%,$(sources))))
+low_objects := $(call layers,platform util sched)
+lua_objects := $(call layers,luautil codec vm)
 
 c_tests := $(patsubst spec/c/%.c,$(B)/c/%,$(sort $(wildcard spec/c/*_test.c)))
 spec_modules := $(patsubst spec/support/%.c,$(B)/spec/%.so,$(wildcard spec/support/*.c))
@@ -110,7 +109,7 @@ $(B)/flags: FORCE | check-setup
 
 $(B)/obj/%.o: csrc/%.c $(B)/flags
 	@mkdir -p $(@D)
-	$(call quiet,cc)$(CC) $(lib_cflags) -MMD -MP -c -o $@ $<
+	$(call quiet,cc)$(CC) $(lib_cflags) -Icsrc -MMD -MP -c -o $@ $<
 
 $(B)/tidepool/core.so: $(objects)
 	@mkdir -p $(@D)
@@ -180,8 +179,8 @@ collect-build: $(B)/tidepool/core.so $(spec_modules) $(B)/fuzz/roundtrip $(B)/lu
 
 test-build: $(libraries) $(spec_modules) $(c_tests) $(fuzz_targets) $(hosts) $(if $(SAN),$(B)/lua)
 
-# The first ten lines of a test may say what it is linked with beyond floors 0 and 1:
-#   /* link: lua -lm */     lua: Lua and floor 2; tidepool: Lua and all floors; else a flag
+# The first ten lines of a test may say what it is linked with beyond the layers below Lua:
+#   /* link: lua -lm */     lua: Lua and luautil, codec, vm; tidepool: Lua and all layers; else a flag
 $(B)/c/%: spec/c/%.c $(objects) $(san_objects)
 	@mkdir -p $(@D)
 	$(call quiet,cc)set -e; objects='$(low_objects)'; libs='$(san_objects)'; \
@@ -209,7 +208,7 @@ $(B)/spec/%.so: spec/support/%.c $(B)/flags
 # The host example is built as a user would: with pkg-config, from an installed tree.
 prefix = $(abspath $(B))/prefix
 installed = $(prefix)/lib/pkgconfig/tidepool.pc
-$(installed): $(libraries) $(wildcard lua/tidepool/*.lua) scripts/tidepool.pc.in csrc/tidepool.h
+$(installed): $(libraries) $(wildcard lua/tidepool/*.lua) scripts/tidepool.pc.in $(wildcard csrc/include/*.h)
 	@rm -rf $(prefix)
 	@$(MAKE) --no-print-directory install PREFIX=$(prefix) DESTDIR= >/dev/null
 
@@ -243,7 +242,7 @@ $(B)/fuzz/unpack_seeds: spec/fuzz/unpack_seeds.c spec/fuzz/unpack_parts.c
 $(B)/fuzz/unpack_seeds: fuzz_main =
 $(fuzz_targets) $(B)/fuzz/unpack_seeds: $(wildcard spec/fuzz/*.h) spec/fuzz/replay.c $(low_objects) $(lua_objects) $(san_objects)
 	@mkdir -p $(@D)
-	$(call quiet,cc)$(CC) $(base_cflags) -o $@ $(filter-out spec/fuzz/replay.c,$(filter %.c,$^)) $(fuzz_main) \
+	$(call quiet,cc)$(CC) $(base_cflags) -Icsrc -o $@ $(filter-out spec/fuzz/replay.c,$(filter %.c,$^)) $(fuzz_main) \
 	  $(filter %.o,$^) $(LDFLAGS) $(lua_libs)
 
 # ----------------------------------------------------------------------- musl
@@ -295,7 +294,7 @@ rock-test:
 install: $(libraries)
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig \
 	  $(DESTDIR)$(BINDIR_LUA)/tidepool $(DESTDIR)$(SHAREDIR_LUA)/tidepool
-	$(INSTALL) -m 644 csrc/tidepool.h $(DESTDIR)$(PREFIX)/include/
+	$(INSTALL) -m 644 csrc/include/*.h $(DESTDIR)$(PREFIX)/include/
 	$(INSTALL) -m 644 $(B)/libtidepool.a $(DESTDIR)$(PREFIX)/lib/
 	$(INSTALL) -m 755 $(B)/$(soname) $(DESTDIR)$(PREFIX)/lib/libtidepool.so.$(version)
 	ln -sf libtidepool.so.$(version) $(DESTDIR)$(PREFIX)/lib/$(soname)
@@ -307,7 +306,8 @@ install: $(libraries)
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/tidepool.pc
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/include/tidepool.h $(DESTDIR)$(PREFIX)/lib/pkgconfig/tidepool.pc
+	rm -f $(patsubst csrc/%,$(DESTDIR)$(PREFIX)/%,$(wildcard csrc/include/*.h))
+	rm -f $(DESTDIR)$(PREFIX)/lib/pkgconfig/tidepool.pc
 	rm -f $(DESTDIR)$(PREFIX)/lib/libtidepool.a $(DESTDIR)$(PREFIX)/lib/libtidepool.so \
 	  $(DESTDIR)$(PREFIX)/lib/$(soname) $(DESTDIR)$(PREFIX)/lib/libtidepool.so.$(version)
 	rm -rf $(DESTDIR)$(BINDIR_LUA)/tidepool $(DESTDIR)$(SHAREDIR_LUA)/tidepool
@@ -315,4 +315,4 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(wildcard $(B)/obj/*.d $(B)/c/*.d $(B)/spec/*.d)
+-include $(wildcard $(B)/obj/*/*.d $(B)/c/*.d $(B)/spec/*.d)

@@ -9,6 +9,6 @@ __attribute__((noreturn)) extern int(luaL_error)(lua_State *L, const char *fmt, 
 __attribute__((noreturn)) extern int(luaL_argerror)(lua_State *L, int arg, const char *extramsg);
 __attribute__((noreturn)) extern int(luaL_typeerror)(lua_State *L, int arg, const char *tname);
 
-/* csrc/error.h has the same, for floor 2 and above. */
-__attribute__((noreturn, visibility("hidden"))) extern int tide_error_raise(lua_State *L, int fault,
+/* csrc/luautil/error.h has the same, for the layers that see Lua. */
+__attribute__((noreturn, visibility("hidden"))) extern int ti_error_raise(lua_State *L, int fault,
                                                                             const char *fmt, ...);

@@ -156,8 +156,8 @@ describe("The same are named by", function()
 
   it("tidepool.h, the core and README.md: the kinds", function()
     local known = sorted(kinds)
-    assert.same(known, found("csrc/tidepool.h", '\n  TIDE_E[A-Z]+, +/%* "([%w_]+)"'))
-    assert.same(known, found("csrc/fault.c", '%[FAULT_[A-Z_]+%] = "([%w_]+)"'))
+    assert.same(known, found("csrc/include/tidepool.h", '\n  TIDE_E[A-Z]+, +/%* "([%w_]+)"'))
+    assert.same(known, found("csrc/util/errcode.c", '%[FAULT_[A-Z_]+%] = "([%w_]+)"'))
     assert.same(known, quoted_in_readme("`tidepool.error_kind%(err%)` answers", ", or nil"))
   end)
 

@@ -6,7 +6,7 @@
 */
 #include <stdint.h>
 
-#include "../../csrc/arena.h"
+#include "../../csrc/util/arena.h"
 #include "support.h"
 
 enum { N = 4000 };
@@ -26,8 +26,8 @@ static size_t below(size_t n) {
   return (size_t)(seed % n);
 }
 
-static void start(struct arena *a) {
-  tide_arena_init(a, &counted_mem);
+static void start(struct ti_arena *a) {
+  ti_arena_init(a, &counted_mem);
   a->off = false; /* also where a build switches it off */
 }
 
@@ -46,10 +46,10 @@ static size_t some_size(void) {
 }
 
 /* Resizes a block, frees it if size is 0. False: out of memory, and it is as it was. */
-static bool resize(struct arena *a, struct block *b, size_t size) {
+static bool resize(struct ti_arena *a, struct block *b, size_t size) {
   size_t kept = b->size < size ? b->size : size;
   /* for a new block lua_Alloc says what it is for instead of its size */
-  unsigned char *p = (unsigned char *)tide_arena_alloc(a, b->p, b->p != NULL ? b->size : 5, size);
+  unsigned char *p = (unsigned char *)ti_arena_alloc(a, b->p, b->p != NULL ? b->size : 5, size);
   if (p == NULL && size > 0) {
     CHECK(b->p == NULL || holds(b, b->size));
     return false;
@@ -67,7 +67,7 @@ static bool resize(struct arena *a, struct block *b, size_t size) {
 
 static void test_random(void) {
   static struct block blocks[N];
-  struct arena a;
+  struct ti_arena a;
   size_t i, round;
   start(&a);
   memset(blocks, 0, sizeof blocks);
@@ -86,15 +86,15 @@ static void test_random(void) {
     if (blocks[i].p != NULL) resize(&a, &blocks[i], 0);
   }
   CHECK(a.live == 0);
-  tide_arena_fini(&a);
+  ti_arena_fini(&a);
   CHECK(memory_clean());
-  tide_arena_fini(&a);
+  ti_arena_fini(&a);
 }
 
 /* All blocks of a state that once was big are freed, or all but every 10,000th. */
 static void test_giving_back(size_t left) {
   enum { MANY = 200000 };
-  struct arena a;
+  struct ti_arena a;
   struct block *blocks = (struct block *)calloc(MANY, sizeof *blocks);
   size_t i, most;
   start(&a);
@@ -111,22 +111,22 @@ static void test_giving_back(size_t left) {
   }
   for (i = 0; i < MANY; i++) resize(&a, &blocks[i], 0);
   CHECK(a.live == 0 && atomic_load(&memory.bytes) < (size_t)1 << 20);
-  tide_arena_fini(&a);
+  ti_arena_fini(&a);
   CHECK(memory_clean());
   free(blocks);
 }
 
 static void test_off(void) {
-  struct arena a;
+  struct ti_arena a;
   void *p;
   start(&a);
   a.off = true;
-  p = tide_arena_alloc(&a, NULL, 0, 8);
+  p = ti_arena_alloc(&a, NULL, 0, 8);
   CHECK(p != NULL && atomic_load(&memory.blocks) == 1 && atomic_load(&memory.bytes) == 8);
-  p = tide_arena_alloc(&a, p, 8, 16);
+  p = ti_arena_alloc(&a, p, 8, 16);
   CHECK(p != NULL && atomic_load(&memory.bytes) == 16);
-  CHECK(tide_arena_alloc(&a, p, 16, 0) == NULL && memory_clean());
-  tide_arena_fini(&a);
+  CHECK(ti_arena_alloc(&a, p, 16, 0) == NULL && memory_clean());
+  ti_arena_fini(&a);
 }
 
 int main(void) {

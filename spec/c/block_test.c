@@ -4,8 +4,8 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "../../csrc/block.h"
-#include "../../csrc/shelf.h"
+#include "../../csrc/util/block_cache.h"
+#include "../../csrc/util/shared_cache.h"
 #include "support.h"
 
 enum { KIB = 1024, MIB = 1024 * KIB, SLOTS = 24, ROUNDS = 2000 };
@@ -37,15 +37,15 @@ static void mark(unsigned char *p, size_t size, unsigned char what) {
 }
 
 static void test_model(void) {
-  struct blocks b;
+  struct ti_block_cache b;
   unsigned char *p[SLOTS] = {NULL};
   size_t size[SLOTS] = {0};
-  tide_blocks_init(&b, &counted_mem, BLOCKS_STATE);
+  ti_block_cache_init(&b, &counted_mem, BLOCK_CACHE_STATE);
   for (int r = 0; r < ROUNDS; r++) {
     size_t i = rnd(SLOTS), n = rnd(3) == 0 ? 0 : any_size();
     unsigned char *q;
     if (p[i] != NULL) CHECK(p[i][0] == i + 1 && p[i][size[i] - 1] == i + 1);
-    q = (unsigned char *)tide_blocks_alloc(&b, p[i], p[i] != NULL ? size[i] : 5, n);
+    q = (unsigned char *)ti_block_cache_alloc(&b, p[i], p[i] != NULL ? size[i] : 5, n);
     CHECK(n == 0 ? q == NULL : q != NULL);
     if (n > 0 && q == NULL) exit(1);
     if (n > 0 && p[i] != NULL)
@@ -57,91 +57,92 @@ static void test_model(void) {
   }
   for (size_t i = 0; i < SLOTS; i++) {
     if (p[i] == NULL) continue;
-    if (size[i] >= BLOCKS_LARGE && i % 2 == 0)
-      tide_mem_free(&tide_blocks_loose, p[i], size[i]);
+    if (size[i] >= BLOCK_CACHE_LARGE && i % 2 == 0)
+      ti_alloc_free(&ti_block_cache_loose, p[i], size[i]);
     else
-      tide_blocks_alloc(&b, p[i], size[i], 0);
+      ti_block_cache_alloc(&b, p[i], size[i], 0);
   }
-  tide_blocks_fini(&b);
+  ti_block_cache_fini(&b);
   CHECK(b.kept == 0 && memory_clean());
 }
 
 static void test_warm(void) {
-  struct blocks b;
+  struct ti_block_cache b;
   void *p, *q;
-  tide_blocks_init(&b, &counted_mem, BLOCKS_STATE);
-  p = tide_blocks_alloc(&b, NULL, 0, MIB);
+  ti_block_cache_init(&b, &counted_mem, BLOCK_CACHE_STATE);
+  p = ti_block_cache_alloc(&b, NULL, 0, MIB);
   CHECK(p != NULL && b.used >= MIB && b.kept == 0);
-  CHECK(tide_blocks_alloc(&b, p, MIB, 0) == NULL);
+  CHECK(ti_block_cache_alloc(&b, p, MIB, 0) == NULL);
   CHECK(b.used == 0 && b.kept >= MIB);
-  q = tide_blocks_alloc(&b, NULL, 0, MIB - 100); /* takes the same */
+  q = ti_block_cache_alloc(&b, NULL, 0, MIB - 100); /* takes the same */
   CHECK(q == p && b.kept == 0);
-  CHECK(tide_blocks_alloc(&b, q, MIB - 100, MIB) == q);
-  CHECK(tide_blocks_alloc(&b, NULL, 0, SIZE_MAX - 1) == NULL);
-  tide_blocks_alloc(&b, q, MIB, 0);
-  p = tide_blocks_alloc(&b, NULL, 0, 64 * (size_t)MIB); /* too much to be kept */
+  CHECK(ti_block_cache_alloc(&b, q, MIB - 100, MIB) == q);
+  CHECK(ti_block_cache_alloc(&b, NULL, 0, SIZE_MAX - 1) == NULL);
+  ti_block_cache_alloc(&b, q, MIB, 0);
+  p = ti_block_cache_alloc(&b, NULL, 0, 64 * (size_t)MIB); /* too much to be kept */
   CHECK(p != NULL);
-  tide_blocks_alloc(&b, p, 64 * (size_t)MIB, 0);
-  q = tide_blocks_alloc(&b, NULL, 0, 30 * (size_t)MIB);
+  ti_block_cache_alloc(&b, p, 64 * (size_t)MIB, 0);
+  q = ti_block_cache_alloc(&b, NULL, 0, 30 * (size_t)MIB);
   CHECK(q != NULL);
-  tide_blocks_alloc(&b, q, 30 * (size_t)MIB, 0);
-  tide_blocks_fini(&b);
+  ti_block_cache_alloc(&b, q, 30 * (size_t)MIB, 0);
+  ti_block_cache_fini(&b);
 }
 
 /* The C library's, but for blocks that are too large. */
 static void *limited_alloc(void *ud, void *p, size_t osize, size_t nsize) {
   (void)ud;
-  if (nsize <= 64 * (size_t)MIB) return tide_mem_default.alloc(NULL, p, osize, nsize);
+  if (nsize <= 64 * (size_t)MIB) return ti_alloc_default.alloc(NULL, p, osize, nsize);
   return NULL;
 }
 
 /* Around an allocator: what that one gave out before may come back, and it may have all of them, at any time. */
 static void test_around(void) {
-  static const struct mem limited = {limited_alloc, NULL};
-  struct blocks b;
+  static const struct ti_alloc limited = {limited_alloc, NULL};
+  struct ti_block_cache b;
   void *before = malloc(MIB), *p, *q;
-  tide_blocks_init_around(&b, &limited, BLOCKS_STATE);
-  tide_blocks_alloc(&b, before, MIB, 0);
+  ti_block_cache_init_around(&b, &limited, BLOCK_CACHE_STATE);
+  ti_block_cache_alloc(&b, before, MIB, 0);
   CHECK(b.used == 0 && b.kept == MIB);
-  p = tide_blocks_alloc(&b, NULL, 0, MIB - MIB / 16); /* a little smaller fits */
+  p = ti_block_cache_alloc(&b, NULL, 0, MIB - MIB / 16); /* a little smaller fits */
   CHECK(p == before && b.kept == 0);
-  tide_blocks_alloc(&b, p, MIB - MIB / 16, 0);
-  p = tide_blocks_alloc(&b, NULL, 0, MIB / 2); /* half of it does not */
+  ti_block_cache_alloc(&b, p, MIB - MIB / 16, 0);
+  p = ti_block_cache_alloc(&b, NULL, 0, MIB / 2); /* half of it does not */
   CHECK(p != NULL && p != before && b.n == 1);
   mark((unsigned char *)p, 100, 7);
-  q = tide_blocks_alloc(&b, p, MIB / 2, 100);
+  q = ti_block_cache_alloc(&b, p, MIB / 2, 100);
   CHECK(q != NULL && b.used == 0 && ((unsigned char *)q)[99] == 7);
-  q = tide_blocks_alloc(&b, q, 100, 3 * MIB);
+  q = ti_block_cache_alloc(&b, q, 100, 3 * MIB);
   CHECK(q != NULL && b.used == 3 * MIB && ((unsigned char *)q)[99] == 7);
-  q = tide_blocks_alloc(&b, q, 3 * MIB, 4 * MIB);
+  q = ti_block_cache_alloc(&b, q, 3 * MIB, 4 * MIB);
   CHECK(q != NULL && b.used == 4 * MIB && ((unsigned char *)q)[99] == 7);
   CHECK(b.n == 1);
   if (q == NULL) exit(1);
-  CHECK(tide_blocks_alloc(&b, q, 4 * MIB, 65 * (size_t)MIB) == NULL);
+  CHECK(ti_block_cache_alloc(&b, q, 4 * MIB, 65 * (size_t)MIB) == NULL);
   CHECK(b.n == 0 && ((unsigned char *)q)[99] == 7 && b.used == 4 * MIB);
-  tide_blocks_alloc(&b, q, 4 * MIB, 0);
-  p = tide_blocks_alloc(&b, NULL, 0, 33 * (size_t)MIB); /* in huge pages, and grows all the same */
+  ti_block_cache_alloc(&b, q, 4 * MIB, 0);
+  p = ti_block_cache_alloc(&b, NULL, 0,
+                           33 * (size_t)MIB); /* in huge pages, and grows all the same */
   if (p == NULL) exit(1);
   mark((unsigned char *)p, 33 * (size_t)MIB, 9);
-  p = tide_blocks_alloc(&b, p, 33 * (size_t)MIB, 60 * (size_t)MIB);
+  p = ti_block_cache_alloc(&b, p, 33 * (size_t)MIB, 60 * (size_t)MIB);
   CHECK(p != NULL && ((unsigned char *)p)[33 * MIB - 1] == 9 && b.used == 60 * (size_t)MIB);
-  tide_blocks_alloc(&b, p, 60 * (size_t)MIB, 0);
-  CHECK(b.used == 0 && b.kept <= BLOCKS_STATE); /* nothing so large is in use any more */
-  CHECK(tide_blocks_alloc(&b, NULL, 0, 65 * (size_t)MIB) == NULL);
+  ti_block_cache_alloc(&b, p, 60 * (size_t)MIB, 0);
+  CHECK(b.used == 0 && b.kept <= BLOCK_CACHE_STATE); /* nothing so large is in use any more */
+  CHECK(ti_block_cache_alloc(&b, NULL, 0, 65 * (size_t)MIB) == NULL);
   CHECK(b.n == 0); /* what was kept might have been what was missing */
-  tide_blocks_fini(&b);
+  ti_block_cache_fini(&b);
   b.least = 0; /* nothing is kept */
-  p = tide_blocks_alloc(&b, NULL, 0, MIB);
+  p = ti_block_cache_alloc(&b, NULL, 0, MIB);
   CHECK(p != NULL);
-  tide_blocks_alloc(&b, p, MIB, 0);
+  ti_block_cache_alloc(&b, p, MIB, 0);
   CHECK(b.kept == 0);
 }
 
 /* ------------------------------------------------------------------ shelf -- */
 
 struct sharing {
-  struct shelf shelf;
-  struct mem mem;
+  struct ti_shared_cache shelf;
+  struct ti_alloc mem;
   _Atomic(unsigned char *) slot; /* what one thread fills, another frees */
 };
 
@@ -149,33 +150,33 @@ static void *fill_and_free(void *ud) {
   struct sharing *s = (struct sharing *)ud;
   size_t size = 200 * KIB;
   for (int i = 0; i < 300; i++) {
-    unsigned char *p = (unsigned char *)tide_mem_new(&s->mem, size);
+    unsigned char *p = (unsigned char *)ti_alloc_new(&s->mem, size);
     CHECK(p != NULL);
     memset(p, i, 100);
-    p = (unsigned char *)tide_mem_resize(&s->mem, p, size, 3 * size);
+    p = (unsigned char *)ti_alloc_resize(&s->mem, p, size, 3 * size);
     CHECK(p != NULL && p[99] == (unsigned char)i);
-    p = (unsigned char *)tide_mem_resize(&s->mem, p, 3 * size, 100);
+    p = (unsigned char *)ti_alloc_resize(&s->mem, p, 3 * size, 100);
     CHECK(p != NULL && p[99] == (unsigned char)i);
-    p = (unsigned char *)tide_mem_resize(&s->mem, p, 100, size);
+    p = (unsigned char *)ti_alloc_resize(&s->mem, p, 100, size);
     CHECK(p != NULL && p[99] == (unsigned char)i);
     p = atomic_exchange(&s->slot, p);
-    tide_mem_free(&s->mem, p, size);
+    ti_alloc_free(&s->mem, p, size);
   }
   return NULL;
 }
 
 static void test_shelf(void) {
   struct sharing s;
-  struct sys_thread t[3];
-  CHECK(tide_shelf_init(&s.shelf) == 0);
-  s.mem.alloc = tide_shelf_alloc;
+  struct ti_thread t[3];
+  CHECK(ti_shared_cache_init(&s.shelf) == 0);
+  s.mem.alloc = ti_shared_cache_alloc;
   s.mem.ud = &s.shelf;
   atomic_init(&s.slot, NULL);
   for (int i = 0; i < 3; i++) spawn(&t[i], fill_and_free, &s);
-  for (int i = 0; i < 3; i++) tide_thread_join(&t[i]);
-  tide_mem_free(&s.mem, atomic_load(&s.slot), 200 * KIB);
+  for (int i = 0; i < 3; i++) ti_thread_join(&t[i]);
+  ti_alloc_free(&s.mem, atomic_load(&s.slot), 200 * KIB);
   CHECK(s.shelf.blocks.used == 0 && s.shelf.blocks.kept > 0);
-  tide_shelf_fini(&s.shelf);
+  ti_shared_cache_fini(&s.shelf);
 }
 
 int main(void) {

@@ -3,7 +3,7 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "../../csrc/bytes.h"
+#include "../../csrc/util/buffer.h"
 #include "support.h"
 
 enum { MAX_OPS = 400, MAX_BLOCK = 300 };
@@ -28,22 +28,22 @@ static uint64_t any_number(uint64_t *r) {
   return check_random(r, 4) == 0 ? mask : v & mask;
 }
 
-static void put(struct bytes *b, const struct op *op) {
+static void put(struct ti_buffer *b, const struct op *op) {
   switch (op->kind) {
-    case U8: tide_bytes_put_u8(b, (unsigned)op->number); break;
-    case U64: tide_bytes_put_u64(b, op->number); break;
-    case VARINT: tide_bytes_put_varint(b, op->number); break;
-    case BLOCK: tide_bytes_put(b, op->block, op->len); break;
+    case U8: ti_buffer_put_u8(b, (unsigned)op->number); break;
+    case U64: ti_buffer_put_u64(b, op->number); break;
+    case VARINT: ti_buffer_put_varint(b, op->number); break;
+    case BLOCK: ti_buffer_put(b, op->block, op->len); break;
   }
 }
 
-static bool get(struct cursor *c, const struct op *op) {
+static bool get(struct ti_cursor *c, const struct op *op) {
   switch (op->kind) {
-    case U8: return tide_cursor_get_u8(c) == (op->number & 0xff) && !c->failed;
-    case U64: return tide_cursor_get_u64(c) == op->number && !c->failed;
-    case VARINT: return tide_cursor_get_varint(c) == op->number && !c->failed;
+    case U8: return ti_buffer_get_u8(c) == (op->number & 0xff) && !c->failed;
+    case U64: return ti_buffer_get_u64(c) == op->number && !c->failed;
+    case VARINT: return ti_buffer_get_varint(c) == op->number && !c->failed;
     default: {
-      const unsigned char *p = tide_cursor_get(c, op->len);
+      const unsigned char *p = ti_buffer_get(c, op->len);
       return p != NULL && memcmp(p, op->block, op->len) == 0;
     }
   }
@@ -65,17 +65,17 @@ static void test_round_trips(uint64_t seed) {
   uint64_t r = seed;
   for (round = 0; round < 300; round++) {
     size_t n = make_ops(&r), i;
-    struct bytes b;
-    struct cursor c;
+    struct ti_buffer b;
+    struct ti_cursor c;
     bool equal = true;
-    tide_bytes_init(&b, &counted_mem);
+    ti_buffer_init(&b, &counted_mem);
     for (i = 0; i < n; i++) put(&b, &ops[i]);
     CHECK(!b.failed && b.len <= b.cap);
-    tide_cursor_init(&c, b.data, b.len);
+    ti_buffer_cursor_init(&c, b.data, b.len);
     for (i = 0; i < n; i++) equal = equal && get(&c, &ops[i]);
-    CHECK(equal && tide_cursor_left(&c) == 0 && !c.failed);
-    tide_bytes_fini(&b);
-    tide_bytes_fini(&b);
+    CHECK(equal && ti_buffer_left(&c) == 0 && !c.failed);
+    ti_buffer_fini(&b);
+    ti_buffer_fini(&b);
     CHECK(b.data == NULL && b.len == 0 && b.cap == 0 && memory_clean());
   }
 }
@@ -85,26 +85,26 @@ static void test_round_trips(uint64_t seed) {
 static void test_cut_off(uint64_t seed) {
   uint64_t r = seed;
   size_t n = make_ops(&r), i, cut;
-  struct bytes b;
+  struct ti_buffer b;
   if (n > 40) n = 40;
-  tide_bytes_init(&b, &counted_mem);
+  ti_buffer_init(&b, &counted_mem);
   for (i = 0; i < n; i++) put(&b, &ops[i]);
   for (cut = 0; cut < b.len; cut++) {
-    struct cursor c;
+    struct ti_cursor c;
     unsigned char *copy = (unsigned char *)malloc(cut > 0 ? cut : 1);
     bool before = true, after = true;
     if (copy == NULL) exit(2);
     if (cut > 0) memcpy(copy, b.data, cut);
-    tide_cursor_init(&c, copy, cut);
+    ti_buffer_cursor_init(&c, copy, cut);
     for (i = 0; i < n && before; i++) before = get(&c, &ops[i]);
     /* only the last one may be whole, if what follows is empty blocks */
     for (; i < n; i++) after = after && !get(&c, &ops[i]);
     CHECK(c.failed && after);
-    CHECK(tide_cursor_get_u8(&c) == 0 && tide_cursor_get_u64(&c) == 0);
-    CHECK(tide_cursor_get_varint(&c) == 0 && tide_cursor_get(&c, 0) == NULL);
+    CHECK(ti_buffer_get_u8(&c) == 0 && ti_buffer_get_u64(&c) == 0);
+    CHECK(ti_buffer_get_varint(&c) == 0 && ti_buffer_get(&c, 0) == NULL);
     free(copy);
   }
-  tide_bytes_fini(&b);
+  ti_buffer_fini(&b);
 }
 
 static void test_varints(void) {
@@ -127,28 +127,28 @@ static void test_varints(void) {
   };
   size_t i;
   for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    struct cursor c;
-    tide_cursor_init(&c, cases[i].bytes, cases[i].len);
-    CHECK(tide_cursor_get_varint(&c) == cases[i].value);
+    struct ti_cursor c;
+    ti_buffer_cursor_init(&c, cases[i].bytes, cases[i].len);
+    CHECK(ti_buffer_get_varint(&c) == cases[i].value);
     CHECK(c.failed == !cases[i].ok);
   }
 }
 
 static void test_empty(void) {
-  struct cursor c;
-  tide_cursor_init(&c, NULL, 0);
-  CHECK(tide_cursor_get(&c, 0) != NULL && !c.failed);
-  CHECK(tide_cursor_get(&c, 1) == NULL && c.failed);
+  struct ti_cursor c;
+  ti_buffer_cursor_init(&c, NULL, 0);
+  CHECK(ti_buffer_get(&c, 0) != NULL && !c.failed);
+  CHECK(ti_buffer_get(&c, 1) == NULL && c.failed);
 }
 
 static void test_too_much(void) {
-  struct bytes b;
-  tide_bytes_init(&b, &counted_mem);
-  tide_bytes_put_u8(&b, 1);
-  CHECK(!tide_bytes_reserve(&b, SIZE_MAX));
+  struct ti_buffer b;
+  ti_buffer_init(&b, &counted_mem);
+  ti_buffer_put_u8(&b, 1);
+  CHECK(!ti_buffer_reserve(&b, SIZE_MAX));
   CHECK(b.failed && b.len == 1);
-  CHECK(!tide_bytes_reserve(&b, 1)); /* sticky */
-  tide_bytes_fini(&b);
+  CHECK(!ti_buffer_reserve(&b, 1)); /* sticky */
+  ti_buffer_fini(&b);
   CHECK(b.failed && memory_clean());
 }
 
@@ -158,26 +158,26 @@ static void test_out_of_memory(uint64_t seed) {
   long fail_at;
   bool failed = true;
   for (fail_at = 1; failed; fail_at++) {
-    struct bytes b;
+    struct ti_buffer b;
     atomic_store(&memory.fail_at, fail_at);
-    tide_bytes_init(&b, &counted_mem);
+    ti_buffer_init(&b, &counted_mem);
     for (i = 0; i < n; i++) put(&b, &ops[i]);
     failed = b.failed;
     CHECK(failed == (atomic_load(&memory.fail_at) <= 0));
     atomic_store(&memory.fail_at, 0);
-    tide_bytes_fini(&b);
+    ti_buffer_fini(&b);
     CHECK(memory_clean());
   }
   CHECK(fail_at > 2 || n < 5);
 }
 
 static void test_default_mem(void) {
-  unsigned char *p = (unsigned char *)tide_mem_zero(&tide_mem_default, 100);
+  unsigned char *p = (unsigned char *)ti_alloc_zero(&ti_alloc_default, 100);
   CHECK(p != NULL && p[0] == 0 && p[99] == 0);
-  p = (unsigned char *)tide_mem_resize(&tide_mem_default, p, 100, 10);
+  p = (unsigned char *)ti_alloc_resize(&ti_alloc_default, p, 100, 10);
   CHECK(p != NULL && p[9] == 0);
-  tide_mem_free(&tide_mem_default, p, 10);
-  tide_mem_free(&tide_mem_default, NULL, 0);
+  ti_alloc_free(&ti_alloc_default, p, 10);
+  ti_alloc_free(&ti_alloc_default, NULL, 0);
 }
 
 int main(void) {

@@ -42,30 +42,30 @@ static const char hostile[] =
 
 /* Both functions on a block of exactly this size, so that a sanitizer sees a byte too far.
 ** Answers how many of the two took it. */
-static int feed(const unsigned char *data, size_t len, struct chunk_set envs) {
+static int feed(const unsigned char *data, size_t len, struct ti_bytecode_set envs) {
   unsigned char *copy = (unsigned char *)malloc(len > 0 ? len : 1);
-  struct bytes names, out;
-  struct chunk_names found = {12345, 12345, false};
+  struct ti_buffer names, out;
+  struct ti_bytecode_names found = {12345, 12345, false};
   bool globals, factory;
   if (len > 0) memcpy(copy, data, len);
-  tide_bytes_init(&names, &tide_mem_default);
-  tide_bytes_init(&out, &tide_mem_default);
-  tide_bytes_put(&names, "n", 1);
-  tide_bytes_put(&out, "o", 1);
-  globals = tide_chunk_globals(copy, len, &envs, &names, &found);
-  factory = tide_chunk_factory(copy, len, &out);
+  ti_buffer_init(&names, &ti_alloc_default);
+  ti_buffer_init(&out, &ti_alloc_default);
+  ti_buffer_put(&names, "n", 1);
+  ti_buffer_put(&out, "o", 1);
+  globals = ti_bytecode_globals_list(copy, len, &envs, &names, &found);
+  factory = ti_bytecode_factory(copy, len, &out);
   if (globals) {
-    struct cursor c;
-    tide_cursor_init(&c, names.data + 1, names.len - 1);
+    struct ti_cursor c;
+    ti_buffer_cursor_init(&c, names.data + 1, names.len - 1);
     for (size_t i = found.sure + found.maybe; i > 0 && !c.failed; i--)
-      (void)tide_cursor_get(&c, (size_t)tide_cursor_get_varint(&c));
+      (void)ti_buffer_get(&c, (size_t)ti_buffer_get_varint(&c));
     if (c.failed || c.p != c.end) CHECK(!"names can be read back");
   } else if (found.sure != 12345 || found.maybe != 12345 || names.len != 1 || names.failed) {
     CHECK(!"refusal leaves names alone");
   }
   if (factory ? out.len <= len : out.len != 1 || out.failed) CHECK(!"out grows or stays");
-  tide_bytes_fini(&names);
-  tide_bytes_fini(&out);
+  ti_buffer_fini(&names);
+  ti_buffer_fini(&out);
   free(copy);
   return globals + factory;
 }
@@ -74,8 +74,8 @@ static void test_truncated(lua_State *L, const char *source) {
   int strip;
   run(L, source);
   for (strip = 0; strip <= 1; strip++) {
-    struct bytes d = dump(L, strip);
-    const struct chunk_set envs = env_of(L);
+    struct ti_buffer d = dump(L, strip);
+    const struct ti_bytecode_set envs = env_of(L);
     size_t n;
     int taken = 0;
     for (n = 0; n < d.len; n++) taken += feed(d.data, n, envs);
@@ -87,24 +87,24 @@ static void test_truncated(lua_State *L, const char *source) {
       d.data[n] ^= 0x40;
     }
     CHECK(taken == 0);
-    tide_bytes_put_u8(&d, 0x80); /* one byte too many */
+    ti_buffer_put_u8(&d, 0x80); /* one byte too many */
     CHECK(feed(d.data, d.len, envs) == 0);
-    tide_bytes_fini(&d);
+    ti_buffer_fini(&d);
   }
   lua_pop(L, 1);
 }
 
 /* Dumps of which one thing does not fit another. */
 static void test_forged(lua_State *L) {
-  struct bytes d;
-  struct cursor c;
-  struct chunk_proto f;
+  struct ti_buffer d;
+  struct ti_cursor c;
+  struct ti_bytecode_proto f;
   size_t key;
   run(L, "return function() return x, 1.5 end");
   d = dump(L, 1);
   lua_pop(L, 1);
-  (void)tide_chunk_begin(&c, d.data, d.len);
-  tide_chunk_head(&c, &f);
+  (void)ti_bytecode_begin(&c, d.data, d.len);
+  ti_bytecode_head(&c, &f);
   key = (size_t)(f.code.base - d.data) + 3; /* operand C of GETTABUP */
   CHECK(f.nconsts == 2 && d.data[key] == 0 && feed(d.data, d.len, first_env) == 2);
   d.data[key] = 1; /* no string: refused by globals; no matter to the factory */
@@ -113,24 +113,24 @@ static void test_forged(lua_State *L) {
   CHECK(feed(d.data, d.len, first_env) == 1);
   d.data[key] = 0;
   d.len--; /* names of upvalues: none */
-  tide_bytes_put(&d, "\x81\x80", 2);
+  ti_buffer_put(&d, "\x81\x80", 2);
   CHECK(feed(d.data, d.len, first_env) == 2);
   d.len -= 2; /* as many as there are not: Lua before 5.4.7 would write them anywhere */
-  tide_bytes_put(&d, "\x82\x80\x80", 3);
+  ti_buffer_put(&d, "\x82\x80\x80", 3);
   CHECK(feed(d.data, d.len, first_env) == 0);
-  tide_bytes_fini(&d);
+  ti_buffer_fini(&d);
 }
 
 static void test_flipped(lua_State *L, uint64_t seed, int rounds) {
-  struct bytes d[2];
-  struct chunk_set envs;
+  struct ti_buffer d[2];
+  struct ti_bytecode_set envs;
   int i, taken = 0;
   run(L, hostile);
   envs = env_of(L);
   d[0] = dump(L, 0);
   d[1] = dump(L, 1);
   for (i = 0; i < rounds; i++) {
-    struct bytes *b = &d[i & 1];
+    struct ti_buffer *b = &d[i & 1];
     unsigned char save[4096];
     size_t flips = 1 + check_random(&seed, 4);
     memcpy(save, b->data, b->len);
@@ -143,36 +143,36 @@ static void test_flipped(lua_State *L, uint64_t seed, int rounds) {
   }
   printf("%d flips, %d taken\n", rounds, taken);
   CHECK(feed(d[0].data, d[0].len, envs) == 2 && feed(d[1].data, d[1].len, envs) == 2);
-  tide_bytes_fini(&d[0]);
-  tide_bytes_fini(&d[1]);
+  ti_buffer_fini(&d[0]);
+  ti_buffer_fini(&d[1]);
   lua_pop(L, 1);
 }
 
 /* A factory's factory is one level deeper: Lua's compiler stops too early for this. */
 static void test_depth(lua_State *L) {
-  struct bytes d;
+  struct ti_buffer d;
   int depth;
   run(L, "return function() end");
   d = dump(L, 1);
   lua_pop(L, 1);
-  for (depth = 1; depth <= TIDE_CHUNK_MAXDEPTH; depth++) {
-    struct bytes out;
+  for (depth = 1; depth <= BYTECODE_MAXDEPTH; depth++) {
+    struct ti_buffer out;
     if (feed(d.data, d.len, first_env) != 2) break;
-    tide_bytes_init(&out, &tide_mem_default);
-    if (!tide_chunk_factory(d.data, d.len, &out)) break;
-    tide_bytes_fini(&d);
+    ti_buffer_init(&out, &ti_alloc_default);
+    if (!ti_bytecode_factory(d.data, d.len, &out)) break;
+    ti_buffer_fini(&d);
     d = out;
   }
-  CHECK(depth == TIDE_CHUNK_MAXDEPTH + 1);
+  CHECK(depth == BYTECODE_MAXDEPTH + 1);
   CHECK(feed(d.data, d.len, first_env) == 0);
-  tide_bytes_fini(&d);
+  ti_buffer_fini(&d);
 }
 
 static void test_out_of_memory(lua_State *L) {
   struct meter m = {-1, 0};
-  const struct mem mem = {meter_alloc, &m};
-  struct bytes d, out;
-  struct chunk_names found;
+  const struct ti_alloc mem = {meter_alloc, &m};
+  struct ti_buffer d, out;
+  struct ti_bytecode_names found;
   long i;
   bool ok = false;
   run(L, "local t = {} for i = 1, 200 do t[i] = 'name' .. i .. '()' end "
@@ -182,23 +182,23 @@ static void test_out_of_memory(lua_State *L) {
   for (i = 0; i < 100 && !ok; i++) {
     m.left = i;
     found.sure = 5;
-    tide_bytes_init(&out, &mem);
-    ok = tide_chunk_globals(d.data, d.len, &first_env, &out, &found);
+    ti_buffer_init(&out, &mem);
+    ok = ti_bytecode_globals_list(d.data, d.len, &first_env, &out, &found);
     CHECK(ok ? found.sure == 200 : found.sure == 5 && out.failed && out.len == 0);
-    tide_bytes_fini(&out);
+    ti_buffer_fini(&out);
     CHECK(m.live == 0);
   }
   CHECK(ok && i > 4);
   for (i = 0, ok = false; i < 100 && !ok; i++) {
     m.left = i;
-    tide_bytes_init(&out, &mem);
-    ok = tide_chunk_factory(d.data, d.len, &out);
+    ti_buffer_init(&out, &mem);
+    ok = ti_bytecode_factory(d.data, d.len, &out);
     CHECK(ok || (out.failed && out.len == 0));
-    tide_bytes_fini(&out);
+    ti_buffer_fini(&out);
     CHECK(m.live == 0);
   }
   CHECK(ok && i > 1);
-  tide_bytes_fini(&d);
+  ti_buffer_fini(&d);
 }
 
 int main(void) {

@@ -9,14 +9,14 @@
 /* ------------------------------------------------------------- globals -- */
 
 /* The names; those that are only maybe such behind a `?`; `loose` in the end. */
-static char *words(const struct bytes *names, const struct chunk_names *found) {
+static char *words(const struct ti_buffer *names, const struct ti_bytecode_names *found) {
   static char text[4096];
-  struct cursor c;
+  struct ti_cursor c;
   size_t at = 0, i;
-  tide_cursor_init(&c, names->data, names->len);
+  ti_buffer_cursor_init(&c, names->data, names->len);
   for (i = 0; i < found->sure + found->maybe; i++) {
-    size_t len = (size_t)tide_cursor_get_varint(&c);
-    const unsigned char *p = tide_cursor_get(&c, len);
+    size_t len = (size_t)ti_buffer_get_varint(&c);
+    const unsigned char *p = ti_buffer_get(&c, len);
     if (p == NULL || at + len + 12 > sizeof text) break;
     if (at > 0) text[at++] = ' ';
     if (i >= found->sure) text[at++] = '?';
@@ -106,19 +106,19 @@ static void test_globals(lua_State *L) {
   int strip;
   for (i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     for (strip = 0; strip <= 1; strip++) {
-      struct bytes d, names;
-      struct chunk_set envs;
-      struct chunk_names found = {77, 77, false};
+      struct ti_buffer d, names;
+      struct ti_bytecode_set envs;
+      struct ti_bytecode_names found = {77, 77, false};
       run(L, cases[i].body);
       envs = env_of(L);
       d = dump(L, strip);
-      tide_bytes_init(&names, &tide_mem_default);
-      CHECK(tide_chunk_globals(d.data, d.len, &envs, &names, &found));
+      ti_buffer_init(&names, &ti_alloc_default);
+      CHECK(ti_bytecode_globals_list(d.data, d.len, &envs, &names, &found));
       CHECK(strcmp(words(&names, &found), cases[i].names) == 0);
       if (strcmp(words(&names, &found), cases[i].names) != 0)
         printf("%s\n  gave %s\n", cases[i].body, words(&names, &found));
-      tide_bytes_fini(&names);
-      tide_bytes_fini(&d);
+      ti_buffer_fini(&names);
+      ti_buffer_fini(&d);
       lua_pop(L, 1);
     }
   }
@@ -126,43 +126,43 @@ static void test_globals(lua_State *L) {
 
 /* n globals g1 ... gn: beyond 256, and beyond 2^17, the compiler takes other ways. */
 static void test_many_globals(lua_State *L, size_t n) {
-  struct bytes d, names;
-  struct cursor c;
-  struct chunk_names found = {0, 0, false};
+  struct ti_buffer d, names;
+  struct ti_cursor c;
+  struct ti_bytecode_names found = {0, 0, false};
   size_t i;
   lua_pushinteger(L, (lua_Integer)n);
   lua_setglobal(L, "n");
   run(L, "local t = {'return function() '} for i = 1, n do t[i + 1] = 'g' .. i .. '=2.5 ' end "
          "return load(table.concat(t) .. ' end')()");
   d = dump(L, 1);
-  tide_bytes_init(&names, &tide_mem_default);
-  tide_bytes_put(&names, "before", 6);
-  CHECK(tide_chunk_globals(d.data, d.len, &first_env, &names, &found));
+  ti_buffer_init(&names, &ti_alloc_default);
+  ti_buffer_put(&names, "before", 6);
+  CHECK(ti_bytecode_globals_list(d.data, d.len, &first_env, &names, &found));
   CHECK(found.sure == n && found.maybe == 0 && !found.loose &&
         memcmp(names.data, "before", 6) == 0);
-  tide_cursor_init(&c, names.data + 6, names.len - 6);
+  ti_buffer_cursor_init(&c, names.data + 6, names.len - 6);
   for (i = 1; i <= n; i++) {
     char want[32];
     size_t len = (size_t)sprintf(want, "g%zu", i);
-    size_t got = (size_t)tide_cursor_get_varint(&c);
-    const unsigned char *p = tide_cursor_get(&c, got);
+    size_t got = (size_t)ti_buffer_get_varint(&c);
+    const unsigned char *p = ti_buffer_get(&c, got);
     if (p == NULL || got != len || memcmp(p, want, len) != 0) break;
   }
   CHECK(i == n + 1 && c.p == c.end);
-  tide_bytes_fini(&names);
-  tide_bytes_fini(&d);
+  ti_buffer_fini(&names);
+  ti_buffer_fini(&d);
   lua_pop(L, 1);
 }
 
 /* ------------------------------------------------------------- factory -- */
 
 /* With the places of the upvalues wiped out. */
-static void normalise(struct bytes *d) {
-  struct cursor c;
-  struct chunk_proto f;
+static void normalise(struct ti_buffer *d) {
+  struct ti_cursor c;
+  struct ti_bytecode_proto f;
   size_t i;
-  (void)tide_chunk_begin(&c, d->data, d->len);
-  tide_chunk_head(&c, &f);
+  (void)ti_bytecode_begin(&c, d->data, d->len);
+  ti_bytecode_head(&c, &f);
   CHECK(!c.failed);
   for (i = 0; i < f.nupvals; i++) {
     d->data[(size_t)(f.upvals.base - d->data) + i * 3] = 0;
@@ -172,29 +172,29 @@ static void normalise(struct bytes *d) {
 
 /* Replaces the function on top by its factory; false if it has none. */
 static bool to_factory(lua_State *L, int strip) {
-  struct bytes d = dump(L, strip), out;
+  struct ti_buffer d = dump(L, strip), out;
   bool ok;
-  tide_bytes_init(&out, &tide_mem_default);
-  ok = tide_chunk_factory(d.data, d.len, &out);
+  ti_buffer_init(&out, &ti_alloc_default);
+  ok = ti_bytecode_factory(d.data, d.len, &out);
   lua_pop(L, 1);
   if (ok) {
     CHECK(luaL_loadbufferx(L, (char *)out.data, out.len, "=dump", "b") == LUA_OK);
     CHECK(lua_getupvalue(L, -1, 1) == NULL);
   }
-  tide_bytes_fini(&out);
-  tide_bytes_fini(&d);
+  ti_buffer_fini(&out);
+  ti_buffer_fini(&d);
   return ok;
 }
 
 static void compare(lua_State *L, int strip) {
-  struct bytes was, is;
+  struct ti_buffer was, is;
   int n = 0, i, j;
   const char *name;
   while (lua_getupvalue(L, -1, n + 1) != NULL) lua_pop(L, 1), n++;
   was = dump(L, strip);
   if (strip) { /* what Lua makes of it: names of upvalues then are there, but empty */
     CHECK(luaL_loadbufferx(L, (char *)was.data, was.len, "=dump", "b") == LUA_OK);
-    tide_bytes_fini(&was);
+    ti_buffer_fini(&was);
     was = dump(L, 0);
     lua_pop(L, 1);
   }
@@ -232,8 +232,8 @@ static void compare(lua_State *L, int strip) {
     lua_pop(L, 2);
   }
   lua_pop(L, 3);
-  tide_bytes_fini(&was);
-  tide_bytes_fini(&is);
+  ti_buffer_fini(&was);
+  ti_buffer_fini(&is);
 }
 
 /* A function with n upvalues. */
@@ -250,7 +250,7 @@ static void push_many_upvalues(lua_State *L, int n) {
 }
 
 static void test_factory(lua_State *L) {
-  static const int counts[] = {0, 1, 2, 3, 60, 127, 128, TIDE_CHUNK_MAXUPVALS};
+  static const int counts[] = {0, 1, 2, 3, 60, 127, 128, BYTECODE_MAXUPVALS};
   size_t i;
   int strip;
   for (strip = 0; strip <= 1; strip++) {
@@ -263,7 +263,7 @@ static void test_factory(lua_State *L) {
       compare(L, strip);
     }
   }
-  push_many_upvalues(L, TIDE_CHUNK_MAXUPVALS + 1);
+  push_many_upvalues(L, BYTECODE_MAXUPVALS + 1);
   CHECK(!to_factory(L, 0));
 }
 

@@ -8,7 +8,7 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "../../csrc/tidepool.h"
+#include "../../csrc/include/tidepool.h"
 #include "check.h"
 
 /* What was called, in order; one worker, read once it has ended. */

@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../csrc/mark.h"
-#include "../../csrc/tidepool.h"
+#include "../../csrc/platform/fork_guard.h"
+#include "../../csrc/include/tidepool.h"
 #include "check.h"
 
 enum { TASKS = 200, LIMIT = 60 };
@@ -135,19 +135,21 @@ static void test_child(int round) {
 }
 
 static void test_mark(void) {
-  struct sys_mark m, none = {NULL, 0}, plain = {NULL, 0};
+  struct ti_fork_guard m, none = {NULL, 0}, plain = {NULL, 0};
   pid_t pid;
-  tide_mark_init(&m);
+  ti_fork_guard_init(&m);
   plain.pid = getpid(); /* as where the system clears no pages */
-  CHECK(!tide_mark_lost(&m) && !tide_mark_lost(&none) && !tide_mark_lost(&plain));
+  CHECK(!ti_fork_guard_forked(&m) && !ti_fork_guard_forked(&none) && !ti_fork_guard_forked(&plain));
   pid = fork();
   if (pid == 0)
-    _exit(tide_mark_lost(&m) && !tide_mark_lost(&none) && tide_mark_lost(&plain) ? 0 : 1);
+    _exit(ti_fork_guard_forked(&m) && !ti_fork_guard_forked(&none) && ti_fork_guard_forked(&plain)
+              ? 0
+              : 1);
   CHECK(status_of(pid) == 0);
-  CHECK(!tide_mark_lost(&m) && !tide_mark_lost(&plain));
-  tide_mark_fini(&m);
-  CHECK(!tide_mark_lost(&m));
-  tide_mark_fini(&none);
+  CHECK(!ti_fork_guard_forked(&m) && !ti_fork_guard_forked(&plain));
+  ti_fork_guard_fini(&m);
+  CHECK(!ti_fork_guard_forked(&m));
+  ti_fork_guard_fini(&none);
 }
 
 int main(void) {

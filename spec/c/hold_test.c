@@ -7,7 +7,7 @@
 */
 #include <lauxlib.h>
 
-#include "../../csrc/owner.h"
+#include "../../csrc/api/owner.h"
 #include "support.h"
 
 enum { QUEUED = 20 };
@@ -33,7 +33,7 @@ static void look(lua_State *L, lua_Debug *ar) {
 /* Sets the hook while the script waits, on another thread than a handler would: nothing runs in the script. */
 static int set_hook(lua_State *L) {
   (void)L;
-  while (!atomic_load(&atomic_load(&its->hold)->waiting)) tide_relax();
+  while (!atomic_load(&atomic_load(&its->hold)->waiting)) ti_thread_relax();
   lua_sethook(script, to_set, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
   return 0;
 }

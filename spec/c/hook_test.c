@@ -7,7 +7,7 @@
 */
 #include <lauxlib.h>
 
-#include "../../csrc/tidepool.h"
+#include "../../csrc/include/tidepool.h"
 #include "check.h"
 
 static atomic_int calls;

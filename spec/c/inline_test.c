@@ -9,7 +9,7 @@
 #include <lualib.h>
 #include <string.h>
 
-#include "../../csrc/tidepool.h"
+#include "../../csrc/include/tidepool.h"
 #include "support.h"
 
 enum { ROUNDS = 200 };
@@ -77,13 +77,13 @@ static void *in_a_state(void *ud) {
 }
 
 int main(void) {
-  struct sys_thread thread;
+  struct ti_thread thread;
   lua_State *L;
   tide_stats st;
   refuse();
-  CHECK(tide_thread_start(&thread, 0, in_a_state, NULL) == 0);
+  CHECK(ti_thread_start(&thread, 0, in_a_state, NULL) == 0);
   in_a_state(NULL);
-  tide_thread_join(&thread);
+  ti_thread_join(&thread);
   L = luaL_newstate();
   luaL_openlibs(L);
   lua_pushcfunction(L, limited);

@@ -9,11 +9,11 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "../../csrc/large.h"
-#include "../../csrc/lend.h"
-#include "../../csrc/pack.h"
-#include "../../csrc/tidepool.h"
-#include "../../csrc/unpack.h"
+#include "../../csrc/vm/gc_pacing.h"
+#include "../../csrc/codec/borrow.h"
+#include "../../csrc/codec/pack.h"
+#include "../../csrc/include/tidepool.h"
+#include "../../csrc/codec/unpack.h"
 #include "support.h"
 
 enum { KIB = 1024, MIB = 1024 * KIB };
@@ -30,7 +30,7 @@ static lua_State *new_state(void) {
 
 static bool is_warm(lua_State *L) {
   void *ud;
-  return lua_getallocf(L, &ud) == tide_blocks_alloc;
+  return lua_getallocf(L, &ud) == ti_block_cache_alloc;
 }
 
 static void push_long(lua_State *L, char c, size_t len) {
@@ -41,23 +41,23 @@ static void push_long(lua_State *L, char c, size_t len) {
 }
 
 /* Begins as for a message of that many bytes. */
-static void begin(lua_State *L, size_t bytes, struct large *large) {
-  struct message m;
-  tide_message_init(&m, &counted_mem);
-  CHECK(tide_bytes_reserve(&m.bytes, bytes));
-  tide_large_begin(L, &m, large);
-  tide_message_fini(&m);
+static void begin(lua_State *L, size_t bytes, struct ti_gc_pacing *large) {
+  struct ti_message m;
+  ti_message_init(&m, &counted_mem);
+  CHECK(ti_buffer_reserve(&m.bytes, bytes));
+  ti_gc_pacing_begin(L, &m, large);
+  ti_message_fini(&m);
 }
 
 /* Makes large strings in L, as if they were a result, and checks the one before. */
 static void results(lua_State *L, int n) {
   for (int i = 0; i < n; i++) {
-    struct large large;
+    struct ti_gc_pacing large;
     size_t len;
     const char *s;
     begin(L, MIB, &large);
     push_long(L, (char)('a' + i % 26), MIB);
-    tide_large_end(L, &large);
+    ti_gc_pacing_end(L, &large);
     s = lua_tolstring(L, -1, &len);
     CHECK(len == MIB && s[0] == (char)('a' + i % 26) && s[len - 1] == s[0]);
     lua_setglobal(L, "result");
@@ -68,9 +68,9 @@ static void results(lua_State *L, int n) {
 
 static void test_starts(void) {
   lua_State *L = new_state();
-  struct large large;
-  begin(L, BLOCKS_LARGE - 1, &large);
-  tide_large_end(L, &large);
+  struct ti_gc_pacing large;
+  begin(L, BLOCK_CACHE_LARGE - 1, &large);
+  ti_gc_pacing_end(L, &large);
   CHECK(!is_warm(L));
   results(L, 5);
   CHECK(is_warm(L));
@@ -86,7 +86,7 @@ static void test_taken_back(void) {
   lua_setallocf(L, lua_alloc, NULL);
   results(L, 3);
   lua_gc(L, LUA_GCCOLLECT);
-  lua_setallocf(L, tide_blocks_alloc, ud);
+  lua_setallocf(L, ti_block_cache_alloc, ud);
   results(L, 3);
   lua_setallocf(L, lua_alloc, NULL);
   lua_close(L);
@@ -110,24 +110,24 @@ static void test_wrapped(bool lend) {
   static struct wrapper wrappers[2];
   struct wrapper *w = &wrappers[lend];
   lua_State *L = new_state(), *to = new_state();
-  struct message m;
+  struct ti_message m;
   size_t calls;
-  tide_message_init(&m, &counted_mem);
+  ti_message_init(&m, &counted_mem);
   results(L, 3);
   if (lend) {
     push_long(L, 'l', MIB);
-    CHECK(tide_pack(L, &m, 1, PACK_RESULTS) == LUA_OK && m.nparts == 1);
+    CHECK(ti_pack_values(L, &m, 1, PACK_RESULTS) == LUA_OK && m.nparts == 1);
   }
   w->alloc = lua_getallocf(L, &w->ud);
-  CHECK(w->alloc == tide_blocks_alloc);
+  CHECK(w->alloc == ti_block_cache_alloc);
   lua_setallocf(L, wrapper_alloc, w);
   results(L, 3);
   calls = w->calls;
   lua_close(L);
   CHECK(w->calls > calls);
   if (lend) {
-    CHECK(tide_unpack(to, &m, 0, UNPACK_ALL) == 1 && lua_rawlen(to, -1) == MIB);
-    tide_message_fini(&m);
+    CHECK(ti_unpack_values(to, &m, 0, UNPACK_ALL) == 1 && lua_rawlen(to, -1) == MIB);
+    ti_message_fini(&m);
   }
   lua_close(to);
 }
@@ -135,17 +135,17 @@ static void test_wrapped(bool lend) {
 /* Strings on loan outlive their state, whose blocks were kept warm. */
 static void test_lent(bool lend_first) {
   lua_State *L = new_state(), *to = new_state();
-  struct message m;
-  tide_message_init(&m, &counted_mem);
+  struct ti_message m;
+  ti_message_init(&m, &counted_mem);
   if (!lend_first) results(L, 3);
   push_long(L, 'l', MIB);
-  CHECK(tide_pack(L, &m, 1, PACK_RESULTS) == LUA_OK && m.nparts == 1 &&
-        tide_message_part(&m, 0)->type == &tide_loan_part);
+  CHECK(ti_pack_values(L, &m, 1, PACK_RESULTS) == LUA_OK && m.nparts == 1 &&
+        ti_message_part(&m, 0)->type == &ti_borrow_part);
   if (lend_first) results(L, 3);
   CHECK(is_warm(L));
   lua_close(L);
-  CHECK(tide_unpack(to, &m, 0, UNPACK_ALL) == 1 && lua_rawlen(to, -1) == MIB);
-  tide_message_fini(&m);
+  CHECK(ti_unpack_values(to, &m, 0, UNPACK_ALL) == 1 && lua_rawlen(to, -1) == MIB);
+  ti_message_fini(&m);
   lua_close(to);
 }
 
@@ -194,7 +194,7 @@ static bool collects(lua_State *L, size_t bytes) {
 
 static void test_collector(int mode) {
   lua_State *L = new_state();
-  struct large large;
+  struct ti_gc_pacing large;
   if (mode == LUA_GCGEN)
     lua_gc(L, LUA_GCGEN, 0, 0);
   else
@@ -205,10 +205,10 @@ static void test_collector(int mode) {
   lua_setglobal(L, "result");
   CHECK(collects(L, 32 * MIB)); /* it is not told to wait any more */
   /* it rests while a result is decoded, even one that grows as much as can be */
-  begin(L, BLOCKS_LARGE, &large);
+  begin(L, BLOCK_CACHE_LARGE, &large);
   CHECK(!collects(L, 2 * MIB));
-  tide_large_end(L, &large);
-  tide_large_end(L, &large);
+  ti_gc_pacing_end(L, &large);
+  ti_gc_pacing_end(L, &large);
   CHECK(collects(L, 32 * MIB));
   /* nothing piles up: a result and the one before, and as much again */
   for (int i = 0; i < 100; i++) {
@@ -236,14 +236,14 @@ static void test_growth(int mode) {
   }
   lua_gc(L, LUA_GCCOLLECT);
   for (int i = 0; i < ROUNDS; i++) {
-    struct large large;
+    struct ti_gc_pacing large;
     begin(L, 100 * KIB, &large);
     lua_createtable(L, MADE, 0);
     for (int k = 1; k <= MADE; k++) {
       push_long(L, 'm', MIB / 4);
       lua_rawseti(L, -2, k);
     }
-    tide_large_end(L, &large);
+    ti_gc_pacing_end(L, &large);
     lua_setglobal(L, "result");
     if (lua_gc(L, LUA_GCCOUNT) > most) most = lua_gc(L, LUA_GCCOUNT);
   }

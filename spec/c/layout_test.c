@@ -8,7 +8,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "../../csrc/layout.h"
+#include "../../csrc/luautil/lua_internals.h"
 #include "support.h"
 
 enum { TABLES = 3000, MOST = 300 };
@@ -54,8 +54,8 @@ static void any_step(lua_State *L, lua_Integer *top) {
 }
 
 /* Walks the table on top, from the last sure element on; how many pairs that makes with those before. */
-static int walk(lua_State *L, const struct layout *l) {
-  lua_Integer n = 0, sure = tide_layout_array(l, lua_topointer(L, -1));
+static int walk(lua_State *L, const struct ti_lua_internals *l) {
+  lua_Integer n = 0, sure = ti_lua_internals_array(l, lua_topointer(L, -1));
   int pairs = 0;
   while (n < sure && lua_rawgeti(L, -1, n + 1) != LUA_TNIL) {
     lua_pop(L, 1);
@@ -79,7 +79,7 @@ static int count(lua_State *L) {
   return pairs;
 }
 
-static void test_tables(lua_State *L, const struct layout *l) {
+static void test_tables(lua_State *L, const struct ti_lua_internals *l) {
   for (int i = 0; i < TABLES; i++) {
     lua_Integer top = 0;
     lua_createtable(L, rnd(3) > 0 ? (int)rnd(20) : 0, rnd(3) > 0 ? (int)rnd(20) : 0);
@@ -91,12 +91,12 @@ static void test_tables(lua_State *L, const struct layout *l) {
   }
   lua_createtable(L, 5000, 0); /* all of a full one are sure */
   for (int i = 1; i <= 5000; i++) set(L, i, true);
-  CHECK(tide_layout_array(l, lua_topointer(L, -1)) == 5000);
+  CHECK(ti_lua_internals_array(l, lua_topointer(L, -1)) == 5000);
   lua_pop(L, 1);
 }
 
 /* Functions with and without upvalues, nested ones, and ones that do the same. */
-static void test_functions(lua_State *L, const struct layout *l) {
+static void test_functions(lua_State *L, const struct ti_lua_internals *l) {
   static const char source[] = "local made, a, b = {}, 1, 2 "
                                "local function more(x) return function() return x end end "
                                "for i = 1, 9 do "
@@ -112,7 +112,7 @@ static void test_functions(lua_State *L, const struct layout *l) {
   CHECK(luaL_dostring(L, source) == LUA_OK);
   for (int i = 0; i < 54; i++) {
     lua_rawgeti(L, -1, i + 1);
-    p[i] = tide_layout_prototype(l, lua_topointer(L, -1));
+    p[i] = ti_lua_internals_prototype(l, lua_topointer(L, -1));
     lua_pop(L, 1);
     CHECK(p[i] != NULL);
     for (int j = 0; j < i; j++) CHECK((p[i] == p[j]) == (i % 6 == j % 6 && i % 6 != 5));
@@ -122,12 +122,13 @@ static void test_functions(lua_State *L, const struct layout *l) {
 
 int main(void) {
   lua_State *L = luaL_newstate();
-  struct layout l = {false, 0, 0};
+  struct ti_lua_internals l = {false, 0, 0};
   seed = check_seed(88172645463325252u);
   if (seed == 0) seed = 1;
   luaL_openlibs(L);
-  CHECK(tide_layout_array(&l, L) == 0 && tide_layout_prototype(&l, L) == NULL); /* unknown */
-  tide_layout_find(L, &l);
+  CHECK(ti_lua_internals_array(&l, L) == 0 &&
+        ti_lua_internals_prototype(&l, L) == NULL); /* unknown */
+  ti_lua_internals_find(L, &l);
   CHECK(lua_gettop(L) == 0);
   CHECK(l.known && l.array_size > 0 && l.prototype > 0); /* in Lua as it is built for tests */
   test_tables(L, &l);

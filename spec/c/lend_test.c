@@ -9,10 +9,10 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "../../csrc/lend.h"
-#include "../../csrc/pack.h"
-#include "../../csrc/tidepool.h"
-#include "../../csrc/unpack.h"
+#include "../../csrc/codec/borrow.h"
+#include "../../csrc/codec/pack.h"
+#include "../../csrc/include/tidepool.h"
+#include "../../csrc/codec/unpack.h"
 #include "support.h"
 
 enum { LEN = 300 * 1024, READERS = 4 };
@@ -47,18 +47,18 @@ static bool long_at(lua_State *L, int idx, char c) {
 /* ------------------------------------------------- two states, no threads -- */
 
 static int unpack_body(lua_State *L) {
-  return tide_unpack(L, (const struct message *)lua_touserdata(L, 1), 0, UNPACK_ALL);
+  return ti_unpack_values(L, (const struct ti_message *)lua_touserdata(L, 1), 0, UNPACK_ALL);
 }
 
-static int try_unpack(lua_State *L, struct message *m) {
+static int try_unpack(lua_State *L, struct ti_message *m) {
   lua_settop(L, 0);
   lua_pushcfunction(L, unpack_body);
   lua_pushlightuserdata(L, m);
   return lua_pcall(L, 1, LUA_MULTRET, 0);
 }
 
-static bool is_lent(const struct message *m) {
-  return m->nparts == 1 && tide_message_part(m, 0)->type == &tide_loan_part;
+static bool is_lent(const struct ti_message *m) {
+  return m->nparts == 1 && ti_message_part(m, 0)->type == &ti_borrow_part;
 }
 
 /* The bytes of L's heap, in KiB. */
@@ -69,35 +69,35 @@ static int used(lua_State *L) {
 
 static void test_states(void) {
   lua_State *from = new_state(), *to = new_state();
-  struct message m, again, later;
+  struct ti_message m, again, later;
   int before;
-  tide_message_init(&m, &counted_mem);
-  tide_message_init(&again, &counted_mem);
-  tide_message_init(&later, &counted_mem);
+  ti_message_init(&m, &counted_mem);
+  ti_message_init(&again, &counted_mem);
+  ti_message_init(&later, &counted_mem);
   before = used(from);
   push_long(from, 'a');
   lua_pushvalue(from, -1);
   lua_pushvalue(from, -1);
-  CHECK(tide_pack(from, &m, 1, PACK_RESULTS) == LUA_OK && is_lent(&m));
-  CHECK(tide_pack(from, &again, 1, PACK_RESULTS) == LUA_OK && is_lent(&again));
-  CHECK(tide_message_part(&m, 0)->object ==
-        tide_message_part(&again, 0)->object); /* one loan per string */
-  CHECK(tide_pack(from, &later, 1, PACK_RESULTS) == LUA_OK);
+  CHECK(ti_pack_values(from, &m, 1, PACK_RESULTS) == LUA_OK && is_lent(&m));
+  CHECK(ti_pack_values(from, &again, 1, PACK_RESULTS) == LUA_OK && is_lent(&again));
+  CHECK(ti_message_part(&m, 0)->object ==
+        ti_message_part(&again, 0)->object); /* one loan per string */
+  CHECK(ti_pack_values(from, &later, 1, PACK_RESULTS) == LUA_OK);
   CHECK(used(from) - before >= LEN / 1024); /* only the loan keeps it */
   CHECK(try_unpack(to, &m) == LUA_OK && long_at(to, 1, 'a'));
   CHECK(try_unpack(from, &m) == LUA_OK && long_at(from, 1, 'a'));
   lua_settop(from, 0);
-  tide_message_fini(&m);
-  tide_message_fini(&later);
+  ti_message_fini(&m);
+  ti_message_fini(&later);
   push_long(from, 'b'); /* packing looks what came back: nothing did */
-  CHECK(tide_pack(from, &m, 1, PACK_RESULTS) == LUA_OK);
+  CHECK(ti_pack_values(from, &m, 1, PACK_RESULTS) == LUA_OK);
   CHECK(used(from) - before >= 2 * LEN / 1024);
-  tide_message_fini(&m);
-  tide_message_fini(&again);
+  ti_message_fini(&m);
+  ti_message_fini(&again);
   lua_pushnil(from);
-  CHECK(tide_pack(from, &m, 1, PACK_RESULTS) == LUA_OK);
+  CHECK(ti_pack_values(from, &m, 1, PACK_RESULTS) == LUA_OK);
   CHECK(used(from) - before < LEN / 1024); /* now both did */
-  tide_message_fini(&m);
+  ti_message_fini(&m);
   lua_close(from);
   lua_close(to);
 }
@@ -107,45 +107,45 @@ static void test_states(void) {
 static void test_closed(void) {
   enum { N = 12 };
   lua_State *from = new_state(), *to = new_state();
-  struct message m[N], twice;
+  struct ti_message m[N], twice;
   for (int i = 0; i < N; i++) {
-    tide_message_init(&m[i], &counted_mem);
+    ti_message_init(&m[i], &counted_mem);
     push_long(from, (char)('a' + i));
     if (i == 5) {
-      tide_message_init(&twice, &counted_mem);
+      ti_message_init(&twice, &counted_mem);
       lua_pushvalue(from, -1);
-      CHECK(tide_pack(from, &twice, 1, PACK_RESULTS) == LUA_OK);
+      CHECK(ti_pack_values(from, &twice, 1, PACK_RESULTS) == LUA_OK);
     }
-    CHECK(tide_pack(from, &m[i], 1, PACK_RESULTS) == LUA_OK && is_lent(&m[i]));
-    if (i % 3 == 0) tide_message_fini(&m[i]);
+    CHECK(ti_pack_values(from, &m[i], 1, PACK_RESULTS) == LUA_OK && is_lent(&m[i]));
+    if (i % 3 == 0) ti_message_fini(&m[i]);
   }
   lua_close(from);
   for (int i = 0; i < N; i++) {
     if (i % 3 == 0) continue;
     CHECK(try_unpack(to, &m[i]) == LUA_OK && long_at(to, 1, (char)('a' + i)));
-    tide_message_fini(&m[i]);
+    ti_message_fini(&m[i]);
   }
   CHECK(try_unpack(to, &twice) == LUA_OK && long_at(to, 1, 'f'));
-  tide_message_fini(&twice);
+  ti_message_fini(&twice);
   lua_close(to);
   CHECK(memory_clean());
 }
 
 /* A finalizer of a closing state packs, when nothing can be lent any more. */
-static struct message from_finalizer;
+static struct ti_message from_finalizer;
 
 static int pack_late(lua_State *L) {
   push_long(L, 'z');
-  CHECK(tide_pack(L, &from_finalizer, 1, PACK_RESULTS) == LUA_OK);
+  CHECK(ti_pack_values(L, &from_finalizer, 1, PACK_RESULTS) == LUA_OK);
   CHECK(from_finalizer.nparts == 0);
   return 0;
 }
 
 static void test_finalizer(bool lend_before) {
   lua_State *from = new_state(), *to = new_state();
-  struct message m;
-  tide_message_init(&from_finalizer, &counted_mem);
-  tide_message_init(&m, &counted_mem);
+  struct ti_message m;
+  ti_message_init(&from_finalizer, &counted_mem);
+  ti_message_init(&m, &counted_mem);
   lua_newtable(from);
   lua_createtable(from, 0, 1);
   lua_pushcfunction(from, pack_late);
@@ -153,26 +153,26 @@ static void test_finalizer(bool lend_before) {
   lua_setmetatable(from, -2);
   if (lend_before) {
     push_long(from, 'a');
-    CHECK(tide_pack(from, &m, 1, PACK_RESULTS) == LUA_OK && is_lent(&m));
+    CHECK(ti_pack_values(from, &m, 1, PACK_RESULTS) == LUA_OK && is_lent(&m));
   }
   lua_close(from);
   CHECK(try_unpack(to, &from_finalizer) == LUA_OK && long_at(to, 1, 'z'));
   if (lend_before) CHECK(try_unpack(to, &m) == LUA_OK && long_at(to, 1, 'a'));
-  tide_message_fini(&m);
-  tide_message_fini(&from_finalizer);
+  ti_message_fini(&m);
+  ti_message_fini(&from_finalizer);
   lua_close(to);
 }
 
 /* A state whose allocator is a host's own copies: its blocks may end with it. */
 static void test_foreign(void) {
   lua_State *L = lua_newstate(counted_alloc, &memory);
-  struct message m;
-  tide_message_init(&m, &tide_mem_default);
+  struct ti_message m;
+  ti_message_init(&m, &ti_alloc_default);
   push_long(L, 'a');
-  CHECK(tide_pack(L, &m, 1, PACK_RESULTS) == LUA_OK && m.nparts == 0);
+  CHECK(ti_pack_values(L, &m, 1, PACK_RESULTS) == LUA_OK && m.nparts == 0);
   lua_close(L);
   CHECK(memory_clean());
-  tide_message_fini(&m);
+  ti_message_fini(&m);
 }
 
 /* A message's own memory fails at every place. */
@@ -180,14 +180,14 @@ static void test_no_memory(void) {
   lua_State *L = new_state();
   int status = LUA_ERRRUN;
   for (long n = 1; status != LUA_OK && n < 100; n++) {
-    struct message m;
-    tide_message_init(&m, &counted_mem);
+    struct ti_message m;
+    ti_message_init(&m, &counted_mem);
     push_long(L, 'a');
     push_long(L, 'b');
     atomic_store(&memory.fail_at, n);
-    status = tide_pack(L, &m, 2, PACK_RESULTS);
+    status = ti_pack_values(L, &m, 2, PACK_RESULTS);
     atomic_store(&memory.fail_at, 0);
-    tide_message_fini(&m);
+    ti_message_fini(&m);
     lua_settop(L, 0);
   }
   CHECK(status == LUA_OK && memory_clean());
@@ -273,7 +273,7 @@ static void test_submitter_closes(void) {
 }
 
 struct reader {
-  struct sys_thread thread;
+  struct ti_thread thread;
   tide_future *f;
 };
 
@@ -307,7 +307,7 @@ static void test_readers(void) {
   tide_future_rele(f);
   lua_close(L);
   end_pool(ex);
-  for (int i = 0; i < READERS; i++) tide_thread_join(&r[i].thread);
+  for (int i = 0; i < READERS; i++) ti_thread_join(&r[i].thread);
 }
 
 int main(void) {

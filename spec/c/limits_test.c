@@ -7,7 +7,7 @@
 #include <lauxlib.h>
 #include <signal.h>
 
-#include "../../csrc/tidepool.h"
+#include "../../csrc/include/tidepool.h"
 #include "support.h"
 
 static struct gate begun;
@@ -15,7 +15,7 @@ static struct gate begun;
 /* A loop in C that looks whether it is to end. */
 static int ask(lua_State *L) {
   gate_open(&begun);
-  while (tide_current_stop(L) == TIDE_OK) tide_relax();
+  while (tide_current_stop(L) == TIDE_OK) ti_thread_relax();
   lua_pushinteger(L, tide_current_stop(L));
   return 1;
 }

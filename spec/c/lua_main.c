@@ -29,12 +29,12 @@ const char *__asan_default_options(void) { return "leak_check_at_exit=0"; }
 #define LEAK_CHECK() ((void)0)
 #endif
 
-/* With TIDE_COLLECT, and while `collecting` is set, each new object is refused first: Lua collects all
+/* With TI_COLLECT, and while `collecting` is set, each new object is refused first: Lua collects all
 ** garbage then, and asks again. So what nothing keeps alive is gone at once. Not other blocks: the
 ** auxiliary library's buffers ask just once. While no message is packed, only some are refused, since all
 ** would take minutes. The linker leads Lua's own luaL_newstate here (see the
 ** Makefile): states in this program have this allocator as their own. */
-#ifdef TIDE_COLLECT
+#ifdef TI_COLLECT
 enum { SOME = 64 };
 static _Thread_local int collecting, packing, refused;
 static _Thread_local unsigned count;
@@ -63,8 +63,8 @@ lua_State *__wrap_lua_newstate(lua_Alloc f, void *ud) {
 }
 
 /* The library says so (pack.c). */
-void tide_collect_packing(int change);
-void tide_collect_packing(int change) { packing += change; }
+void ti_pack_collecting(int change);
+void ti_pack_collecting(int change) { packing += change; }
 
 /* collect_always(on): returns what it was. */
 static int collect_always(lua_State *L) {
@@ -171,7 +171,7 @@ int main(int argc, char **argv) {
   if (L == NULL) return EXIT_FAILURE;
   watch_closing(L);
   luaL_openlibs(L);
-#ifdef TIDE_COLLECT
+#ifdef TI_COLLECT
   lua_register(L, "collect_always", collect_always);
 #endif
   lua_gc(L, LUA_GCGEN, 0, 0); /* as lua5.4 has it */

@@ -3,8 +3,8 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "../../csrc/fault.h"
-#include "../../csrc/message.h"
+#include "../../csrc/util/errcode.h"
+#include "../../csrc/util/message.h"
 #include "support.h"
 
 enum { N = 100 };
@@ -15,17 +15,17 @@ static int held[N];
 static void give_back(void *object) { --*(int *)object; }
 
 /* Adds parts, some without a reference; answers how many were stored. */
-static size_t fill(struct message *m) {
+static size_t fill(struct ti_message *m) {
   size_t i, index;
   for (i = 0; i < N; i++) {
     bool counted = i % 3 != 0;
     if (counted) held[i]++;
-    if (!tide_message_addpart(m, i % 2 == 0 ? &type_a : &type_b, &held[i],
-                              counted ? give_back : NULL, &index))
+    if (!ti_message_add_part(m, i % 2 == 0 ? &type_a : &type_b, &held[i],
+                             counted ? give_back : NULL, &index))
       break;
-    CHECK(index == i && tide_message_part(m, i)->object == &held[i]);
-    CHECK(tide_message_part(m, i)->type == (i % 2 == 0 ? &type_a : &type_b));
-    tide_bytes_put_varint(&m->bytes, index);
+    CHECK(index == i && ti_message_part(m, i)->object == &held[i]);
+    CHECK(ti_message_part(m, i)->type == (i % 2 == 0 ? &type_a : &type_b));
+    ti_buffer_put_varint(&m->bytes, index);
   }
   return i;
 }
@@ -38,15 +38,15 @@ static bool all_released(void) {
 }
 
 static void test_parts(void) {
-  struct message m;
+  struct ti_message m;
   size_t i;
-  tide_message_init(&m, &counted_mem);
+  ti_message_init(&m, &counted_mem);
   CHECK(m.nparts == 0 && !m.bytes.failed);
   CHECK(fill(&m) == N && m.nparts == N);
   for (i = 0; i < N; i++) CHECK(held[i] == (i % 3 != 0));
-  tide_message_fini(&m);
+  ti_message_fini(&m);
   CHECK(all_released() && memory_clean());
-  tide_message_fini(&m);
+  ti_message_fini(&m);
   CHECK(all_released());
 }
 
@@ -54,19 +54,19 @@ static void test_out_of_memory(void) {
   long fail_at;
   size_t stored = 0;
   for (fail_at = 1; stored < N; fail_at++) {
-    struct message m;
+    struct ti_message m;
     size_t index;
     atomic_store(&memory.fail_at, fail_at);
-    tide_message_init(&m, &counted_mem);
+    ti_message_init(&m, &counted_mem);
     stored = fill(&m);
     atomic_store(&memory.fail_at, 0);
     if (stored < N) {
       CHECK(m.bytes.failed);
       /* sticky, and the reference is given back each time */
       held[0]++;
-      CHECK(!tide_message_addpart(&m, &type_a, &held[0], give_back, &index));
+      CHECK(!ti_message_add_part(&m, &type_a, &held[0], give_back, &index));
     }
-    tide_message_fini(&m);
+    ti_message_fini(&m);
     CHECK(all_released() && memory_clean());
   }
   CHECK(fail_at > 5);
@@ -77,13 +77,13 @@ static void test_fault_names(void) {
                                       "invalid_state", "transfer",  "interrupted", "time_limit",
                                       "memory_limit",  "full",      "deadlock"};
   int i;
-  CHECK(tide_fault_name(FAULT_NONE) == NULL);
+  CHECK(ti_errcode_name(FAULT_NONE) == NULL);
   for (i = FAULT_TIMEOUT; i < FAULT_KINDS; i++) {
-    const char *name = tide_fault_name(i);
+    const char *name = ti_errcode_name(i);
     CHECK(name != NULL && strcmp(name, names[i - 1]) == 0);
   }
-  CHECK(tide_fault_name(FAULT_ERROR) == NULL && tide_fault_name(FAULT_ARG) == NULL);
-  CHECK(tide_fault_name(-1) == NULL && tide_fault_name(1000) == NULL);
+  CHECK(ti_errcode_name(FAULT_ERROR) == NULL && ti_errcode_name(FAULT_ARG) == NULL);
+  CHECK(ti_errcode_name(-1) == NULL && ti_errcode_name(1000) == NULL);
 }
 
 int main(void) {

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../csrc/tidepool.h"
+#include "../../csrc/include/tidepool.h"
 #include "check.h"
 
 enum seam { OWNER, WORKERS, SYSTEM, SEAMS };

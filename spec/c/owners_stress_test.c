@@ -17,8 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../csrc/sys.h"
-#include "../../csrc/tidepool.h"
+#include "../../csrc/platform/thread.h"
+#include "../../csrc/include/tidepool.h"
 #include "check.h"
 
 enum { OWNERS = 3, STATELESS = 2, SHOP = 3, SQUARE = 24, IDS = 1 << 22 };
@@ -67,7 +67,7 @@ struct parcel {
   lua_Integer value;
 };
 
-static struct sys_lock lock; /* guards what follows */
+static struct ti_mutex lock; /* guards what follows */
 static struct ware shop[SHOP];
 static struct parcel parcels[SQUARE];
 static tide_future *square[SQUARE];
@@ -75,28 +75,28 @@ static tide_future *square[SQUARE];
 /* A ware with a reference of the caller's. */
 static struct ware buy(size_t i) {
   struct ware w;
-  tide_lock_take(&lock);
+  ti_mutex_lock(&lock);
   w = shop[i];
   tide_executor_hold(w.ex);
-  tide_lock_drop(&lock);
+  ti_mutex_unlock(&lock);
   return w;
 }
 
 static struct parcel swap_parcel(size_t i, struct parcel p) {
   struct parcel before;
-  tide_lock_take(&lock);
+  ti_mutex_lock(&lock);
   before = parcels[i];
   parcels[i] = p;
-  tide_lock_drop(&lock);
+  ti_mutex_unlock(&lock);
   return before;
 }
 
 static tide_future *swap_value(size_t i, tide_future *f) {
   tide_future *before;
-  tide_lock_take(&lock);
+  ti_mutex_lock(&lock);
   before = square[i];
   square[i] = f;
-  tide_lock_drop(&lock);
+  ti_mutex_unlock(&lock);
   return before;
 }
 
@@ -261,7 +261,7 @@ static void use_group(uint64_t *r) {
 }
 
 struct user {
-  struct sys_thread thread;
+  struct ti_thread thread;
   uint64_t seed;
   int rounds, turns;
 };
@@ -296,10 +296,10 @@ static void *use_without(void *arg) {
         if (check_random(r, 8) != 0) break;
         fresh = new_ware(r);
         tide_executor_rele(w.ex);
-        tide_lock_take(&lock);
+        ti_mutex_lock(&lock);
         w = shop[at];
         shop[at] = fresh;
-        tide_lock_drop(&lock);
+        ti_mutex_unlock(&lock);
         retire(w, r);
         continue;
       }
@@ -358,9 +358,9 @@ static int l_take(lua_State *L) {
   size_t at = (size_t)luaL_checkinteger(L, 1) % SQUARE;
   tide_future *f;
   int n = 0;
-  tide_lock_take(&lock);
+  ti_mutex_lock(&lock);
   f = square[at] != NULL ? tide_future_hold(square[at]) : NULL;
-  tide_lock_drop(&lock);
+  ti_mutex_unlock(&lock);
   if (f == NULL) return 0;
   CHECK(tide_pushoutcome(L, f, &n) == TIDE_OK && n == 1);
   tide_future_rele(f);
@@ -380,10 +380,10 @@ static int l_buy(lua_State *L) {
 static int l_parcel(lua_State *L) {
   struct parcel p;
   size_t at = (size_t)luaL_checkinteger(L, 1) % SQUARE;
-  tide_lock_take(&lock);
+  ti_mutex_lock(&lock);
   p = parcels[at];
   if (p.f != NULL) tide_future_hold(p.f);
-  tide_lock_drop(&lock);
+  ti_mutex_unlock(&lock);
   if (p.f == NULL) return 0;
   tide_pushfuture(L, p.f);
   tide_future_rele(p.f);
@@ -451,22 +451,22 @@ static void *use_with(void *arg) {
 }
 
 int main(void) {
-  uint64_t seed = check_seed(tide_now()), r = seed;
+  uint64_t seed = check_seed(ti_clock_now()), r = seed;
   const char *given = getenv("TIDE_STRESS");
   double stress = given != NULL ? strtod(given, NULL) : 1;
   struct user users[OWNERS + STATELESS];
   int n = OWNERS + STATELESS, rounds = (int)(40 * stress / SCALE);
   fflush(stdout);
-  CHECK(tide_lock_init(&lock) == 0);
+  CHECK(ti_mutex_init(&lock) == 0);
   for (int i = 0; i < SHOP; i++) shop[i] = new_ware(&r);
   for (int i = 0; i < n; i++) {
     users[i].seed = seed + (uint64_t)i * 1000003;
     users[i].rounds = rounds > 0 ? rounds : 1;
     users[i].turns = 150;
-    CHECK(tide_thread_start(&users[i].thread, 0, i < OWNERS ? use_with : use_without, &users[i]) ==
+    CHECK(ti_thread_start(&users[i].thread, 0, i < OWNERS ? use_with : use_without, &users[i]) ==
           0);
   }
-  for (int i = 0; i < n; i++) tide_thread_join(&users[i].thread);
+  for (int i = 0; i < n; i++) ti_thread_join(&users[i].thread);
   for (size_t i = 0; i < SQUARE; i++) {
     struct parcel p = swap_parcel(i, (struct parcel){NULL, 0, 0, 0});
     tide_future *f = swap_value(i, NULL);
@@ -474,7 +474,7 @@ int main(void) {
     if (f != NULL) tide_future_rele(f);
   }
   for (int i = 0; i < SHOP; i++) retire(shop[i], &r);
-  tide_lock_fini(&lock);
+  ti_mutex_fini(&lock);
   printf("%ld operations\n", atomic_load(&operations));
   return check_done();
 }

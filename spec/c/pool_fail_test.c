@@ -43,24 +43,24 @@ int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(voi
 
 static void test_no_thread_at_all(void) {
   struct rig rig;
-  struct pool_config cfg = config(2);
-  struct task *t;
+  struct ti_pool_config cfg = config(2);
+  struct ti_task *t;
   int err = 0;
   rig_start(&rig, &cfg);
   t = task_of(&rig, NULL, 0);
   atomic_store(&create_fails_at, 1);
-  CHECK(tide_pool_submit(rig.pool, t, SYS_NEVER, &err) == FAULT_THREAD && err == EAGAIN);
-  CHECK(tide_task_state(t) == TASK_PENDING);
+  CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == FAULT_THREAD && err == EAGAIN);
+  CHECK(ti_task_state(t) == TASK_PENDING);
   CHECK(stats(&rig).submitted == 0 && stats(&rig).workers == 0 && stats(&rig).threads == 0);
-  CHECK(tide_pool_submit(rig.pool, t, SYS_NEVER, &err) == FAULT_NONE); /* now it can */
+  CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == FAULT_NONE); /* now it can */
   CHECK(finish(t) == FAULT_NONE);
   rig_end(&rig);
   rig_start(&rig, &cfg); /* a pool that never had one can be closed */
   t = task_of(&rig, NULL, 0);
   atomic_store(&create_fails_from, 1);
-  CHECK(tide_pool_submit(rig.pool, t, SYS_NEVER, &err) == FAULT_THREAD);
+  CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == FAULT_THREAD);
   atomic_store(&create_fails_from, 0);
-  tide_task_rele(t);
+  ti_task_release(t);
   rig_end(&rig);
 }
 
@@ -69,10 +69,10 @@ static void test_fewer_threads(void) {
   int n, i;
   for (n = 2; n <= 5; n++) {
     struct rig rig;
-    struct pool_config cfg = config(8);
+    struct ti_pool_config cfg = config(8);
     struct gate gate;
     struct job jobs[8];
-    struct task *tasks[8];
+    struct ti_task *tasks[8];
     rig_start(&rig, &cfg);
     gate_init(&gate);
     atomic_store(&create_fails_from, n);
@@ -84,7 +84,7 @@ static void test_fewer_threads(void) {
     atomic_store(&create_fails_from, 0);
     gate_await(&gate, n - 1);
     CHECK(stats(&rig).workers == (size_t)n - 1 && stats(&rig).queued == (size_t)(9 - n));
-    tasks[0] = (tide_task_rele(tasks[0]), submit(&rig, NULL)); /* the next submit tries again */
+    tasks[0] = (ti_task_release(tasks[0]), submit(&rig, NULL)); /* the next submit tries again */
     CHECK(stats(&rig).workers == (size_t)n);
     gate_open(&gate);
     for (i = 0; i < 8; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
@@ -95,7 +95,7 @@ static void test_fewer_threads(void) {
 
 struct crowd {
   struct rig *rig;
-  struct sys_thread thread;
+  struct ti_thread thread;
   struct gate *gate;
   uint64_t seed;
   int rounds, refused;
@@ -106,18 +106,18 @@ static void *submit_many(void *arg) {
   int i;
   for (i = 0; i < c->rounds; i++) {
     struct job job = job_of(c->rig);
-    struct task *t = task_of(c->rig, &job, 0);
-    int err = 0, fault = tide_pool_submit(c->rig->pool, t, SYS_NEVER, &err);
+    struct ti_task *t = task_of(c->rig, &job, 0);
+    int err = 0, fault = ti_pool_submit(c->rig->pool, t, TI_CLOCK_NEVER, &err);
     CHECK(fault == FAULT_NONE || (fault == FAULT_THREAD && err == EAGAIN));
     if (fault == FAULT_NONE) {
-      if (check_random(&c->seed, 3) == 0) tide_pool_cancel(c->rig->pool, t);
+      if (check_random(&c->seed, 3) == 0) ti_pool_cancel_task(c->rig->pool, t);
       CHECK(wait_for(t, -1));
-      CHECK((tide_task_state(t) == TASK_FINISHED) == (atomic_load(&job.ran) == 1));
+      CHECK((ti_task_state(t) == TASK_FINISHED) == (atomic_load(&job.ran) == 1));
     } else {
       c->refused++;
-      CHECK(tide_task_state(t) == TASK_PENDING && atomic_load(&job.ran) == 0);
+      CHECK(ti_task_state(t) == TASK_PENDING && atomic_load(&job.ran) == 0);
     }
-    tide_task_rele(t);
+    ti_task_release(t);
   }
   return NULL;
 }
@@ -127,7 +127,7 @@ static void *submit_many(void *arg) {
 static void test_failing_starts_in_a_crowd(uint64_t seed, int max_workers) {
   enum { CROWD = 6 };
   struct rig rig;
-  struct pool_config cfg = config(max_workers);
+  struct ti_pool_config cfg = config(max_workers);
   struct crowd crowd[CROWD];
   size_t accepted = 0;
   int i;
@@ -143,7 +143,7 @@ static void test_failing_starts_in_a_crowd(uint64_t seed, int max_workers) {
     if (i == CROWD - 1) atomic_store(&create_fails_one_in, 2);
   }
   for (i = 0; i < CROWD; i++) {
-    tide_thread_join(&crowd[i].thread);
+    ti_thread_join(&crowd[i].thread);
     accepted += (size_t)(300 - crowd[i].refused);
   }
   atomic_store(&create_fails_one_in, 0);
@@ -155,20 +155,20 @@ static void test_failing_starts_in_a_crowd(uint64_t seed, int max_workers) {
 ** will fail, and a task was queued for that one. The last thread must stay. */
 static void *submit_held(void *arg) {
   struct crowd *c = (struct crowd *)arg;
-  struct task *t = task_of(c->rig, NULL, 0);
+  struct ti_task *t = task_of(c->rig, NULL, 0);
   int err;
   atomic_store(&create_gate, c->gate);
-  CHECK(tide_pool_submit(c->rig->pool, t, SYS_NEVER, &err) == FAULT_NONE);
+  CHECK(ti_pool_submit(c->rig->pool, t, TI_CLOCK_NEVER, &err) == FAULT_NONE);
   CHECK(finish(t) == FAULT_CANCELLED);
   return NULL;
 }
 
 static void test_last_thread_stays(void) {
   struct rig rig;
-  struct pool_config cfg = config(2);
+  struct ti_pool_config cfg = config(2);
   struct gate creating, closing;
   struct crowd other;
-  struct task *t;
+  struct ti_task *t;
   cfg.idle_timeout = 0;
   rig_start(&rig, &cfg);
   gate_init(&creating);
@@ -181,11 +181,11 @@ static void test_last_thread_stays(void) {
   spawn(&other.thread, submit_held, &other);
   gate_await(&creating, 1);
   {
-    struct fifo_node *n;
-    tide_lock_take(&rig.pool->lock);
-    n = fifo_peek(&rig.pool->queue.zero.tasks);
-    tide_lock_drop(&rig.pool->lock);
-    CHECK(tide_pool_cancel(rig.pool, TIDE_CONTAINER(n, struct task, queued)));
+    struct ti_list_node *n;
+    ti_mutex_lock(&rig.pool->lock);
+    n = ti_list_peek(&rig.pool->queue.zero.tasks);
+    ti_mutex_unlock(&rig.pool->lock);
+    CHECK(ti_pool_cancel_task(rig.pool, TI_CONTAINER(n, struct ti_task, queued)));
   }
   t = submit(&rig, NULL); /* no further thread: there is one in the making */
   CHECK(stats(&rig).workers == 2 && stats(&rig).queued == 1);
@@ -193,8 +193,8 @@ static void test_last_thread_stays(void) {
   gate_open(&closing);
   CHECK(wait_for(t, -1) && t->outcome == FAULT_NONE); /* though the other has not failed yet */
   gate_open(&creating);
-  tide_thread_join(&other.thread);
-  tide_task_rele(t);
+  ti_thread_join(&other.thread);
+  ti_task_release(t);
   rig_end(&rig);
   gate_fini(&creating);
   gate_fini(&closing);
@@ -204,7 +204,7 @@ static void test_last_thread_stays(void) {
 ** tried once more. */
 struct starter {
   struct rig *rig;
-  struct sys_thread thread;
+  struct ti_thread thread;
   struct gate *gate; /* its start waits there and fails; NULL: it fails at once */
   atomic_bool near;  /* it is about to call */
   int err;
@@ -217,16 +217,16 @@ static void *call_watch(void *arg) {
   else
     atomic_store(&create_fails_from, 1);
   atomic_store(&s->near, true);
-  s->err = tide_pool_watch(s->rig->pool);
+  s->err = ti_pool_cancel_watch(s->rig->pool);
   return NULL;
 }
 
 static void test_watchdog_that_does_not_start(void) {
-  int i, k, err, signal = tide_signal_claim(0, &err); /* without one there is nothing to start */
+  int i, k, err, signal = ti_signal_claim(0, &err); /* without one there is nothing to start */
   CHECK(signal != 0);
   for (i = 0; i < 100; i++) {
     struct rig rig;
-    struct pool_config cfg = config(1);
+    struct ti_pool_config cfg = config(1);
     struct gate gate;
     struct starter first = {.rig = &rig, .gate = &gate}, second = {.rig = &rig};
     cfg.signal = signal;
@@ -239,11 +239,11 @@ static void test_watchdog_that_does_not_start(void) {
     for (k = 0; k < i; k++)
       sched_yield(); /* mostly enough for it to wait; else it starts one itself */
     gate_open(&gate);
-    tide_thread_join(&first.thread);
-    tide_thread_join(&second.thread);
+    ti_thread_join(&first.thread);
+    ti_thread_join(&second.thread);
     CHECK(first.err == EAGAIN && second.err == EAGAIN);
     atomic_store(&create_fails_from, 0);
-    CHECK(tide_pool_watch(rig.pool) == 0); /* now it can */
+    CHECK(ti_pool_cancel_watch(rig.pool) == 0); /* now it can */
     CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
     rig_end(&rig);
     gate_fini(&gate);
@@ -252,23 +252,23 @@ static void test_watchdog_that_does_not_start(void) {
 
 /* ---------------------------------------------------------- workers that do not open -- */
 
-static void check_broken(struct task *t) {
-  struct cursor c;
+static void check_broken(struct ti_task *t) {
+  struct ti_cursor c;
   const unsigned char *text;
   size_t len;
-  CHECK(wait_for(t, -1) && t->outcome == FAULT_BROKEN && tide_task_state(t) == TASK_FINISHED);
-  tide_cursor_init(&c, t->msg.bytes.data, t->msg.bytes.len);
-  len = (size_t)tide_cursor_get_varint(&c);
-  text = tide_cursor_get(&c, len);
+  CHECK(wait_for(t, -1) && t->outcome == FAULT_BROKEN && ti_task_state(t) == TASK_FINISHED);
+  ti_buffer_cursor_init(&c, t->msg.bytes.data, t->msg.bytes.len);
+  len = (size_t)ti_buffer_get_varint(&c);
+  text = ti_buffer_get(&c, len);
   CHECK(text != NULL && len == strlen(why_text) && memcmp(text, why_text, len) == 0);
-  CHECK(tide_cursor_get_varint(&c) == 0 && !c.failed && tide_cursor_left(&c) == 0);
+  CHECK(ti_buffer_get_varint(&c) == 0 && !c.failed && ti_buffer_left(&c) == 0);
 }
 
 static void test_broken(bool closed) {
   struct rig rig;
-  struct pool_config cfg = config(1);
+  struct ti_pool_config cfg = config(1);
   struct gate gate;
-  struct task *tasks[20], *t;
+  struct ti_task *tasks[20], *t;
   int i, err;
   rig_start(&rig, &cfg);
   gate_init(&gate);
@@ -276,20 +276,20 @@ static void test_broken(bool closed) {
   atomic_store(&rig.open_fails, 1);
   for (i = 0; i < 20; i++) tasks[i] = submit(&rig, NULL);
   gate_await(&gate, 1);
-  CHECK(tide_pool_why(rig.pool) == NULL && stats(&rig).queued == 20);
-  if (closed) tide_pool_close(rig.pool, false);
+  CHECK(ti_pool_broken_reason(rig.pool) == NULL && stats(&rig).queued == 20);
+  if (closed) ti_pool_close(rig.pool, false);
   gate_open(&gate);
   for (i = 0; i < 20; i++) check_broken(tasks[i]);
-  CHECK(strcmp(tide_pool_why(rig.pool), why_text) == 0);
+  CHECK(strcmp(ti_pool_broken_reason(rig.pool), why_text) == 0);
   CHECK(stats(&rig).failed == 20 && stats(&rig).finished == 20);
   for (i = 0; i < 20; i++) {
-    CHECK(!tide_pool_cancel(rig.pool, tasks[i]));
-    tide_task_rele(tasks[i]);
+    CHECK(!ti_pool_cancel_task(rig.pool, tasks[i]));
+    ti_task_release(tasks[i]);
   }
   t = task_of(&rig, NULL, 0);
-  CHECK(tide_pool_submit(rig.pool, t, SYS_NEVER, &err) == FAULT_BROKEN);
-  tide_task_rele(t);
-  CHECK(tide_pool_wait(rig.pool, SYS_NEVER)); /* broken ends by itself */
+  CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == FAULT_BROKEN);
+  ti_task_release(t);
+  CHECK(ti_pool_wait(rig.pool, TI_CLOCK_NEVER)); /* broken ends by itself */
   rig_end(&rig);
   gate_fini(&gate);
 }
@@ -297,20 +297,20 @@ static void test_broken(bool closed) {
 /* The third worker fails: what runs goes on, what waits fails, blocked submitters are told. */
 static void *call_submit(void *arg) {
   struct crowd *c = (struct crowd *)arg;
-  struct task *t = task_of(c->rig, NULL, 0);
+  struct ti_task *t = task_of(c->rig, NULL, 0);
   int err;
-  c->refused = tide_pool_submit(c->rig->pool, t, SYS_NEVER, &err);
+  c->refused = ti_pool_submit(c->rig->pool, t, TI_CLOCK_NEVER, &err);
   if (c->refused == FAULT_NONE) check_broken(t);
-  tide_task_rele(t);
+  ti_task_release(t);
   return NULL;
 }
 
 static void test_broken_midway(void) {
   struct rig rig;
-  struct pool_config cfg = config(3);
+  struct ti_pool_config cfg = config(3);
   struct gate gate, opening;
   struct job jobs[2];
-  struct task *running[2], *waiting[4];
+  struct ti_task *running[2], *waiting[4];
   struct crowd blocked[3];
   int i;
   cfg.max_queue = 3;
@@ -334,12 +334,12 @@ static void test_broken_midway(void) {
   await_blocked(&rig, 3);
   gate_open(&opening);
   for (i = 0; i < 3; i++) {
-    tide_thread_join(&blocked[i].thread);
+    ti_thread_join(&blocked[i].thread);
     CHECK(blocked[i].refused == FAULT_BROKEN);
   }
   for (i = 0; i < 4; i++) {
     check_broken(waiting[i]);
-    tide_task_rele(waiting[i]);
+    ti_task_release(waiting[i]);
   }
   gate_open(&gate);
   for (i = 0; i < 2; i++) CHECK(finish(running[i]) == FAULT_NONE);
@@ -352,14 +352,14 @@ static void test_broken_midway(void) {
 ** cannot be opened anew is the same. */
 static void test_starved(void) {
   struct rig rig;
-  struct pool_config cfg = config(1);
+  struct ti_pool_config cfg = config(1);
   rig_start(&rig, &cfg);
   rig.silent = true;
   atomic_store(&rig.wear, 1);
   CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
   atomic_store(&rig.open_fails, 2); /* the next one may be open already */
   while (finish(submit(&rig, NULL)) != FAULT_NOMEM) {}
-  CHECK(tide_pool_why(rig.pool) == NULL);
+  CHECK(ti_pool_broken_reason(rig.pool) == NULL);
   CHECK(finish(submit(&rig, NULL)) == FAULT_NOMEM); /* still none */
   atomic_store(&rig.open_fails, 0);
   CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
@@ -369,9 +369,9 @@ static void test_starved(void) {
 /* Nobody waits for memory: all that is queued fails, also when the pool was closed meanwhile. */
 static void test_starved_queue(bool closed) {
   struct rig rig;
-  struct pool_config cfg = config(3);
+  struct ti_pool_config cfg = config(3);
   struct gate gate;
-  struct task *tasks[20];
+  struct ti_task *tasks[20];
   int i;
   rig_start(&rig, &cfg);
   gate_init(&gate);
@@ -380,7 +380,7 @@ static void test_starved_queue(bool closed) {
   atomic_store(&rig.open_fails, 1);
   for (i = 0; i < 20; i++) tasks[i] = submit(&rig, NULL);
   gate_await(&gate, 3);
-  if (closed) tide_pool_close(rig.pool, false);
+  if (closed) ti_pool_close(rig.pool, false);
   gate_open(&gate);
   for (i = 0; i < 20; i++) CHECK(finish(tasks[i]) == FAULT_NOMEM);
   CHECK(stats(&rig).failed == 20 && stats(&rig).finished == 20);
@@ -391,10 +391,10 @@ static void test_starved_queue(bool closed) {
 /* A thread with a worker serves the queue of those that starve. */
 static void test_starved_beside(void) {
   struct rig rig;
-  struct pool_config cfg = config(4);
+  struct ti_pool_config cfg = config(4);
   struct gate gate;
   struct job job;
-  struct task *running, *tasks[10];
+  struct ti_task *running, *tasks[10];
   int i;
   rig_start(&rig, &cfg);
   gate_init(&gate);
@@ -417,14 +417,14 @@ static void test_closed_before_it_opened(void) {
   int i;
   for (i = 0; i < 100; i++) {
     struct rig rig;
-    struct pool_config cfg = config(2);
-    struct task *t;
+    struct ti_pool_config cfg = config(2);
+    struct ti_task *t;
     rig_start(&rig, &cfg);
     atomic_store(&rig.open_fails, 1);
     t = submit(&rig, NULL);
-    tide_pool_close(rig.pool, false);
+    ti_pool_close(rig.pool, false);
     check_broken(t);
-    tide_task_rele(t);
+    ti_task_release(t);
     rig_end(&rig);
   }
 }
@@ -432,23 +432,23 @@ static void test_closed_before_it_opened(void) {
 /* ----------------------------------------------------------------------- memory -- */
 
 static void test_new_without_memory(void) {
-  struct pool_config cfg = config(1);
-  struct runner quiet = hands;
-  struct pool *p = NULL;
+  struct ti_pool_config cfg = config(1);
+  struct ti_pool_runner quiet = hands;
+  struct ti_pool *p = NULL;
   long fail_at;
   int err;
   quiet.dispose = NULL;
   for (fail_at = 1; p == NULL; fail_at++) {
     atomic_store(&memory.fail_at, fail_at);
     err = 0;
-    p = tide_pool_new(&cfg, &counted_mem, &quiet, NULL, &err);
+    p = ti_pool_new(&cfg, &counted_mem, &quiet, NULL, &err);
     if (p == NULL) CHECK(err == ENOMEM && memory_clean());
   }
   CHECK(fail_at == 4 && err == 0); /* the pool, its name, then none */
   atomic_store(&memory.fail_at, 0);
-  tide_pool_hold(p);
-  tide_pool_rele(p);
-  tide_pool_rele(p);
+  ti_pool_hold(p);
+  ti_pool_release(p);
+  ti_pool_release(p);
   CHECK(memory_clean());
 }
 
@@ -460,10 +460,10 @@ static void test_submit_without_memory(void) {
   int i;
   for (fail_at = 1; left <= 0; fail_at++) {
     struct rig rig;
-    struct pool_config cfg = config(2);
+    struct ti_pool_config cfg = config(2);
     struct gate gate;
     struct job jobs[3];
-    struct task *tasks[3];
+    struct ti_task *tasks[3];
     int faults[3], accepted = 0;
     rig_start(&rig, &cfg);
     gate_init(&gate);
@@ -475,7 +475,7 @@ static void test_submit_without_memory(void) {
     atomic_store(&memory.fail_at, fail_at);
     for (i = 0; i < 3; i++) {
       int err = 0;
-      faults[i] = tide_pool_submit(rig.pool, tasks[i], SYS_NEVER, &err);
+      faults[i] = ti_pool_submit(rig.pool, tasks[i], TI_CLOCK_NEVER, &err);
       CHECK(faults[i] == FAULT_NONE || faults[i] == FAULT_NOMEM ||
             (faults[i] == FAULT_THREAD && err == ENOMEM));
       if (faults[i] == FAULT_NONE) accepted++;
@@ -483,8 +483,8 @@ static void test_submit_without_memory(void) {
     gate_open(&gate);
     for (i = 0; i < 3; i++) {
       if (faults[i] == FAULT_NONE) CHECK(wait_for(tasks[i], -1));
-      CHECK(tide_task_done(tasks[i]) == (faults[i] == FAULT_NONE));
-      tide_task_rele(tasks[i]);
+      CHECK(ti_task_done(tasks[i]) == (faults[i] == FAULT_NONE));
+      ti_task_release(tasks[i]);
     }
     left = atomic_load(&memory.fail_at);
     atomic_store(&memory.fail_at, 0);
@@ -497,29 +497,29 @@ static void test_submit_without_memory(void) {
 
 static void *call_submit_high(void *arg) {
   struct crowd *c = (struct crowd *)arg;
-  struct task *t = task_of(c->rig, NULL, 1);
+  struct ti_task *t = task_of(c->rig, NULL, 1);
   int err;
-  c->refused = tide_pool_submit(c->rig->pool, t, SYS_NEVER, &err);
-  tide_task_rele(t);
+  c->refused = ti_pool_submit(c->rig->pool, t, TI_CLOCK_NEVER, &err);
+  ti_task_release(t);
   return NULL;
 }
 
 static void *call_submit_low(void *arg) {
   struct crowd *c = (struct crowd *)arg;
-  struct task *t = task_of(c->rig, NULL, 0);
+  struct ti_task *t = task_of(c->rig, NULL, 0);
   int err;
-  c->refused = tide_pool_submit(c->rig->pool, t, SYS_NEVER, &err);
-  tide_task_rele(t);
+  c->refused = ti_pool_submit(c->rig->pool, t, TI_CLOCK_NEVER, &err);
+  ti_task_release(t);
   return NULL;
 }
 
 /* A submitter that was woken for room and then gives up lets the next one in. */
 static void test_room_is_passed_on(void) {
   struct rig rig;
-  struct pool_config cfg = config(1);
+  struct ti_pool_config cfg = config(1);
   struct gate gate;
   struct job job;
-  struct task *running, *queued;
+  struct ti_task *running, *queued;
   struct crowd high, low;
   cfg.max_queue = 1;
   rig_start(&rig, &cfg);
@@ -533,12 +533,12 @@ static void test_room_is_passed_on(void) {
   await_blocked(&rig, 1);
   spawn(&low.thread, call_submit_low, &low);
   await_blocked(&rig, 2);
-  atomic_store(&memory.fail_size, sizeof(struct queue_level)); /* the high one needs that */
-  CHECK(tide_pool_cancel(rig.pool, queued));
-  tide_thread_join(&low.thread);
+  atomic_store(&memory.fail_size, sizeof(struct ti_task_queue_level)); /* the high one needs that */
+  CHECK(ti_pool_cancel_task(rig.pool, queued));
+  ti_thread_join(&low.thread);
   CHECK(low.refused == FAULT_NONE);
   gate_open(&gate);
-  tide_thread_join(&high.thread);
+  ti_thread_join(&high.thread);
   CHECK(high.refused == FAULT_NOMEM);
   atomic_store(&memory.fail_size, 0);
   finish(running);
@@ -554,7 +554,7 @@ static void run_out(struct job *job) {
 
 static void test_result_without_memory(void) {
   struct rig rig;
-  struct pool_config cfg = config(1);
+  struct ti_pool_config cfg = config(1);
   struct job job;
   rig_start(&rig, &cfg);
   job = job_of(&rig);
@@ -571,9 +571,9 @@ static void test_broken_without_memory(void) {
   int i;
   for (fail_at = 1; left <= 0; fail_at++) {
     struct rig rig;
-    struct pool_config cfg = config(1);
+    struct ti_pool_config cfg = config(1);
     struct gate gate;
-    struct task *tasks[3];
+    struct ti_task *tasks[3];
     rig_start(&rig, &cfg);
     gate_init(&gate);
     rig.open_gate = &gate;
@@ -593,7 +593,7 @@ static void test_broken_without_memory(void) {
 }
 
 int main(void) {
-  uint64_t seed = check_seed(tide_now());
+  uint64_t seed = check_seed(ti_clock_now());
   int i;
   test_no_thread_at_all();
   test_fewer_threads();

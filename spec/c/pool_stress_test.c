@@ -14,7 +14,7 @@ struct tally {
 
 struct user {
   struct rig *rig;
-  struct sys_thread thread;
+  struct ti_thread thread;
   uint64_t seed;
   int rounds;
   int closes_at; /* the round in which it closes the pool, or -1 */
@@ -24,35 +24,35 @@ struct user {
 /* A task with its job, shared by its owner and whoever else cancels it. */
 struct deed {
   struct job job;
-  struct task *task;
+  struct ti_task *task;
   bool accepted;
 };
 
 /* Tasks that any user may cancel or wait for; each entry holds a reference. */
 static struct {
-  struct sys_lock lock;
-  struct task *tasks[16];
+  struct ti_mutex lock;
+  struct ti_task *tasks[16];
 } square;
 
-static struct task *swap_square(size_t i, struct task *t) {
-  struct task *before;
-  tide_lock_take(&square.lock);
+static struct ti_task *swap_square(size_t i, struct ti_task *t) {
+  struct ti_task *before;
+  ti_mutex_lock(&square.lock);
   before = square.tasks[i];
   square.tasks[i] = t;
-  tide_lock_drop(&square.lock);
+  ti_mutex_unlock(&square.lock);
   return before;
 }
 
 static void settle(struct user *u, struct deed *d) {
-  struct task *t = d->task;
+  struct ti_task *t = d->task;
   int ran = atomic_load(&d->job.ran);
   if (!d->accepted) {
-    CHECK(tide_task_state(t) != TASK_FINISHED && ran == 0);
+    CHECK(ti_task_state(t) != TASK_FINISHED && ran == 0);
   } else {
     CHECK(wait_for(t, -1));
     ran = atomic_load(&d->job.ran);
     u->tally.accepted++;
-    if (tide_task_state(t) == TASK_CANCELLED) {
+    if (ti_task_state(t) == TASK_CANCELLED) {
       CHECK(ran == 0 && t->msg.bytes.len == 0 && t->outcome == FAULT_CANCELLED);
       u->tally.cancelled++;
     } else if (t->outcome == FAULT_BROKEN) {
@@ -63,29 +63,30 @@ static void settle(struct user *u, struct deed *d) {
       u->tally.ran++;
     }
   }
-  tide_task_rele(t);
+  ti_task_release(t);
   d->task = NULL;
 }
 
 static void submit_one(struct user *u, struct deed *d) {
   uint64_t *r = &u->seed;
   int err = 0, fault;
-  sys_time deadline = check_random(r, 4) == 0 ? tide_now() + check_random(r, 200000) : SYS_NEVER;
+  ti_time deadline =
+      check_random(r, 4) == 0 ? ti_clock_now() + check_random(r, 200000) : TI_CLOCK_NEVER;
   d->job = job_of(u->rig);
   d->job.outcome = check_random(r, 5) == 0 ? FAULT_ERROR : FAULT_NONE;
   d->task = task_of(u->rig, &d->job, check_random(r, 3) == 0 ? (int)check_random(r, 5) - 2 : 0);
-  fault = tide_pool_submit(u->rig->pool, d->task, deadline, &err);
+  fault = ti_pool_submit(u->rig->pool, d->task, deadline, &err);
   CHECK(fault == FAULT_NONE || fault == FAULT_SHUTDOWN || fault == FAULT_BROKEN ||
-        (fault == FAULT_TIMEOUT && deadline != SYS_NEVER));
+        (fault == FAULT_TIMEOUT && deadline != TI_CLOCK_NEVER));
   d->accepted = fault == FAULT_NONE;
   if (d->accepted && check_random(r, 4) == 0)
-    tide_task_rele(swap_square(check_random(r, 16), tide_task_hold(d->task)));
+    ti_task_release(swap_square(check_random(r, 16), ti_task_hold(d->task)));
 }
 
 static void *use(void *arg) {
   struct user *u = (struct user *)arg;
   uint64_t *r = &u->seed;
-  struct pool *p = u->rig->pool;
+  struct ti_pool *p = u->rig->pool;
   /* on the heap: a late reader of a job is seen by the sanitizers */
   struct deed *deeds = (struct deed *)calloc(OWN, sizeof *deeds);
   size_t i, k;
@@ -93,14 +94,14 @@ static void *use(void *arg) {
   if (deeds == NULL) exit(2);
   for (round = 0; round < u->rounds; round++) {
     struct deed *d = &deeds[check_random(r, OWN)];
-    if (round == u->closes_at) tide_pool_close(p, check_random(r, 2) == 0);
+    if (round == u->closes_at) ti_pool_close(p, check_random(r, 2) == 0);
     switch (check_random(r, 8)) {
       default:
         if (d->task == NULL) submit_one(u, d);
         break;
       case 0:
-        if (d->task != NULL && tide_pool_cancel(p, d->task))
-          CHECK(tide_task_state(d->task) == TASK_CANCELLED);
+        if (d->task != NULL && ti_pool_cancel_task(p, d->task))
+          CHECK(ti_task_state(d->task) == TASK_CANCELLED);
         break;
       case 1:
         if (d->task != NULL && d->accepted) wait_for(d->task, 1e-6 * (double)check_random(r, 300));
@@ -109,21 +110,21 @@ static void *use(void *arg) {
         if (d->task != NULL) settle(u, d);
         break;
       case 3: { /* somebody's */
-        struct task *t = swap_square(check_random(r, 16), NULL);
-        if (t != NULL && check_random(r, 2) == 0 && tide_pool_cancel(p, t))
-          CHECK(tide_task_state(t) == TASK_CANCELLED);
+        struct ti_task *t = swap_square(check_random(r, 16), NULL);
+        if (t != NULL && check_random(r, 2) == 0 && ti_pool_cancel_task(p, t))
+          CHECK(ti_task_state(t) == TASK_CANCELLED);
         if (t != NULL && check_random(r, 2) == 0) wait_for(t, -1);
-        tide_task_rele(t);
+        ti_task_release(t);
         break;
       }
       case 4: stats(u->rig); break;
     }
   }
-  if (u->closes_at >= 0) CHECK(tide_pool_wait(p, SYS_NEVER));
+  if (u->closes_at >= 0) CHECK(ti_pool_wait(p, TI_CLOCK_NEVER));
   for (i = 0; i < OWN; i++)
     if (deeds[i].task != NULL) settle(u, &deeds[i]);
   /* only now: a job must live as long as its task, which others may hold a reference to */
-  for (k = 0; k < 16; k++) tide_task_rele(swap_square(k, NULL));
+  for (k = 0; k < 16; k++) ti_task_release(swap_square(k, NULL));
   free(deeds);
   return NULL;
 }
@@ -135,15 +136,15 @@ static void test_round(uint64_t seed, int rounds) {
   struct rig rig;
   struct user users[MAX_USERS];
   struct tally sum = {0, 0, 0, 0};
-  struct pool_stats s;
-  struct pool_config cfg = config(sizes[check_random(&r, 4)]);
+  struct ti_pool_stats s;
+  struct ti_pool_config cfg = config(sizes[check_random(&r, 4)]);
   int n = 1 + (int)check_random(&r, check_random(&r, 2) == 0 ? 3 : MAX_USERS), i;
   cfg.idle_timeout = timeouts[check_random(&r, 4)];
   cfg.max_queue = check_random(&r, 2) == 0 ? 0 : 1 + check_random(&r, 6);
   rig_start(&rig, &cfg);
   if (check_random(&r, 3) == 0) atomic_store(&rig.wear, 1 + (int)check_random(&r, 4));
   if (check_random(&r, 4) == 0) atomic_store(&rig.open_fails, 1 + (int)check_random(&r, 8));
-  CHECK(tide_lock_init(&square.lock) == 0);
+  CHECK(ti_mutex_init(&square.lock) == 0);
   for (i = 0; i < n; i++) {
     bool closes = i == 0 || check_random(&r, 4) == 0;
     memset(&users[i], 0, sizeof users[i]);
@@ -154,24 +155,24 @@ static void test_round(uint64_t seed, int rounds) {
   }
   for (i = 0; i < n; i++) spawn(&users[i].thread, use, &users[i]);
   for (i = 0; i < n; i++) {
-    tide_thread_join(&users[i].thread);
+    ti_thread_join(&users[i].thread);
     sum.accepted += users[i].tally.accepted;
     sum.ran += users[i].tally.ran;
     sum.cancelled += users[i].tally.cancelled;
     sum.broken += users[i].tally.broken;
   }
-  CHECK(tide_pool_wait(rig.pool, SYS_NEVER));
+  CHECK(ti_pool_wait(rig.pool, TI_CLOCK_NEVER));
   s = stats(&rig);
   CHECK(s.submitted == sum.accepted && s.cancelled == sum.cancelled);
   CHECK(s.finished == sum.ran + sum.broken && s.queued == 0 && s.running == 0);
   CHECK((size_t)atomic_load(&rig.ran) == sum.ran);
-  CHECK(sum.broken == 0 || tide_pool_why(rig.pool) != NULL);
-  tide_lock_fini(&square.lock);
+  CHECK(sum.broken == 0 || ti_pool_broken_reason(rig.pool) != NULL);
+  ti_mutex_fini(&square.lock);
   rig_end(&rig);
 }
 
 int main(void) {
-  uint64_t seed = check_seed(tide_now());
+  uint64_t seed = check_seed(ti_clock_now());
   const char *given = getenv("TIDE_ROUNDS");
   int rounds = given != NULL ? atoi(given) : 120, i;
   for (i = 0; i < rounds; i++) test_round(seed + (uint64_t)i, i % 3 == 0 ? 1500 : 300);

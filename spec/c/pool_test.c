@@ -9,20 +9,20 @@
 
 static void test_runs_and_ends(void) {
   struct rig rig;
-  struct pool_config cfg = config(3);
+  struct ti_pool_config cfg = config(3);
   struct job good, bad;
-  struct task *t;
+  struct ti_task *t;
   rig_start(&rig, &cfg);
   good = job_of(&rig);
   bad = job_of(&rig);
   bad.outcome = FAULT_ERROR;
-  CHECK(strcmp(tide_pool_name(rig.pool), "pool") == 0 && !tide_pool_is_worker(rig.pool));
-  CHECK(stats(&rig).workers == 0 && !tide_pool_wait(rig.pool, 0)); /* open: nothing ends */
+  CHECK(strcmp(ti_pool_name(rig.pool), "pool") == 0 && !ti_pool_threads_is_worker(rig.pool));
+  CHECK(stats(&rig).workers == 0 && !ti_pool_wait(rig.pool, 0)); /* open: nothing ends */
   t = submit(&rig, &good);
   CHECK(stats(&rig).tasks == 1);
   CHECK(wait_for(t, -1) && t->outcome == FAULT_NONE && t->msg.bytes.len == MESSAGE_SMALL + 1);
   CHECK(t->msg.bytes.data[0] == 99);
-  tide_task_rele(t);
+  ti_task_release(t);
   CHECK(finish(submit(&rig, &bad)) == FAULT_ERROR);
   CHECK(stats(&rig).finished == 2 && stats(&rig).failed == 1 && stats(&rig).cancelled == 0);
   rig_end(&rig);
@@ -33,11 +33,11 @@ static void test_runs_and_ends(void) {
 /* submit, wait, submit: always the one thread; and its worker is idle when its task is done. */
 static void test_one_after_the_other(void) {
   struct rig rig;
-  struct pool_config cfg = config(8);
+  struct ti_pool_config cfg = config(8);
   int i;
   rig_start(&rig, &cfg);
   for (i = 0; i < 3000; i++) {
-    struct pool_stats s;
+    struct ti_pool_stats s;
     CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
     s = stats(&rig);
     CHECK(s.workers == 1 && s.idle == 1 && s.finished == (size_t)i + 1 && s.running == 0);
@@ -49,10 +49,10 @@ static void test_one_after_the_other(void) {
 /* Submits in a row start a thread each, up to the limit, and idle ones are used before. */
 static void test_threads_on_demand(void) {
   struct rig rig;
-  struct pool_config cfg = config(4);
+  struct ti_pool_config cfg = config(4);
   struct gate gate;
   struct job jobs[6];
-  struct task *tasks[6];
+  struct ti_task *tasks[6];
   int i;
   rig_start(&rig, &cfg);
   gate_init(&gate);
@@ -76,10 +76,10 @@ static void test_threads_on_demand(void) {
 /* Who went to sleep last works first, so that the others' idle time can run out. */
 static void test_last_asleep_first(void) {
   struct rig rig;
-  struct pool_config cfg = config(4);
+  struct ti_pool_config cfg = config(4);
   struct gate gate;
   struct job jobs[4];
-  struct task *tasks[4];
+  struct ti_task *tasks[4];
   int i, favourite = -1;
   rig_start(&rig, &cfg);
   gate_init(&gate);
@@ -111,7 +111,7 @@ static void note_name(struct job *job) {
 
 static void test_names(void) {
   struct rig rig;
-  struct pool_config cfg = config(1);
+  struct ti_pool_config cfg = config(1);
   struct job job;
   rig_start(&rig, &cfg);
   job = job_of(&rig);
@@ -132,10 +132,10 @@ static void test_priorities(void) {
   static const int priorities[] = {0, -1, 5, 0, 5, 100, -1, 0};
   static const int expected[] = {5, 2, 4, 0, 3, 7, 1, 6};
   struct rig rig;
-  struct pool_config cfg = config(1);
+  struct ti_pool_config cfg = config(1);
   struct gate gate;
   struct job first, jobs[8];
-  struct task *t, *tasks[8];
+  struct ti_task *t, *tasks[8];
   int i, err;
   rig_start(&rig, &cfg);
   gate_init(&gate);
@@ -148,7 +148,7 @@ static void test_priorities(void) {
     jobs[i].outcome = i; /* stands for its number here */
     jobs[i].call = note_order;
     tasks[i] = task_of(&rig, &jobs[i], priorities[i]);
-    CHECK(tide_pool_submit(rig.pool, tasks[i], SYS_NEVER, &err) == FAULT_NONE);
+    CHECK(ti_pool_submit(rig.pool, tasks[i], TI_CLOCK_NEVER, &err) == FAULT_NONE);
   }
   gate_open(&gate);
   finish(t);
@@ -160,10 +160,10 @@ static void test_priorities(void) {
 
 static void test_cancel(void) {
   struct rig rig;
-  struct pool_config cfg = config(1);
+  struct ti_pool_config cfg = config(1);
   struct gate gate;
   struct job jobs[3];
-  struct task *tasks[3], *never;
+  struct ti_task *tasks[3], *never;
   int i, err;
   rig_start(&rig, &cfg);
   gate_init(&gate);
@@ -173,16 +173,16 @@ static void test_cancel(void) {
     tasks[i] = submit(&rig, &jobs[i]);
     if (i == 0) gate_await(&gate, 1);
   }
-  CHECK(!tide_pool_cancel(rig.pool, tasks[0])); /* it runs */
-  CHECK(tide_pool_cancel(rig.pool, tasks[1]) && stats(&rig).cancelled == 1);
-  CHECK(tide_pool_cancel(rig.pool, tasks[1]) && stats(&rig).cancelled == 1);
-  CHECK(stats(&rig).queued == 1 && tide_task_state(tasks[1]) == TASK_CANCELLED);
+  CHECK(!ti_pool_cancel_task(rig.pool, tasks[0])); /* it runs */
+  CHECK(ti_pool_cancel_task(rig.pool, tasks[1]) && stats(&rig).cancelled == 1);
+  CHECK(ti_pool_cancel_task(rig.pool, tasks[1]) && stats(&rig).cancelled == 1);
+  CHECK(stats(&rig).queued == 1 && ti_task_state(tasks[1]) == TASK_CANCELLED);
   never = task_of(&rig, NULL, 0); /* before it is submitted */
-  CHECK(tide_pool_cancel(rig.pool, never));
-  CHECK(tide_pool_submit(rig.pool, never, SYS_NEVER, &err) == FAULT_NONE);
+  CHECK(ti_pool_cancel_task(rig.pool, never));
+  CHECK(ti_pool_submit(rig.pool, never, TI_CLOCK_NEVER, &err) == FAULT_NONE);
   gate_open(&gate);
   CHECK(finish(tasks[0]) == FAULT_NONE && finish(tasks[1]) == FAULT_CANCELLED);
-  CHECK(!tide_pool_cancel(rig.pool, tasks[2]) || tide_task_state(tasks[2]) == TASK_CANCELLED);
+  CHECK(!ti_pool_cancel_task(rig.pool, tasks[2]) || ti_task_state(tasks[2]) == TASK_CANCELLED);
   finish(tasks[2]);
   CHECK(finish(never) == FAULT_CANCELLED);
   rig_end(&rig);
@@ -194,16 +194,16 @@ enum { CROWD = 2000 };
 
 struct sweep {
   struct rig *rig;
-  struct sys_thread thread;
-  struct task **tasks;
+  struct ti_thread thread;
+  struct ti_task **tasks;
 };
 
 static void *cancel_all(void *arg) {
   struct sweep *s = (struct sweep *)arg;
   int i;
   for (i = 0; i < CROWD; i++) {
-    CHECK(tide_pool_cancel(s->rig->pool, s->tasks[i]));
-    CHECK(tide_task_state(s->tasks[i]) == TASK_CANCELLED);
+    CHECK(ti_pool_cancel_task(s->rig->pool, s->tasks[i]));
+    CHECK(ti_task_state(s->tasks[i]) == TASK_CANCELLED);
   }
   return NULL;
 }
@@ -211,20 +211,20 @@ static void *cancel_all(void *arg) {
 static void *wait_for_all(void *arg) {
   struct sweep *s = (struct sweep *)arg;
   int i;
-  CHECK(tide_pool_wait(s->rig->pool, SYS_NEVER));
-  for (i = 0; i < CROWD; i++) CHECK(tide_task_done(s->tasks[i]));
+  CHECK(ti_pool_wait(s->rig->pool, TI_CLOCK_NEVER));
+  for (i = 0; i < CROWD; i++) CHECK(ti_task_done(s->tasks[i]));
   return NULL;
 }
 
 /* Two cancel the same queued tasks at once: both are told so. Or: who waits for the pool's end
 ** finds all cancelled, though the closing thread is still at it. */
 static void test_cancel_a_crowd(bool by_closing) {
-  static struct task *tasks[CROWD];
+  static struct ti_task *tasks[CROWD];
   struct rig rig;
-  struct pool_config cfg = config(1);
+  struct ti_pool_config cfg = config(1);
   struct gate gate;
   struct job job;
-  struct task *t;
+  struct ti_task *t;
   struct sweep sweeps[2];
   int i;
   rig_start(&rig, &cfg);
@@ -241,12 +241,12 @@ static void test_cancel_a_crowd(bool by_closing) {
   }
   if (by_closing) {
     gate_open(&gate);
-    tide_pool_close(rig.pool, true);
+    ti_pool_close(rig.pool, true);
   }
-  for (i = 0; i < 2; i++) tide_thread_join(&sweeps[i].thread);
+  for (i = 0; i < 2; i++) ti_thread_join(&sweeps[i].thread);
   gate_open(&gate);
   CHECK(finish(t) == FAULT_NONE);
-  for (i = 0; i < CROWD; i++) tide_task_rele(tasks[i]);
+  for (i = 0; i < CROWD; i++) ti_task_release(tasks[i]);
   rig_end(&rig);
   gate_fini(&gate);
 }
@@ -255,17 +255,17 @@ static void enter(void *gate) { gate_enter((struct gate *)gate); }
 
 static void *cancel_one(void *arg) {
   struct sweep *s = (struct sweep *)arg;
-  CHECK(tide_pool_cancel(s->rig->pool, s->tasks[0]));
+  CHECK(ti_pool_cancel_task(s->rig->pool, s->tasks[0]));
   return NULL;
 }
 
 /* Who waits for the pool's end does not overtake another thread that is cancelling a task. */
 static void test_cancel_is_awaited(void) {
   struct rig rig;
-  struct pool_config cfg = config(1);
+  struct ti_pool_config cfg = config(1);
   struct gate gate, held;
   struct job job;
-  struct task *t, *queued;
+  struct ti_task *t, *queued;
   struct sweep sweep;
   rig_start(&rig, &cfg);
   gate_init(&gate);
@@ -275,20 +275,20 @@ static void test_cancel_is_awaited(void) {
   t = submit(&rig, &job);
   gate_await(&gate, 1);
   queued = task_of(&rig, NULL, 0);
-  CHECK(tide_message_addpart(&queued->msg, NULL, &held, enter, &(size_t){0}));
-  CHECK(tide_pool_submit(rig.pool, queued, SYS_NEVER, &(int){0}) == FAULT_NONE);
+  CHECK(ti_message_add_part(&queued->msg, NULL, &held, enter, &(size_t){0}));
+  CHECK(ti_pool_submit(rig.pool, queued, TI_CLOCK_NEVER, &(int){0}) == FAULT_NONE);
   sweep = (struct sweep){.rig = &rig, .tasks = &queued};
   spawn(&sweep.thread, cancel_one, &sweep);
   gate_await(&held, 1); /* the call is released before the news is delivered */
   gate_open(&gate);
   CHECK(finish(t) == FAULT_NONE);
-  tide_pool_close(rig.pool, false);
+  ti_pool_close(rig.pool, false);
   while (stats(&rig).workers > 0) sched_yield();
-  CHECK(!tide_pool_wait(rig.pool, 0));
+  CHECK(!ti_pool_wait(rig.pool, 0));
   gate_open(&held);
-  CHECK(tide_pool_wait(rig.pool, SYS_NEVER));
-  tide_thread_join(&sweep.thread);
-  tide_task_rele(queued);
+  CHECK(ti_pool_wait(rig.pool, TI_CLOCK_NEVER));
+  ti_thread_join(&sweep.thread);
+  ti_task_release(queued);
   rig_end(&rig);
   gate_fini(&held);
   gate_fini(&gate);
@@ -298,30 +298,30 @@ static void test_cancel_is_awaited(void) {
 
 struct caller {
   struct rig *rig;
-  struct sys_thread thread;
+  struct ti_thread thread;
   double slice;
   int fault;
 };
 
 static void *call_submit(void *arg) {
   struct caller *c = (struct caller *)arg;
-  struct task *t = task_of(c->rig, NULL, 0);
+  struct ti_task *t = task_of(c->rig, NULL, 0);
   int err;
   /* in slices, as a caller that looks at signals does; or in one */
   do {
-    c->fault = tide_pool_submit(c->rig->pool, t, tide_deadline(c->slice), &err);
+    c->fault = ti_pool_submit(c->rig->pool, t, ti_clock_deadline(c->slice), &err);
   } while (c->fault == FAULT_TIMEOUT);
   if (c->fault == FAULT_NONE) CHECK(wait_for(t, -1));
-  tide_task_rele(t);
+  ti_task_release(t);
   return NULL;
 }
 
 static void test_full_queue(bool cancel, bool sliced) {
   struct rig rig;
-  struct pool_config cfg = config(2);
+  struct ti_pool_config cfg = config(2);
   struct gate gate;
   struct job jobs[4];
-  struct task *tasks[4], *extra;
+  struct ti_task *tasks[4], *extra;
   struct caller callers[5];
   int i, err;
   cfg.max_queue = 2;
@@ -333,8 +333,8 @@ static void test_full_queue(bool cancel, bool sliced) {
     tasks[i] = submit(&rig, &jobs[i]);
   }
   extra = task_of(&rig, NULL, 0);
-  CHECK(tide_pool_submit(rig.pool, extra, tide_deadline(0.01), &err) == FAULT_TIMEOUT);
-  CHECK(tide_pool_submit(rig.pool, extra, 0, &err) == FAULT_TIMEOUT);
+  CHECK(ti_pool_submit(rig.pool, extra, ti_clock_deadline(0.01), &err) == FAULT_TIMEOUT);
+  CHECK(ti_pool_submit(rig.pool, extra, 0, &err) == FAULT_TIMEOUT);
   gate_await(&gate, 2);
   for (i = 0; i < 5; i++) {
     callers[i].rig = &rig;
@@ -342,31 +342,31 @@ static void test_full_queue(bool cancel, bool sliced) {
     spawn(&callers[i].thread, call_submit, &callers[i]);
   }
   if (!sliced) await_blocked(&rig, 5);
-  CHECK(tide_pool_submit(rig.pool, extra, tide_deadline(0.02), &err) == FAULT_TIMEOUT);
+  CHECK(ti_pool_submit(rig.pool, extra, ti_clock_deadline(0.02), &err) == FAULT_TIMEOUT);
   CHECK(stats(&rig).submitted == 4);
   if (cancel) { /* makes room for one, though no thread is free */
-    CHECK(tide_pool_cancel(rig.pool, tasks[3]));
+    CHECK(ti_pool_cancel_task(rig.pool, tasks[3]));
     while (stats(&rig).submitted < 5) sched_yield();
     CHECK(stats(&rig).queued == 2);
-    CHECK(tide_pool_submit(rig.pool, extra, 0, &err) == FAULT_TIMEOUT);
+    CHECK(ti_pool_submit(rig.pool, extra, 0, &err) == FAULT_TIMEOUT);
   }
   gate_open(&gate);
   for (i = 0; i < 5; i++) {
-    tide_thread_join(&callers[i].thread);
+    ti_thread_join(&callers[i].thread);
     CHECK(callers[i].fault == FAULT_NONE);
   }
   for (i = 0; i < 4; i++) finish(tasks[i]);
-  tide_task_rele(extra);
+  ti_task_release(extra);
   rig_end(&rig);
   gate_fini(&gate);
 }
 
 static void test_full_is_error(void) {
   struct rig rig;
-  struct pool_config cfg = config(1);
+  struct ti_pool_config cfg = config(1);
   struct gate gate;
   struct job job;
-  struct task *running, *queued, *refused;
+  struct ti_task *running, *queued, *refused;
   int err;
   cfg.max_queue = 1;
   cfg.full_is_error = true;
@@ -377,12 +377,12 @@ static void test_full_is_error(void) {
   running = submit(&rig, &job);
   queued = submit(&rig, NULL);
   refused = task_of(&rig, NULL, 0);
-  CHECK(tide_pool_submit(rig.pool, refused, SYS_NEVER, &err) == FAULT_FULL);
+  CHECK(ti_pool_submit(rig.pool, refused, TI_CLOCK_NEVER, &err) == FAULT_FULL);
   gate_await(&gate, 1);
-  CHECK(tide_pool_submit(rig.pool, refused, SYS_NEVER, &err) == FAULT_FULL);
+  CHECK(ti_pool_submit(rig.pool, refused, TI_CLOCK_NEVER, &err) == FAULT_FULL);
   CHECK(stats(&rig).submitted == 2);
-  CHECK(tide_pool_cancel(rig.pool, queued));
-  CHECK(tide_pool_submit(rig.pool, refused, SYS_NEVER, &err) == FAULT_NONE);
+  CHECK(ti_pool_cancel_task(rig.pool, queued));
+  CHECK(ti_pool_submit(rig.pool, refused, TI_CLOCK_NEVER, &err) == FAULT_NONE);
   gate_open(&gate);
   finish(running);
   finish(queued);
@@ -394,10 +394,10 @@ static void test_full_is_error(void) {
 /* Blocked submitters go when the pool closes. */
 static void test_close_wakes_submitters(void) {
   struct rig rig;
-  struct pool_config cfg = config(1);
+  struct ti_pool_config cfg = config(1);
   struct gate gate;
   struct job job;
-  struct task *running, *queued;
+  struct ti_task *running, *queued;
   struct caller callers[4];
   int i;
   cfg.max_queue = 1;
@@ -413,9 +413,9 @@ static void test_close_wakes_submitters(void) {
     spawn(&callers[i].thread, call_submit, &callers[i]);
   }
   await_blocked(&rig, 4);
-  tide_pool_close(rig.pool, false);
+  ti_pool_close(rig.pool, false);
   for (i = 0; i < 4; i++) {
-    tide_thread_join(&callers[i].thread);
+    ti_thread_join(&callers[i].thread);
     CHECK(callers[i].fault == FAULT_SHUTDOWN);
   }
   gate_open(&gate);
@@ -428,8 +428,8 @@ static void test_close_wakes_submitters(void) {
 
 static void *call_wait(void *arg) {
   struct caller *c = (struct caller *)arg;
-  if (c->fault > 0) tide_pool_close(c->rig->pool, c->fault > 1);
-  CHECK(tide_pool_wait(c->rig->pool, SYS_NEVER));
+  if (c->fault > 0) ti_pool_close(c->rig->pool, c->fault > 1);
+  CHECK(ti_pool_wait(c->rig->pool, TI_CLOCK_NEVER));
   CHECK(stats(c->rig).threads == 0);
   return NULL;
 }
@@ -437,10 +437,10 @@ static void *call_wait(void *arg) {
 /* Many close and wait; the queue is served, or cancelled by whoever says so. */
 static void test_close(bool cancel) {
   struct rig rig;
-  struct pool_config cfg = config(3);
+  struct ti_pool_config cfg = config(3);
   struct gate gate;
   struct job jobs[50];
-  struct task *tasks[50];
+  struct ti_task *tasks[50];
   struct caller callers[6];
   int i, round;
   for (round = 0; round < 20; round++) {
@@ -453,17 +453,17 @@ static void test_close(bool cancel) {
       tasks[i] = submit(&rig, &jobs[i]);
     }
     gate_await(&gate, 3);
-    CHECK(!tide_pool_wait(rig.pool, 0));
+    CHECK(!ti_pool_wait(rig.pool, 0));
     for (i = 0; i < 6; i++) {
       callers[i].rig = &rig;
       callers[i].fault = i < 3 ? 1 + (cancel && i == 1) : 0;
       spawn(&callers[i].thread, call_wait, &callers[i]);
     }
-    if (cancel) finish(tide_task_hold(tasks[49])); /* seen by its waiter, while others run */
+    if (cancel) finish(ti_task_hold(tasks[49])); /* seen by its waiter, while others run */
     gate_open(&gate);
-    for (i = 0; i < 6; i++) tide_thread_join(&callers[i].thread);
+    for (i = 0; i < 6; i++) ti_thread_join(&callers[i].thread);
     for (i = 0; i < 50; i++) {
-      CHECK(tide_task_done(tasks[i]));
+      CHECK(ti_task_done(tasks[i]));
       if (finish(tasks[i]) == FAULT_NONE) done++;
     }
     CHECK(done == (cancel ? 3 : 50));
@@ -475,43 +475,43 @@ static void test_close(bool cancel) {
 
 static void test_after_close(void) {
   struct rig rig;
-  struct pool_config cfg = config(2);
-  struct task *t;
+  struct ti_pool_config cfg = config(2);
+  struct ti_task *t;
   int err;
   rig_start(&rig, &cfg);
   finish(submit(&rig, NULL));
-  tide_pool_close(rig.pool, false);
+  ti_pool_close(rig.pool, false);
   t = task_of(&rig, NULL, 0);
-  CHECK(tide_pool_submit(rig.pool, t, SYS_NEVER, &err) == FAULT_SHUTDOWN);
-  CHECK(tide_task_state(t) == TASK_PENDING);
-  tide_task_rele(t);
-  tide_pool_close(rig.pool, true);
-  CHECK(tide_pool_wait(rig.pool, SYS_NEVER) && tide_pool_wait(rig.pool, 0));
+  CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == FAULT_SHUTDOWN);
+  CHECK(ti_task_state(t) == TASK_PENDING);
+  ti_task_release(t);
+  ti_pool_close(rig.pool, true);
+  CHECK(ti_pool_wait(rig.pool, TI_CLOCK_NEVER) && ti_pool_wait(rig.pool, 0));
   rig_end(&rig);
 }
 
 static void submit_more(struct job *job) {
-  struct task *t = task_of(job->rig, NULL, 0);
-  int err, fault = tide_pool_submit(job->rig->pool, t, SYS_NEVER, &err);
+  struct ti_task *t = task_of(job->rig, NULL, 0);
+  int err, fault = ti_pool_submit(job->rig->pool, t, TI_CLOCK_NEVER, &err);
   CHECK(fault == FAULT_NONE || fault == FAULT_SHUTDOWN);
-  tide_task_rele(t);
+  ti_task_release(t);
 }
 
 /* A task submits to its own pool, also while that closes. The last reference to a task may be
 ** a worker's. */
 static void test_submit_from_a_task(void) {
   struct rig rig;
-  struct pool_config cfg = config(2);
+  struct ti_pool_config cfg = config(2);
   struct job jobs[20];
   int i;
   rig_start(&rig, &cfg);
   for (i = 0; i < 20; i++) {
     jobs[i] = job_of(&rig);
     jobs[i].call = submit_more;
-    tide_task_rele(submit(&rig, &jobs[i]));
+    ti_task_release(submit(&rig, &jobs[i]));
   }
-  tide_pool_close(rig.pool, false);
-  CHECK(tide_pool_wait(rig.pool, SYS_NEVER));
+  ti_pool_close(rig.pool, false);
+  CHECK(ti_pool_wait(rig.pool, TI_CLOCK_NEVER));
   CHECK(stats(&rig).finished >= 20 && stats(&rig).tasks == 0);
   rig_end(&rig);
 }
@@ -520,12 +520,12 @@ static void test_submit_from_a_task(void) {
 
 static void test_idle_timeout(double timeout) {
   struct rig rig;
-  struct pool_config cfg = config(3);
+  struct ti_pool_config cfg = config(3);
   int round, i;
   cfg.idle_timeout = timeout;
   rig_start(&rig, &cfg);
   for (round = 0; round < 20; round++) {
-    struct task *tasks[6];
+    struct ti_task *tasks[6];
     for (i = 0; i < 6; i++) tasks[i] = submit(&rig, NULL);
     for (i = 0; i < 6; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
     /* they end by themselves and wait for their join; with no thread left a submit starts anew */
@@ -541,8 +541,8 @@ static void test_idle_timeout(double timeout) {
 
 static void test_worn_workers(void) {
   struct rig rig;
-  struct pool_config cfg = config(1);
-  struct task *tasks[30];
+  struct ti_pool_config cfg = config(1);
+  struct ti_task *tasks[30];
   int i;
   rig_start(&rig, &cfg);
   atomic_store(&rig.wear, 10);
@@ -558,11 +558,11 @@ static void test_worn_workers(void) {
 /* ------------------------------------------------------------ threads of waits -- */
 
 static void wait_away(struct job *job) {
-  enum absence how;
+  enum ti_pool_block how;
   struct gate *gate = (struct gate *)(void *)job->extra;
-  CHECK(tide_pool_away(job->rig->pool, NULL, &how) == FAULT_NONE && how == ABSENCE_AWAY);
+  CHECK(ti_pool_block_begin(job->rig->pool, NULL, &how) == FAULT_NONE && how == BLOCK_AWAY);
   gate_enter(gate);
-  tide_pool_back(job->rig->pool, how);
+  ti_pool_block_end(job->rig->pool, how);
 }
 
 /* Threads that took the place of others end, but no more than these, though they all come back before one of
@@ -570,9 +570,9 @@ static void wait_away(struct job *job) {
 static void test_shrinks_to_max_workers(void) {
   enum { WAITING = 10 };
   struct rig rig;
-  struct pool_config cfg = config(2);
+  struct ti_pool_config cfg = config(2);
   struct job jobs[WAITING];
-  struct task *tasks[WAITING];
+  struct ti_task *tasks[WAITING];
   struct gate gate, close;
   int i;
   gate_init(&gate);
@@ -601,9 +601,9 @@ static void test_shrinks_to_max_workers(void) {
 static void test_max_threads(void) {
   enum { WAITING = 10, MOST = 4 };
   struct rig rig;
-  struct pool_config cfg = config(2);
+  struct ti_pool_config cfg = config(2);
   struct job jobs[WAITING];
-  struct task *tasks[WAITING];
+  struct ti_task *tasks[WAITING];
   struct gate gate;
   int i;
   gate_init(&gate);
@@ -617,7 +617,7 @@ static void test_max_threads(void) {
   }
   gate_await(&gate, MOST);
   while (count_of(&rig, &rig.pool->away) != MOST) sched_yield();
-  CHECK(tide_pool_crowded(rig.pool) && stats(&rig).running == MOST);
+  CHECK(ti_pool_crowded(rig.pool) && stats(&rig).running == MOST);
   CHECK(stats(&rig).workers == MOST && stats(&rig).queued == WAITING - MOST);
   gate_open(&gate);
   for (i = 0; i < WAITING; i++) CHECK(finish(tasks[i]) == FAULT_NONE);

@@ -6,7 +6,7 @@
 */
 #include <lauxlib.h>
 
-#include "../../csrc/tidepool.h"
+#include "../../csrc/include/tidepool.h"
 #include "support.h"
 
 static struct gate hold;

@@ -10,7 +10,7 @@
 #include <lualib.h>
 #include <string.h>
 
-#include "../../csrc/tidepool.h"
+#include "../../csrc/include/tidepool.h"
 #include "support.h"
 
 enum { READERS = 8, ROUNDS = 20 };
@@ -94,7 +94,7 @@ static void *read_it(void *arg) {
 }
 
 static void test_readers(void) {
-  struct sys_thread threads[READERS];
+  struct ti_thread threads[READERS];
   lua_State *L = luaL_newstate();
   shared = new_share(L);
   lua_close(L); /* it needs no state */
@@ -102,7 +102,7 @@ static void test_readers(void) {
   for (int i = 0; i < READERS; i++) spawn(&threads[i], read_it, NULL);
   gate_await(&start, READERS);
   gate_open(&start);
-  for (int i = 0; i < READERS; i++) tide_thread_join(&threads[i]);
+  for (int i = 0; i < READERS; i++) ti_thread_join(&threads[i]);
   gate_fini(&start);
   CHECK(atomic_load(&pushed) == READERS * ROUNDS); /* there was no handle to keep it */
   CHECK(atomic_load(&held) == 1);

@@ -3,7 +3,7 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "../../csrc/slab.h"
+#include "../../csrc/util/slab.h"
 #include "support.h"
 
 enum { N = 20000, SIZE = 168 };
@@ -16,17 +16,17 @@ static size_t pick(size_t n) {
   return (size_t)(state >> 33) % n;
 }
 
-static void *take(struct slab *s) {
+static void *take(struct ti_slab *s) {
   void *block;
-  while ((block = tide_slab_take(s)) == NULL) {
-    struct slab_piece *p = tide_slab_newpiece(s, s->piece);
+  while ((block = ti_slab_take(s)) == NULL) {
+    struct ti_slab_piece *p = ti_slab_new_piece(s, s->piece);
     if (p == NULL) return NULL;
-    tide_slab_addpiece(s, p);
+    ti_slab_add_piece(s, p);
   }
   return block;
 }
 
-static void give(struct slab *s, void *block) { tide_slab_freepiece(s, tide_slab_give(s, block)); }
+static void give(struct ti_slab *s, void *block) { ti_slab_free_piece(s, ti_slab_give(s, block)); }
 
 /* Each block is filled with its own number: one that overlapped another would not keep it. */
 static void fill(size_t i) { memset(blocks[i], (int)(i % 251 + 1), SIZE); }
@@ -39,11 +39,11 @@ static bool kept(size_t i) {
 }
 
 static void test_random_order(void) {
-  struct slab s;
+  struct ti_slab s;
   bool whole = true;
   size_t out = 0;
   state = check_seed(20261124);
-  tide_slab_init(&s, &counted_mem, SIZE);
+  ti_slab_init(&s, &counted_mem, SIZE);
   memset(blocks, 0, sizeof blocks);
   for (int step = 0; step < 20 * N; step++) {
     size_t i = pick(step / N % 4 == 3 ? N / 50 : N); /* at times most come back */
@@ -67,16 +67,16 @@ static void test_random_order(void) {
     }
   CHECK(whole && out == 0);
   CHECK(s.spare <= SLAB_SPARE);
-  tide_slab_fini(&s);
+  ti_slab_fini(&s);
   CHECK(memory_clean());
 }
 
 /* A pool that once had very many tasks does not keep their memory. */
 static void test_gives_back(void) {
   enum { MANY = 600000 };
-  struct slab s;
+  struct ti_slab s;
   void *first = NULL, *b;
-  tide_slab_init(&s, &counted_mem, SIZE);
+  ti_slab_init(&s, &counted_mem, SIZE);
   for (int i = 0; i < MANY; i++) { /* a list through the blocks */
     b = take(&s);
     *(void **)b = first;
@@ -87,21 +87,21 @@ static void test_gives_back(void) {
     give(&s, b);
   }
   CHECK(s.spare <= SLAB_SPARE); /* of three times as much */
-  tide_slab_fini(&s);
+  ti_slab_fini(&s);
   CHECK(memory_clean());
 }
 
 static void test_out_of_memory(void) {
-  struct slab s;
+  struct ti_slab s;
   void *b;
-  tide_slab_init(&s, &counted_mem, SIZE);
+  ti_slab_init(&s, &counted_mem, SIZE);
   atomic_store(&memory.fail_at, 1);
   CHECK(take(&s) == NULL);
   atomic_store(&memory.fail_at, 0);
   b = take(&s);
   CHECK(b != NULL);
   give(&s, b);
-  tide_slab_fini(&s);
+  ti_slab_fini(&s);
   CHECK(memory_clean());
 }
 

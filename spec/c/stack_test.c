@@ -9,7 +9,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "../../csrc/tidepool.h"
+#include "../../csrc/include/tidepool.h"
 #include "support.h"
 
 enum { PAINT = 0xA5, PAGE = 4096 };
@@ -26,7 +26,7 @@ static size_t used;
 
 RAW static void paint(int index, void *ud) {
   (void)index, (void)ud;
-  room = tide_thread_room(NULL);
+  room = ti_thread_stack_room(NULL);
   lowest = (volatile unsigned char *)__builtin_frame_address(0) - room;
   for (volatile unsigned char *p = lowest + PAGE;
        p < (volatile unsigned char *)__builtin_frame_address(0) - PAGE / 4; p++)
@@ -176,10 +176,10 @@ static void test_long_chains(lua_State *L) {
 }
 
 static void test_refused(void) {
-  static const size_t small[] = {1, 16384, 65536, 131072, 262144, SYS_STACK_LEAST - 1};
+  static const size_t small[] = {1, 16384, 65536, 131072, 262144, TI_THREAD_STACK_LEAST - 1};
   tide_config cfg;
   tide_executor *ex;
-  CHECK(SYS_STACK_LEAST % TIDE_MIN_STACK_SIZE == 0);
+  CHECK(TI_THREAD_STACK_LEAST % TIDE_MIN_STACK_SIZE == 0);
   tide_config_init(&cfg);
   for (size_t i = 0; i < sizeof small / sizeof small[0]; i++) {
     cfg.stack_size = small[i];
@@ -213,7 +213,7 @@ static int share(lua_State *L, int levels) {
 static void *run_script(void *arg) {
   struct script *s = (struct script *)arg;
   lua_State *L = new_state();
-  s->room = tide_thread_room(NULL);
+  s->room = ti_thread_stack_room(NULL);
   s->shallow = share(L, 20);
   s->deep = share(L, 900);
   lua_close(L);
@@ -223,17 +223,17 @@ static void *run_script(void *arg) {
 /* Runs the script on a thread with a stack of that size. */
 static struct script on_stack(size_t size) {
   struct script s = {0, -1, -1};
-  struct sys_thread t;
-  if (tide_thread_start(&t, size, run_script, &s) != 0) exit(2);
-  tide_thread_join(&t);
+  struct ti_thread t;
+  if (ti_thread_start(&t, size, run_script, &s) != 0) exit(2);
+  ti_thread_join(&t);
   return s;
 }
 
 static void test_small_host_thread(void) {
-  struct script s = on_stack(SYS_STACK);
+  struct script s = on_stack(TI_THREAD_STACK);
   /* Thread-local data lies in the stack as well. ThreadSanitizer's takes hundreds of KiB of it. */
-  size_t small = SYS_STACK_UNIT / 8 + (SYS_STACK - s.room);
-  CHECK(s.room > SYS_STACK - SYS_STACK / 8 && s.shallow == 1 && s.deep == 1);
+  size_t small = TI_THREAD_STACK_UNIT / 8 + (TI_THREAD_STACK - s.room);
+  CHECK(s.room > TI_THREAD_STACK - TI_THREAD_STACK / 8 && s.shallow == 1 && s.deep == 1);
   s = on_stack(small);
   CHECK(s.room < small && s.shallow == 1 && s.deep == 0);
 }
@@ -245,16 +245,16 @@ int main(void) {
   test_refused();
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     size_t bytes = run(L, &cases[i], 0);
-    CHECK(room > SYS_STACK - SYS_STACK / 8 && room <= SYS_STACK);
+    CHECK(room > TI_THREAD_STACK - TI_THREAD_STACK / 8 && room <= TI_THREAD_STACK);
     printf("%-32s %4zu KiB\n", cases[i].name, bytes >> 10);
     if (bytes > most && i + 1 < sizeof cases / sizeof cases[0]) most = bytes;
-    (void)run(L, &cases[i], SYS_STACK_LEAST); /* that it comes back says it all */
-    CHECK(room > SYS_STACK_LEAST - SYS_STACK_LEAST / 8);
+    (void)run(L, &cases[i], TI_THREAD_STACK_LEAST); /* that it comes back says it all */
+    CHECK(room > TI_THREAD_STACK_LEAST - TI_THREAD_STACK_LEAST / 8);
   }
   /* the last one packs as well, and would be refused in time */
-  CHECK(most <= SYS_STACK_LUA);
+  CHECK(most <= TI_THREAD_STACK_LUA);
   test_deep_argument(L, 0);
-  test_deep_argument(L, SYS_STACK_LEAST);
+  test_deep_argument(L, TI_THREAD_STACK_LEAST);
   test_small_host_thread();
   test_long_chains(L);
   lua_close(L);

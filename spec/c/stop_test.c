@@ -16,25 +16,26 @@
 /* ------------------------------------------------------------- the decision -- */
 
 static void test_ask_and_close_decide(void) {
-  struct bell b;
-  struct stop s;
-  tide_bell_init(&b, NULL);
-  tide_stop_init(&s, &b);
-  CHECK(!tide_stop_ask(&s, FAULT_INTERRUPTED) && tide_stop_asked(&s) == FAULT_NONE);
-  tide_stop_open(&s);
-  CHECK(tide_stop_ask(&s, FAULT_TIME_LIMIT));
-  CHECK(!tide_stop_ask(&s, FAULT_INTERRUPTED)); /* the first counts */
-  CHECK(tide_stop_asked(&s) == FAULT_TIME_LIMIT && tide_stop_close(&s) == FAULT_TIME_LIMIT);
-  tide_stop_open(&s);
-  CHECK(tide_stop_asked(&s) == FAULT_NONE && tide_stop_close(&s) == FAULT_NONE);
-  CHECK(tide_stop_visit(&s, FAULT_INTERRUPTED) == STOP_NOT); /* too late */
-  tide_stop_open(&s);
-  CHECK(tide_stop_visit(&s, FAULT_INTERRUPTED) == STOP_TOLD);
-  CHECK(tide_stop_visit(&s, FAULT_INTERRUPTED) == STOP_KNOWN);
+  struct ti_signal_target b;
+  struct ti_stop_token s;
+  ti_stop_token_init_target(&b, NULL);
+  ti_stop_token_init(&s, &b);
+  CHECK(!ti_stop_token_request(&s, FAULT_INTERRUPTED) && ti_stop_token_requested(&s) == FAULT_NONE);
+  ti_stop_token_open(&s);
+  CHECK(ti_stop_token_request(&s, FAULT_TIME_LIMIT));
+  CHECK(!ti_stop_token_request(&s, FAULT_INTERRUPTED)); /* the first counts */
+  CHECK(ti_stop_token_requested(&s) == FAULT_TIME_LIMIT &&
+        ti_stop_token_close(&s) == FAULT_TIME_LIMIT);
+  ti_stop_token_open(&s);
+  CHECK(ti_stop_token_requested(&s) == FAULT_NONE && ti_stop_token_close(&s) == FAULT_NONE);
+  CHECK(ti_stop_token_pin(&s, FAULT_INTERRUPTED) == STOP_NOT); /* too late */
+  ti_stop_token_open(&s);
+  CHECK(ti_stop_token_pin(&s, FAULT_INTERRUPTED) == STOP_TOLD);
+  CHECK(ti_stop_token_pin(&s, FAULT_INTERRUPTED) == STOP_KNOWN);
   CHECK(atomic_load(&s.visitors) == 2); /* each is to ring, or to part */
-  tide_stop_part(&s);
+  ti_stop_token_unpin(&s);
   CHECK(atomic_load(&s.visitors) == 1);
-  tide_stop_fini(&s);
+  ti_stop_token_fini(&s);
   CHECK(atomic_load(&b.first) == NULL);
 }
 
@@ -53,17 +54,17 @@ static void test_no_handler_is_replaced(void) {
   host.sa_handler = host_handler;
   sigemptyset(&host.sa_mask);
   CHECK(sigaction(SIGUSR1, &host, NULL) == 0);
-  CHECK(tide_signal_claim(SIGUSR1, &err) == 0 && err == EBUSY);
-  CHECK(tide_signal_claim(SIGKILL, &err) == 0 && err != 0);
-  CHECK(tide_signal_claim(9999, &err) == 0 && err == EINVAL);
-  CHECK(tide_signal_claim(SIGUSR2, &err) == SIGUSR2 && tide_signal_claim(SIGUSR2, &err) == SIGUSR2);
+  CHECK(ti_signal_claim(SIGUSR1, &err) == 0 && err == EBUSY);
+  CHECK(ti_signal_claim(SIGKILL, &err) == 0 && err != 0);
+  CHECK(ti_signal_claim(9999, &err) == 0 && err == EINVAL);
+  CHECK(ti_signal_claim(SIGUSR2, &err) == SIGUSR2 && ti_signal_claim(SIGUSR2, &err) == SIGUSR2);
   /* SIGURG is the host's: another one */
   CHECK(sigaction(SIGURG, &host, &now) == 0);
-  err = tide_signal_claim(0, &err);
+  err = ti_signal_claim(0, &err);
   CHECK(err != 0 && err != SIGURG);
   CHECK(kill(getpid(), SIGURG) == 0 && atomic_load(&host_heard) == 1);
   CHECK(sigaction(SIGURG, &now, NULL) == 0);
-  CHECK(tide_signal_claim(0, &err) == SIGURG);
+  CHECK(ti_signal_claim(0, &err) == SIGURG);
   /* to threads that are no workers: nothing happens */
   CHECK(kill(getpid(), SIGURG) == 0 && kill(getpid(), SIGUSR2) == 0);
   CHECK(raise(SIGURG) == 0);
@@ -81,7 +82,7 @@ struct stoppable {
 static _Thread_local struct stoppable *volatile running;
 static atomic_int misdirected, armed;
 
-TIDE_IN_HANDLER static void on_arm(void *rig) {
+TI_IN_HANDLER static void on_arm(void *rig) {
   struct stoppable *now = running;
   (void)rig;
   atomic_fetch_add(&armed, 1);
@@ -91,19 +92,19 @@ TIDE_IN_HANDLER static void on_arm(void *rig) {
 }
 
 static void run_until_stopped(struct job *job) {
-  struct stoppable *self = TIDE_CONTAINER(job, struct stoppable, job);
+  struct stoppable *self = TI_CONTAINER(job, struct stoppable, job);
   running = self;
   for (int i = 0; (self->turns == 0 || i < self->turns) && !atomic_load(&self->armed); i++)
-    tide_relax();
+    ti_thread_relax();
   running = NULL;
 }
 
 static int chosen; /* 0: none, the first that is free */
 
-static void rig_with_signal(struct rig *rig, int workers, sys_time limit) {
-  struct pool_config cfg = config(workers);
+static void rig_with_signal(struct rig *rig, int workers, ti_time limit) {
+  struct ti_pool_config cfg = config(workers);
   int err;
-  cfg.signal = tide_signal_claim(chosen, &err);
+  cfg.signal = ti_signal_claim(chosen, &err);
   cfg.time_limit = limit;
   rig_start(rig, &cfg);
   rig->on_arm = on_arm;
@@ -117,28 +118,28 @@ static void init(struct stoppable *s, struct rig *rig, int turns) {
 }
 
 /* One that runs until it is stopped, and runs already. */
-static struct task *run_one(struct rig *rig, struct stoppable *s) {
-  struct task *t;
+static struct ti_task *run_one(struct rig *rig, struct stoppable *s) {
+  struct ti_task *t;
   rig_with_signal(rig, 1, 0);
   init(s, rig, 0);
   t = submit(rig, &s->job);
-  while (tide_task_state(t) == TASK_PENDING) sched_yield();
+  while (ti_task_state(t) == TASK_PENDING) sched_yield();
   return t;
 }
 
 static void test_interrupts_what_runs(void) {
   struct rig rig;
   struct stoppable s;
-  struct task *t = run_one(&rig, &s);
+  struct ti_task *t = run_one(&rig, &s);
   atomic_store(&s.told, true);
-  CHECK(tide_pool_interrupt(rig.pool, t) && tide_pool_interrupt(rig.pool, t));
+  CHECK(ti_pool_cancel_interrupt(rig.pool, t) && ti_pool_cancel_interrupt(rig.pool, t));
   CHECK(wait_for(t, -1) && t->outcome == FAULT_INTERRUPTED && atomic_load(&s.armed));
-  CHECK(tide_pool_interrupt(rig.pool, t)); /* it ended so */
-  tide_task_rele(t);
+  CHECK(ti_pool_cancel_interrupt(rig.pool, t)); /* it ended so */
+  ti_task_release(t);
   init(&s, &rig, 1);
   t = submit(&rig, &s.job);
-  CHECK(wait_for(t, -1) && t->outcome == FAULT_NONE && !tide_pool_interrupt(rig.pool, t));
-  tide_task_rele(t);
+  CHECK(wait_for(t, -1) && t->outcome == FAULT_NONE && !ti_pool_cancel_interrupt(rig.pool, t));
+  ti_task_release(t);
   rig_end(&rig);
 }
 
@@ -146,7 +147,7 @@ static void test_limits_time(void) {
   struct rig rig;
   struct stoppable s;
   rig_with_signal(&rig, 2, 3 * 1000 * 1000);
-  CHECK(tide_pool_watch(rig.pool) == 0);
+  CHECK(ti_pool_cancel_watch(rig.pool) == 0);
   for (int i = 0; i < 20; i++) {
     init(&s, &rig, 0);
     atomic_store(&s.told, true);
@@ -159,7 +160,7 @@ static void test_interrupts_all(void) {
   enum { N = 4 };
   struct rig rig;
   struct stoppable s[N];
-  struct task *t[N];
+  struct ti_task *t[N];
   rig_with_signal(&rig, N, 0);
   for (int i = 0; i < N; i++) {
     init(&s[i], &rig, 0);
@@ -167,9 +168,9 @@ static void test_interrupts_all(void) {
     t[i] = submit(&rig, &s[i].job);
   }
   for (int i = 0; i < N; i++)
-    while (tide_task_state(t[i]) == TASK_PENDING) sched_yield();
-  tide_pool_close(rig.pool, true);
-  tide_pool_interruptall(rig.pool);
+    while (ti_task_state(t[i]) == TASK_PENDING) sched_yield();
+  ti_pool_close(rig.pool, true);
+  ti_pool_cancel_interrupt_all(rig.pool);
   for (int i = 0; i < N; i++) CHECK(finish(t[i]) == FAULT_INTERRUPTED);
   rig_end(&rig);
 }
@@ -178,11 +179,11 @@ static void test_interrupts_all(void) {
 enum { RINGS = 50 };
 
 static void run_in_a_hurry(struct job *job) {
-  struct stoppable *self = TIDE_CONTAINER(job, struct stoppable, job);
-  struct bell *bell = self->job.rig->bell;
+  struct stoppable *self = TI_CONTAINER(job, struct stoppable, job);
+  struct ti_signal_target *bell = self->job.rig->bell;
   run_until_stopped(job);
-  tide_bell_hurry(bell);
-  tide_bell_hurry(bell); /* it does already */
+  ti_stop_token_start_ticks(bell);
+  ti_stop_token_start_ticks(bell); /* it does already */
   for (int i = 0; i < RINGS; i++) {
     atomic_store(&self->armed, false);
     run_until_stopped(job);
@@ -195,17 +196,17 @@ static void test_rings_itself(int rounds) {
   atomic_store(&misdirected, 0);
   for (int i = 0; i < rounds; i++) {
     struct stoppable s, next;
-    struct task *t, *b;
+    struct ti_task *t, *b;
     int rung;
     init(&s, &rig, 0);
     init(&next, &rig, 2000);
     s.job.call = run_in_a_hurry;
     t = submit(&rig, &s.job);
     b = submit(&rig, &next.job);
-    while (tide_task_state(t) == TASK_PENDING) tide_relax();
+    while (ti_task_state(t) == TASK_PENDING) ti_thread_relax();
     rung = atomic_load(&armed);
     atomic_store(&s.told, true);
-    CHECK(tide_pool_interrupt(rig.pool, t));
+    CHECK(ti_pool_cancel_interrupt(rig.pool, t));
     CHECK(finish(t) == FAULT_INTERRUPTED && atomic_load(&armed) - rung > RINGS);
     CHECK(finish(b) == FAULT_NONE && !atomic_load(&next.armed));
   }
@@ -222,19 +223,19 @@ static void test_no_signal_meets_another_task(int rounds) {
   atomic_store(&misdirected, 0);
   for (int i = 0; i < rounds; i++) {
     struct stoppable victim, bystander;
-    struct task *v, *b;
+    struct ti_task *v, *b;
     bool hit;
     init(&victim, &rig, 1 + (int)check_random(&random, 6000));
     init(&bystander, &rig, 1 + (int)check_random(&random, 300));
     v = submit(&rig, &victim.job);
     b = submit(&rig, &bystander.job);
-    while (i % 4 != 0 && tide_task_state(v) == TASK_PENDING) tide_relax();
-    for (size_t n = check_random(&random, 1000); n > 0; n--) tide_relax();
+    while (i % 4 != 0 && ti_task_state(v) == TASK_PENDING) ti_thread_relax();
+    for (size_t n = check_random(&random, 1000); n > 0; n--) ti_thread_relax();
     atomic_store(&victim.told, true);
-    hit = tide_pool_interrupt(rig.pool, v);
+    hit = ti_pool_cancel_interrupt(rig.pool, v);
     CHECK(finish(b) == FAULT_NONE && !atomic_load(&bystander.armed));
     CHECK(wait_for(v, -1));
-    if (tide_task_state(v) == TASK_FINISHED) {
+    if (ti_task_state(v) == TASK_FINISHED) {
       CHECK(hit == (v->outcome == FAULT_INTERRUPTED));
       if (hit)
         stopped++;
@@ -243,7 +244,7 @@ static void test_no_signal_meets_another_task(int rounds) {
     } else {
       CHECK(hit);
     }
-    tide_task_rele(v);
+    ti_task_release(v);
   }
   printf("%d stopped, %d ended by themselves, %d signals\n", stopped, ended, atomic_load(&armed));
   CHECK(atomic_load(&misdirected) == 0);
@@ -292,9 +293,9 @@ static void test_crowded_signals(int signal) {
   } else {
     struct rig rig;
     struct stoppable s;
-    struct task *t = run_one(&rig, &s);
+    struct ti_task *t = run_one(&rig, &s);
     atomic_store(&s.told, true);
-    CHECK(tide_pool_interrupt(rig.pool, t));
+    CHECK(ti_pool_cancel_interrupt(rig.pool, t));
     CHECK(!wait_for(t, 0.03)); /* refused all that time */
     CHECK(setrlimit(RLIMIT_SIGPENDING, &before) == 0);
     CHECK(finish(t) == FAULT_INTERRUPTED);
@@ -307,32 +308,32 @@ static void test_crowded_signals(int signal) {
 static void test_stray_signals(void) {
   struct rig rig;
   struct stoppable s;
-  struct task *t = run_one(&rig, &s);
+  struct ti_task *t = run_one(&rig, &s);
   pthread_t worker;
-  tide_lock_take(&rig.pool->lock);
+  ti_mutex_lock(&rig.pool->lock);
   worker = rig.pool->slots->thread.t;
-  tide_lock_drop(&rig.pool->lock);
+  ti_mutex_unlock(&rig.pool->lock);
   for (int i = 0; i < 1000; i++) CHECK(__real_pthread_kill(worker, rig.pool->cfg.signal) == 0);
-  CHECK(!atomic_load(&s.armed) && !tide_task_done(t));
+  CHECK(!atomic_load(&s.armed) && !ti_task_done(t));
   atomic_store(&s.told, true);
-  CHECK(tide_pool_interrupt(rig.pool, t) && finish(t) == FAULT_INTERRUPTED);
+  CHECK(ti_pool_cancel_interrupt(rig.pool, t) && finish(t) == FAULT_INTERRUPTED);
   rig_end(&rig);
 }
 
 /* A submit that came too late has looked for its time limit before it was refused. */
 static void test_watch_after_the_end(void) {
-  struct pool_config cfg = config(1);
+  struct ti_pool_config cfg = config(1);
   struct rig rig;
   int err;
   rig_start(&rig, &cfg);
-  CHECK(tide_pool_watch(rig.pool) == ENOTSUP); /* without a signal */
+  CHECK(ti_pool_cancel_watch(rig.pool) == ENOTSUP); /* without a signal */
   rig_end(&rig);
-  cfg.signal = tide_signal_claim(0, &err);
+  cfg.signal = ti_signal_claim(0, &err);
   rig_start(&rig, &cfg);
-  tide_pool_close(rig.pool, false);
-  CHECK(tide_pool_wait(rig.pool, SYS_NEVER));
-  CHECK(tide_pool_watch(rig.pool) == 0);
-  tide_pool_rele(rig.pool);
+  ti_pool_close(rig.pool, false);
+  CHECK(ti_pool_wait(rig.pool, TI_CLOCK_NEVER));
+  CHECK(ti_pool_cancel_watch(rig.pool) == 0);
+  ti_pool_release(rig.pool);
   CHECK(atomic_load(&rig.disposed) == 1 && memory_clean());
 }
 

@@ -9,7 +9,7 @@
 #include <lualib.h>
 #include <string.h>
 
-#include "../../csrc/tidepool.h"
+#include "../../csrc/include/tidepool.h"
 #include "check.h"
 
 static const char *const scripts[] = {

@@ -11,8 +11,8 @@
 
 #include <string.h>
 
-#include "../../csrc/mem.h"
-#include "../../csrc/sys.h"
+#include "../../csrc/util/alloc.h"
+#include "../../csrc/platform/thread.h"
 #include "check.h"
 
 /* ---------------------------------------------------------------- memory -- */
@@ -45,7 +45,7 @@ static inline void *counted_alloc(void *ud, void *p, size_t osize, size_t nsize)
 }
 
 static struct counted memory;
-static const struct mem counted_mem = {counted_alloc, &memory};
+static const struct ti_alloc counted_mem = {counted_alloc, &memory};
 
 static inline bool memory_clean(void) {
   return atomic_load(&memory.blocks) == 0 && atomic_load(&memory.bytes) == 0;
@@ -54,53 +54,53 @@ static inline bool memory_clean(void) {
 /* ------------------------------------------------------------------ gate -- */
 
 struct gate {
-  struct sys_lock lock;
-  struct sys_cond changed;
+  struct ti_mutex lock;
+  struct ti_cond changed;
   int here;  /* lock: threads that wait at it now */
   int came;  /* lock: threads that ever came */
   bool open; /* lock */
 };
 
 static inline void gate_init(struct gate *g) {
-  CHECK(tide_lock_init(&g->lock) == 0);
-  CHECK(tide_cond_init(&g->changed) == 0);
+  CHECK(ti_mutex_init(&g->lock) == 0);
+  CHECK(ti_cond_init(&g->changed) == 0);
   g->here = g->came = 0;
   g->open = false;
 }
 
 static inline void gate_fini(struct gate *g) {
-  tide_cond_fini(&g->changed);
-  tide_lock_fini(&g->lock);
+  ti_cond_fini(&g->changed);
+  ti_mutex_fini(&g->lock);
 }
 
 static inline void gate_enter(struct gate *g) {
-  tide_lock_take(&g->lock);
+  ti_mutex_lock(&g->lock);
   g->here++;
   g->came++;
-  tide_cond_broadcast(&g->changed);
-  while (!g->open) tide_cond_wait(&g->changed, &g->lock, SYS_NEVER);
+  ti_cond_broadcast(&g->changed);
+  while (!g->open) ti_cond_wait(&g->changed, &g->lock, TI_CLOCK_NEVER);
   g->here--;
-  tide_lock_drop(&g->lock);
+  ti_mutex_unlock(&g->lock);
 }
 
 static inline void gate_open(struct gate *g) {
-  tide_lock_take(&g->lock);
+  ti_mutex_lock(&g->lock);
   g->open = true;
-  tide_cond_broadcast(&g->changed);
-  tide_lock_drop(&g->lock);
+  ti_cond_broadcast(&g->changed);
+  ti_mutex_unlock(&g->lock);
 }
 
 /* Waits until n threads have come in all. */
 static inline void gate_await(struct gate *g, int n) {
-  tide_lock_take(&g->lock);
-  while (g->came < n) tide_cond_wait(&g->changed, &g->lock, SYS_NEVER);
-  tide_lock_drop(&g->lock);
+  ti_mutex_lock(&g->lock);
+  while (g->came < n) ti_cond_wait(&g->changed, &g->lock, TI_CLOCK_NEVER);
+  ti_mutex_unlock(&g->lock);
 }
 
 /* --------------------------------------------------------------- threads -- */
 
-static inline void spawn(struct sys_thread *t, void *(*fn)(void *), void *arg) {
-  if (tide_thread_start(t, 0, fn, arg) != 0) {
+static inline void spawn(struct ti_thread *t, void *(*fn)(void *), void *arg) {
+  if (ti_thread_start(t, 0, fn, arg) != 0) {
     printf("no thread for the test\n");
     exit(2);
   }

@@ -3,8 +3,8 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "../../csrc/mailbox.h"
-#include "../../csrc/task.h"
+#include "../../csrc/sched/waiter.h"
+#include "../../csrc/sched/task.h"
 #include "support.h"
 
 static atomic_int parts;
@@ -14,71 +14,70 @@ static void part_rele(void *object) {
   atomic_fetch_sub(&parts, 1);
 }
 
-static void add_part(struct message *m) {
+static void add_part(struct ti_message *m) {
   size_t index;
   atomic_fetch_add(&parts, 1);
-  tide_message_addpart(m, &parts, &parts, part_rele, &index);
+  ti_message_add_part(m, &parts, &parts, part_rele, &index);
 }
 
 static void test_states(void) {
-  struct message out;
-  struct task *t =
-      tide_task_new(NULL, &counted_mem, &(struct task_terms){.name = "one", .priority = 7});
+  struct ti_message out;
+  struct ti_task *t =
+      ti_task_new(NULL, &counted_mem, &(struct ti_task_options){.name = "one", .priority = 7});
   if (t == NULL) exit(1);
-  CHECK(strcmp(tide_task_name(t), "one") == 0 && t->priority == 7 && t->pool == NULL);
-  CHECK(tide_task_state(t) == TASK_PENDING && !tide_task_done(t));
+  CHECK(strcmp(ti_task_name(t), "one") == 0 && t->priority == 7 && t->pool == NULL);
+  CHECK(ti_task_state(t) == TASK_PENDING && !ti_task_done(t));
   add_part(&t->msg);
-  CHECK(tide_task_begin(t, NULL) && tide_task_state(t) == TASK_RUNNING && !tide_task_done(t));
-  CHECK(!tide_task_begin(t, NULL) && !tide_task_cancel(t));
+  CHECK(ti_task_begin(t, NULL) && ti_task_state(t) == TASK_RUNNING && !ti_task_done(t));
+  CHECK(!ti_task_begin(t, NULL) && !ti_task_cancel(t));
   CHECK(atomic_load(&parts) == 1);
-  tide_message_init(&out, &counted_mem);
-  tide_bytes_put_u8(&out.bytes, 42);
+  ti_message_init(&out, &counted_mem);
+  ti_buffer_put_u8(&out.bytes, 42);
   add_part(&out);
-  CHECK(tide_task_finish(t, FAULT_ERROR, &out));
+  CHECK(ti_task_finish(t, FAULT_ERROR, &out));
   CHECK(out.bytes.len == 0 && out.nparts == 0 && atomic_load(&parts) == 1);
-  CHECK(tide_task_state(t) == TASK_FINISHED && tide_task_done(t) && t->outcome == FAULT_ERROR);
+  CHECK(ti_task_state(t) == TASK_FINISHED && ti_task_done(t) && t->outcome == FAULT_ERROR);
   CHECK(t->msg.bytes.len == 1 && t->msg.bytes.data[0] == 42 && t->msg.nparts == 1);
-  tide_bytes_put_u8(&out.bytes, 43);
-  CHECK(!tide_task_finish(t, FAULT_NONE, &out));
+  ti_buffer_put_u8(&out.bytes, 43);
+  CHECK(!ti_task_finish(t, FAULT_NONE, &out));
   CHECK(out.bytes.len == 1 && t->outcome == FAULT_ERROR); /* untouched */
-  CHECK(!tide_task_begin(t, NULL) && !tide_task_cancel(t));
-  tide_message_fini(&out);
-  CHECK(tide_task_hold(t) == t);
-  tide_task_rele(t);
+  CHECK(!ti_task_begin(t, NULL) && !ti_task_cancel(t));
+  ti_message_fini(&out);
+  CHECK(ti_task_hold(t) == t);
+  ti_task_release(t);
   CHECK(atomic_load(&parts) == 1);
-  tide_task_rele(t);
+  ti_task_release(t);
   CHECK(atomic_load(&parts) == 0 && memory_clean());
-  tide_task_rele(NULL);
+  ti_task_release(NULL);
 }
 
 static void test_cancel(void) {
-  struct task *t = tide_task_new(NULL, &counted_mem, NULL);
+  struct ti_task *t = ti_task_new(NULL, &counted_mem, NULL);
   add_part(&t->msg);
-  tide_bytes_put_u64(&t->msg.bytes, 1);
-  CHECK(tide_task_name(t) == NULL && tide_task_cancel(t));
-  CHECK(tide_task_state(t) == TASK_CANCELLED && tide_task_done(t));
+  ti_buffer_put_u64(&t->msg.bytes, 1);
+  CHECK(ti_task_name(t) == NULL && ti_task_cancel(t));
+  CHECK(ti_task_state(t) == TASK_CANCELLED && ti_task_done(t));
   CHECK(t->outcome == FAULT_CANCELLED && t->msg.bytes.len == 0 && atomic_load(&parts) == 0);
-  CHECK(!tide_task_cancel(t) && !tide_task_begin(t, NULL) &&
-        !tide_task_finish(t, FAULT_NONE, NULL));
-  tide_task_rele(t);
-  t = tide_task_new(NULL, &counted_mem, NULL);
-  CHECK(tide_task_finish(t, FAULT_NONE, NULL)); /* never begun, nothing to say */
-  CHECK(tide_task_state(t) == TASK_FINISHED && t->msg.bytes.len == 0);
-  tide_task_rele(t);
+  CHECK(!ti_task_cancel(t) && !ti_task_begin(t, NULL) && !ti_task_finish(t, FAULT_NONE, NULL));
+  ti_task_release(t);
+  t = ti_task_new(NULL, &counted_mem, NULL);
+  CHECK(ti_task_finish(t, FAULT_NONE, NULL)); /* never begun, nothing to say */
+  CHECK(ti_task_state(t) == TASK_FINISHED && t->msg.bytes.len == 0);
+  ti_task_release(t);
   CHECK(memory_clean());
 }
 
 static void test_out_of_memory(void) {
   long fail_at;
-  struct task *t = NULL;
+  struct ti_task *t = NULL;
   for (fail_at = 1; t == NULL; fail_at++) {
     atomic_store(&memory.fail_at, fail_at);
-    t = tide_task_new(NULL, &counted_mem, &(struct task_terms){.name = "named"});
+    t = ti_task_new(NULL, &counted_mem, &(struct ti_task_options){.name = "named"});
     if (t == NULL) CHECK(memory_clean());
   }
   CHECK(fail_at == 4); /* the task, its name, then none */
   atomic_store(&memory.fail_at, 0);
-  tide_task_rele(t);
+  ti_task_release(t);
   CHECK(memory_clean());
 }
 
@@ -86,7 +85,7 @@ static void test_out_of_memory(void) {
 
 enum { ROUNDS = 3000, RIVALS = 4 };
 
-static struct task *contested;
+static struct ti_task *contested;
 static struct gate start[2]; /* used in turns: one is closed again while the other serves */
 static atomic_int begun, cancelled, finished;
 
@@ -96,48 +95,48 @@ static void *rival(void *arg) {
   int way = *(int *)arg, round;
   for (round = 0; round < ROUNDS; round++) {
     struct gate *g = &start[round % 2];
-    struct task *t;
-    struct message out;
+    struct ti_task *t;
+    struct ti_message out;
     gate_enter(g);
     t = contested;
-    tide_message_init(&out, &counted_mem);
-    tide_bytes_put_u8(&out.bytes, (unsigned)way);
+    ti_message_init(&out, &counted_mem);
+    ti_buffer_put_u8(&out.bytes, (unsigned)way);
     add_part(&out);
     switch (way) {
       case 0:
-        if (tide_task_begin(t, NULL)) atomic_fetch_add(&begun, 1);
+        if (ti_task_begin(t, NULL)) atomic_fetch_add(&begun, 1);
         break;
       case 1:
       case 2:
-        if (tide_task_cancel(t)) atomic_fetch_add(&cancelled, 1);
+        if (ti_task_cancel(t)) atomic_fetch_add(&cancelled, 1);
         break;
       default:
-        if (tide_task_finish(t, FAULT_NONE, &out)) atomic_fetch_add(&finished, 1);
+        if (ti_task_finish(t, FAULT_NONE, &out)) atomic_fetch_add(&finished, 1);
         break;
     }
-    tide_message_fini(&out);
-    tide_task_rele(t);
+    ti_message_fini(&out);
+    ti_task_release(t);
   }
   return NULL;
 }
 
 static void gate_close(struct gate *g) {
-  tide_lock_take(&g->lock);
+  ti_mutex_lock(&g->lock);
   CHECK(g->here == 0);
   g->open = false;
   g->came = 0;
-  tide_lock_drop(&g->lock);
+  ti_mutex_unlock(&g->lock);
 }
 
 static void test_races(void) {
-  struct sys_thread threads[RIVALS];
+  struct ti_thread threads[RIVALS];
   int ways[RIVALS] = {0, 1, 2, 3}, i, round;
   gate_init(&start[0]);
   gate_init(&start[1]);
   for (i = 0; i < RIVALS; i++) spawn(&threads[i], rival, &ways[i]);
   for (round = 0; round < ROUNDS; round++) {
     struct gate *g = &start[round % 2];
-    struct task *t = tide_task_new(NULL, &counted_mem, NULL);
+    struct ti_task *t = ti_task_new(NULL, &counted_mem, NULL);
     gate_await(g, RIVALS);
     if (round > 0) { /* all are here: all have left the other one */
       gate_close(&start[(round - 1) % 2]);
@@ -146,16 +145,16 @@ static void test_races(void) {
     atomic_store(&cancelled, 0);
     atomic_store(&finished, 0);
     contested = t;
-    for (i = 0; i < RIVALS; i++) tide_task_hold(t);
+    for (i = 0; i < RIVALS; i++) ti_task_hold(t);
     gate_open(g);
     gate_await(&start[(round + 1) % 2], round + 1 < ROUNDS ? RIVALS : 0);
     if (round + 1 == ROUNDS)
-      for (i = 0; i < RIVALS; i++) tide_thread_join(&threads[i]);
+      for (i = 0; i < RIVALS; i++) ti_thread_join(&threads[i]);
     i = atomic_load(&begun) + 10 * atomic_load(&cancelled) + 100 * atomic_load(&finished);
     /* begun and finished; finished without; or cancelled */
     CHECK(i == 101 || i == 100 || i == 10);
-    CHECK(tide_task_state(t) == (i == 10 ? TASK_CANCELLED : TASK_FINISHED));
-    tide_task_rele(t);
+    CHECK(ti_task_state(t) == (i == 10 ? TASK_CANCELLED : TASK_FINISHED));
+    ti_task_release(t);
   }
   gate_fini(&start[0]);
   gate_fini(&start[1]);

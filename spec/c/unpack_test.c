@@ -16,11 +16,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "../../csrc/error.h"
-#include "../../csrc/pack.h"
-#include "../../csrc/reftype.h"
-#include "../../csrc/unpack.h"
-#include "../../csrc/wire.h"
+#include "../../csrc/luautil/error.h"
+#include "../../csrc/codec/pack.h"
+#include "../../csrc/codec/reftype.h"
+#include "../../csrc/codec/unpack.h"
+#include "../../csrc/codec/wire.h"
 #include "check.h"
 
 static unsigned long long seed;
@@ -70,7 +70,7 @@ static const char *const sources[] = {
 #define NSOURCES (sizeof sources / sizeof *sources)
 
 /* Packs the values of an expression. */
-static bool pack_source(lua_State *L, const char *source, struct message *m) {
+static bool pack_source(lua_State *L, const char *source, struct ti_message *m) {
   lua_settop(L, 0);
   lua_pushfstring(L, "fact = fact or function(n) return n end return %s", source);
   if (luaL_dostring(L, lua_tostring(L, -1)) != LUA_OK) {
@@ -78,18 +78,18 @@ static bool pack_source(lua_State *L, const char *source, struct message *m) {
     return false;
   }
   lua_remove(L, 1);
-  tide_message_init(m, &tide_mem_default);
-  return tide_pack_by(L, m, lua_gettop(L), PACK_RESULTS, &tide_pack_addresses) == LUA_OK;
+  ti_message_init(m, &ti_alloc_default);
+  return ti_pack_by(L, m, lua_gettop(L), PACK_RESULTS, &ti_pack_addresses) == LUA_OK;
 }
 
 static int unpack_body(lua_State *L) {
-  const struct message *m = (const struct message *)lua_touserdata(L, 1);
-  return tide_unpack(L, m, 0, (enum unpack_allowed)lua_tointeger(L, 2));
+  const struct ti_message *m = (const struct ti_message *)lua_touserdata(L, 1);
+  return ti_unpack_values(L, m, 0, (enum ti_unpack_allowed)lua_tointeger(L, 2));
 }
 
-static int try_allowed(lua_State *L, const struct message *m, enum unpack_allowed allowed) {
+static int try_allowed(lua_State *L, const struct ti_message *m, enum ti_unpack_allowed allowed) {
   union {
-    const struct message *in;
+    const struct ti_message *in;
     void *out;
   } p;
   p.in = m;
@@ -100,13 +100,13 @@ static int try_allowed(lua_State *L, const struct message *m, enum unpack_allowe
   return lua_pcall(L, 2, LUA_MULTRET, 0);
 }
 
-static int try_unpack(lua_State *L, const struct message *m) {
+static int try_unpack(lua_State *L, const struct ti_message *m) {
   return try_allowed(L, m, UNPACK_ALL);
 }
 
 /* A copy of m's bytes in a block of just that size, so that one byte too far is seen. */
-static struct message copy_of(const struct message *m, size_t len) {
-  struct message copy = *m;
+static struct ti_message copy_of(const struct ti_message *m, size_t len) {
+  struct ti_message copy = *m;
   copy.bytes.data = (unsigned char *)malloc(len > 0 ? len : 1);
   if (len > 0) memcpy(copy.bytes.data, m->bytes.data, len);
   copy.bytes.len = copy.bytes.cap = len;
@@ -115,16 +115,16 @@ static struct message copy_of(const struct message *m, size_t len) {
 
 static void test_round_trips(lua_State *from, lua_State *to) {
   for (size_t i = 0; i < NSOURCES; i++) {
-    struct message m;
+    struct ti_message m;
     CHECK(pack_source(from, sources[i], &m));
     CHECK(try_unpack(to, &m) == LUA_OK);
     CHECK(lua_gettop(to) >= 1);
-    tide_message_fini(&m);
+    ti_message_fini(&m);
   }
 }
 
 static void test_values(lua_State *from, lua_State *to) {
-  struct message m;
+  struct ti_message m;
   CHECK(pack_source(from, sources[0], &m));
   CHECK(try_unpack(to, &m) == LUA_OK);
   CHECK(lua_gettop(to) == 11);
@@ -133,7 +133,7 @@ static void test_values(lua_State *from, lua_State *to) {
   CHECK(lua_tointeger(to, 6) == LUA_MAXINTEGER && lua_tointeger(to, 7) == LUA_MININTEGER);
   CHECK(!lua_isinteger(to, 9) && 1 / lua_tonumber(to, 9) < 0);
   CHECK(lua_tonumber(to, 11) != lua_tonumber(to, 11));
-  tide_message_fini(&m);
+  ti_message_fini(&m);
   /* shared upvalues stay shared, and are those of this message only */
   for (int round = 0; round < 2; round++) {
     CHECK(pack_source(from, sources[7], &m));
@@ -145,13 +145,13 @@ static void test_values(lua_State *from, lua_State *to) {
     lua_call(to, 0, 2);
     CHECK(lua_tointeger(to, -2) == 1);
     CHECK(lua_rawequal(to, -1, 1));
-    tide_message_fini(&m);
+    ti_message_fini(&m);
   }
 }
 
 /* More strings than the writer remembers and the reader has slots for, each several times. */
 static void test_strings(lua_State *from, lua_State *to) {
-  struct message m;
+  struct ti_message m;
   CHECK(pack_source(from,
                     "(function() local t = {} for i = 1, 5000 do"
                     " t[i] = (i % 3 == 0 and 'short' or ('long'):rep(12)) .. i * 7 % 1500 end"
@@ -167,27 +167,27 @@ static void test_strings(lua_State *from, lua_State *to) {
     if (strcmp(lua_tostring(to, -1), expected) != 0) CHECK(!"the string that was sent");
     lua_pop(to, 1);
   }
-  tide_message_fini(&m);
+  ti_message_fini(&m);
 }
 
 static void test_truncations(lua_State *from, lua_State *to) {
   for (size_t i = 0; i < NSOURCES; i++) {
-    struct message m;
+    struct ti_message m;
     CHECK(pack_source(from, sources[i], &m));
     for (size_t len = 0; len < m.bytes.len; len++) {
-      struct message cut = copy_of(&m, len);
+      struct ti_message cut = copy_of(&m, len);
       int status = try_unpack(to, &cut);
-      CHECK(status == LUA_ERRRUN && tide_error_kind(to, -1) == FAULT_TRANSFER);
+      CHECK(status == LUA_ERRRUN && ti_error_kind(to, -1) == FAULT_TRANSFER);
       free(cut.bytes.data);
     }
-    tide_message_fini(&m);
+    ti_message_fini(&m);
   }
 }
 
 static void test_flips(lua_State *from, lua_State *to, int rounds) {
   long refused = 0;
   for (int r = 0; r < rounds; r++) {
-    struct message m, copy;
+    struct ti_message m, copy;
     size_t i = rnd((unsigned)NSOURCES);
     CHECK(pack_source(from, sources[i], &m));
     for (int again = 0; again < 20; again++) {
@@ -197,7 +197,7 @@ static void test_flips(lua_State *from, lua_State *to, int rounds) {
       refused += try_unpack(to, &copy) != LUA_OK;
       free(copy.bytes.data);
     }
-    tide_message_fini(&m);
+    ti_message_fini(&m);
     lua_settop(to, 0);
   }
   CHECK(refused > 0);
@@ -206,33 +206,33 @@ static void test_flips(lua_State *from, lua_State *to, int rounds) {
 static void test_random_bytes(lua_State *to, int rounds) {
   long refused = 0;
   for (int r = 0; r < rounds; r++) {
-    struct message m;
+    struct ti_message m;
     size_t len = rnd(60);
-    tide_message_init(&m, &tide_mem_default);
+    ti_message_init(&m, &ti_alloc_default);
     for (size_t i = 0; i < len; i++)
-      tide_bytes_put_u8(&m.bytes, i == 0 ? rnd(4) : rnd(4) ? rnd(24) : rnd(256));
-    struct message exact = copy_of(&m, m.bytes.len);
+      ti_buffer_put_u8(&m.bytes, i == 0 ? rnd(4) : rnd(4) ? rnd(24) : rnd(256));
+    struct ti_message exact = copy_of(&m, m.bytes.len);
     refused += try_unpack(to, &exact) != LUA_OK;
     free(exact.bytes.data);
-    tide_message_fini(&m);
+    ti_message_fini(&m);
   }
   CHECK(refused > rounds / 2);
 }
 
 /* Functions and objects need their parts: the same bytes alone are refused. */
 static void test_no_parts(lua_State *from, lua_State *to) {
-  struct message m, bare;
+  struct ti_message m, bare;
   CHECK(pack_source(from, sources[9], &m));
   bare = copy_of(&m, m.bytes.len);
   bare.nparts = 0;
-  CHECK(try_unpack(to, &bare) == LUA_ERRRUN && tide_error_kind(to, -1) == FAULT_TRANSFER);
+  CHECK(try_unpack(to, &bare) == LUA_ERRRUN && ti_error_kind(to, -1) == FAULT_TRANSFER);
   free(bare.bytes.data);
-  tide_message_fini(&m);
+  ti_message_fini(&m);
 }
 
 /* Whether the error on top of `to` says this, as one of kind transfer. */
 static bool refused(lua_State *to, const char *what) {
-  bool is = tide_error_kind(to, -1) == FAULT_TRANSFER;
+  bool is = ti_error_kind(to, -1) == FAULT_TRANSFER;
   lua_getfield(to, -1, "message");
   return is && strstr(lua_tostring(to, -1), what) != NULL;
 }
@@ -257,37 +257,37 @@ static void test_allowed(lua_State *from, lua_State *to) {
       {"_G", "the globals"},
       {"setmetatable({}, {__index = _G})", "the globals"},
   };
-  struct message m;
+  struct ti_message m;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     CHECK(pack_source(from, cases[i][0], &m));
     if (cases[i][1] == NULL)
       CHECK(try_allowed(to, &m, UNPACK_DATA) == LUA_OK);
     else
       CHECK(try_allowed(to, &m, UNPACK_DATA) == LUA_ERRRUN && refused(to, cases[i][1]));
-    tide_message_fini(&m);
+    ti_message_fini(&m);
   }
-  tide_message_init(&m, &tide_mem_default);
+  ti_message_init(&m, &ti_alloc_default);
   lua_pushlightuserdata(from, &m);
-  CHECK(tide_pack(from, &m, 1, PACK_RESULTS) == LUA_OK);
+  CHECK(ti_pack_values(from, &m, 1, PACK_RESULTS) == LUA_OK);
   CHECK(try_allowed(to, &m, UNPACK_DATA) == LUA_ERRRUN && refused(to, "a light userdata"));
-  tide_message_fini(&m);
-  tide_message_init(&m, &tide_mem_default); /* no function, but a global */
-  tide_bytes_put(&m.bytes, "\0", 1);
-  tide_bytes_put_u8(&m.bytes, WIRE_STRING);
-  tide_bytes_put(&m.bytes, "\5print", 6);
-  tide_bytes_put_u8(&m.bytes, WIRE_NIL);
-  tide_bytes_put_u8(&m.bytes, WIRE_END);
+  ti_message_fini(&m);
+  ti_message_init(&m, &ti_alloc_default); /* no function, but a global */
+  ti_buffer_put(&m.bytes, "\0", 1);
+  ti_buffer_put_u8(&m.bytes, WIRE_STRING);
+  ti_buffer_put(&m.bytes, "\5print", 6);
+  ti_buffer_put_u8(&m.bytes, WIRE_NIL);
+  ti_buffer_put_u8(&m.bytes, WIRE_END);
   CHECK(try_allowed(to, &m, UNPACK_ALL) == LUA_OK);
   CHECK(try_allowed(to, &m, UNPACK_DATA) == LUA_ERRRUN && refused(to, "a global"));
-  tide_message_fini(&m);
+  ti_message_fini(&m);
 }
 
-static void put_name(struct message *m, unsigned tag, const char *name, size_t len) {
-  tide_message_init(m, &tide_mem_default);
-  tide_bytes_put_varint(&m->bytes, 1);
-  tide_bytes_put_u8(&m->bytes, tag);
-  tide_bytes_put_varint(&m->bytes, len);
-  tide_bytes_put(&m->bytes, name, len);
+static void put_name(struct ti_message *m, unsigned tag, const char *name, size_t len) {
+  ti_message_init(m, &ti_alloc_default);
+  ti_buffer_put_varint(&m->bytes, 1);
+  ti_buffer_put_u8(&m->bytes, tag);
+  ti_buffer_put_varint(&m->bytes, len);
+  ti_buffer_put(&m->bytes, name, len);
 }
 
 /* Names of no form, and such that lead nowhere, are refused. */
@@ -323,34 +323,34 @@ static void test_names(lua_State *to) {
 #undef CASE
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    struct message m, copy;
+    struct ti_message m, copy;
     for (int either = 0; either < 2; either++) {
       put_name(&m, either ? WIRE_EITHER : WIRE_NAME, cases[i].name, cases[i].len);
-      if (either) tide_bytes_put(&m.bytes, "\x09\0\0\0\0\0\0\0\0", 9); /* an empty table */
-      tide_bytes_put_u8(&m.bytes, WIRE_END);
+      if (either) ti_buffer_put(&m.bytes, "\x09\0\0\0\0\0\0\0\0", 9); /* an empty table */
+      ti_buffer_put_u8(&m.bytes, WIRE_END);
       copy = copy_of(&m, m.bytes.len);
       CHECK((try_unpack(to, &copy) == LUA_OK) == (either || cases[i].good));
       CHECK(!either || (lua_istable(to, -1) && lua_rawlen(to, -1) == 0));
       CHECK(try_allowed(to, &copy, UNPACK_DATA) == LUA_ERRRUN &&
             refused(to, "the name of a module"));
       free(copy.bytes.data);
-      tide_message_fini(&m);
+      ti_message_fini(&m);
     }
   }
   for (unsigned tag = WIRE_NIL; tag < 64; tag++) { /* beside a name is a table or a function */
-    struct message m;
+    struct ti_message m;
     if (tag == WIRE_TABLE || tag == WIRE_TABLE_INTS || tag == WIRE_TABLE_FLOATS) continue;
     put_name(&m, WIRE_EITHER, "module\0.\4data", 13);
-    tide_bytes_put_u8(&m.bytes, tag);
-    tide_bytes_put_u8(&m.bytes, WIRE_END);
+    ti_buffer_put_u8(&m.bytes, tag);
+    ti_buffer_put_u8(&m.bytes, WIRE_END);
     CHECK(try_unpack(to, &m) == LUA_ERRRUN);
-    tide_message_fini(&m);
+    ti_message_fini(&m);
   }
 }
 
 /* What is not alike arrives as it was; what is, is what the receiver has. */
 static void test_either(lua_State *from, lua_State *to) {
-  struct message m;
+  struct ti_message m;
   for (int changed = 0; changed < 2; changed++) {
     if (changed) CHECK(luaL_dostring(from, "module.data.list[3].x = 1") == LUA_OK);
     CHECK(pack_source(from, "{module.data, module.data, module.data.mt, module.f}", &m));
@@ -363,20 +363,20 @@ static void test_either(lua_State *from, lua_State *to) {
     lua_pushboolean(to, changed);
     CHECK(lua_pcall(to, 1, 0, 0) == LUA_OK);
     if (lua_gettop(to) > 0) printf("%s\n", lua_tostring(to, -1));
-    tide_message_fini(&m);
+    ti_message_fini(&m);
   }
 }
 
 static void test_depth(lua_State *from, lua_State *to) {
-  struct message m;
+  struct ti_message m;
   CHECK(pack_source(from, "(function() local t = {} for _ = 1, 998 do t = {t} end return t end)()",
                     &m));
   CHECK(try_unpack(to, &m) == LUA_OK);
-  tide_message_fini(&m);
+  ti_message_fini(&m);
   CHECK(!pack_source(
       from, "(function() local t = {} for _ = 1, 1000 do t = {t} end return t end)()", &m));
-  CHECK(tide_error_kind(from, -1) == FAULT_TRANSFER);
-  tide_message_fini(&m);
+  CHECK(ti_error_kind(from, -1) == FAULT_TRANSFER);
+  ti_message_fini(&m);
 }
 
 /* Every allocation of packing fails once. */
@@ -396,17 +396,17 @@ static void *failing_alloc(void *ud, void *p, size_t osize, size_t nsize) {
 
 static void test_out_of_memory(lua_State *from) {
   struct failing f;
-  struct mem mem = {failing_alloc, &f};
-  struct message m;
+  struct ti_alloc mem = {failing_alloc, &f};
+  struct ti_message m;
   int status = LUA_ERRRUN;
   for (long n = 0; status != LUA_OK && n < 1000; n++) {
     lua_settop(from, 0);
     CHECK(luaL_dostring(from, "local t = {} for i = 1, 100 do t[i] = {'v' .. i} end return t,"
                               " function() return t end, print") == LUA_OK);
     f.countdown = n;
-    tide_message_init(&m, &mem);
-    status = tide_pack(from, &m, 3, PACK_RESULTS);
-    tide_message_fini(&m);
+    ti_message_init(&m, &mem);
+    status = ti_pack_values(from, &m, 3, PACK_RESULTS);
+    ti_message_fini(&m);
   }
   CHECK(status == LUA_OK);
 }

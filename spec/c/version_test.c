@@ -11,7 +11,7 @@
 #include <lualib.h>
 #include <string.h>
 
-#include "../../csrc/lua_binding.h"
+#include "../../csrc/binding/lua_binding.h"
 #include "check.h"
 
 int luaopen_tidepool_core(lua_State *L);
@@ -35,7 +35,7 @@ LUA_API int lua_gc(lua_State *L, int what, ...) {
 }
 
 static int check_release(lua_State *L) {
-  tide_lua_checkrelease(L, (const char *)lua_touserdata(L, 1));
+  ti_lua_version_check_release(L, (const char *)lua_touserdata(L, 1));
   return 0;
 }
 

@@ -21,7 +21,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "../../csrc/error.h"
+#include "../../csrc/luautil/error.h"
 #include "graph_types.h"
 
 enum {
@@ -258,7 +258,7 @@ static void fixed(struct builder *G) {
 }
 
 static void error_object(struct builder *G) {
-  tide_error_push(G->L, FAULT_TIMEOUT, "too late");
+  ti_error_push(G->L, FAULT_TIMEOUT, "too late");
   note(G);
   lua_pushliteral(G->L, "why");
   value(G);

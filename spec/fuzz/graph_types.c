@@ -6,8 +6,8 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "../../csrc/error.h"
-#include "../../csrc/reftype.h"
+#include "../../csrc/luautil/error.h"
+#include "../../csrc/codec/reftype.h"
 #include "graph_types.h"
 
 static long held;
@@ -28,20 +28,20 @@ static void rele_counted(void *object) {
   held--;
 }
 
-static const struct reftype counted = {"counted", hold_counted, push_counted, rele_counted,
-                                       hold_counted};
+static const struct ti_reftype counted = {"counted", hold_counted, push_counted, rele_counted,
+                                          hold_counted};
 
 static void push_counted(lua_State *L, void *object) {
   luaL_checkstack(L, 3, NULL);
   *(void **)lua_newuserdatauv(L, sizeof object, 0) = object;
-  if (luaL_newmetatable(L, "counted")) tide_reftype_set(L, -1, &counted);
+  if (luaL_newmetatable(L, "counted")) ti_reftype_set(L, -1, &counted);
   lua_setmetatable(L, -2);
 }
 
 void graph_counted(lua_State *L, unsigned n) { push_counted(L, &objects[n]); }
 
 long graph_object(lua_State *L, int idx) {
-  if (lua_type(L, idx) != LUA_TUSERDATA || tide_reftype_get(L, idx) != &counted) return -1;
+  if (lua_type(L, idx) != LUA_TUSERDATA || ti_reftype_get(L, idx) != &counted) return -1;
   return (long)(*(char **)lua_touserdata(L, idx) - objects);
 }
 
@@ -154,7 +154,7 @@ void graph_fixed(lua_State *L) {
   lua_getfield(L, -1, "format");
   lua_rawseti(L, -3, ++n);
   lua_pop(L, 1);
-  tide_error_metatable(L);
+  ti_error_metatable(L);
   lua_rawseti(L, -2, ++n);
   lua_pushcfunction(L, graph_make);
   lua_call(L, 0, 1);

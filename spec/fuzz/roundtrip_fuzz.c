@@ -7,7 +7,7 @@
 ** It is sent twice: the second time much is known already and takes other ways. Only what says so
 ** in words may be refused. All that was held for the messages must be let go.
 **
-** With FLAG_STINGY, and always with TIDE_COLLECT, each new object of a state is refused first:
+** With FLAG_STINGY, and always with TI_COLLECT, each new object of a state is refused first:
 ** Lua collects all garbage and asks again. So what nothing keeps alive is gone at once.
 **
 ** SPDX-License-Identifier: MIT
@@ -15,14 +15,14 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "../../csrc/error.h"
-#include "../../csrc/pack.h"
-#include "../../csrc/unpack.h"
+#include "../../csrc/luautil/error.h"
+#include "../../csrc/codec/pack.h"
+#include "../../csrc/codec/unpack.h"
 #include "graph.h"
 
 enum { STYLES = 7, FLAG_CLOSE = 8, FLAG_GC = 16, FLAG_STINGY = 64 };
 
-#ifdef TIDE_COLLECT
+#ifdef TI_COLLECT
 enum { FLAGS_ALWAYS = FLAG_STINGY };
 #else
 enum { FLAGS_ALWAYS = 0 };
@@ -34,7 +34,7 @@ static void *stingy(void *ud, void *p, size_t osize, size_t nsize) {
     *refused = !*refused;
     if (*refused) return NULL;
   }
-  return tide_mem_default.alloc(tide_mem_default.ud, p, osize, nsize);
+  return ti_alloc_default.alloc(ti_alloc_default.ud, p, osize, nsize);
 }
 
 struct build {
@@ -65,15 +65,15 @@ static int build_body(lua_State *L) {
 }
 
 static int unpack_body(lua_State *L) {
-  const struct message *m = (const struct message *)lua_touserdata(L, 1);
+  const struct ti_message *m = (const struct ti_message *)lua_touserdata(L, 1);
   lua_settop(L, 0);
-  return tide_unpack(L, m, 0, UNPACK_ALL);
+  return ti_unpack_values(L, m, 0, UNPACK_ALL);
 }
 
 /* Whether the error on top is one that these values may meet. */
 static bool may_refuse(lua_State *L, const struct graph *g) {
   const char *text;
-  if (tide_error_kind(L, -1) != FAULT_TRANSFER) return false;
+  if (ti_error_kind(L, -1) != FAULT_TRANSFER) return false;
   lua_getfield(L, -1, "message");
   text = lua_tostring(L, -1);
   if (strstr(text, "nested deeper") != NULL) return g->objects > 900;
@@ -82,14 +82,14 @@ static bool may_refuse(lua_State *L, const struct graph *g) {
 
 /* Sends the values of A to B. False: refused. */
 static bool send(lua_State *A, lua_State *B, const struct graph *g, unsigned flags) {
-  static const enum pack_style styles[] = {PACK_CALL, PACK_OPENING, PACK_RESULTS, PACK_ERROR,
-                                           PACK_SHARED};
-  struct message m;
+  static const enum ti_pack_style styles[] = {PACK_CALL, PACK_OPENING, PACK_RESULTS, PACK_ERROR,
+                                              PACK_SHARED};
+  struct ti_message m;
   bool sent;
   luaL_checkstack(A, g->n, NULL);
   for (int i = 1; i <= g->n; i++) lua_pushvalue(A, i);
-  tide_message_init(&m, &tide_mem_default);
-  sent = tide_pack_by(A, &m, g->n, styles[(flags & STYLES) % 5], &tide_pack_addresses) == LUA_OK;
+  ti_message_init(&m, &ti_alloc_default);
+  sent = ti_pack_by(A, &m, g->n, styles[(flags & STYLES) % 5], &ti_pack_addresses) == LUA_OK;
   if (sent) {
     lua_settop(B, 0);
     lua_pushcfunction(B, unpack_body);
@@ -101,7 +101,7 @@ static bool send(lua_State *A, lua_State *B, const struct graph *g, unsigned fla
   }
   lua_settop(A, g->n);
   if (flags & FLAG_CLOSE) lua_close(A);
-  tide_message_fini(&m);
+  ti_message_fini(&m);
   WANT(graph_held() == 0);
   return sent;
 }

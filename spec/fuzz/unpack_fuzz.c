@@ -16,12 +16,12 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "../../csrc/error.h"
-#include "../../csrc/globals.h"
-#include "../../csrc/lend.h"
-#include "../../csrc/pack.h"
-#include "../../csrc/reftype.h"
-#include "../../csrc/unpack.h"
+#include "../../csrc/luautil/error.h"
+#include "../../csrc/codec/globals.h"
+#include "../../csrc/codec/borrow.h"
+#include "../../csrc/codec/pack.h"
+#include "../../csrc/codec/reftype.h"
+#include "../../csrc/codec/unpack.h"
 #include "fuzz.h"
 #include "unpack_parts.h"
 
@@ -54,7 +54,7 @@ static void *budget_alloc(void *ud, void *p, size_t osize, size_t nsize) {
 
 /* ---------------------------------------------------------- the module "m" -- */
 
-static const struct message *again; /* NULL: m.again does nothing */
+static const struct ti_message *again; /* NULL: m.again does nothing */
 
 static int m_list(lua_State *L) {
   lua_createtable(L, lua_gettop(L), 0);
@@ -75,10 +75,10 @@ static int m_collect(lua_State *L) {
 
 /* What rebuilds a value may unpack another message: here the same, but only once. */
 static int m_again(lua_State *L) {
-  const struct message *m = again;
+  const struct ti_message *m = again;
   again = NULL;
   lua_settop(L, 0);
-  return m != NULL ? tide_unpack(L, m, 0, UNPACK_ALL) : 0;
+  return m != NULL ? ti_unpack_values(L, m, 0, UNPACK_ALL) : 0;
 }
 
 static int no_module(lua_State *L) { return luaL_error(L, "no module"); }
@@ -101,22 +101,22 @@ static int open_body(lua_State *L) {
   lua_setglobal(L, "require");
   lua_pushinteger(L, 1);
   lua_setglobal(L, "g"); /* a function among the parts names it */
-  if (flags & FLAG_WORKER) tide_globals_own(L, (flags & FLAG_NATIVE) == 0);
+  if (flags & FLAG_WORKER) ti_globals_own(L, (flags & FLAG_NATIVE) == 0);
   if (flags & FLAG_GC) lua_gc(L, LUA_GCINC, 1, 1000, 1); /* often */
   return 0;
 }
 
 static int unpack_body(lua_State *L) {
-  const struct message *m = (const struct message *)lua_touserdata(L, 1);
+  const struct ti_message *m = (const struct ti_message *)lua_touserdata(L, 1);
   unsigned flags = (unsigned)lua_tointeger(L, 2);
   lua_settop(L, 0);
-  if ((flags & FLAG_ALL) == 0) return tide_unpack(L, m, 0, UNPACK_DATA);
-  if ((flags & FLAG_ENCLOSED) == 0) return tide_unpack(L, m, 0, UNPACK_ALL);
-  tide_unpack_enclosed(L, m);
+  if ((flags & FLAG_ALL) == 0) return ti_unpack_values(L, m, 0, UNPACK_DATA);
+  if ((flags & FLAG_ENCLOSED) == 0) return ti_unpack_values(L, m, 0, UNPACK_ALL);
+  ti_unpack_enclosed(L, m);
   return lua_gettop(L);
 }
 
-static int try_unpack(lua_State *L, struct message *m, unsigned flags) {
+static int try_unpack(lua_State *L, struct ti_message *m, unsigned flags) {
   lua_settop(L, 0);
   lua_pushcfunction(L, unpack_body);
   lua_pushlightuserdata(L, m);
@@ -125,7 +125,7 @@ static int try_unpack(lua_State *L, struct message *m, unsigned flags) {
 }
 
 static int look_body(lua_State *L) {
-  (void)tide_error_kind(L, 1);
+  (void)ti_error_kind(L, 1);
   luaL_tolstring(L, 1, NULL);
   lua_gc(L, LUA_GCCOLLECT);
   return 0;
@@ -133,7 +133,7 @@ static int look_body(lua_State *L) {
 
 /* The values from 1 to the top. */
 static void look(lua_State *L, unsigned flags) {
-  struct message m;
+  struct ti_message m;
   int n = lua_gettop(L);
   luaL_checkstack(L, n + 8, NULL);
   for (int i = 1; i <= n; i++) {
@@ -141,13 +141,13 @@ static void look(lua_State *L, unsigned flags) {
     lua_pushvalue(L, i);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* a __tostring of its own */
   }
-  tide_message_init(&m, &tide_mem_default);
-  if (tide_pack_by(L, &m, n, PACK_RESULTS, &tide_pack_addresses) == LUA_OK) {
+  ti_message_init(&m, &ti_alloc_default);
+  if (ti_pack_by(L, &m, n, PACK_RESULTS, &ti_pack_addresses) == LUA_OK) {
     int status = try_unpack(L, &m, flags & ~(unsigned)FLAG_ENCLOSED);
     WANT(status == LUA_OK || (flags & FLAG_ALL)); /* what rebuilds may raise */
     WANT(status != LUA_OK || lua_gettop(L) == n);
   }
-  tide_message_fini(&m);
+  ti_message_fini(&m);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -155,14 +155,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct budget budget = {0, SIZE_MAX};
   unsigned flags = input_u8(&in);
   lua_State *L = lua_newstate(budget_alloc, &budget);
-  struct message m;
+  struct ti_message m;
   int status;
   WANT(L != NULL);
   lua_pushcfunction(L, open_body);
   lua_pushinteger(L, flags);
   WANT(lua_pcall(L, 1, 0, 0) == LUA_OK);
 
-  tide_message_init(&m, &tide_mem_default);
+  ti_message_init(&m, &ti_alloc_default);
   for (unsigned n = input_u8(&in) % 8; n > 0; n--) parts_add(&m, input_u8(&in));
   size = (size_t)(in.end - in.p);
   m.bytes.data = (unsigned char *)malloc(size > 0 ? size : 1);
@@ -179,9 +179,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (status == LUA_OK)
     look(L, flags);
   else if ((flags & FLAG_ALL) == 0)
-    WANT(tide_error_kind(L, -1) == FAULT_TRANSFER);
+    WANT(ti_error_kind(L, -1) == FAULT_TRANSFER);
   lua_close(L);
   WANT(budget.used == 0);
-  tide_message_fini(&m);
+  ti_message_fini(&m);
   return 0;
 }

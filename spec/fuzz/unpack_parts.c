@@ -11,10 +11,10 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "../../csrc/code.h"
-#include "../../csrc/lend.h"
-#include "../../csrc/pack.h"
-#include "../../csrc/reftype.h"
+#include "../../csrc/codec/code.h"
+#include "../../csrc/codec/borrow.h"
+#include "../../csrc/codec/pack.h"
+#include "../../csrc/codec/reftype.h"
 #include "fuzz.h"
 
 enum { CODES = 5, CFUNCTION = CODES, OBJECT, LOAN, STRANGE, KINDS };
@@ -27,7 +27,7 @@ static const char functions[] = "local a, b, c return"
                                 " function() return a, b, c end,"
                                 " function() h = g return a end";
 
-static struct part parts[KINDS];
+static struct ti_message_part parts[KINDS];
 
 static int count_upvalues(lua_State *L) {
   lua_pushinteger(L, lua_gettop(L));
@@ -42,51 +42,51 @@ static void *hold_object(lua_State *L, int idx) {
 static void push_object(lua_State *L, void *object);
 static void rele_object(void *object) { WANT(object == &parts[OBJECT]); }
 
-static const struct reftype object_type = {"object", hold_object, push_object, rele_object, NULL};
+static const struct ti_reftype object_type = {"object", hold_object, push_object, rele_object,
+                                              NULL};
 
 static void push_object(lua_State *L, void *object) {
   WANT(object == &parts[OBJECT]);
   luaL_checkstack(L, 3, NULL);
   lua_newuserdatauv(L, 1, 0);
   lua_newtable(L);
-  tide_reftype_set(L, -1, &object_type);
+  ti_reftype_set(L, -1, &object_type);
   lua_setmetatable(L, -2);
 }
 
 static void make_parts(void) {
-  static struct message m; /* keeps the code */
-  static struct loan loan = {.data = "a string on loan", .len = 16};
+  static struct ti_message m; /* keeps the code */
+  static struct ti_borrowed loan = {.data = "a string on loan", .len = 16};
   lua_State *L = luaL_newstate();
   lua_CFunction fn = count_upvalues;
   WANT(L != NULL && luaL_dostring(L, functions) == LUA_OK);
-  tide_message_init(&m, &tide_mem_default);
-  WANT(tide_pack_by(L, &m, CODES, PACK_RESULTS, &tide_pack_addresses) == LUA_OK &&
-       m.nparts == CODES);
+  ti_message_init(&m, &ti_alloc_default);
+  WANT(ti_pack_by(L, &m, CODES, PACK_RESULTS, &ti_pack_addresses) == LUA_OK && m.nparts == CODES);
   lua_close(L);
   for (size_t i = 0; i < CODES; i++) {
-    parts[i] = *tide_message_part(&m, i);
+    parts[i] = *ti_message_part(&m, i);
     parts[i].rele = NULL;
   }
-  parts[CFUNCTION].type = &tide_cfunction_part;
+  parts[CFUNCTION].type = &ti_reftype_cfunction_part;
   memcpy(&parts[CFUNCTION].object, &fn, sizeof fn);
   parts[OBJECT].type = &object_type;
   parts[OBJECT].object = &parts[OBJECT];
-  parts[LOAN].type = &tide_loan_part;
+  parts[LOAN].type = &ti_borrow_part;
   parts[LOAN].object = &loan;
 }
 
-void parts_add(struct message *m, unsigned kind) {
-  const struct part *part = &parts[kind % KINDS];
+void parts_add(struct ti_message *m, unsigned kind) {
+  const struct ti_message_part *part = &parts[kind % KINDS];
   size_t index;
   if (parts[0].type == NULL) make_parts();
-  WANT(tide_message_addpart(m, part->type, part->object, NULL, &index));
+  WANT(ti_message_add_part(m, part->type, part->object, NULL, &index));
 }
 
-unsigned parts_kind(const struct part *part) {
-  if (part->type == &tide_cfunction_part) return CFUNCTION;
-  if (part->type == &tide_loan_part) return LOAN;
-  if (part->type == &tide_code_part) {
-    const struct code *c = (const struct code *)part->object;
+unsigned parts_kind(const struct ti_message_part *part) {
+  if (part->type == &ti_reftype_cfunction_part) return CFUNCTION;
+  if (part->type == &ti_borrow_part) return LOAN;
+  if (part->type == &ti_code_part) {
+    const struct ti_code *c = (const struct ti_code *)part->object;
     if (c->nup == 2 && c->nglobals > 0) return CODES - 1;
     if (c->nup < CODES - 1) return (unsigned)c->nup;
   }

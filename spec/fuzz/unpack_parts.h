@@ -6,11 +6,11 @@
 #ifndef UNPACK_PARTS_H
 #define UNPACK_PARTS_H
 
-#include "../../csrc/message.h"
+#include "../../csrc/util/message.h"
 
 /* Adds a part of this kind (any number is one) to m. */
-void parts_add(struct message *m, unsigned kind);
+void parts_add(struct ti_message *m, unsigned kind);
 /* The kind that is most like a part: of its type and, if it is code, with so many upvalues. */
-unsigned parts_kind(const struct part *part);
+unsigned parts_kind(const struct ti_message_part *part);
 
 #endif

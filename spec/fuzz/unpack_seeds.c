@@ -9,8 +9,8 @@
 #include <lualib.h>
 #include <string.h>
 
-#include "../../csrc/error.h"
-#include "../../csrc/pack.h"
+#include "../../csrc/luautil/error.h"
+#include "../../csrc/codec/pack.h"
 #include "fuzz.h"
 #include "unpack_parts.h"
 
@@ -75,7 +75,7 @@ static int closure(lua_State *L) {
 
 static void write_seed(const char *directory, size_t i) {
   char path[4096];
-  struct message m;
+  struct ti_message m;
   lua_State *L = luaL_newstate();
   FILE *f;
   int n;
@@ -84,7 +84,7 @@ static void write_seed(const char *directory, size_t i) {
   lua_setglobal(L, "closure");
   lua_pushlightuserdata(L, NULL);
   lua_setglobal(L, "pointer");
-  tide_error_push(L, FAULT_TIMEOUT, "too late");
+  ti_error_push(L, FAULT_TIMEOUT, "too late");
   lua_setglobal(L, "mistake");
   WANT(luaL_dostring(L, prelude) == LUA_OK);
   lua_settop(L, 0);
@@ -93,17 +93,17 @@ static void write_seed(const char *directory, size_t i) {
   lua_remove(L, 1);
   WANT(lua_pcall(L, 0, LUA_MULTRET, 0) == LUA_OK);
   n = lua_gettop(L);
-  tide_message_init(&m, &tide_mem_default);
-  WANT(tide_pack_by(L, &m, n, PACK_RESULTS, &tide_pack_addresses) == LUA_OK);
+  ti_message_init(&m, &ti_alloc_default);
+  WANT(ti_pack_by(L, &m, n, PACK_RESULTS, &ti_pack_addresses) == LUA_OK);
   WANT((size_t)snprintf(path, sizeof path, "%s/%s", directory, seeds[i].name) < sizeof path);
   f = fopen(path, "wb");
   WANT(f != NULL && m.nparts < 8);
   fputc(seeds[i].flags, f);
   fputc((int)m.nparts, f);
-  for (size_t p = 0; p < m.nparts; p++) fputc((int)parts_kind(tide_message_part(&m, p)), f);
+  for (size_t p = 0; p < m.nparts; p++) fputc((int)parts_kind(ti_message_part(&m, p)), f);
   fwrite(m.bytes.data, 1, m.bytes.len, f);
   WANT(fclose(f) == 0);
-  tide_message_fini(&m);
+  ti_message_fini(&m);
   lua_close(L);
 }
 

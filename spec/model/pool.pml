@@ -1,6 +1,6 @@
 /*
-** The pool: its queue, its sleepers, its threads' lives, close and wait (csrc/pool.c,
-** pool_stop.c, pool_threads.c, and what pool_level.c does to run a task). `make model` searches all
+** The pool: its queue, its sleepers, its threads' lives, close and wait (csrc/sched/pool.c,
+** pool_cancel.c, pool_threads.c, and what pool_nested.c does to run a task). `make model` searches all
 ** interleavings of it; scripts/model has the configurations.
 **
 ** What stands for what. A name here is that of the C function or field, without `tide_pool_` and
@@ -8,10 +8,10 @@
 **
 **   proctype thread      thread_main: live, open_worker, work (take_locked, look_locked), serve,
 **                        break_pool
-**   proctype submitter   tide_pool_submit (admit_locked, enqueue_locked, tide_pool_start_locked,
-**                        take_slot_locked), tide_pool_cancel; then waits for its tasks
-**   proctype canceller   tide_pool_cancel, or tide_pool_interrupt, by another thread
-**   proctype closer      tide_pool_close, tide_pool_wait (tide_pool_reap_locked)
+**   proctype submitter   ti_pool_submit (admit_locked, enqueue_locked, ti_pool_threads_start_locked,
+**                        take_slot_locked), ti_pool_cancel_task; then waits for its tasks
+**   proctype canceller   ti_pool_cancel_task, or ti_pool_cancel_interrupt, by another thread
+**   proctype closer      ti_pool_close, ti_pool_wait (ti_pool_threads_reap_locked)
 **   proctype deadline    no C: what ends a wait by time, or for no reason
 **   locked { … }         the pool's lock, held: one step. All that it guards is touched inside such
 **                        steps only, so nobody could tell the difference. A cond_wait inside lets the
@@ -33,12 +33,12 @@
 ** watches (task.pml).
 **
 ** Shown, for each configuration:
-**   - the invariants 1 to 4 of pool_own.h, whenever the lock is let go (`check`); a queued task that
+**   - the invariants 1 to 4 of pool_impl.h, whenever the lock is let go (`check`); a queued task that
 **     no idle or fresh thread is there for means that all max_workers threads exist, unless a start
 **     failed
 **   - each task that was submitted ends exactly once, is counted once, and whoever waits for it
 **     returns: no run stops with a process in the middle
-**   - tide_pool_wait returns when all threads are joined and all tasks done, never before
+**   - ti_pool_wait returns when all threads are joined and all tasks done, never before
 **   - nobody touches a task or the pool after its last reference; in the end both are free
 **   - with ONE_BY_ONE: who submits, waits, and submits again keeps one thread busy
 ** With -DLTL: every fair run ends (no livelock).
@@ -89,10 +89,10 @@
 
 /* ---------------------------------------------------------------- fields -- */
 
-mtype = { OPEN, CLOSING, BROKEN };                /* enum pool_state */
+mtype = { OPEN, CLOSING, BROKEN };                /* enum ti_pool_state */
 mtype = { FREE, LIVE, ASLEEP, ENDED, JOINING };   /* the list that a slot is in; LIVE, JOINING: none */
-mtype = { OUTSIDE, QUEUED, TAKEN };               /* enum task_place */
-mtype = { PENDING, RUNNING, FINISHED, CANCELLED } /* enum task_state */
+mtype = { OUTSIDE, QUEUED, TAKEN };               /* enum ti_task_place */
+mtype = { PENDING, RUNNING, FINISHED, CANCELLED } /* enum ti_task_state */
 mtype = { NOTHING, WAKE, ROOM, SETTLED, QUIET };  /* the conditions */
 mtype = { NONE, FAULT };
 
@@ -133,7 +133,7 @@ hidden byte i, j;             /* scratch, inside one step */
 #define none_left() (alive == 0 && starting == 0)
 #define done(t) (task[t] == FINISHED || task[t] == CANCELLED)
 
-inline check() { /* tide_pool_check_locked */
+inline check() { /* ti_pool_check_locked */
   d_step {
     assert(prefs > 0);
     assert(queued + running + finished + cancelled == submitted);
@@ -186,7 +186,7 @@ inline cond_signal(what) { /* wakes any one */
   fi
 }
 
-inline room() { /* tide_pool_room_locked */
+inline room() { /* ti_pool_room_locked */
   if
   :: blocked > 0 -> cond_signal(ROOM)
   :: else
@@ -225,7 +225,7 @@ inline pick(s) {
   fi
 }
 
-/* tide_pool_ring, with no lock held. */
+/* ti_pool_notify, with no lock held. */
 inline ring(s) {
   if
   :: s != NOBODY ->
@@ -294,7 +294,7 @@ inline pop_all(doomed, where, counter) {
   }
 }
 
-inline fifo_pop(doomed, t) {
+inline ti_list_pop(doomed, t) {
   t = 0;
   do
   :: doomed & bit(t) -> break
@@ -305,7 +305,7 @@ inline fifo_pop(doomed, t) {
 
 /* ---------------------------------------------------------------- tasks -- */
 
-/* The task's lock decides each of these (task.pml looks closer). tide_task_begin: */
+/* The task's lock decides each of these (task.pml looks closer). ti_task_begin: */
 inline task_begin(t, mine) {
   atomic {
     assert(refs[t] > 0);
@@ -515,7 +515,7 @@ look: /* it spins; at any moment it takes the lock again */
 broken:
   do
   :: doomed != 0 ->
-    atomic { fifo_pop(doomed, t); task_settle(t, RUNNING, FINISHED, mine) } /* fail_broken */
+    atomic { ti_list_pop(doomed, t); task_settle(t, RUNNING, FINISHED, mine) } /* fail_broken */
     atomic { task_tell(t, mine); task_rele(t); t = NOBODY }
   :: else -> break
   od;
@@ -555,7 +555,7 @@ ending:
 
 /* ------------------------------------------------------------------ reap -- */
 
-/* tide_pool_reap_locked, until it lets the lock go: all in `ended` are ours now; 0: there is none. */
+/* ti_pool_threads_reap_locked, until it lets the lock go: all in `ended` are ours now; 0: there is none. */
 inline reap_take(ours) {
   d_step {
     for (i : 0 .. WORKERS - 1) {
@@ -575,7 +575,7 @@ inline reap_take(ours) {
 /* The rest of it. */
 inline reap_join(ours) {
   locked {
-    (born & ours) == 0; /* tide_thread_join of each */
+    (born & ours) == 0; /* ti_thread_join of each */
     for (i : 0 .. WORKERS - 1) {
       if
       :: ours & bit(i) -> slot[i] = FREE; threads--
@@ -603,7 +603,7 @@ inline errand_done() {
   }
 }
 
-/* withdraw: tide_pool_cancel, or with `taken_too` what tide_pool_interrupt does first. `mine`, `removed`
+/* withdraw: ti_pool_cancel_task, or with `taken_too` what ti_pool_cancel_interrupt does first. `mine`, `removed`
 ** and `taken` are the caller's, false before and after. */
 inline withdraw(t, taken_too) {
   locked {
@@ -645,7 +645,7 @@ inline withdraw(t, taken_too) {
   fi
 }
 
-/* tide_pool_submit's end, the lock still held. */
+/* ti_pool_submit's end, the lock still held. */
 inline leave_submit() {
 #ifndef BUG_ROOM_KEPT /* woken for room and failed, it does not let the next one in */
   if
@@ -735,14 +735,14 @@ start:
     :: else -> break
     od
   }
-  atomic { /* tide_thread_start, without the lock */
+  atomic { /* ti_thread_start, without the lock */
     assert(!(born & bit(sl)) && !(started & bit(sl)));
     if
     :: born = born | bit(sl)
     :: fails > 0 -> fails--; fault = FAULT
     fi
   }
-  locked { /* tide_pool_start_locked */
+  locked { /* ti_pool_threads_start_locked */
     starting--;
     if
     :: fault == NONE -> alive++; started = started | bit(sl)
@@ -843,7 +843,7 @@ proctype closer(byte c) {
   :: patient = false
   fi;
 
-  locked { /* tide_pool_close */
+  locked { /* ti_pool_close */
     !patient || submitting == 0;
     if
     :: state == OPEN -> state = CLOSING
@@ -862,14 +862,14 @@ proctype closer(byte c) {
   }
   do
   :: doomed != 0 ->
-    atomic { fifo_pop(doomed, t); task_settle(t, PENDING, CANCELLED, mine) }
+    atomic { ti_list_pop(doomed, t); task_settle(t, PENDING, CANCELLED, mine) }
     atomic { task_tell(t, mine); task_rele(t); t = 0 }
   :: else -> break
   od;
   errand_done();
 
 wait:
-  locked { /* tide_pool_wait */
+  locked { /* ti_pool_wait */
     do
 #ifdef BUG_WAIT_NO_ERRANDS /* returns although another close is still delivering */
     :: state != OPEN && threads == 0 -> goto waited

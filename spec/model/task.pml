@@ -1,14 +1,14 @@
 /*
-** Completion: who ends a task, the watches on it, the mailbox where they arrive (csrc/task.c, mailbox.c).
+** Completion: who ends a task, the watches on it, the mailbox where they arrive (csrc/sched/task.c, waiter.c).
 ** `make model` searches all interleavings of it; scripts/model has the configurations.
 **
 ** What stands for what. A name here is that of the C function or field, without `tide_`.
 **
-**   proctype completer   tide_task_begin, tide_task_finish, tide_task_rele: a worker, or who has a promise
-**   proctype canceller   tide_task_cancel
+**   proctype completer   ti_task_begin, ti_task_finish, ti_task_release: a worker, or who has a promise
+**   proctype canceller   ti_task_cancel
 **   proctype looker      who reads the state without a lock (`look` in future.c), then the outcome
-**   proctype owner       tide_watch_start on every task, tide_mailset_sleep, tide_mailset_take,
-**                        tide_watch_cancel; then its watches, set and mailbox are gone
+**   proctype owner       ti_waiter_entry_start on every task, ti_waiter_set_sleep, ti_waiter_set_take,
+**                        ti_waiter_entry_cancel; then its watches, set and mailbox are gone
 **   proctype deadline    no C: what ends a wait by time, or for no reason
 **   boxed { … }          the mailbox's lock, held: one step, since all that it guards is touched inside
 **                        such steps only. A cond_wait inside lets the lock go, and has it again
@@ -22,7 +22,7 @@
 **
 ** Shown, for each configuration:
 **   - of begin, cancel and finish exactly one makes the step out of a state; a task ends once
-**   - each watch is delivered once at most, and never after tide_watch_cancel, tide_mailset_take
+**   - each watch is delivered once at most, and never after ti_waiter_entry_cancel, ti_waiter_set_take
 **   - nobody touches a watch, set or mailbox that its owner has freed, or a task after its last
 **     reference
 **   - an owner sleeps until what it needs has come, or its time has passed; and then it wakes: no run
@@ -65,7 +65,7 @@
 
 /* ---------------------------------------------------------------- fields -- */
 
-mtype = { PENDING, RUNNING, FINISHED, CANCELLED } /* enum task_state */
+mtype = { PENDING, RUNNING, FINISHED, CANCELLED } /* enum ti_task_state */
 mtype = { NO_OUTCOME, VALUES, FAILED, NO_VALUES };
 
 bool tlock[TASKS];
@@ -143,7 +143,7 @@ inline task_rele(t) {
   }
 }
 
-/* tide_watch_deliver, with no task's lock held. */
+/* ti_waiter_entry_deliver, with no task's lock held. */
 inline deliver(w, failure) {
   boxed {
     assert(alive & bit(owner_of(w)));
@@ -317,7 +317,7 @@ proctype owner(byte me) {
   byte t, w, wanted;
   bool on, wake, come;
 
-  do /* tide_watch_start on each */
+  do /* ti_waiter_entry_start on each */
   :: t < TASKS ->
     w = me * TASKS + t;
 #ifdef BUG_ADDS_UNLOCKED /* asks before it has the lock */
@@ -325,7 +325,7 @@ proctype owner(byte me) {
     atomic {
       lock(t);
 #else
-    atomic { /* tide_task_addwatch */
+    atomic { /* ti_task_add_waiter */
       lock(t);
       on = !done(t);
 #endif
@@ -351,7 +351,7 @@ proctype owner(byte me) {
 #endif
   :: wanted = TASKS
   fi;
-  boxed { /* tide_mailset_sleep */
+  boxed { /* ti_waiter_set_sleep */
     if
     :: stop_on_failure = stop_on_failure | bit(me)
 #ifndef FAIL_FIRST
@@ -390,7 +390,7 @@ slept:
     woke = woke | bit(me);
     come = false;
     stop_on_failure = stop_on_failure & ~bit(me);
-    if /* tide_mailset_take, or not */
+    if /* ti_waiter_set_take, or not */
     :: nready[me] > 0 ->
       w = WATCHES;
       for (i : me * TASKS .. me * TASKS + TASKS - 1) {
@@ -407,13 +407,13 @@ slept:
     t = 0
   }
 
-  do /* tide_watch_cancel of each */
+  do /* ti_waiter_entry_cancel of each */
   :: t < TASKS ->
     w = me * TASKS + t;
     if
     :: watch[w] == IDLE /* its set is NULL: it was taken */
     :: else ->
-      atomic { /* tide_task_dropwatch */
+      atomic { /* ti_task_remove_waiter */
         lock(t);
         assert(refs[t] > 0);
         on = watch[w] == ON_TASK;
@@ -460,7 +460,7 @@ proctype deadline(byte o) {
 end_never:
   do
   :: atomic {
-      timeouts > 0 && (asleep & bit(o)) && need[o] > 0 -> /* tide_watch_cancel has no deadline */
+      timeouts > 0 && (asleep & bit(o)) && need[o] > 0 -> /* ti_waiter_entry_cancel has no deadline */
       timeouts--;
       expired = expired | bit(o);
       asleep = asleep & ~bit(o)

@@ -1,7 +1,7 @@
 /*
 ** Waiting inside tasks: tasks that submit others and wait for them, on threads that run what is waited
-** for themselves, rest, or are away while another thread takes their place (csrc/within.c,
-** tide_pool_runhere and _help in pool_level.c, tide_pool_away, _back and _agree in pool.c, and what pool.c
+** for themselves, rest, or are away while another thread takes their place (csrc/api/task_wait.c,
+** ti_pool_nested_run_inline and _help in pool_nested.c, ti_pool_block_begin, _back and _agree in pool.c, and what pool.c
 ** and pool_threads.c ask of `away`, `resting`, `leaving` and `waiting`).
 **
 ** What stands for what:
@@ -25,7 +25,7 @@
 **     could not run what it waits for
 **   - while the pool is open and no idle thread's time passes, no thread ends but those beyond max_workers
 **   - a task that is taken makes no more than max_workers that run
-**   - invariants 2 and 4 of pool_own.h, and that all counts are 0 in the end
+**   - invariants 2 and 4 of pool_impl.h, and that all counts are 0 in the end
 **
 ** A BUG_… puts in the error that its place says; scripts/model wants each to be found.
 **
@@ -116,7 +116,7 @@ inline check() {
   }
 }
 
-inline turn() { /* tide_pool_turn_locked */
+inline turn() { /* ti_pool_turn_locked */
   d_step {
     for (i : 0 .. THREADS - 1) {
       seen[i] = false;
@@ -165,7 +165,7 @@ inline pick() { /* and ring */
   fi
 }
 
-inline start(failed) { /* tide_pool_start_locked */
+inline start(failed) { /* ti_pool_threads_start_locked */
   failed = false;
   if
   :: fails > 0 -> fails--; failed = true
@@ -225,7 +225,7 @@ inline pop(t) {
 #define may_take() (queued > 0 && !surplus())
 #endif
 
-/* tide_task_await: whether u, through what it awaits, leads to t. */
+/* ti_task_await: whether u, through what it awaits, leads to t. */
 inline await(t, u, ring) {
   j = u;
   ring = false;
@@ -313,7 +313,7 @@ perform: /* task t, in a level of its own */
       :: else
       fi
     }
-    locked { /* tide_pool_runhere */
+    locked { /* ti_pool_nested_run_inline */
       if
       :: place[u] == QUEUED && depth + 1 < DEEP ->
         place[u] = TAKEN;
@@ -333,7 +333,7 @@ perform: /* task t, in a level of its own */
   :: done[u] && !group[t] -> goto waited
   :: else
   fi;
-  locked { /* tide_pool_away */
+  locked { /* ti_pool_block_begin */
     rests = !group[t] && place[u] == TAKEN;
     if
     :: rests -> resting++
@@ -368,7 +368,7 @@ perform: /* task t, in a level of its own */
   :: done[u] -> break
   :: !looked && !agreed[me] && !done[u] -> looked = true /* a slice of the sleep is over, and not the wait */
 #ifndef BUG_NO_HELP /* nobody runs what it waits for when nobody else is left to */
-  :: locked { /* tide_pool_help */
+  :: locked { /* ti_pool_nested_help */
       looked && stranded() && place[u] == QUEUED && depth + 1 < DEEP ->
       looked = false;
       assert(!rests);
@@ -388,7 +388,7 @@ perform: /* task t, in a level of its own */
     }
 #endif
 #ifndef BUG_NO_VERDICT /* all wait for each other, and nobody says so */
-  :: locked { /* tide_pool_agree, as _help was in vain */
+  :: locked { /* ti_pool_agree, as _help was in vain */
 #ifdef BUG_NO_HELP
       looked && stranded() && !agreed[me] ->
 #else
@@ -411,7 +411,7 @@ perform: /* task t, in a level of its own */
     }
 #endif
   od;
-  locked { /* tide_pool_back */
+  locked { /* ti_pool_block_end */
     looked = false;
     awaited[me] = NONE;
     if
@@ -435,7 +435,7 @@ waited:
 finish:
   if
   :: depth > 0 ->
-    locked { /* tide_level_end_locked, tide_pool_runhere */
+    locked { /* ti_pool_nested_end_locked, ti_pool_nested_run_inline */
       running--;
       waiting--;
       check()
@@ -502,7 +502,7 @@ proctype submitter() {
     }
   };
   for (t : 0 .. ROOTS - 1) { done[t] };
-  locked { /* tide_pool_close */
+  locked { /* ti_pool_close */
     closing = true;
     for (i : 0 .. THREADS - 1) {
       if
@@ -512,7 +512,7 @@ proctype submitter() {
     };
     check()
   }
-  alive == 0; /* tide_pool_wait */
+  alive == 0; /* ti_pool_wait */
   d_step {
     for (i : 0 .. TASKS - 1) { assert(place[i] == UNBORN || done[i]) };
     assert(queued + running + waiting + idle + nasleep + fresh + away + resting + leaving == 0);

@@ -372,7 +372,7 @@ static int gate_userdata(lua_State *L) {
 /* -------------------------------------------------------------- warnings -- */
 
 /* What warn(...) said in this state since the last look; one text per warning. */
-struct warnings {
+struct ti_warnings {
   char *text;
   size_t len;
 };
@@ -380,7 +380,7 @@ struct warnings {
 static const char warnings_key = 0;
 
 static void onwarn(void *ud, const char *msg, int tocont) {
-  struct warnings *w = ud;
+  struct ti_warnings *w = ud;
   size_t n = strlen(msg);
   char *text = realloc(w->text, w->len + n + 2);
   if (text == NULL) return;
@@ -391,7 +391,7 @@ static void onwarn(void *ud, const char *msg, int tocont) {
 }
 
 static int freewarnings(lua_State *L) {
-  struct warnings *w = lua_touserdata(L, 1);
+  struct ti_warnings *w = lua_touserdata(L, 1);
   lua_setwarnf(L, NULL, NULL);
   free(w->text);
   w->text = NULL;
@@ -402,12 +402,12 @@ static int freewarnings(lua_State *L) {
 /* warnings() -> list of the warnings since the last call. The first call starts it: from then
 ** on this state's warnings come here instead of to the screen. */
 static int gate_warnings(lua_State *L) {
-  struct warnings *w;
+  struct ti_warnings *w;
   size_t at = 0;
   lua_Integer n = 0;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &warnings_key) != LUA_TUSERDATA) {
     w = lua_newuserdatauv(L, sizeof *w, 0);
-    *w = (struct warnings){NULL, 0};
+    *w = (struct ti_warnings){NULL, 0};
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, freewarnings);
     lua_setfield(L, -2, "__gc");

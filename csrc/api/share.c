@@ -1,0 +1,87 @@
+/*
+** api/share: a value packed once for many states.
+**
+** A share is a message that nobody changes once it is made, with two counts. Its users are those
+** through whom a state may come to ask for the value: handles, messages, hosts. Workers keep it
+** between tasks as long as there are any, without being users themselves; else two idle workers
+** would keep it for each other.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <lauxlib.h>
+
+#include "api/executor.h"
+#include "vm/retained.h"
+#include "codec/pack.h"
+#include "util/refcount.h"
+#include "codec/unpack.h"
+
+struct tide_share {
+  struct ti_refcount ref; /* A: users and keepers */
+  atomic_size_t users;    /* A; relaxed: only a hint to keepers, who hold a reference anyway */
+  struct ti_message msg;  /* I */
+};
+
+static tide_share *keep(tide_share *s) {
+  ti_refcount_hold(&s->ref);
+  return s;
+}
+
+static void unkeep(tide_share *s) {
+  if (!ti_refcount_release(&s->ref)) return;
+  ti_message_fini(&s->msg);
+  ti_alloc_free(&ti_alloc_default, s, sizeof *s);
+}
+
+tide_share *tide_share_hold(tide_share *s) {
+  atomic_fetch_add_explicit(&s->users, 1, memory_order_relaxed);
+  return keep(s);
+}
+
+void tide_share_rele(tide_share *s) {
+  if (s == NULL) return;
+  atomic_fetch_sub_explicit(&s->users, 1, memory_order_relaxed);
+  unkeep(s);
+}
+
+tide_share *tide_share_new(lua_State *L) {
+  tide_share *s;
+  luaL_checkstack(L, 8, NULL); /* here, so that packing need not raise while s holds memory */
+  s = (tide_share *)ti_alloc_new(&ti_alloc_default, sizeof *s);
+  if (s == NULL) luaL_error(L, "not enough memory");
+  ti_refcount_init(&s->ref);
+  atomic_init(&s->users, 1);
+  ti_message_init(&s->msg, &ti_alloc_default);
+  if (ti_pack_values(L, &s->msg, 1, PACK_SHARED) != LUA_OK) {
+    tide_share_rele(s);
+    lua_error(L);
+  }
+  return s;
+}
+
+void tide_share_unpack(lua_State *L, const tide_share *s) { ti_unpack_enclosed(L, &s->msg); }
+
+/* ------------------------------------------------------------------- keeping -- */
+
+static bool is_wanted(const void *object) {
+  const tide_share *s = (const tide_share *)object;
+  return atomic_load_explicit(&s->users, memory_order_relaxed) > 0;
+}
+
+static void drop(void *object) { unkeep((tide_share *)object); }
+
+static const struct ti_retained_type keeping = {is_wanted, drop};
+
+int tide_share_keep(lua_State *L, int idx, tide_share *s) {
+  struct ti_retained *k = ti_worker_state_retained(L);
+  if (k == NULL) return 0;
+  if (!ti_retained_add(k, L, idx, &keeping, s, s->msg.bytes.len))
+    luaL_error(L, "not enough memory");
+  keep(s); /* only now, as adding may raise: one for the keeper, and the caller's is one, too */
+  atomic_fetch_sub_explicit(&s->users, 1, memory_order_relaxed);
+  return 1;
+}
+
+void tide_share_unkeep(tide_share *s) {
+  if (s != NULL) unkeep(s);
+}

@@ -1,0 +1,54 @@
+/*
+** api/task_wait: waits of a task for other tasks.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "api/task_wait.h"
+
+struct ti_task_wait ti_task_wait_of(lua_State *L) {
+  struct ti_task_wait w = {NULL, NULL};
+  if (L == NULL) return w;
+  w.stop = ti_worker_state_stop(L);
+  if (w.stop != NULL) w.pool = ((struct tide_executor *)ti_worker_state_user(L))->pool;
+  if (w.pool != NULL && ti_pool_forked(w.pool)) w.pool = NULL; /* the task forked: it is nobody's */
+  return w;
+}
+
+int ti_task_wait_begin(const struct ti_task_wait *w, struct ti_task *t, enum ti_pool_block *how) {
+  int fault = FAULT_NONE;
+  *how = BLOCK_NONE;
+  if (w->pool == NULL) return FAULT_NONE;
+  if (!ti_task_await(ti_pool_nested_task_of(w->stop), t)) return FAULT_DEADLOCK;
+  if (ti_pool_nested_run_inline(w->pool, w->stop, t)) return FAULT_NONE;
+  if (ti_task_done(t)) return FAULT_NONE;
+  fault = ti_pool_block_begin(w->pool, t, how);
+  if (fault != FAULT_NONE) ti_task_wait_end(w, BLOCK_NONE);
+  return fault;
+}
+
+void ti_task_wait_end(const struct ti_task_wait *w, enum ti_pool_block how) {
+  if (w->pool == NULL) return;
+  if (how != BLOCK_NONE) ti_pool_block_end(w->pool, how);
+  (void)ti_task_await(ti_pool_nested_task_of(w->stop), NULL);
+}
+
+int ti_task_wait_block_begin(const struct ti_task_wait *w, enum ti_pool_block *how) {
+  *how = BLOCK_NONE;
+  return w->pool != NULL ? ti_pool_block_begin(w->pool, NULL, how) : FAULT_NONE;
+}
+
+void ti_task_wait_block_end(const struct ti_task_wait *w, enum ti_pool_block how) {
+  if (w->pool != NULL) ti_pool_block_end(w->pool, how);
+}
+
+bool ti_task_wait_crowded(const struct ti_task_wait *w) {
+  return w->pool != NULL && ti_pool_crowded(w->pool);
+}
+
+bool ti_task_wait_help(const struct ti_task_wait *w, struct ti_task *t, enum ti_pool_block *how) {
+  return w->pool != NULL && ti_pool_nested_help(w->pool, w->stop, t, how);
+}
+
+int ti_task_wait_agree(const struct ti_task_wait *w) {
+  return w->pool != NULL && ti_pool_agree(w->pool, w->stop) ? FAULT_DEADLOCK : FAULT_NONE;
+}

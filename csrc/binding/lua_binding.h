@@ -1,0 +1,230 @@
+/*
+** binding/lua_binding: what the files of the Lua binding share.
+**
+** The binding speaks only tidepool.h. Handles are userdata made before the
+** resource they will own, so that an error in between leaks nothing. Methods
+** live in a table of their own beside each metatable; the Lua side adds to it.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TI_BINDING_LUA_BINDING_H
+#define TI_BINDING_LUA_BINDING_H
+
+#include <lua.h>
+#include <lauxlib.h>
+#include <stdbool.h>
+
+#include "include/tidepool.h"
+
+#if defined(__GNUC__)
+#pragma GCC visibility push(hidden)
+#endif
+
+#define TI_LUA_EXECUTOR "tidepool.executor"
+#define TI_LUA_FUTURE "tidepool.future"
+#define TI_LUA_GROUP "tidepool.group"
+#define TI_LUA_SHARE "tidepool.share"
+#define TI_LUA_MAP "tidepool.map"
+#define TI_LUA_ARRAY "tidepool.array"
+
+/* A future's userdata. Its user value: the decoded outcome, if that is more than plain values.
+** There may be very many: small. */
+struct ti_lua_future {
+  tide_future *f;        /* a reference; NULL before it is filled and once collected */
+  int nvalues;           /* decoded values in the user value; -1: none is kept */
+  unsigned char outcome; /* valid once decoded: TIDE_OK, TIDE_EERROR or a kind */
+  bool watched : 1;      /* is in the state's callback group */
+  bool seen : 1;         /* someone looked at the outcome, or will: no warning when collected */
+  bool decoded : 1;      /* once, and not kept: see decode */
+  bool task : 1;         /* a submit made it here: this state is who is told of its failure */
+  unsigned char item;    /* whether a map made it: TI_LUA_NOITEM, … */
+};
+
+/* A future that scripts see; a map's for one item; a map's for a chunk of items. */
+enum { TI_LUA_NOITEM, TI_LUA_ITEM, TI_LUA_CHUNK };
+#define TI_LUA_OWNER 1 /* user value of a map's future: its ticket, until it is decoded */
+
+/* ------------------------------------------------------------- support -- */
+
+struct ti_lua_class {
+  const char *name;
+  const luaL_Reg *metamethods;
+  const luaL_Reg *methods;    /* in a table of their own, the metatable's __index */
+  lua_CFunction missing;      /* the methods' own __index; or NULL */
+  const tide_reftype *type;   /* makes them sendable; or NULL */
+  void (*made)(lua_State *L); /* pushes the metatable of what the methods make; or NULL */
+};
+
+/* Pushes the metatable of a class; a state's first call makes it. [-0, +1, m] */
+void ti_lua_support_push_class(lua_State *L, const struct ti_lua_class *c);
+
+/* Adds functions to the table on top, each with its name as upvalue. [-0, +0, m] */
+void ti_lua_support_set_functions(lua_State *L, const luaL_Reg *r);
+
+/* luaL_error with the place of tide_pushwhere: the script's line, and none of the library's files.
+** Never returns. [-0, +0, e] */
+int ti_lua_support_error(lua_State *L, const char *fmt, ...);
+/* luaL_argerror and luaL_typeerror for methods, metamethods and functions that know their own names
+** (their upvalue), however they are called. A method does not count its self. Never return.
+** [-0, +0, e] */
+int ti_lua_support_arg_error(lua_State *L, int arg, const char *extra);
+int ti_lua_support_type_error(lua_State *L, int arg, const char *expected);
+/* Pushes the type of the value at idx in words: its metatable's `__name`, or Lua's. [-0, +1, m] */
+const char *ti_lua_support_push_type_name(lua_State *L, int idx);
+/* The userdata in argument 1 if it is of the class whose method or metamethod is running, else
+** NULL: quicker than by name. For functions that are in a class's lists and nowhere else.
+** [-0, +0, -] */
+void *ti_lua_support_self(lua_State *L);
+/* Where a method has the metatable of what its class makes. */
+#define TI_LUA_MADE lua_upvalueindex(3)
+/* The userdata of a class in argument `arg`. [-0, +0, e] */
+void *ti_lua_support_check_udata(lua_State *L, int arg, const char *name);
+
+/* Pushes the state's table, address of an object -> its userdata, that is in the registry under
+** `key`, for classes with one userdata per object and state. The userdata are weak: what is found
+** may be finalised already, in a closing state. [-0, +1, m] */
+void ti_lua_support_push_handles(lua_State *L, const void *key);
+
+/* Raises an error object of a kind, or a plain error for a code without one. `message` may be
+** NULL for the usual one. Never returns. [-0, +0, e] */
+int ti_lua_support_raise(lua_State *L, int kind, const char *message);
+
+/* A number of seconds as a timeout: math.huge is forever, negative is 0; false for NaN. */
+bool ti_lua_support_timeout(lua_Number seconds, double *timeout);
+/* The timeout in argument `arg`: absent and nil are forever. [-0, +0, e] */
+double ti_lua_support_opt_timeout(lua_State *L, int arg);
+
+/* Whether argument `arg` is a function, or a table or userdata that has `__call`. [-0, +0, m] */
+bool ti_lua_support_is_callable(lua_State *L, int arg);
+/* Whether the table or userdata at idx, taken for a sequence, would hide what it holds: it has no
+** items by its length, but keys, or items that only `__index` finds. Then pushes words for
+** "got …". Calls the metamethods `__pairs` and `__index` of such. [-0, +(0|1), e] */
+const char *ti_lua_support_push_dictionary(lua_State *L, int idx);
+
+/* Checks that argument `arg` can be run: a callable or a string "module.function". [-0, +0, e] */
+void ti_lua_support_check_task(lua_State *L, int arg);
+
+/* ------------------------------------------------------------- version -- */
+
+/* Raises, in words, unless the Lua that runs is 5.4.4 or later of 5.4, with integers and floats of
+** 64 bits. Takes nothing for granted of it. [-0, +0, e] */
+void ti_lua_version_check(lua_State *L);
+/* The part of it that looks at the release of a Lua 5.4, which says `ident` of itself. NULL, or
+** words without a release: by what Lua does. [-0, +0, e] */
+void ti_lua_version_check_release(lua_State *L, const char *ident);
+
+/* ------------------------------------------------------------ executor -- */
+
+/* Pushes the executors' metatable. [-0, +1, m] */
+void ti_lua_executor_push_class(lua_State *L);
+/* The executor in argument `arg`; borrowed from its userdata. [-0, +0, e] */
+tide_executor *ti_lua_executor_check(lua_State *L, int arg);
+/* Pushes an empty executor userdata; the caller fills it with a user's reference. [-0, +1, m] */
+tide_executor **ti_lua_executor_new_box(lua_State *L);
+/* core.submit(executor, quiet, priority, name, fn, ...) [-n, +1, e] */
+int ti_lua_executor_submit(lua_State *L);
+/* core.submit_seeded, core.map_seed [-n, +1, e] */
+int ti_lua_executor_submit_seeded(lua_State *L);
+int ti_lua_executor_map_seed(lua_State *L);
+
+/* core.executor(config, initializer, finalizer, ...) [-n, +1, e] */
+int ti_lua_config_new_executor(lua_State *L);
+
+/* -------------------------------------------------------------- future -- */
+
+/* Pushes the futures' metatable. [-0, +1, m] */
+void ti_lua_future_push_class(lua_State *L);
+/* Pushes an empty future userdata, to be filled by the caller. Their metatable is at index `meta`;
+** 0: it is looked up. [-0, +1, m] */
+struct ti_lua_future *ti_lua_future_new(lua_State *L, int meta);
+/* The future in argument `arg`. [-0, +0, e] */
+struct ti_lua_future *ti_lua_future_check(lua_State *L, int arg);
+/* core.future(): a promise. [-0, +1, e] */
+int ti_lua_future_new_promise(lua_State *L);
+/* Whether it is finished or cancelled. */
+bool ti_lua_future_done(const struct ti_lua_future *b);
+
+/* --------------------------------------------------------------- trace -- */
+
+/* Remembers the traceback on top, a string or nil, for the error at err. [-1, +0, m] */
+void ti_lua_trace_remember(lua_State *L, int err);
+/* tidepool.traceback, core.remember [-n, +m, e] */
+int ti_lua_trace_traceback(lua_State *L);
+int ti_lua_trace_remember_of(lua_State *L);
+
+/* -------------------------------------------------------------- unseen -- */
+
+/* Warns of the future in argument 1, which is collected, if it failed and nobody looked. Never
+** raises. [-0, +0, -] */
+void ti_lua_unseen_warn_all(lua_State *L, const struct ti_lua_future *b);
+/* core.own, core.peek, core.drop, core.warn, core.on_unseen [-n, +m, e] */
+int ti_lua_unseen_own(lua_State *L);
+int ti_lua_unseen_peek(lua_State *L);
+int ti_lua_unseen_drop(lua_State *L);
+int ti_lua_unseen_warn(lua_State *L);
+int ti_lua_unseen_watch(lua_State *L);
+
+/* --------------------------------------------------------------- group -- */
+
+/* Pushes a new group userdata; its user value keeps the added userdata alive. [-0, +1, e] */
+void ti_lua_group_push(lua_State *L);
+/* Adds the future userdata at `fut` to the group at `idx` under `key`, which stands for it
+** until it is taken: false if `key` is in there already. [-0, +0, e] */
+bool ti_lua_group_add(lua_State *L, int idx, int fut, const void *key);
+/* Takes the next finished one: pushes its userdata, or false and nothing. [-0, +(0|1), m] */
+bool ti_lua_group_take(lua_State *L, int idx);
+/* Sleeps until one of the group at `idx` is finished, if it has any. False: none will be.
+** [-0, +0, e] */
+bool ti_lua_group_await(lua_State *L, int idx);
+/* Frees the group at `idx` if it is empty; whether it was. [-0, +0, -] */
+bool ti_lua_group_close(lua_State *L, int idx);
+/* core.group() [-0, +1, e] */
+int ti_lua_group_new(lua_State *L);
+
+/* --------------------------------------------------------------- share -- */
+
+/* core.share(value) -> a handle [-1, +1, e] */
+int ti_lua_share_new(lua_State *L);
+
+/* ----------------------------------------------------------------- map -- */
+
+/* What a worker does with a chunk of items: core.run_items, core.offer. [-n, +m, e] */
+int ti_lua_map_worker_run_items(lua_State *L);
+int ti_lua_map_worker_offer(lua_State *L);
+/* core.list, core.slice [-n, +m, e] */
+int ti_lua_map_worker_list(lua_State *L);
+int ti_lua_map_worker_slice(lua_State *L);
+/* A map's iterator: core.map, core.map_state, …; core.flat. [-n, +m, e] */
+int ti_lua_map_iterator_new(lua_State *L);
+int ti_lua_map_iterator_flat(lua_State *L);
+int ti_lua_map_iterator_load(lua_State *L);
+int ti_lua_map_iterator_value(lua_State *L);
+int ti_lua_map_iterator_move(lua_State *L);
+int ti_lua_map_iterator_state(lua_State *L);
+int ti_lua_map_iterator_run(lua_State *L);
+int ti_lua_map_iterator_pause(lua_State *L);
+/* Pushes the maps' metatable. [-0, +1, m] */
+void ti_lua_map_iterator_push_class(lua_State *L);
+
+/* --------------------------------------------------------------- array -- */
+
+/* Pushes the table of the arrays' methods. [-0, +1, m] */
+void ti_lua_array_push_methods(lua_State *L);
+/* core.array(type, count | string | table | array) [-n, +1, e] */
+int ti_lua_array_bulk_new(lua_State *L);
+
+/* ------------------------------------------------------------ callback -- */
+
+/* f:add_done_callback(fn) [-2, +0, e] */
+int ti_lua_callback_add(lua_State *L);
+/* Calls the callbacks of the futures that finished since; how many futures. Callbacks may
+** wait, submit and pump again. [-0, +0, m] */
+int ti_lua_callback_pump(lua_State *L);
+/* The same, and when it returns the callbacks of b, which is done, have been called; unless a
+** callback runs now. [-0, +0, e] */
+void ti_lua_callback_pump_done(lua_State *L, const struct ti_lua_future *b);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
+#endif

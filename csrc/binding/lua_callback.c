@@ -1,0 +1,207 @@
+/*
+** binding/lua_callback: done callbacks and when they are called.
+**
+** While a state has futures with callbacks that are not done, its registry keeps
+** one group that holds them. Pumping takes what has finished from it, in the order
+** of finishing, and calls the callbacks in the order in which they were added.
+** Every call that waits pumps before it returns.
+**
+** A future is taken out before its callbacks run, so a callback may wait, submit and
+** add callbacks. Callbacks never nest: what becomes due while one runs, also because that one
+** waits, is called after it by the pump that called it. An error in one is a warning and
+** stops nothing; a hook's error (Ctrl-C in lua.c) is none of theirs and is raised.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "binding/lua_binding.h"
+
+/* Their addresses are the registry's keys: the group; whether a callback runs; and a table with the
+** callbacks of each future that has some, a list in the order added, by its userdata's address. */
+static const char group_key = 0, calling_key = 0, lists_key = 0;
+
+/* Pushes the table of lists. [-0, +1, m] */
+static void pushlists(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &lists_key) == LUA_TTABLE) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &lists_key);
+}
+
+/* Message handler: the error as a string, with a traceback. */
+static int describe(lua_State *L) {
+  const char *message = luaL_tolstring(L, 1, NULL);
+  luaL_traceback(L, L, message, 1);
+  return 1;
+}
+
+static void no_hook(lua_State *L, lua_Debug *ar) {
+  (void)L;
+  (void)ar;
+}
+
+/* Calls the function on top with the future at `fut`; an error becomes a warning. A hook that
+** does nothing stands there meanwhile: if it is gone afterwards, a signal has put its own in its
+** place, and an error is that one's (lua.c's "interrupted!"). [-1, +0, e] */
+static void call(lua_State *L, int fut) {
+  bool mark = lua_gethook(L) == NULL, signalled;
+  int status;
+  lua_pushcfunction(L, describe);
+  lua_insert(L, -2);
+  lua_pushvalue(L, fut);
+  if (mark) lua_sethook(L, no_hook, LUA_MASKCALL, 0);
+  status = lua_pcall(L, 1, 0, -3);
+  signalled = mark && lua_gethook(L) != no_hook;
+  if (mark && !signalled) lua_sethook(L, NULL, 0, 0);
+  if (status != LUA_OK) {
+    const char *message = lua_tostring(L, -1);
+    if (signalled) lua_error(L);
+    lua_warning(L, "tidepool: error in done callback: ", 1);
+    lua_warning(L, message ? message : "(error object without a message)", 0);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+/* Calls the callbacks of the future on top. [-1, +0, e] */
+static void call_all(lua_State *L) {
+  int fut = lua_gettop(L), list = fut + 1;
+  struct ti_lua_future *b = (struct ti_lua_future *)lua_touserdata(L, fut);
+  lua_Integer i;
+  b->watched = false;
+  b->seen = true;
+  pushlists(L);
+  lua_rawgetp(L, -1, b);
+  lua_pushnil(L);
+  lua_rawsetp(L, -3, b);
+  lua_remove(L, -2);
+  /* a state that closes may have collected the future already */
+  for (i = 1; b->f && lua_rawgeti(L, list, i) != LUA_TNIL; i++) call(L, fut);
+  lua_settop(L, fut - 1);
+}
+
+/* Protected: takes what is due and calls its callbacks. -> the number of futures */
+static int pump(lua_State *L) {
+  lua_Integer handled = 0;
+  /* looked up each time: an empty group is let go of */
+  while (lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) == LUA_TUSERDATA) {
+    if (!ti_lua_group_take(L, -1)) {
+      if (ti_lua_group_close(L, -1)) {
+        lua_pushnil(L);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &group_key);
+      }
+      break;
+    }
+    lua_remove(L, -2);
+    call_all(L);
+    handled++;
+  }
+  lua_pushinteger(L, handled);
+  return 1;
+}
+
+/* Whether a callback runs now. [-0, +0, -] */
+static bool calling(lua_State *L) {
+  bool is;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &calling_key);
+  is = lua_toboolean(L, -1) != 0;
+  lua_pop(L, 1);
+  return is;
+}
+
+static void setcalling(lua_State *L, bool on) {
+  lua_pushboolean(L, on);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &calling_key);
+}
+
+/* Calls the C function below the n arguments on top, while no callback but its own is called.
+** [-(n+1), +nresults, e] */
+static void guarded(lua_State *L, int n, int nresults) {
+  int status;
+  setcalling(L, true);
+  status = lua_pcall(L, n, nresults, 0);
+  setcalling(L, false);
+  if (status != LUA_OK) lua_error(L);
+}
+
+int ti_lua_callback_pump(lua_State *L) {
+  int handled;
+  bool due;
+  luaL_checkstack(L, 8, NULL);
+  tide_warnings(L);
+  due = lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) != LUA_TNIL;
+  lua_pop(L, 1);
+  /* a pump inside a callback leaves it to the one around it; inside an inline task, to the script */
+  if (!due || calling(L) || tide_current_inline(L)) return 0;
+  lua_pushcfunction(L, pump);
+  guarded(L, 0, 1);
+  handled = (int)lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return handled;
+}
+
+/* The group delivers a future a moment after it is seen to be done. */
+void ti_lua_callback_pump_done(lua_State *L, const struct ti_lua_future *b) {
+  ti_lua_callback_pump(L);
+  while (b->watched && !calling(L) && !tide_current_inline(L)) {
+    bool due = lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) != LUA_TNIL;
+    if (due) due = ti_lua_group_await(L, -1);
+    lua_pop(L, 1);
+    if (!due) break;
+    ti_lua_callback_pump(L);
+  }
+}
+
+/* (future, callback): calls it. */
+static int call_one(lua_State *L) {
+  call(L, 1);
+  return 0;
+}
+
+/* Calls the callback at 2 with the done future at 1, at once; then what became due meanwhile. */
+static void call_now(lua_State *L) {
+  bool nested = calling(L);
+  lua_pushcfunction(L, call_one);
+  lua_insert(L, 1);
+  if (nested)
+    lua_call(L, 2, 0);
+  else
+    guarded(L, 2, 0);
+  ti_lua_callback_pump(L);
+}
+
+/* Pushes the state's group. [-0, +1, e] */
+static void pushgroup(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) == LUA_TUSERDATA) return;
+  lua_pop(L, 1);
+  ti_lua_group_push(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &group_key);
+}
+
+int ti_lua_callback_add(lua_State *L) {
+  struct ti_lua_future *b = ti_lua_future_check(L, 1);
+  if (!ti_lua_support_is_callable(L, 2)) ti_lua_support_type_error(L, 2, "function");
+  lua_settop(L, 2);
+  if (ti_lua_future_done(b) && b->watched)
+    ti_lua_callback_pump(L); /* the earlier ones come first */
+  if (ti_lua_future_done(b) && !b->watched) {
+    b->seen = true;
+    call_now(L);
+    return 0;
+  }
+  if (!b->watched) { /* first: a list is only there while the group keeps the future alive */
+    pushgroup(L);
+    b->watched = ti_lua_group_add(L, -1, 1, b);
+  }
+  pushlists(L);
+  if (lua_rawgetp(L, -1, b) == LUA_TNIL) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, -3, b);
+  }
+  lua_pushvalue(L, 2);
+  lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+  return 0;
+}

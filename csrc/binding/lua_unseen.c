@@ -1,0 +1,160 @@
+/*
+** binding/lua_unseen: warnings of failures that nobody looked at.
+**
+** A failed future warns when it is collected, unless its outcome was looked at. The futures of a map
+** are the library's own: each has its ticket (tidepool.ticket) as owner, in its user value until it is
+** decoded. Such a future warns of its items. A chunk succeeds though items in it failed; if the
+** map never read it, tidepool.ticket takes it apart, which it registers a function for.
+**
+** Finalizers call this: nothing here may raise but in a protected call.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "binding/lua_binding.h"
+
+/* Its address is the registry's key of the function that takes a chunk apart. */
+static const char opener_key = 0;
+
+/* A chunk's answer begins with seconds, results, other results, failures and parts. */
+enum { SECONDS, FAILED = 3, PARTS, HEAD };
+
+/* Reads what a chunk's answer begins with: whether items of it failed, or are parts elsewhere. */
+static bool read_head(const tide_future *f, double *seconds) {
+  tide_value head[HEAD];
+  size_t n;
+  *seconds = 0;
+  if (tide_future_outcome(f) != TIDE_OK || tide_future_values(f, head, HEAD, &n) != TIDE_OK ||
+      n < HEAD)
+    return false;
+  if (head[SECONDS].type == TIDE_TNUMBER) *seconds = (double)head[SECONDS].u.number;
+  return head[FAILED].type != TIDE_TNIL || head[PARTS].type != TIDE_TNIL;
+}
+
+/* An integer field of the ticket on top. [-0, +0, m] */
+static lua_Integer get_count(lua_State *L, const char *name) {
+  lua_Integer n;
+  lua_pushstring(L, name);
+  lua_rawget(L, -2);
+  n = lua_tointeger(L, -1);
+  lua_pop(L, 1);
+  return n;
+}
+
+/* Pushes what failed, in words, for the future in argument 1. [-0, +1, m] */
+static void push_subject(lua_State *L, const struct ti_lua_future *b) {
+  lua_Integer first, count;
+  if (b->item == TI_LUA_NOITEM || b->nvalues >= 0 ||
+      lua_getiuservalue(L, 1, TI_LUA_OWNER) != LUA_TTABLE) {
+    const char *name = tide_future_name(b->f);
+    lua_settop(L, 1);
+    if (name)
+      lua_pushfstring(L, "task '%s' failed and nobody looked at its future", name);
+    else
+      lua_pushliteral(L, "a task failed and nobody looked at its future");
+    return;
+  }
+  first = get_count(L, "first");
+  count = get_count(L, "count");
+  lua_settop(L, 1);
+  if (count > 1)
+    lua_pushfstring(L, "items %I to %I of a map failed and nobody looked at them", first,
+                    first + count - 1);
+  else
+    lua_pushfstring(L, "item %I of a map failed and nobody looked at it", first);
+}
+
+static void warn(lua_State *L, const char *subject, const char *text) {
+  lua_warning(L, "tidepool: ", 1);
+  lua_warning(L, subject, 1);
+  lua_warning(L, ": ", 1);
+  lua_warning(L, text, 0);
+}
+
+/* Protected: (future): warns of it. */
+static int warn_future(lua_State *L) {
+  const struct ti_lua_future *b = (struct ti_lua_future *)lua_touserdata(L, 1);
+  push_subject(L, b);
+  tide_pushtraceback(L, b->f);
+  if (lua_isnil(L, -1)) {
+    int n;
+    tide_pushoutcome(L, b->f, &n);
+    luaL_tolstring(L, -1, NULL);
+  }
+  warn(L, lua_tostring(L, 2), lua_tostring(L, -1));
+  return 0;
+}
+
+/* Protected: (future): has tidepool.ticket warn of the items in it. */
+static int open_chunk(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &opener_key);
+  lua_getiuservalue(L, 1, TI_LUA_OWNER);
+  lua_pushvalue(L, 1);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+void ti_lua_unseen_warn_all(lua_State *L, const struct ti_lua_future *b) {
+  double seconds;
+  int outcome;
+  lua_CFunction what = warn_future;
+  if (b->seen) return;
+  outcome = tide_future_outcome(b->f);
+  if (outcome == TIDE_EINVALIDSTATE || outcome == TIDE_ECANCELLED) return;
+  if (outcome == TIDE_OK) {
+    if (b->item != TI_LUA_CHUNK || b->nvalues >= 0 || !read_head(b->f, &seconds)) return;
+    what = open_chunk;
+  }
+  lua_pushcfunction(L, what);
+  lua_pushvalue(L, 1);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory for the words: no warning */
+}
+
+/* core.own(future, ticket): the future is that of a map's items; its owner has `first`, `count` and,
+** if it is one item's own task, `direct` */
+int ti_lua_unseen_own(lua_State *L) {
+  struct ti_lua_future *b = ti_lua_future_check(L, 1);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
+  lua_pushliteral(L, "direct");
+  lua_rawget(L, 2);
+  b->item = lua_toboolean(L, -1) ? TI_LUA_ITEM : TI_LUA_CHUNK;
+  b->seen = false;
+  lua_pop(L, 1);
+  if (b->nvalues < 0) lua_setiuservalue(L, 1, TI_LUA_OWNER);
+  return 0;
+}
+
+/* core.peek(future) -> whether a done future failed, whether its chunk has failed items or parts,
+** and the seconds that it took. Nothing of it counts as looked at. */
+int ti_lua_unseen_peek(lua_State *L) {
+  const tide_future *f = ti_lua_future_check(L, 1)->f;
+  double seconds;
+  bool more = read_head(f, &seconds);
+  lua_pushboolean(L, tide_future_outcome(f) != TIDE_OK);
+  lua_pushboolean(L, more);
+  lua_pushnumber(L, (lua_Number)seconds);
+  return 3;
+}
+
+/* core.drop(future): lets go of a future of the map's own, which is not looked at any more. Lua's
+** collector knows nothing of the results in it, and would come late. */
+int ti_lua_unseen_drop(lua_State *L) {
+  struct ti_lua_future *b = ti_lua_future_check(L, 1);
+  tide_future_rele(b->f);
+  b->f = NULL;
+  return 0;
+}
+
+/* core.warn(subject, text): as for a future that failed unseen */
+int ti_lua_unseen_warn(lua_State *L) {
+  warn(L, luaL_checkstring(L, 1), luaL_checkstring(L, 2));
+  return 0;
+}
+
+/* core.on_unseen(fn): fn(ticket, future) is called for chunks that no map has read */
+int ti_lua_unseen_watch(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &opener_key);
+  return 0;
+}

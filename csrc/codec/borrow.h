@@ -1,0 +1,37 @@
+/*
+** codec/borrow: the long strings of a state that go into messages in place.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TI_CODEC_BORROW_H
+#define TI_CODEC_BORROW_H
+
+#include <lua.h>
+
+#include "codec/borrowed.h"
+#include "codec/codec_state.h"
+
+TI_INTERNAL_BEGIN
+
+/* Part type of a loan in a message. */
+extern const char ti_borrow_part;
+
+/* A loan of the string at idx, a reference to which is the caller's; NULL: it must be copied, since
+** the state may not lend. The transfer userdata is at xidx. [-0, +0, m] */
+struct ti_borrowed *ti_borrow_string(lua_State *L, int idx, int xidx);
+
+/* Forgets the strings of loans that came back. [-0, +0, -] */
+void ti_borrow_collect(lua_State *L, int xidx);
+static inline void ti_borrow_look(lua_State *L, const struct ti_codec_state *x, int xidx) {
+  if (x->lender != NULL && ti_borrowed_lender_due(x->lender)) ti_borrow_collect(L, xidx);
+}
+
+/* The same without the userdata at hand. [-0, +0, -] */
+void ti_borrow_peek(lua_State *L);
+
+/* The state closes. [-0, +0, -] */
+void ti_borrow_close(lua_State *L, struct ti_codec_state *x);
+
+TI_INTERNAL_END
+
+#endif

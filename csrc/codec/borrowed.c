@@ -1,0 +1,230 @@
+/*
+** codec/borrowed: long strings of one state that others read in place.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "codec/borrowed.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "platform/fork_guard.h"
+#include "util/refcount.h"
+#include "platform/thread.h"
+
+/* CLOSED: the state's last block was given back. */
+enum stage { STAGE_OPEN, STAGE_CLOSING, STAGE_CLOSED };
+
+struct ti_lender {
+  struct ti_refcount ref;   /* A: the state's, and one of each loan */
+  struct ti_alloc leftover; /* I */
+  const void *main;         /* I */
+  struct ti_alloc own;      /* the state's thread: its allocator, while it closes */
+  struct ti_fork_guard
+      mark; /* I: lost: readers may be gone with the lock; nothing is lent or given back */
+  struct ti_mutex lock;       /* guards what is below */
+  struct ti_borrowed **loans; /* L; I while CLOSING, and sorted by `data` then */
+  size_t n, cap;              /* L; I while CLOSING */
+  struct ti_borrowed *back;   /* L: came back; OPEN only */
+  enum stage stage;           /* L */
+  atomic_bool due;            /* A: `back` is not empty; relaxed, a hint */
+};
+
+static void lender_rele(struct ti_lender *l) {
+  if (!ti_refcount_release(&l->ref)) return;
+  ti_alloc_free(&ti_alloc_default, l->loans, l->cap * sizeof *l->loans);
+  ti_mutex_fini(&l->lock);
+  ti_fork_guard_fini(&l->mark);
+  ti_alloc_free(&ti_alloc_default, l, sizeof *l);
+}
+
+struct ti_lender *ti_borrowed_lender_new(const struct ti_alloc *leftover, const void *main) {
+  struct ti_lender *l = (struct ti_lender *)ti_alloc_zero(&ti_alloc_default, sizeof *l);
+  if (l == NULL) return NULL;
+  if (ti_mutex_init(&l->lock) != 0) {
+    ti_alloc_free(&ti_alloc_default, l, sizeof *l);
+    return NULL;
+  }
+  ti_refcount_init(&l->ref);
+  ti_fork_guard_init(&l->mark);
+  atomic_init(&l->due, false);
+  l->stage = STAGE_OPEN;
+  l->leftover = *leftover;
+  l->main = main;
+  return l;
+}
+
+/* Room for one more loan. Only the state's own thread, which is here, changes n and cap. */
+static bool make_room(struct ti_lender *l) {
+  size_t cap = l->cap > 0 ? l->cap * 2 : 8;
+  struct ti_borrowed **loans;
+  if (l->n < l->cap) return true;
+  if (cap > SIZE_MAX / sizeof *loans) return false;
+  loans = (struct ti_borrowed **)ti_alloc_resize(&ti_alloc_default, l->loans,
+                                                 l->cap * sizeof *loans, cap * sizeof *loans);
+  if (loans == NULL) return false;
+  l->loans = loans;
+  l->cap = cap;
+  return true;
+}
+
+struct ti_borrowed *ti_borrowed_lender_lend(struct ti_lender *l, const char *data, size_t len) {
+  struct ti_borrowed *loan;
+  if (!make_room(l)) return NULL;
+  loan = (struct ti_borrowed *)ti_alloc_zero(&ti_alloc_default, sizeof *loan);
+  if (loan == NULL) return NULL;
+  ti_refcount_hold(&l->ref);
+  loan->lender = l;
+  loan->data = data;
+  loan->len = len;
+  loan->held = 1;
+  loan->place = l->n;
+  l->loans[l->n++] = loan;
+  return loan;
+}
+
+void ti_borrowed_hold(struct ti_borrowed *loan) {
+  ti_mutex_lock(&loan->lender->lock);
+  loan->held++;
+  ti_mutex_unlock(&loan->lender->lock);
+}
+
+void ti_borrowed_free(struct ti_borrowed *loan) {
+  struct ti_lender *l = loan->lender;
+  assert(loan->held == 0);
+  if (loan->block != NULL) ti_alloc_free(&l->leftover, loan->block, loan->block_size);
+  ti_alloc_free(&ti_alloc_default, loan, sizeof *loan);
+  lender_rele(l);
+}
+
+void ti_borrowed_release(void *object) {
+  struct ti_borrowed *loan = (struct ti_borrowed *)object;
+  struct ti_lender *l = loan->lender;
+  bool last;
+  if (ti_fork_guard_forked(&l->mark)) return;
+  ti_mutex_lock(&l->lock);
+  assert(loan->held > 0);
+  last = --loan->held == 0 && l->stage == STAGE_CLOSED;
+  if (loan->held == 0 && l->stage == STAGE_OPEN && !loan->listed) {
+    loan->listed = true;
+    loan->next = l->back;
+    l->back = loan;
+    atomic_store_explicit(&l->due, true, memory_order_relaxed);
+  }
+  ti_mutex_unlock(&l->lock); /* while CLOSING the loan stays: the array is being read */
+  if (last) ti_borrowed_free(loan);
+}
+
+bool ti_borrowed_lender_lost(const struct ti_lender *l) { return ti_fork_guard_forked(&l->mark); }
+
+bool ti_borrowed_lender_due(struct ti_lender *l) {
+  if (ti_fork_guard_forked(&l->mark)) return false;
+  return atomic_load_explicit(&l->due, memory_order_relaxed);
+}
+
+struct ti_borrowed *ti_borrowed_lender_back(struct ti_lender *l) {
+  struct ti_borrowed *loan;
+  ti_mutex_lock(&l->lock);
+  do { /* one that was lent again meanwhile is not back */
+    loan = l->back;
+    if (loan == NULL) break;
+    l->back = loan->next;
+    loan->listed = false;
+  } while (loan->held > 0);
+  atomic_store_explicit(&l->due, l->back != NULL, memory_order_relaxed);
+  ti_mutex_unlock(&l->lock);
+  if (loan != NULL) {
+    l->loans[loan->place] = l->loans[--l->n];
+    l->loans[loan->place]->place = loan->place;
+  }
+  return loan;
+}
+
+/* ------------------------------------------------------------------ closing -- */
+
+static int by_data(const void *a, const void *b) {
+  uintptr_t x = (uintptr_t)(*(struct ti_borrowed *const *)a)->data;
+  uintptr_t y = (uintptr_t)(*(struct ti_borrowed *const *)b)->data;
+  return (x > y) - (x < y);
+}
+
+bool ti_borrowed_lender_close(struct ti_lender *l, const struct ti_alloc *own) {
+  struct ti_borrowed *loan;
+  if (ti_fork_guard_forked(&l->mark))
+    return false; /* it stays, with what is lent: strings of this state */
+  while ((loan = ti_borrowed_lender_back(l)) != NULL) ti_borrowed_free(loan);
+  if (l->n == 0) {
+    lender_rele(l);
+    return false;
+  }
+  qsort(l->loans, l->n, sizeof *l->loans, by_data);
+  l->own = *own;
+  ti_mutex_lock(&l->lock);
+  l->stage = STAGE_CLOSING;
+  ti_mutex_unlock(&l->lock);
+  return true;
+}
+
+static bool inside(const void *p, const void *block, size_t size) {
+  return (uintptr_t)p >= (uintptr_t)block && (uintptr_t)p - (uintptr_t)block < size;
+}
+
+/* The loan of the string in this block, or NULL. */
+static struct ti_borrowed *find(const struct ti_lender *l, const void *block, size_t size) {
+  size_t low = 0, high = l->n;
+  while (low < high) {
+    size_t mid = low + (high - low) / 2;
+    if ((uintptr_t)l->loans[mid]->data < (uintptr_t)block)
+      low = mid + 1;
+    else
+      high = mid;
+  }
+  return low < l->n && inside(l->loans[low]->data, block, size) ? l->loans[low] : NULL;
+}
+
+/* The state gives a block back: true if a message still needs what is in it. */
+static bool leave(struct ti_lender *l, void *block, size_t size) {
+  struct ti_borrowed *loan = find(l, block, size);
+  bool left = false;
+  if (loan == NULL) return false;
+  ti_mutex_lock(&l->lock);
+  if (loan->held > 0) {
+    loan->block = block;
+    loan->block_size = size;
+    left = true;
+  }
+  ti_mutex_unlock(&l->lock);
+  return left;
+}
+
+/* Nothing of the state is left but the blocks that loans have. */
+static void end(struct ti_lender *l) {
+  struct ti_borrowed *done = NULL, *loan;
+  ti_mutex_lock(&l->lock);
+  l->stage = STAGE_CLOSED; /* the last message that lets go of a loan frees it from now on */
+  for (size_t i = 0; i < l->n; i++) {
+    loan = l->loans[i];
+    assert(loan->held == 0 || loan->block != NULL);
+    if (loan->held > 0) continue;
+    loan->next = done;
+    done = loan;
+  }
+  ti_mutex_unlock(&l->lock);
+  while ((loan = done) != NULL) {
+    done = loan->next;
+    ti_borrowed_free(loan);
+  }
+  lender_rele(l);
+}
+
+void *ti_borrowed_lender_alloc(void *lender, void *p, size_t osize, size_t nsize) {
+  struct ti_lender *l = (struct ti_lender *)lender;
+  void *answer = NULL;
+  bool last = nsize == 0 && p != NULL && inside(l->main, p, osize);
+  if (nsize > 0 || p == NULL || osize < BORROWED_LEAST || !leave(l, p, osize))
+    answer = l->own.alloc(l->own.ud, p, osize, nsize);
+  if (last) end(l);
+  return answer;
+}

@@ -1,0 +1,358 @@
+/*
+** codec/cfunction: what only the program has, and how it is called.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "codec/cfunction.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "luautil/error.h"
+#include "codec/module_names.h"
+#include "codec/reftype.h"
+
+/* Deeper tables are not looked into; nor more fields than these of one root, of one table that may be
+** the program's. */
+enum { MOST_DEPTH = 4, MOST_FIELDS = 10000, MOST_LOOKS = 1000 };
+
+enum root { ROOT_REQUIRED, ROOT_LOADED, ROOT_GLOBAL };
+
+struct indexer {
+  struct ti_codec_state *x;
+  int xidx, natives, visited; /* stack indices; `visited`: the tables on the way */
+  enum root root;
+  int fields; /* seen so far */
+};
+
+static bool is_named(lua_State *L, int idx, int xidx, const struct ti_codec_state *x) {
+  if (!ti_module_names_maybe(x, lua_topointer(L, idx)) || !ti_module_names_find(L, idx, xidx))
+    return false;
+  lua_pop(L, 1);
+  return true;
+}
+
+/* ------------------------------------------------------------------- paths -- */
+
+/* How good a path is, less is better; then the one that comes first in the order of bytes. */
+static size_t rank(const char *path, size_t len) {
+  size_t steps = 0;
+  for (size_t i = 1; i < len; i++) steps += path[i] == '\0';
+  return (path[0] == 'R' ? 0 : path[1] != '\0' ? 1000 : 2000) + steps;
+}
+
+static bool better(const char *a, size_t alen, const char *b, size_t blen) {
+  size_t ra = rank(a, alen), rb = rank(b, blen);
+  int order = memcmp(a, b, alen < blen ? alen : blen);
+  return ra != rb ? ra < rb : order != 0 ? order < 0 : alen < blen;
+}
+
+/* Gives the object on top the path on the stack at `path`, unless it has a better one. [-0, +0, m] */
+static void add(lua_State *L, struct indexer *ix, int path) {
+  int object = lua_gettop(L);
+  size_t len, oldlen;
+  const char *s = lua_tolstring(L, path, &len), *old;
+  lua_pushvalue(L, object);
+  lua_rawget(L, ix->natives);
+  old = lua_tolstring(L, -1, &oldlen);
+  if (old == NULL || better(s, len, old, oldlen)) {
+    lua_pushvalue(L, object);
+    lua_pushvalue(L, path);
+    lua_rawset(L, ix->natives);
+    ti_module_names_mark(ix->x, lua_topointer(L, object));
+  }
+  lua_settop(L, object);
+}
+
+/* Pushes the path of the field that has the string at `key`, of what has the one at `path`. */
+static void push_step(lua_State *L, int path, int key) {
+  lua_pushvalue(L, path);
+  lua_pushlstring(L, "", 1);
+  lua_pushvalue(L, key);
+  lua_concat(L, 3);
+}
+
+/* Pushes module `name`; with `require` it is loaded if it is not. [-0, +1, e] */
+static void push_module(lua_State *L, const char *name, size_t len, bool require) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushlstring(L, name, len);
+  if (lua_rawget(L, -2) == LUA_TNIL && require && lua_getglobal(L, "require") == LUA_TFUNCTION) {
+    lua_pushlstring(L, name, len);
+    lua_call(L, 1, 1);
+    lua_replace(L, -2);
+  }
+  lua_remove(L, -2);
+}
+
+/* Pushes what the path leads to here, reading tables raw; nil: nothing. `require`: the module may be
+** loaded for it. [-0, +1, e] */
+static void follow(lua_State *L, const char *path, size_t len, bool require) {
+  const char *p = path + 1, *end = path + len, *next = (const char *)memchr(p, '\0', len - 1);
+  luaL_checkstack(L, 8, NULL);
+  if (next == p)
+    lua_pushglobaltable(L);
+  else
+    push_module(L, p, (size_t)((next != NULL ? next : end) - p), require);
+  while (next != NULL) {
+    p = next + 1;
+    next = (const char *)memchr(p, '\0', (size_t)(end - p));
+    if (lua_istable(L, -1)) {
+      lua_pushlstring(L, p, (size_t)((next != NULL ? next : end) - p));
+      lua_rawget(L, -2);
+    } else {
+      lua_pushnil(L);
+    }
+    lua_remove(L, -2);
+  }
+}
+
+/* ------------------------------------------------------------------- index -- */
+
+static bool visit_table(lua_State *L, struct indexer *ix, int path, int depth);
+
+/* Whether the value on top is native, or has something native within; its path is at `path`. */
+static bool visit(lua_State *L, struct indexer *ix, int path, int depth) {
+  int value = lua_gettop(L);
+  bool named, native = false;
+  switch (lua_type(L, value)) {
+    case LUA_TFUNCTION:
+      if (!lua_iscfunction(L, value)) return false;
+      native = true;
+      break;
+    case LUA_TUSERDATA:
+      if (ti_reftype_get(L, value) != NULL) return false;
+      if (luaL_getmetafield(L, value, "__transfer") != LUA_TNIL) {
+        lua_settop(L, value);
+        return false;
+      }
+      native = true;
+      break;
+    case LUA_TTABLE: native = visit_table(L, ix, path, depth); break;
+    default: return false;
+  }
+  named = is_named(L, value, ix->xidx, ix->x);
+  if (native && !named) add(L, ix, path);
+  return native && (!named || lua_istable(L, value));
+}
+
+/* The same of the table on top. */
+static bool visit_table(lua_State *L, struct indexer *ix, int path, int depth) {
+  int table = lua_gettop(L), key = table + 1, value = table + 2;
+  bool native = false, direct = false;
+  if (depth == MOST_DEPTH) return false;
+  lua_pushvalue(L, table);
+  if (lua_rawget(L, ix->visited) != LUA_TNIL) {
+    lua_settop(L, table);
+    return false;
+  }
+  lua_pop(L, 1);
+  lua_pushvalue(L, table);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, ix->visited);
+  luaL_checkstack(L, 12, NULL);
+  lua_pushnil(L);
+  while (ix->fields < MOST_FIELDS && lua_next(L, table) != 0) {
+    int t = lua_type(L, value);
+    ix->fields++;
+    if (lua_type(L, key) == LUA_TSTRING &&
+        (t == LUA_TTABLE || t == LUA_TFUNCTION || t == LUA_TUSERDATA)) {
+      push_step(L, path, key);
+      lua_insert(L, value);
+      if (visit(L, ix, value, depth + 1)) {
+        native = true;
+        direct = direct || t == LUA_TFUNCTION;
+      }
+    }
+    lua_settop(L, key);
+  }
+  lua_settop(L, table);
+  /* what a script has in its globals is its own, unless there are functions of the program in it */
+  return ix->root == ROOT_GLOBAL ? direct : native;
+}
+
+/* Begins anew with the tables on the way: those that are roots themselves. [-0, +0, m] */
+static void reset_visited(lua_State *L, struct indexer *ix) {
+  int top = lua_gettop(L);
+  lua_newtable(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushglobaltable(L);
+  for (int i = top + 2; i <= top + 4; i++) {
+    lua_pushvalue(L, i);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, top + 1);
+  }
+  lua_settop(L, top + 1);
+  lua_replace(L, ix->visited);
+}
+
+/* The entry (name, value) on top, of package.loaded or of the globals. [-0, +0, m] */
+static void visit_root(lua_State *L, struct indexer *ix, bool global) {
+  int name = lua_gettop(L) - 1;
+  const char *s;
+  size_t len;
+  if (lua_type(L, name) != LUA_TSTRING) return;
+  s = lua_tolstring(L, name, &len);
+  if (strlen(s) != len || len == 0) return; /* the form of a path has no room for it */
+  if (global) {
+    if (ti_module_names_is_standard(s, len)) return;
+    ix->root = ROOT_GLOBAL;
+    lua_pushliteral(L, "H");
+    push_step(L, name + 2, name);
+  } else {
+    if (strcmp(s, "_G") == 0) return;
+    ix->root = is_named(L, name + 1, ix->xidx, ix->x) ? ROOT_REQUIRED : ROOT_LOADED;
+    lua_pushvalue(L, name);
+    lua_pushfstring(L, "%s%s", ix->root == ROOT_REQUIRED ? "R" : "H", s);
+  }
+  lua_pushvalue(L, name + 1);
+  if (lua_istable(L, -1)) reset_visited(L, ix);
+  ix->fields = 0;
+  (void)visit(L, ix, name + 3, 0);
+  lua_settop(L, name + 1);
+}
+
+void ti_cfunction_refresh(lua_State *L, int xidx, bool anew) {
+  struct indexer ix;
+  int top = lua_gettop(L);
+  ix.x = (struct ti_codec_state *)lua_touserdata(L, xidx);
+  if (ix.x->natives && !anew) return;
+  if (ix.x->filter == NULL) return; /* no index of names, no modules */
+  luaL_checkstack(L, 16, NULL);
+  lua_pushnil(L);
+  lua_setiuservalue(L, xidx, CODEC_NATIVES);
+  ti_codec_state_table(L, xidx, CODEC_NATIVES);
+  ix.xidx = xidx;
+  ix.natives = top + 1;
+  ix.visited = top + 2;
+  lua_pushnil(L);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushglobaltable(L);
+  for (int global = 0; global <= 1; global++) {
+    lua_pushnil(L);
+    while (lua_next(L, top + 3 + global) != 0) {
+      visit_root(L, &ix, global != 0);
+      lua_pop(L, 1);
+    }
+  }
+  ix.x->natives = true;
+  lua_settop(L, top);
+}
+
+bool ti_cfunction_looks(lua_State *L, int idx, int xidx) {
+  const struct ti_codec_state *x = (const struct ti_codec_state *)lua_touserdata(L, xidx);
+  int top = lua_gettop(L);
+  bool looks = false;
+  if (lua_iscfunction(L, idx)) return !is_named(L, idx, xidx, x);
+  if (!lua_istable(L, idx)) return false;
+  luaL_checkstack(L, 8, NULL);
+  lua_pushnil(L);
+  for (int n = 0; n < MOST_LOOKS && !looks && lua_next(L, idx) != 0; n++) {
+    looks =
+        lua_type(L, -2) == LUA_TSTRING && lua_iscfunction(L, -1) && !is_named(L, top + 2, xidx, x);
+    lua_pop(L, 1);
+  }
+  lua_settop(L, top);
+  return looks;
+}
+
+bool ti_cfunction_find(lua_State *L, int idx, int xidx) {
+  int top = lua_gettop(L);
+  size_t len;
+  const char *path;
+  idx = lua_absindex(L, idx);
+  if (!ti_codec_state_has_table(L, xidx, CODEC_NATIVES)) {
+    lua_settop(L, top);
+    return false;
+  }
+  lua_pushvalue(L, idx);
+  if (lua_rawget(L, -2) == LUA_TSTRING) {
+    path = lua_tolstring(L, -1, &len);
+    follow(L, path, len, false);
+    if (lua_rawequal(L, idx, -1)) {
+      lua_pop(L, 1);
+      lua_remove(L, -2);
+      return true;
+    }
+  }
+  lua_settop(L, top);
+  return false;
+}
+
+/* ------------------------------------------------------------------- words -- */
+
+void ti_cfunction_words(lua_State *L) {
+  size_t len;
+  const char *path = lua_tolstring(L, -1, &len);
+  luaL_Buffer b;
+  size_t i = path[1] == '\0' ? 2 : 1;
+  luaL_buffinit(L, &b);
+  for (; i < len; i++) luaL_addchar(&b, path[i] == '\0' ? '.' : path[i]);
+  luaL_pushresult(&b);
+  lua_remove(L, -2);
+}
+
+void ti_cfunction_owner(lua_State *L) {
+  const char *path = lua_tostring(L, -1);
+  if (path[1] == '\0')
+    lua_pushfstring(L, "global '%s'", path + 2);
+  else
+    lua_pushfstring(L, "module '%s'", path + 1);
+  lua_remove(L, -2);
+}
+
+/* Pushes the C function, without upvalues, if this state has it under whatever name. [-0, +(0|1), e] */
+static bool find_function(lua_State *L, int xidx, lua_CFunction fn) {
+  ti_module_names_refresh(L, xidx);
+  ti_cfunction_refresh(L, xidx, true);
+  lua_pushcfunction(L, fn);
+  if (ti_cfunction_find(L, -1, xidx)) {
+    lua_pop(L, 1);
+    return true;
+  }
+  lua_pop(L, 1);
+  return false;
+}
+
+void ti_cfunction_resolve(lua_State *L, const char *path, size_t len, lua_CFunction fn, int xidx) {
+  follow(L, path, len, ti_cfunction_required(path));
+  if (fn != NULL ? lua_tocfunction(L, -1) == fn : !lua_isnil(L, -1)) return;
+  if (fn != NULL && find_function(L, xidx, fn)) {
+    lua_remove(L, -2);
+    return;
+  }
+  lua_pushlstring(L, path, len);
+  ti_cfunction_words(L);
+  if (lua_isnil(L, -2))
+    ti_error_raise(L, FAULT_TRANSFER,
+                   "the receiving state has no '%s', which goes by name: " CFUNCTION_ADVICE,
+                   lua_tostring(L, -1));
+  else
+    ti_error_raise(L, FAULT_TRANSFER,
+                   "'%s' is another function in the receiving state than the C function that was "
+                   "sent by this name",
+                   lua_tostring(L, -1));
+}
+
+bool ti_cfunction_among(lua_State *L, int from, int xidx) {
+  const struct ti_codec_state *x = (const struct ti_codec_state *)lua_touserdata(L, xidx);
+  int top = lua_gettop(L), loaded = top + 1;
+  luaL_checkstack(L, 8, NULL);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (int i = from; i <= top; i++) {
+    if (!lua_istable(L, i)) continue;
+    lua_pushnil(L);
+    while (lua_next(L, loaded) != 0) {
+      if (lua_rawequal(L, -1, i) && lua_type(L, -2) == LUA_TSTRING &&
+          strcmp(lua_tostring(L, -2), "_G") != 0 && !is_named(L, i, xidx, x)) {
+        lua_pop(L, 1);
+        lua_replace(L, loaded);
+        lua_settop(L, loaded);
+        return true;
+      }
+      lua_pop(L, 1);
+    }
+  }
+  lua_settop(L, top);
+  return false;
+}

@@ -1,0 +1,325 @@
+/*
+** codec/function: Lua functions to code and back.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "codec/function.h"
+
+#include <lauxlib.h>
+
+#include "codec/bytecode.h"
+#include "luautil/error.h"
+#include "codec/module_names.h"
+
+struct ti_code *ti_function_known(lua_State *L, int idx, int xidx) {
+  struct ti_code *c = NULL;
+  int top = lua_gettop(L);
+  idx = lua_absindex(L, idx);
+  if (ti_codec_state_has_table(L, xidx, CODEC_CODES)) {
+    lua_pushvalue(L, idx);
+    lua_rawget(L, -2);
+    c = (struct ti_code *)lua_touserdata(L, -1);
+  }
+  lua_settop(L, top);
+  return c;
+}
+
+static int dump_writer(lua_State *L, const void *p, size_t n, void *ud) {
+  struct ti_buffer *b = (struct ti_buffer *)ud;
+  (void)L;
+  if (n == 1 && b->len < b->cap) /* most of what lua_dump writes */
+    b->data[b->len++] = *(const unsigned char *)p;
+  else
+    ti_buffer_put(b, p, n);
+  return b->failed;
+}
+
+bool ti_function_is_env(lua_State *L, const char *name) {
+  bool globals;
+  if (!lua_istable(L, -1)) return false;
+  lua_pushglobaltable(L);
+  globals = lua_rawequal(L, -1, -2);
+  lua_pop(L, 1);
+  if (globals) return true;
+  /* the name of a metamethod is always in the state: looking for it allocates nothing */
+  if (name == NULL || strcmp(name, "_ENV") != 0 || luaL_getmetafield(L, -1, "__index") == LUA_TNIL)
+    return false;
+  lua_pop(L, 1);
+  return true;
+}
+
+/* The upvalues that are environments, and the number (from 1) of that which is _ENV, or may be if
+** names were stripped; 0 if none is. A script may have the globals in another upvalue, too: `local G =
+** _G`. [-0, +0, -] */
+static int find_env(lua_State *L, int idx, int *nup, struct ti_bytecode_set *envs) {
+  int env = 0, n = 0;
+  bool named = false;
+  const char *name;
+  memset(envs, 0, sizeof *envs);
+  while ((name = lua_getupvalue(L, idx, n + 1)) != NULL) {
+    n++;
+    if (ti_function_is_env(L, name)) {
+      bool is_env = strcmp(name, "_ENV") == 0;
+      if (env == 0 || (is_env && !named)) env = n;
+      named = named || is_env;
+      ti_bytecode_add(envs, (unsigned)(n - 1));
+    }
+    lua_pop(L, 1);
+  }
+  *nup = n;
+  return env;
+}
+
+/* Eight bytes at a time; each step is a bijection of what came before, and the high half is
+** folded in, so that every byte moves the low bits. */
+static uint64_t hash_dump(const unsigned char *p, size_t len, const struct ti_bytecode_set *envs) {
+  uint64_t h = (uint64_t)len * 0x9E3779B97F4A7C15u + envs->words[0], word;
+  for (; len >= sizeof word; p += sizeof word, len -= sizeof word) {
+    memcpy(&word, p, sizeof word);
+    h = (h ^ word) * 0xC2B2AE3D27D4EB4Fu;
+    h ^= h >> 32;
+  }
+  for (; len > 0; p++, len--) h = (h ^ *p) * 0x100000001B3u;
+  return h ^ h >> 32;
+}
+
+/* Dumps the function at idx into the scratch bytes, which any call of Lua may change. False: out
+** of memory. [-0, +0, -] */
+static bool dump(lua_State *L, int idx, struct ti_codec_state *x) {
+  bool failed;
+  x->scratch.len = 0;
+  x->scratch.failed = false;
+  lua_pushvalue(L, idx);
+  failed = lua_dump(L, dump_writer, &x->scratch, 0) != 0;
+  lua_pop(L, 1);
+  return !failed && !x->scratch.failed;
+}
+
+/* Copies to `to` those of the next names that are not those of Lua's own libraries; answers their
+** number. */
+static size_t foreign_names(struct ti_buffer *to, struct ti_cursor *names, size_t count) {
+  size_t n = 0;
+  for (; count > 0; count--) {
+    size_t len = (size_t)ti_buffer_get_varint(names);
+    const char *name = (const char *)ti_buffer_get(names, len);
+    if (name != NULL && !ti_module_names_is_standard(name, len)) {
+      ti_buffer_put_varint(to, len);
+      ti_buffer_put(to, name, len);
+      n++;
+    }
+  }
+  return n;
+}
+
+/* Makes the code of a dump; NULL if out of memory. Cannot raise. */
+static struct ti_code *new_code(const struct ti_buffer *dump, uint64_t hash, int env,
+                                const struct ti_bytecode_set *envs, int nup) {
+  const size_t len = dump->len;
+  const struct ti_alloc *mem = &ti_alloc_default;
+  struct ti_buffer all, names;
+  struct ti_bytecode_names found = {0, 0, false};
+  struct ti_code *c = NULL;
+  struct ti_cursor from;
+  size_t nglobals, nmaybe;
+  ti_buffer_init(&all, mem);
+  ti_buffer_init(&names, mem);
+  (void)ti_bytecode_globals_list(dump->data, len, envs, &all, &found);
+  ti_buffer_cursor_init(&from, all.data, all.len);
+  nglobals = foreign_names(&names, &from, found.sure);
+  nmaybe = foreign_names(&names, &from, found.maybe);
+  if (!names.failed && !all.failed) {
+    size_t size = sizeof *c + names.len + len;
+    c = (struct ti_code *)ti_alloc_new(mem, size);
+    if (c != NULL) {
+      ti_refcount_init(&c->ref);
+      c->mem = mem;
+      c->size = size;
+      c->hash = hash;
+      c->envs = *envs;
+      c->env = env;
+      c->nup = nup;
+      c->library = c->file = false;
+      c->loose = found.loose;
+      c->nglobals = nglobals;
+      c->nmaybe = nmaybe;
+      c->globals_len = names.len;
+      c->len = len;
+      if (names.len > 0) memcpy(c->data, names.data, names.len);
+      memcpy(c->data + names.len, dump->data, len);
+    }
+  }
+  ti_buffer_fini(&all);
+  ti_buffer_fini(&names);
+  return c;
+}
+
+/* The code of a function of the same prototype that is in CODES; NULL: there is none. */
+static struct ti_code *code_of_kin(lua_State *L, const void *prototype, int xidx) {
+  struct ti_code *c = NULL;
+  int top = lua_gettop(L);
+  if (ti_codec_state_has_table(L, xidx, CODEC_KIN) &&
+      lua_rawgetp(L, -1, prototype) == LUA_TFUNCTION &&
+      ti_codec_state_has_table(L, xidx, CODEC_CODES)) {
+    lua_insert(L, -2);
+    lua_rawget(L, -2);
+    c = (struct ti_code *)lua_touserdata(L, -1);
+  }
+  lua_settop(L, top);
+  return c;
+}
+
+/* The place of an address among some that were seen last. */
+static const void **last_seen(const void **seen, const void *address) {
+  return &seen[((uintptr_t)address >> 4) % CODEC_SEEN];
+}
+
+/* Whether no upvalue but c->env is an environment. */
+static bool has_one_env(const struct ti_code *c) {
+  struct ti_bytecode_set one;
+  memset(&one, 0, sizeof one);
+  if (c->env > 0) ti_bytecode_add(&one, (unsigned)c->env - 1);
+  return memcmp(&c->envs, &one, sizeof one) == 0;
+}
+
+struct ti_code *ti_function_find(lua_State *L, int idx, int xidx, bool plain) {
+  struct ti_codec_state *x = (struct ti_codec_state *)lua_touserdata(L, xidx);
+  const void *address = lua_topointer(L, idx);
+  const void *prototype = ti_lua_internals_prototype(&x->layout, address);
+  const void **seen = last_seen(x->seen, address), **kind = last_seen(x->kinds, prototype);
+  struct ti_bytecode_set envs;
+  struct ti_code *c = NULL;
+  int nup;
+  if (x->ncodes == 0) return NULL;
+  if (prototype != NULL) c = code_of_kin(L, prototype, xidx);
+  if (c == NULL && (*seen == address || (prototype != NULL && *kind == prototype))) return NULL;
+  if (c == NULL || !plain || !has_one_env(c)) {
+    (void)find_env(L, idx, &nup, &envs);
+    if (c == NULL || memcmp(&c->envs, &envs, sizeof envs) != 0) {
+      if (!dump(L, idx, x)) return NULL;
+      c = ti_codec_state_find(x, hash_dump(x->scratch.data, x->scratch.len, &envs), &envs,
+                              x->scratch.data, x->scratch.len);
+      if (c == NULL || c->file) return NULL; /* a module that was loaded again has such code */
+      *kind = prototype; /* if another of its kind comes, this one is worth an entry in KIN */
+    }
+  }
+  *seen = address; /* if it comes again, it is worth an entry in CODES */
+  return c;
+}
+
+bool ti_function_moved(lua_State *L, int idx, const struct ti_code *c) {
+  struct ti_bytecode_set envs;
+  int nup;
+  if (!has_one_env(c)) { /* `local G = _G`, which may be another table by now */
+    (void)find_env(L, idx, &nup, &envs);
+    return memcmp(&envs, &c->envs, sizeof envs) != 0;
+  }
+  if (c->env > 0) {
+    const char *name = lua_getupvalue(L, idx, c->env);
+    bool still = ti_function_is_env(L, name);
+    lua_pop(L, 1);
+    if (still) return false;
+  }
+  return find_env(L, idx, &nup, &envs) != c->env;
+}
+
+struct ti_code *ti_function_code(lua_State *L, int idx, int xidx) {
+  struct ti_codec_state *x = (struct ti_codec_state *)lua_touserdata(L, xidx);
+  struct ti_code *c;
+  struct ti_bytecode_set envs;
+  const void *prototype;
+  uint64_t hash;
+  int env, nup;
+  bool library, file;
+  luaL_checkstack(L, 10, NULL);
+  idx = lua_absindex(L, idx);
+  library =
+      ti_module_names_in_file(L, idx, xidx, &file); /* before the dump, which any call may change */
+  env = find_env(L, idx, &nup, &envs);
+  if (!dump(L, idx, x)) luaL_error(L, "not enough memory");
+  hash = hash_dump(x->scratch.data, x->scratch.len, &envs);
+  c = ti_codec_state_find(x, hash, &envs, x->scratch.data, x->scratch.len);
+  if (c == NULL) {
+    bool kept;
+    c = new_code(&x->scratch, hash, env, &envs, nup);
+    if (c != NULL) {
+      c->library = library;
+      c->file = file;
+    }
+    kept = c != NULL && ti_codec_state_keep(L, xidx, c);
+    ti_code_release(c); /* the transfer userdata keeps it now */
+    if (!kept) luaL_error(L, "not enough memory");
+  }
+  ti_codec_state_table(L, xidx, CODEC_CODES);
+  lua_pushvalue(L, idx);
+  lua_pushlightuserdata(L, c);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  prototype = ti_lua_internals_prototype(&x->layout, lua_topointer(L, idx));
+  if (prototype != NULL) {
+    ti_codec_state_table(L, xidx, CODEC_KIN);
+    lua_pushvalue(L, idx);
+    lua_rawsetp(L, -2, prototype);
+    lua_pop(L, 1);
+  }
+  return c;
+}
+
+/* Raises if what is on top is the error of loading, not a function. [-0, +0, e] */
+static void check_loaded(lua_State *L, int status) {
+  if (status == LUA_ERRMEM) lua_error(L);
+  if (status != LUA_OK) {
+    lua_pushfstring(L, "cannot load a function: %s", lua_tostring(L, -1));
+    ti_error_raise(L, FAULT_TRANSFER, "%s", lua_tostring(L, -1));
+  }
+}
+
+/* Pushes c's function, loaded anew. [-0, +1, e] */
+static void load_once(lua_State *L, const struct ti_code *c) {
+  check_loaded(L, luaL_loadbufferx(L, (const char *)ti_code_bytecode(c), c->len, "=tidepool", "b"));
+  if (c->nup > 0) { /* lua_load makes the first upvalue the globals */
+    lua_pushnil(L);
+    lua_setupvalue(L, -2, 1);
+  }
+}
+
+/* Pushes c's factory, or true if it can have none. [-0, +1, e] */
+static void load_factory(lua_State *L, const struct ti_code *c) {
+  struct ti_buffer factory;
+  int status;
+  ti_buffer_init(&factory, &ti_alloc_default);
+  if (ti_bytecode_factory(ti_code_bytecode(c), c->len, &factory)) {
+    /* lua_load does not raise: the block is freed in any case */
+    status = luaL_loadbufferx(L, (const char *)factory.data, factory.len, "=tidepool", "b");
+    ti_buffer_fini(&factory);
+    check_loaded(L, status);
+  } else {
+    bool failed = factory.failed;
+    ti_buffer_fini(&factory);
+    if (failed) luaL_error(L, "not enough memory");
+    lua_pushboolean(L, 1);
+  }
+}
+
+void ti_function_push(lua_State *L, struct ti_code *c, int xidx) {
+  int type;
+  luaL_checkstack(L, 8, NULL);
+  ti_codec_state_table(L, xidx, CODEC_LOADED);
+  type = lua_rawgetp(L, -1, c);
+  if (type == LUA_TNIL) {
+    lua_pop(L, 2);
+    load_factory(L, c);
+    if (!ti_codec_state_keep(L, xidx, c)) luaL_error(L, "not enough memory");
+    ti_codec_state_table(L, xidx, CODEC_LOADED);
+    lua_pushvalue(L, -2);
+    lua_rawsetp(L, -2, c);
+    lua_insert(L, -2);
+    type = lua_type(L, -1);
+  }
+  if (type == LUA_TFUNCTION) {
+    lua_call(L, 0, 1);
+  } else {
+    lua_pop(L, 1);
+    load_once(L, c);
+  }
+  lua_remove(L, -2);
+}

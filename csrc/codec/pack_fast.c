@@ -1,0 +1,192 @@
+/*
+** codec/pack_fast: calls and results as most are, written the short way.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "codec/pack_fast.h"
+
+#include <string.h>
+
+#include "codec/function.h"
+#include "codec/borrow.h"
+#include "codec/module_names.h"
+#include "codec/reftype.h"
+#include "codec/wire.h"
+
+enum {
+  MAX_STRING = 64, /* bytes; of longer ones the other way is to write a second as a reference */
+  MAX_UPVALUES = 8,
+  MAX_REFS = 4
+};
+
+/* A message in the making. */
+struct plain {
+  lua_State *L;
+  struct ti_codec_state *x;
+  struct ti_buffer *b;
+  size_t part; /* the next to be added */
+  int nrefs;
+  struct ref_held {
+    const void *userdata;
+    const struct ti_reftype *type;
+    void *object;
+  } refs[MAX_REFS]; /* parts in the end */
+};
+
+static bool put_string(lua_State *L, int idx, struct ti_buffer *b) {
+  size_t len;
+  const char *s = lua_tolstring(L, idx, &len);
+  if (len > MAX_STRING) return false;
+  ti_buffer_put_u8(b, WIRE_STRING);
+  ti_buffer_put_varint(b, len);
+  ti_buffer_put(b, s, len);
+  return true;
+}
+
+static void put_number(lua_State *L, int idx, struct ti_buffer *b) {
+  if (lua_isinteger(L, idx)) {
+    ti_buffer_put_u8(b, WIRE_INT);
+    ti_buffer_put_varint(b, WIRE_ZIGZAG(lua_tointeger(L, idx)));
+  } else {
+    lua_Number f = lua_tonumber(L, idx);
+    uint64_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    ti_buffer_put_u8(b, WIRE_FLOAT);
+    ti_buffer_put_u64(b, bits);
+  }
+}
+
+static bool put_userdata(struct plain *p, int idx) {
+  struct ref_held *r = &p->refs[p->nrefs];
+  if (p->nrefs == MAX_REFS) return false;
+  r->userdata = lua_touserdata(p->L, idx);
+  for (int i = 0; i < p->nrefs; i++)
+    if (p->refs[i].userdata == r->userdata) return false;
+  r->type = ti_reftype_get(p->L, idx);
+  if (r->type == NULL || r->type->quick == NULL) return false;
+  r->object = r->type->quick(p->L, idx);
+  if (r->object == NULL) return false;
+  p->nrefs++;
+  ti_buffer_put_u8(p->b, WIRE_REF);
+  ti_buffer_put_varint(p->b, p->part++);
+  return true;
+}
+
+/* Of the references, those from i on, if they are not to be parts. */
+static void drop_refs(struct plain *p, int i) {
+  for (; i < p->nrefs; i++) p->refs[i].type->rele(p->refs[i].object);
+}
+
+/* False if the value is not plain; then it may have been put in part. */
+static bool put_value(struct plain *p, int idx) {
+  lua_State *L = p->L;
+  struct ti_buffer *b = p->b;
+  switch (lua_type(L, idx)) {
+    case LUA_TNIL: ti_buffer_put_u8(b, WIRE_NIL); return true;
+    case LUA_TBOOLEAN:
+      ti_buffer_put_u8(b, lua_toboolean(L, idx) ? WIRE_TRUE : WIRE_FALSE);
+      return true;
+    case LUA_TNUMBER: put_number(L, idx, b); return true;
+    case LUA_TSTRING: return put_string(L, idx, b);
+    case LUA_TLIGHTUSERDATA:
+      ti_buffer_put_u8(b, WIRE_POINTER);
+      ti_buffer_put_u64(b, (uint64_t)(uintptr_t)lua_touserdata(L, idx));
+      return true;
+    case LUA_TUSERDATA: return put_userdata(p, idx);
+    default: return false;
+  }
+}
+
+/* Upvalue i of the function at idx, which c says is its environment. */
+static bool put_globals(lua_State *L, int idx, int i, struct ti_buffer *b) {
+  bool globals;
+  lua_getupvalue(L, idx, i);
+  lua_pushglobaltable(L);
+  globals = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  ti_buffer_put_u8(b, WIRE_GLOBALS);
+  return globals;
+}
+
+static bool put_upvalues(struct plain *p, int idx, const struct ti_code *c) {
+  const void *cells[MAX_UPVALUES];
+  lua_State *L = p->L;
+  for (int i = 0; i < c->nup; i++) {
+    bool plain;
+    cells[i] = c->nup > 1 ? lua_upvalueid(L, idx, i + 1) : NULL;
+    for (int j = 0; j < i; j++) /* debug.upvaluejoin */
+      if (cells[j] == cells[i]) return false;
+    ti_buffer_put_u8(p->b, WIRE_UPVALUE);
+    if (i + 1 == c->env) {
+      plain = put_globals(L, idx, i + 1, p->b);
+    } else {
+      lua_getupvalue(L, idx, i + 1);
+      plain = put_value(p, lua_gettop(L));
+      lua_pop(L, 1);
+    }
+    if (!plain) return false;
+  }
+  return true;
+}
+
+/* Puts the Lua function at idx; its code, which is to be the next part, borrowed, or NULL if it is not plain.
+** The transfer userdata is at xidx. */
+static struct ti_code *put_function(struct plain *p, int idx, int xidx) {
+  struct ti_code *c = ti_function_known(p->L, idx, xidx);
+  if (c == NULL && !ti_module_names_maybe(p->x, lua_topointer(p->L, idx)))
+    c = ti_function_find(p->L, idx, xidx, true);
+  if (c == NULL || c->library || c->nglobals > 0 || (c->loose && c->nmaybe > 0) ||
+      c->nup > MAX_UPVALUES)
+    return NULL;
+  ti_buffer_put_u8(p->b, WIRE_FUNCTION);
+  ti_buffer_put_varint(p->b, p->part++);
+  ti_buffer_put_varint(p->b, (uint64_t)c->nup);
+  return put_upvalues(p, idx, c) ? c : NULL;
+}
+
+/* Adds what the message refers to, if it is plain; nothing, if it is not. */
+static bool add_parts(struct plain *p, struct ti_message *m, struct ti_code *c, bool plain) {
+  size_t part;
+  int i = 0;
+  plain = plain && !p->b->failed;
+  if (plain && c != NULL)
+    plain = ti_message_add_part(m, &ti_code_part, ti_codec_state_spend(p->x, c), ti_code_release,
+                                &part);
+  for (; plain && i < p->nrefs; i++) {
+    const struct ref_held *r = &p->refs[i];
+    plain = ti_message_add_part(m, r->type, r->object, r->type->rele, &part);
+  }
+  drop_refs(p, i);
+  return plain;
+}
+
+bool ti_pack_fast_values(lua_State *L, struct ti_message *m, int n, bool call) {
+  struct plain p;
+  int end = lua_gettop(L), first = end - n, i = first;
+  size_t start = m->bytes.len;
+  struct ti_codec_state *x = (struct ti_codec_state *)lua_touserdata(L, end);
+  struct ti_code *c = NULL;
+  bool plain = true;
+  if (!lua_checkstack(L, 8)) return false;
+  p.L = L;
+  p.x = x;
+  p.b = &m->bytes;
+  p.part = m->nparts;
+  p.nrefs = 0;
+  if (x != NULL) ti_borrow_look(L, x, end);
+  ti_buffer_put_varint(p.b, (uint64_t)n);
+  if (call && lua_isfunction(L, i)) {
+    if (x != NULL && !lua_iscfunction(L, i)) c = put_function(&p, i, end);
+    plain = c != NULL;
+    i++;
+  }
+  for (; plain && i < end; i++) plain = put_value(&p, i);
+  ti_buffer_put_u8(p.b, WIRE_END);
+  if (!add_parts(&p, m, c, plain)) {
+    lua_settop(L, end);
+    p.b->len = start;
+    return false;
+  }
+  lua_settop(L, first - 1);
+  return true;
+}

@@ -1,0 +1,330 @@
+/*
+** luautil/interrupt: ending the task that a state runs, from outside or at its memory limit.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "luautil/interrupt.h"
+
+#include <lauxlib.h>
+#include <string.h>
+
+#include "luautil/error.h"
+#include "sched/watchdog.h"
+
+#define INTERRUPT_GRACE 10000
+/* So many coroutines have that each; those that a task runs beyond that while it tidies up have
+** less and less. */
+#define INTERRUPT_FULL 8
+/* So many signals, 5 ms apart, find a finalizer running before it is stopped: after the error
+** was raised, and in the collection at the end. */
+#define INTERRUPT_LENIENT 10
+
+static const char registry_key = 0, find_key = 0;
+
+struct ti_interrupt *ti_interrupt_of(lua_State *L) {
+  struct ti_interrupt **box;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
+  box = (struct ti_interrupt **)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return box != NULL ? *box : NULL;
+}
+
+/* ------------------------------------------------------------------- the hook -- */
+
+static void hook(lua_State *L, lua_Debug *ar);
+
+/* 0: L calls no hooks now. */
+TI_IN_HANDLER static volatile unsigned char *flag_of(const struct ti_interrupt *h, lua_State *L) {
+  return (volatile unsigned char *)(void *)L + h->flag;
+}
+
+static enum ti_interrupt_phase phase_of(const struct ti_interrupt *h) {
+  return (enum ti_interrupt_phase)atomic_load_explicit(&h->phase, memory_order_relaxed);
+}
+
+static void set_phase(struct ti_interrupt *h, enum ti_interrupt_phase phase) {
+  atomic_store_explicit(&h->phase, (int)phase, memory_order_relaxed);
+  h->arms = 0;
+  h->armed = NULL;
+  if (phase != INTERRUPT_FINAL)
+    atomic_store_explicit(&h->lenient, phase == INTERRUPT_ASKED ? 0 : INTERRUPT_LENIENT,
+                          memory_order_relaxed);
+}
+
+/* In the handler too: lua_sethook may be called there. */
+TI_IN_HANDLER static void arm(struct ti_interrupt *h, lua_State *L) {
+  int phase = atomic_load_explicit(&h->phase, memory_order_relaxed), count = 1;
+  if (phase == INTERRUPT_CAUGHT || phase == INTERRUPT_OVERDRAWN) {
+    int arms = ++h->arms;
+    count = INTERRUPT_GRACE / (1 + arms / INTERRUPT_FULL);
+    if (count < 1) count = 1;
+  }
+  lua_sethook(L, hook, LUA_MASKCOUNT, count);
+  h->armed = L;
+}
+
+/* Lua answers so in finalizers alone. */
+TI_IN_HANDLER static bool in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCISRUNNING) < 0; }
+
+const char *ti_interrupt_words(int kind) {
+  switch (kind) {
+    case FAULT_TIME_LIMIT: return "the task ran longer than its time limit";
+    case FAULT_MEMORY_LIMIT: return "the task needs more memory than its limit";
+    default: return "the task was interrupted";
+  }
+}
+
+static void hook(lua_State *L, lua_Debug *ar) {
+  struct ti_interrupt *h = ti_interrupt_of(L);
+  int kind = ti_stop_token_requested(h->stop);
+  (void)ar;
+  if (kind == FAULT_NONE) { /* an earlier task's, on a coroutine that it left behind */
+    lua_sethook(L, NULL, 0, 0);
+    return;
+  }
+  set_phase(h, phase_of(h) < INTERRUPT_CAUGHT ? INTERRUPT_CAUGHT : INTERRUPT_FINAL);
+  if (in_finalizer(L)) atomic_store_explicit(&h->lenient, 0, memory_order_relaxed);
+  arm(h, L);
+  /* The state is to be closed. Finalizers that did not run yet can wait for that, too; inside one
+  ** this does nothing. */
+  if (atomic_load_explicit(&h->finalizer, memory_order_relaxed)) {
+    lua_gc(L, LUA_GCSTOP);
+    ti_stop_token_start_ticks(h->stop->bell); /* each that follows needs a signal of its own */
+  }
+  if (h->flag != 0) *flag_of(h, L) = 1; /* so that a message handler can be stopped */
+  ti_error_raise(L, kind, "%s", ti_interrupt_words(kind));
+}
+
+void ti_interrupt_check(lua_State *L) {
+  const struct ti_interrupt *h = ti_interrupt_of(L);
+  int kind = h != NULL ? ti_stop_token_requested(h->stop) : FAULT_NONE;
+  if (kind != FAULT_NONE) ti_error_raise(L, kind, "%s", ti_interrupt_words(kind));
+}
+
+/* Finalizers have their time still. */
+static bool lenient(const struct ti_interrupt *h, lua_State *L) {
+  return atomic_load_explicit(&h->lenient, memory_order_relaxed) > 0 && in_finalizer(L);
+}
+
+void ti_interrupt_again(lua_State *L) {
+  const struct ti_interrupt *h = ti_interrupt_of(L);
+  if (h != NULL && phase_of(h) == INTERRUPT_FINAL && !lenient(h, L)) ti_interrupt_check(L);
+}
+
+/* The coroutine that runs, and was asked to end. In the handler too. */
+TI_IN_HANDLER static void stop_running(struct ti_interrupt *h) {
+  lua_State *L = atomic_load_explicit(&h->running, memory_order_relaxed);
+  volatile unsigned char *flag;
+  bool finalizer;
+  if (L == NULL) return;
+  finalizer = in_finalizer(L);
+  if (finalizer) {
+    int left = atomic_load_explicit(&h->lenient, memory_order_relaxed);
+    if (left > 0) {
+      atomic_store_explicit(&h->lenient, left - 1, memory_order_relaxed);
+      return;
+    }
+  }
+  if (lua_gethook(L) != hook) {
+    /* It was set, and C code of the task took it away. */
+    if (h->armed == L && atomic_load_explicit(&h->phase, memory_order_relaxed) != INTERRUPT_ASKED)
+      atomic_store_explicit(&h->phase, INTERRUPT_FINAL, memory_order_relaxed);
+    arm(h, L);
+  }
+  if (h->flag == 0) return;
+  flag = flag_of(h, L);
+  if (*flag != 0) return; /* else in a finalizer, a hook of the task's own, or a message handler */
+  *flag = 1;
+  if (finalizer) atomic_store_explicit(&h->finalizer, true, memory_order_relaxed);
+}
+
+/* In a signal handler, on the worker's own thread. */
+TI_IN_HANDLER static void on_ring(void *ud) { stop_running((struct ti_interrupt *)ud); }
+
+/* Sets the hook of L, which is about to run, if the task was asked to end. One that counts
+** already goes on counting; one that a new coroutine has from its maker is set anew. */
+static void arm_next(struct ti_interrupt *h, lua_State *L, bool fresh) {
+  if (ti_stop_token_requested(h->stop) == FAULT_NONE) return;
+  if (lenient(h, L)) return;
+  if (fresh || phase_of(h) == INTERRUPT_FINAL || lua_gethook(L) != hook) arm(h, L);
+}
+
+static void switch_to(struct ti_interrupt *h, lua_State *co, bool fresh) {
+  atomic_store_explicit(&h->running, co, memory_order_relaxed);
+  /* asked before: the handler has been at another coroutine. Asked from now on: it finds this one. */
+  arm_next(h, co, fresh);
+}
+
+lua_State *ti_interrupt_enter(struct ti_interrupt *h, lua_State *co) {
+  lua_State *before = atomic_load_explicit(&h->running, memory_order_relaxed);
+  if (before != NULL) switch_to(h, co, lua_status(co) == LUA_OK);
+  return before;
+}
+
+void ti_interrupt_leave(struct ti_interrupt *h, lua_State *before) {
+  if (before != NULL) switch_to(h, before, false);
+}
+
+void ti_interrupt_begin(struct ti_interrupt *h) {
+  bool haste =
+      ti_stop_token_requested(h->stop) != FAULT_NONE; /* asked before it begins: it is closed */
+  /* time to tidy up, as for code that was stopped once */
+  set_phase(h, haste ? INTERRUPT_CAUGHT : INTERRUPT_ASKED);
+  atomic_store_explicit(&h->running, h->main, memory_order_relaxed);
+  /* asked meanwhile: the handler has found nothing. Asked from now on: it finds this one. */
+  if (ti_stop_token_requested(h->stop) != FAULT_NONE) arm(h, h->main);
+}
+
+void ti_interrupt_end(struct ti_interrupt *h) {
+  atomic_store_explicit(&h->running, NULL, memory_order_relaxed);
+}
+
+void ti_interrupt_collect(struct ti_interrupt *h) {
+  lua_State *L = h->main;
+  ti_stop_token_stop_ticks(h->stop->bell); /* so that signals are 5 ms apart */
+  lua_sethook(L, NULL, 0, 0);              /* coroutines that finalizers make would get it, too */
+  set_phase(h, INTERRUPT_CAUGHT);
+  lua_gc(L, LUA_GCCOLLECT);
+}
+
+/* ------------------------------------------------------------------- the flag -- */
+
+/* The flag lies in the first bytes of a lua_State behind its link in the collector's list, among
+** others of a byte; these all have a value from the start. */
+enum { FIRST = sizeof(void *), LAST = FIRST + 5 };
+
+struct find {
+  unsigned char inside[LAST + 1];
+};
+
+static void look_inside(lua_State *L, lua_Debug *ar) {
+  struct find *f;
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &find_key);
+  f = (struct find *)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  memcpy(f->inside, L, sizeof f->inside);
+}
+
+static int nothing(lua_State *L) {
+  (void)L;
+  return 0;
+}
+
+/* Where the flag is: the one byte that is 1 outside hooks and 0 inside. 0: not found. [-0, +0, m] */
+static unsigned find_flag(lua_State *L) {
+  unsigned char before[LAST + 1], after[LAST + 1];
+  struct find f;
+  unsigned found = 0;
+  lua_Hook host = lua_gethook(L);
+  int mask = lua_gethookmask(L), count = lua_gethookcount(L);
+  memset(&f, 0xff, sizeof f);
+  lua_pushlightuserdata(L, &f);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &find_key);
+  memcpy(before, L, sizeof before);
+  lua_sethook(L, look_inside, LUA_MASKCALL, 0);
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+  lua_sethook(L, host, mask, count);
+  memcpy(after, L, sizeof after);
+  lua_pushnil(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &find_key);
+  for (unsigned i = FIRST; i <= LAST; i++) {
+    if (before[i] != 1 || f.inside[i] != 0 || after[i] != 1) continue;
+    if (found != 0) return 0;
+    found = i;
+  }
+  return found;
+}
+
+/* The state is closing. This object was the first with a finalizer, so it is finalised last:
+** what is left is freeing, and a signal must not look at the state any more. */
+static int closed(lua_State *L) {
+  struct ti_interrupt **box = (struct ti_interrupt **)lua_touserdata(L, 1);
+  ti_interrupt_end(*box);
+  return 0;
+}
+
+void ti_interrupt_open(struct ti_interrupt *h, lua_State *L, struct ti_stop_token *stop) {
+  struct ti_interrupt **box;
+  h->stop = stop;
+  h->main = L;
+  h->alloc = NULL;
+  atomic_init(&h->running, NULL);
+  atomic_init(&h->phase, INTERRUPT_ASKED);
+  atomic_init(&h->lenient, 0);
+  h->armed = NULL;
+  h->arms = 0;
+  atomic_init(&h->finalizer, false);
+  h->flag = stop->bell->signals != NULL ? find_flag(L) : 0;
+  box = (struct ti_interrupt **)lua_newuserdatauv(L, sizeof *box, 0);
+  *box = h;
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, closed);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
+  ti_stop_token_set_hook(stop, on_ring, h);
+}
+
+/* ------------------------------------------------------------------ memory -- */
+
+/* Past the limit, so that errors and tracebacks can be made. */
+#define RELIEF ((size_t)64 << 10)
+
+size_t ti_interrupt_used(lua_State *L) {
+  return ((size_t)lua_gc(L, LUA_GCCOUNT) << 10) + (size_t)lua_gc(L, LUA_GCCOUNTB);
+}
+
+/* The task needs more than it may have: it ends, whatever it makes of the error. Lua raises
+** one, "not enough memory", as it gets no block: to-be-closed variables and handlers have their
+** time after that. */
+static void exceed(struct ti_interrupt *h) {
+  if (ti_stop_token_request(h->stop, FAULT_MEMORY_LIMIT)) {
+    h->limit += RELIEF;
+    set_phase(h, INTERRUPT_OVERDRAWN);
+    ti_watchdog_follow(h->stop);
+  }
+  stop_running(h);
+}
+
+/* Refuses what would exceed the limit. Lua then collects all garbage and asks for the same
+** block once more, with nothing between that grows; only if it is refused again, or Lua gave up
+** and asks for something else, there is too little. */
+static void *meter(void *ud, void *p, size_t osize, size_t nsize) {
+  struct ti_interrupt *h = (struct ti_interrupt *)ud;
+  size_t old = p != NULL ? osize : 0;
+  if (nsize > old) {
+    bool twice = h->refused != 0;
+    bool over = h->used > h->limit || nsize - old > h->limit - h->used;
+    if (twice && (over || h->refused != nsize)) exceed(h);
+    h->refused = over ? nsize : 0;
+    if (over) return NULL;
+  }
+  p = h->alloc(h->alloc_ud, p, osize, nsize);
+  if (p != NULL || nsize == 0) h->used += nsize - old;
+  return p;
+}
+
+void ti_interrupt_limit(struct ti_interrupt *h, size_t limit) {
+  h->used = ti_interrupt_used(h->main);
+  h->limit = limit < SIZE_MAX - RELIEF ? limit : SIZE_MAX - RELIEF;
+  h->refused = 0;
+  h->alloc = lua_getallocf(h->main, &h->alloc_ud);
+  lua_setallocf(h->main, meter, h);
+}
+
+void ti_interrupt_lift(struct ti_interrupt *h) {
+  if (h->alloc == NULL) return;
+  if (h->refused != 0) exceed(h);
+  lua_setallocf(h->main, h->alloc, h->alloc_ud);
+  h->alloc = NULL;
+}
+
+lua_Alloc ti_interrupt_allocf(lua_State *L, void **ud) {
+  const struct ti_interrupt *h = ti_interrupt_of(L);
+  if (h == NULL || h->alloc == NULL) return lua_getallocf(L, ud);
+  *ud = h->alloc_ud;
+  return h->alloc;
+}

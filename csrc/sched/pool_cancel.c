@@ -1,0 +1,132 @@
+/*
+** sched/pool_cancel: cancelling and interrupting a pool's tasks.
+**
+** Invariants and lock: pool_impl.h. Signals are sent, and watches delivered, with no lock of the pool.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "sched/pool_impl.h"
+
+/* --------------------------------------------------------------- cancel -- */
+
+/* Cancels t if it has not begun. Without `taken_too` one that a worker took counts as begun. True if
+** it is cancelled now. */
+static bool withdraw(struct ti_pool *p, struct ti_task *t, bool taken_too) {
+  bool queued, ours;
+  assert(t->pool == p);
+  ti_mutex_lock(&p->lock);
+  queued = ti_task_queue_remove(&p->queue, t);
+  if (queued) {
+    p->cancelled++;
+    ti_pool_room_locked(p);
+  }
+  ours = taken_too || t->place != TASK_TAKEN;
+  if (ours) p->errands++; /* who waits for the pool's end finds t done */
+  ti_pool_check_locked(p);
+  ti_mutex_unlock(&p->lock);
+  /* Who takes a task out of the queue decides its fate. Another canceller may have taken it
+  ** and not have cancelled it yet: whichever of us is first does it, for both. */
+  if (ours) {
+    ti_task_cancel(t);
+    if (queued) ti_task_release(t); /* not the last: the caller has one */
+    ti_pool_delivery_done(p);
+  }
+  return ti_task_state(t) == TASK_CANCELLED;
+}
+
+bool ti_pool_cancel_task(struct ti_pool *p, struct ti_task *t) { return withdraw(p, t, false); }
+
+/* ------------------------------------------------------------ interrupt -- */
+
+int ti_pool_cancel_watch(struct ti_pool *p) {
+  return ti_signal_set_left(&p->signals) ? ti_watchdog_start(&p->dog) : ENOTSUP;
+}
+
+size_t ti_pool_cancel_unreachable(struct ti_pool *p) { return ti_watchdog_unreachable(&p->dog); }
+
+bool ti_pool_cancel_interrupt(struct ti_pool *p, struct ti_task *t) {
+  struct ti_stop_token *stop;
+  if (withdraw(p, t, true)) return true;
+  switch (ti_task_stop(t, FAULT_INTERRUPTED, &stop)) {
+    case STOP_TOLD:
+    case STOP_KNOWN: return ti_watchdog_keep_signalling(&p->dog, stop);
+    case STOP_PAST: return true;
+    default: /* it has ended, perhaps by an earlier stop */
+      return ti_task_state(t) == TASK_FINISHED && ti_errcode_is_stop(t->outcome);
+  }
+}
+
+/* The next level above l, or of the next slot. */
+static struct ti_nested_worker *next_level_locked(struct ti_nested_worker *l) {
+  if (l->above != NULL) return l->above;
+  return l->slot->next != NULL ? &l->slot->next->base : NULL;
+}
+
+/* A running task that was not told yet, with a reference; or NULL. */
+static struct ti_task *next_running(struct ti_pool *p) {
+  struct ti_task *t = NULL;
+  ti_mutex_lock(&p->lock);
+  for (struct ti_nested_worker *l = p->slots != NULL ? &p->slots->base : NULL;
+       l != NULL && t == NULL; l = next_level_locked(l)) {
+    if (l->task == NULL || l->told) continue;
+    t = ti_task_hold(l->task);
+    l->told = true;
+  }
+  ti_mutex_unlock(&p->lock);
+  return t;
+}
+
+/* The stop of a worker that is opened or closed, asked now; or NULL. */
+static struct ti_stop_token *next_upkeep(struct ti_pool *p) {
+  struct ti_stop_token *stop = NULL;
+  ti_mutex_lock(&p->lock);
+  p->haste = true; /* for those whose upkeep begins later */
+  for (struct ti_nested_worker *l = p->slots != NULL ? &p->slots->base : NULL;
+       l != NULL && stop == NULL; l = next_level_locked(l)) {
+    if (!l->upkeep || ti_stop_token_requested(&l->stop) != FAULT_NONE) continue;
+    if (ti_stop_token_pin(&l->stop, FAULT_INTERRUPTED) == STOP_TOLD) stop = &l->stop;
+  }
+  ti_mutex_unlock(&p->lock);
+  return stop;
+}
+
+/* Appends to a text of `size` bytes, as far as there is room. */
+static void append(char *text, size_t size, size_t *len, const char *word) {
+  int n = snprintf(text + *len, size - *len, "%s%s", *len > 0 ? ", " : "", word);
+  if (n > 0) *len = *len + (size_t)n < size ? *len + (size_t)n : size - 1;
+}
+
+size_t ti_pool_cancel_names(struct ti_pool *p, char *text, size_t size) {
+  size_t n = 0, nameless = 0, len = 0;
+  char words[32];
+  text[0] = '\0';
+  ti_mutex_lock(&p->lock);
+  for (struct ti_nested_worker *l = p->slots != NULL ? &p->slots->base : NULL; l != NULL;
+       l = next_level_locked(l)) {
+    const char *name = l->task != NULL ? ti_task_name(l->task) : NULL;
+    if (l->task == NULL) continue;
+    n++;
+    if (name != NULL)
+      append(text, size, &len, name);
+    else
+      nameless++;
+  }
+  ti_mutex_unlock(&p->lock);
+  snprintf(words, sizeof words, "%zu without a name", nameless);
+  if (nameless > 0) append(text, size, &len, words);
+  return n;
+}
+
+void ti_pool_cancel_interrupt_all(struct ti_pool *p) {
+  struct ti_task *t;
+  struct ti_stop_token *stop;
+  while ((t = next_running(p)) != NULL) {
+    ti_pool_cancel_interrupt(p, t);
+    ti_task_release(t);
+  }
+  while ((stop = next_upkeep(p)) != NULL) ti_watchdog_keep_signalling(&p->dog, stop);
+}

@@ -1,0 +1,330 @@
+/*
+** sched/pool_nested: the workers of a thread, and running one task in one of them.
+**
+** A task that waits for another one of its pool that is still queued has its thread run it, in
+** the level above: so tasks may wait for tasks, to any depth and with one thread, and a state whose
+** task waits is touched by no other. Only what is waited for is run there: nothing else could keep
+** the waiting task from going on.
+**
+** Invariants and lock: pool_impl.h. Never holds the lock in runner functions or deliveries.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <assert.h>
+#include <string.h>
+
+#include "sched/pool_impl.h"
+
+/* ------------------------------------------------------------ running a task -- */
+
+/* t, out of the queue, runs in this level's worker from now on. */
+void ti_pool_nested_begin_locked(struct ti_pool *p, struct ti_nested_worker *l, struct ti_task *t) {
+  t->place = TASK_TAKEN;
+  p->running++;
+  l->task = t;
+  l->told = false;
+}
+
+static ti_time time_limit(const struct ti_pool *p, const struct ti_task *t) {
+  return t->extras != NULL && t->extras->time_limit > 0 ? t->extras->time_limit : p->cfg.time_limit;
+}
+
+/* Calls the runner, with what stops the task in place around it. */
+static int run_guarded(struct ti_pool *p, void *worker, struct ti_task *t,
+                       struct ti_stop_token *stop, struct ti_message *out) {
+  ti_time limit = time_limit(p, t);
+  int outcome, kind;
+  if (limit > 0) ti_watchdog_limit(&p->dog, stop, ti_clock_now() + limit, FAULT_TIME_LIMIT);
+  outcome = p->runner.run(worker, t, out);
+  /* The task forked, and its child came back: nobody is here who waits for the outcome, and what is
+  ** queued is the parent's to run. The end of its only thread is that of the child. */
+  if (ti_fork_guard_forked(&p->mark)) ti_fork_guard_leave();
+  kind = ti_stop_token_close(stop);
+  if (limit > 0 || kind != FAULT_NONE) ti_watchdog_remove(&p->dog, stop);
+  if (kind != FAULT_NONE && outcome != kind) { /* the runner did not look */
+    ti_message_fini(out);
+    ti_message_init(out, ti_task_mem(t));
+    outcome = kind;
+  }
+  return outcome;
+}
+
+/* Runs t: true and its outcome, or false if it was cancelled behind the pool's back. The call is
+** released here: who sees that a task is done finds it gone. */
+bool ti_pool_nested_run(struct ti_pool *p, struct ti_nested_worker *l, struct ti_task *t,
+                        int *outcome, struct ti_message *out) {
+  *outcome = FAULT_NONE;
+  ti_message_init(out, ti_task_mem(t));
+  ti_stop_token_refresh_signals(&l->slot->bell);
+  ti_stop_token_open(&l->stop);
+  if (!ti_task_begin(t, &l->stop)) {
+    (void)ti_stop_token_close(
+        &l->stop); /* nobody can have asked: it is found through a running task */
+    return false;
+  }
+  *outcome = run_guarded(p, l->worker, t, &l->stop, out);
+  if (out->bytes.failed) {
+    ti_message_fini(out);
+    ti_message_init(out, ti_task_mem(t));
+    if (*outcome == FAULT_NONE || *outcome == FAULT_ERROR) *outcome = FAULT_NOMEM;
+  }
+  ti_message_fini(&t->msg);
+  return true;
+}
+
+/* Its task has run: accounts for it. */
+void ti_pool_nested_end_locked(struct ti_pool *p, struct ti_nested_worker *l, bool begun,
+                               int outcome) {
+  p->running--;
+  l->task = NULL;
+  if (!begun)
+    p->cancelled++;
+  else
+    p->finished++;
+  if (outcome != FAULT_NONE) p->failed++;
+  ti_pool_room_locked(p);
+}
+
+/* Lets all know that it has, and gives its reference back. */
+void ti_pool_nested_deliver(struct ti_task *t, bool begun, int outcome, struct ti_message *out) {
+  if (begun) {
+    bool mine = ti_task_finish(t, outcome, out);
+    assert(mine); /* nobody else finishes a running task of a pool */
+    (void)mine;
+  }
+  ti_message_fini(out);
+  ti_task_release(t);
+}
+
+bool ti_pool_nested_needs_replacing(const struct ti_pool *p, const struct ti_nested_worker *l) {
+  return p->runner.worn != NULL && p->runner.worn(l->worker);
+}
+
+/* ---------------------------------------------------------------- break -- */
+
+static void put_text(struct ti_buffer *b, const char *s, size_t len) {
+  ti_buffer_put_varint(b, len);
+  ti_buffer_put(b, s, len);
+}
+
+static void fail_broken(struct ti_task *t, const char *why, size_t len) {
+  struct ti_message out;
+  ti_message_init(&out, ti_task_mem(t));
+  put_text(&out.bytes, why, len);
+  put_text(&out.bytes, "", 0); /* no traceback */
+  if (out.bytes.failed) {
+    ti_message_fini(&out);
+    ti_message_init(&out, ti_task_mem(t));
+  }
+  /* false if it was cancelled behind the pool's back: it is done either way */
+  ti_task_finish(t, FAULT_BROKEN, &out);
+  ti_message_fini(&out);
+  ti_task_release(t);
+}
+
+/* The caller still counts as alive, or as an errand, so no wait ends before the failures are delivered. */
+void ti_pool_nested_break(struct ti_pool *p, char *why, size_t whysize) {
+  struct ti_list doomed;
+  struct ti_list_node *n;
+  struct ti_task *t;
+  const char *message;
+  size_t len;
+  assert(whysize > 0 && why[whysize - 1] == '\0');
+  ti_list_init(&doomed);
+  ti_mutex_lock(&p->lock);
+  if (p->state != POOL_BROKEN) {
+    p->state = POOL_BROKEN;
+    p->why = why;
+    p->whysize = whysize;
+    why = NULL;
+  }
+  message = p->why;
+  len = p->whysize - 1;
+  while ((t = ti_task_queue_pop(&p->queue)) != NULL) {
+    t->place = TASK_TAKEN;
+    p->finished++;
+    p->failed++;
+    ti_list_push(&doomed, &t->queued);
+  }
+  ti_pool_advance_wake_sequence(p);
+  ti_pool_wake_all_locked(p);
+  ti_cond_broadcast(&p->room);
+  ti_cond_broadcast(&p->quiet);
+  ti_pool_check_locked(p);
+  ti_mutex_unlock(&p->lock);
+  ti_alloc_free(p->mem, why, whysize);
+  while ((n = ti_list_pop(&doomed)) != NULL)
+    fail_broken(TI_CONTAINER(n, struct ti_task, queued), message, len);
+}
+
+/* There was no memory to open a worker, which may pass: the pool is not broken. Other threads serve
+** the queue, as when one cannot be started; the only one that could fails the next task, so that
+** nobody waits for memory that never comes. That task, to be failed with the lock free; or NULL. */
+struct ti_task *ti_pool_nested_out_of_memory_locked(struct ti_pool *p) {
+  struct ti_task *t = p->alive + p->starting - p->away == 1 ? ti_task_queue_pop(&p->queue) : NULL;
+  if (t == NULL) return NULL;
+  t->place = TASK_TAKEN;
+  p->finished++;
+  p->failed++;
+  ti_pool_room_locked(p);
+  return t;
+}
+
+/* -------------------------------------------------------- opening, closing -- */
+
+/* Before and after a worker is opened or closed, which ti_pool_cancel_interrupt_all reaches too. */
+static void upkeep(struct ti_pool *p, struct ti_nested_worker *l, bool ask) {
+  bool told;
+  ti_stop_token_refresh_signals(&l->slot->bell);
+  ti_mutex_lock(&p->lock);
+  ti_stop_token_open(&l->stop);
+  l->upkeep = true;
+  told = (ask || p->haste) && ti_stop_token_pin(&l->stop, FAULT_INTERRUPTED) == STOP_TOLD;
+  ti_mutex_unlock(&p->lock);
+  if (told) ti_watchdog_keep_signalling(&p->dog, &l->stop);
+}
+
+static void upkeep_done(struct ti_pool *p, struct ti_nested_worker *l) {
+  int kind;
+  ti_mutex_lock(&p->lock);
+  l->upkeep = false;
+  kind = ti_stop_token_close(&l->stop);
+  ti_mutex_unlock(&p->lock);
+  if (kind != FAULT_NONE) ti_watchdog_remove(&p->dog, &l->stop);
+}
+
+/* Opens the level's worker. False: the pool is broken now, or (*starved) there was no memory. */
+bool ti_pool_nested_open(struct ti_pool *p, struct ti_nested_worker *l, bool *starved) {
+  char *why = NULL;
+  size_t whysize = 0;
+  upkeep(p, l, false);
+  l->worker = p->runner.open(p->ud, l->slot->index, &l->stop, &why, &whysize);
+  upkeep_done(p, l);
+  *starved = l->worker == NULL && why == NULL;
+  if (why != NULL) ti_pool_nested_break(p, why, whysize);
+  return l->worker != NULL;
+}
+
+void ti_pool_nested_close(struct ti_pool *p, struct ti_nested_worker *l) {
+  if (l->worker == NULL) return;
+  upkeep(p, l, p->runner.tainted != NULL && p->runner.tainted(l->worker));
+  p->runner.close(l->worker);
+  l->worker = NULL;
+  upkeep_done(p, l);
+}
+
+void ti_pool_nested_close_above(struct ti_pool *p, struct ti_nested_worker *l, int depth) {
+  while (l->depth < depth && l->above != NULL) l = l->above;
+  while (l->above != NULL) {
+    struct ti_nested_worker *below = l, *top = l->above;
+    while (top->above != NULL) below = top, top = top->above;
+    ti_pool_nested_close(p, top);
+    ti_mutex_lock(&p->lock);
+    below->above = NULL;
+    ti_mutex_unlock(&p->lock);
+    ti_stop_token_fini(&top->stop);
+    ti_alloc_free(p->mem, top, sizeof *top);
+  }
+}
+
+/* ------------------------------------------------------------ the level above -- */
+
+/* That of l, with an open worker; NULL: not here. */
+static struct ti_nested_worker *level_above(struct ti_pool *p, struct ti_nested_worker *l) {
+  struct ti_nested_worker *up = l->above;
+  bool starved;
+  /* Lua code there has as much as on the least stack, also when what it calls packs a deep value. */
+  if (ti_thread_stack_room(NULL) < TI_THREAD_STACK_LEAST) return NULL;
+  if (up == NULL) {
+    up = (struct ti_nested_worker *)ti_alloc_zero(p->mem, sizeof *up);
+    if (up == NULL) return NULL;
+    ti_stop_token_init(&up->stop, &l->slot->bell);
+    up->slot = l->slot;
+    up->depth = l->depth + 1;
+    ti_mutex_lock(&p->lock);
+    l->above = up;
+    ti_mutex_unlock(&p->lock);
+  }
+  return up->worker != NULL || ti_pool_nested_open(p, up, &starved) ? up : NULL;
+}
+
+struct ti_task *ti_pool_nested_task_of(struct ti_stop_token *self) {
+  return TI_CONTAINER(self, struct ti_nested_worker, stop)->task; /* only this thread writes it */
+}
+
+/* t, out of the queue, begins in the level `up` of the calling thread. */
+static void begin_above_locked(struct ti_pool *p, struct ti_nested_worker *up, struct ti_task *t) {
+  ti_pool_nested_begin_locked(p, up, t);
+  p->waiting++;
+  ti_pool_room_locked(p);
+}
+
+/* Runs it, and gives its reference back. */
+static void run_above(struct ti_pool *p, struct ti_nested_worker *up, struct ti_task *t) {
+  struct ti_message out;
+  int outcome;
+  bool begun = ti_pool_nested_run(p, up, t, &outcome, &out);
+  if (ti_pool_nested_needs_replacing(p, up)) ti_pool_nested_close(p, up);
+  ti_mutex_lock(&p->lock);
+  ti_pool_nested_end_locked(p, up, begun, outcome);
+  p->waiting--;
+  ti_pool_check_locked(p);
+  ti_mutex_unlock(&p->lock);
+  ti_pool_nested_deliver(t, begun, outcome, &out);
+}
+
+bool ti_pool_nested_run_inline(struct ti_pool *p, struct ti_stop_token *self, struct ti_task *t) {
+  struct ti_nested_worker *l = TI_CONTAINER(self, struct ti_nested_worker, stop), *up;
+  bool taken;
+  if (t->pool != p || ti_task_state(t) != TASK_PENDING) return false;
+  up = level_above(p, l);
+  if (up == NULL) return false;
+  ti_mutex_lock(&p->lock);
+  while (t->place == TASK_QUEUED && ti_stop_token_requested(self) == FAULT_NONE &&
+         ti_pool_held_locked(p))
+    ti_cond_wait(&l->slot->wake, &p->lock, ti_clock_deadline(POOL_HELD_SLICE));
+  taken = ti_task_queue_remove(&p->queue, t);
+  if (taken) begin_above_locked(p, up, t);
+  ti_pool_check_locked(p);
+  ti_mutex_unlock(&p->lock);
+  if (taken) run_above(p, up, t);
+  return taken;
+}
+
+/* The pool is stranded, and t (NULL: anything) is queued. */
+static bool helpful_locked(const struct ti_pool *p, const struct ti_task *t) {
+  return ti_pool_stranded_locked(p) && !ti_pool_held_locked(p) &&
+         (t == NULL || t->place == TASK_QUEUED);
+}
+
+bool ti_pool_nested_help(struct ti_pool *p, struct ti_stop_token *self, struct ti_task *t,
+                         enum ti_pool_block *how) {
+  struct ti_nested_worker *l = TI_CONTAINER(self, struct ti_nested_worker, stop), *up;
+  bool helps;
+  if (t != NULL && t->pool != p) return false;
+  ti_mutex_lock(&p->lock);
+  helps = helpful_locked(p, t);
+  ti_mutex_unlock(&p->lock);
+  up = helps ? level_above(p, l) : NULL;
+  if (up == NULL) return false;
+  ti_mutex_lock(&p->lock);
+  helps = helpful_locked(p, t);
+  if (helps) {
+    if (t == NULL)
+      t = ti_task_queue_pop(&p->queue);
+    else
+      (void)ti_task_queue_remove(&p->queue, t);
+    ti_pool_count_locked(p, *how, -1);
+    begin_above_locked(p, up, t);
+  }
+  ti_pool_check_locked(p);
+  ti_mutex_unlock(&p->lock);
+  if (!helps) return false;
+  *how = BLOCK_NONE;
+  ti_task_hold(t);                 /* as long as it is awaited */
+  (void)ti_task_await(l->task, t); /* no ring: t has not begun, and waits for nothing yet */
+  run_above(p, up, t);
+  (void)ti_task_await(l->task, NULL);
+  ti_task_release(t);
+  return true;
+}

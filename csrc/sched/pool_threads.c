@@ -1,0 +1,345 @@
+/*
+** sched/pool_threads: the life of a pool's threads.
+**
+**   reserved -> fresh -> idle <-> running        (take, serve)
+**                 ^       |
+**                 +-------+  its worker is worn: closed, and opened anew
+**                 |       v
+**                 +---- ending -> ended -> joined: the slot is free again
+**       tasks came while it closed its worker
+**
+** Invariants and lock: pool_impl.h. Never holds the lock in runner functions, deliveries, joins
+** or starts.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sched/pool_impl.h"
+
+/* Not by a thread-local variable: those that need no allocation are few (signal.c). This is asked only
+** before waits that are long anyway. */
+bool ti_pool_threads_is_worker(struct ti_pool *p) {
+  bool is = false;
+  ti_mutex_lock(&p->lock);
+  for (struct ti_pool_thread *s = p->slots; s != NULL && !is; s = s->next)
+    is = (s->started || s->running) && ti_thread_is_self(&s->thread);
+  ti_mutex_unlock(&p->lock);
+  return is;
+}
+
+/* ---------------------------------------------------------------- serve -- */
+
+/* Idle threads that spin at the same time: more would only take processors from those that work. */
+enum { MAX_SPINNERS = 1 };
+
+/* Levels whose workers an idle thread keeps open, for the next tasks that wait for others. */
+enum { KEPT_LEVELS = 2 };
+
+/* Looks for a while whether something is queued; the lock is let go meanwhile. News that another
+** thread was quicker to take do not count: where they are the rule, looking does not pay. */
+static bool look_locked(struct ti_pool *p, struct ti_pool_thread *self) {
+  size_t rung = atomic_load_explicit(&p->rung, memory_order_relaxed);
+  struct ti_spin_look k;
+  bool found;
+  if (p->spinners >= MAX_SPINNERS || !ti_spin_wait_start(&self->spin, p->cfg.spin_time, &k))
+    return false;
+  p->spinners++;
+  ti_mutex_unlock(&p->lock);
+  do found = atomic_load_explicit(&p->rung, memory_order_relaxed) != rung;
+  while (!found && ti_spin_wait_again(&k));
+  ti_mutex_lock(&p->lock);
+  p->spinners--;
+  found = p->queue.count > 0 || p->state != POOL_OPEN;
+  ti_spin_wait_stop(&self->spin, found);
+  return found;
+}
+
+/* The next task of the queue, now running and no idle thread's any more; NULL if there is none. */
+static struct ti_task *pop_locked(struct ti_pool *p, struct ti_pool_thread *self) {
+  struct ti_task *t;
+  if (p->queue.count == 0 || ti_pool_over_limit_locked(p) || ti_pool_held_locked(p)) return NULL;
+  t = ti_task_queue_pop(&p->queue);
+  p->idle--;
+  ti_pool_nested_begin_locked(p, &self->base, t);
+  return t;
+}
+
+/* The next task, now running; sleeps for it. NULL: this thread shall end. The caller is
+** idle before, and is not any more afterwards. Whom to ring once the lock is free: *sleeper. */
+static struct ti_task *take_locked(struct ti_pool *p, struct ti_pool_thread *self,
+                                   struct ti_pool_thread **sleeper) {
+  ti_time deadline = 0, began;
+  bool rested = false, expired = false;
+  for (;;) {
+    struct ti_task *t = pop_locked(p, self);
+    if (t == NULL && (ti_pool_over_limit_locked(p) ||
+                      (p->queue.count == 0 && (p->state != POOL_OPEN || expired)))) {
+      p->idle--;
+      p->leaving++;
+    } else if (t == NULL && p->queue.count > 0) {
+      /* Held back. It stays awake, in slices: to others it is a thread that is slow to take one. */
+      ti_cond_wait(&self->wake, &p->lock, ti_clock_deadline(POOL_HELD_SLICE));
+      continue;
+    } else if (t == NULL) {
+      if (self->base.above != NULL) { /* before it sleeps; tasks may have come meanwhile */
+        ti_mutex_unlock(&p->lock);
+        ti_pool_nested_close_above(p, &self->base, KEPT_LEVELS);
+        ti_mutex_lock(&p->lock);
+      }
+      if (look_locked(p, self) || p->queue.count > 0 || p->state != POOL_OPEN ||
+          ti_pool_over_limit_locked(p))
+        continue;
+      if (!rested) deadline = ti_clock_deadline(p->cfg.idle_timeout);
+      rested = true;
+      self->woken = false;
+      ti_list_push(&p->asleep, &self->link);
+      p->nasleep++;
+      ti_pool_check_locked(p);
+      began = ti_spin_wait_sleep(&self->spin);
+      while (!self->woken && !expired) expired = !ti_cond_wait(&self->wake, &p->lock, deadline);
+      ti_spin_wait_woke(&self->spin, began);
+      if (!self->woken) {
+        ti_list_remove(&self->link);
+        p->nasleep--;
+      }
+      continue;
+    }
+    *sleeper = ti_pool_pick_locked(p);
+    ti_pool_check_locked(p);
+    return t;
+  }
+}
+
+/* Runs t, delivers its outcome and gives its reference back. The worker is idle, and the task
+** counted, before anyone can see that it is done; under the same lock the worker takes its next
+** task, if there is one and it is not worn: that is what it answers. */
+static struct ti_task *serve(struct ti_pool *p, struct ti_pool_thread *self, struct ti_task *t,
+                             bool *worn) {
+  struct ti_message out;
+  struct ti_pool_thread *sleeper;
+  struct ti_task *next;
+  int outcome;
+  bool begun = ti_pool_nested_run(p, &self->base, t, &outcome, &out);
+  *worn = ti_pool_nested_needs_replacing(p, &self->base);
+  ti_mutex_lock(&p->lock);
+  ti_pool_nested_end_locked(p, &self->base, begun, outcome);
+  p->idle++;
+  next = *worn ? NULL : pop_locked(p, self);
+  sleeper = ti_pool_pick_locked(p);
+  ti_pool_check_locked(p);
+  ti_mutex_unlock(&p->lock);
+  ti_pool_nested_deliver(t, begun, outcome, &out);
+  ti_pool_notify(sleeper);
+  return next;
+}
+
+/* ------------------------------------------------------------- a thread -- */
+
+/* A worker for this fresh thread, which is idle then. False: there is nothing to do, no memory
+** (*starved), or the pool is broken now; then it is neither. */
+static bool open_worker(struct ti_pool *p, struct ti_pool_thread *self, bool *starved) {
+  struct ti_task *failed = NULL;
+  bool wanted;
+  ti_mutex_lock(&p->lock);
+  /* a pool that was closed meanwhile: no worker is opened for nothing */
+  wanted = (p->state == POOL_OPEN && !ti_pool_over_limit_locked(p)) || p->queue.count > 0;
+  if (!wanted) p->fresh--, p->leaving++;
+  ti_mutex_unlock(&p->lock);
+  if (!wanted) return false;
+  wanted = ti_pool_nested_open(p, &self->base, starved);
+  ti_mutex_lock(&p->lock);
+  p->fresh--;
+  if (wanted)
+    p->idle++;
+  else
+    p->leaving++;
+  if (*starved) failed = ti_pool_nested_out_of_memory_locked(p);
+  ti_pool_check_locked(p);
+  ti_mutex_unlock(&p->lock);
+  if (failed != NULL) { /* this thread counts as alive: no wait ends before */
+    ti_task_finish(failed, FAULT_NOMEM, NULL);
+    ti_task_release(failed);
+  }
+  return wanted;
+}
+
+/* Serves tasks with an idle thread's worker. True: the worker is worn, and the thread is fresh
+** again. False: the thread shall end, and is neither idle nor fresh. */
+static bool work(struct ti_pool *p, struct ti_pool_thread *self) {
+  struct ti_pool_thread *sleeper = NULL;
+  struct ti_task *t;
+  bool worn = false;
+  ti_mutex_lock(&p->lock);
+  while (!worn && (t = take_locked(p, self, &sleeper)) != NULL) {
+    ti_mutex_unlock(&p->lock);
+    ti_pool_notify(sleeper);
+    while (t != NULL) t = serve(p, self, t, &worn);
+    ti_mutex_lock(&p->lock);
+  }
+  if (worn) {
+    p->idle--;
+    p->fresh++;
+    sleeper = ti_pool_pick_locked(p); /* it was awake, and takes no task now (invariant 3) */
+    ti_pool_check_locked(p);
+  }
+  ti_mutex_unlock(&p->lock);
+  ti_pool_notify(sleeper);
+  return worn;
+}
+
+/* One life of a thread: from fresh until it is neither fresh nor idle. True: it starved. */
+static bool live(struct ti_pool *p, struct ti_pool_thread *self) {
+  bool again = true, starved = false;
+  if (p->runner.thread_start != NULL) p->runner.thread_start(p->ud, self->index);
+  while (again && open_worker(p, self, &starved)) {
+    again = work(p, self);
+    ti_pool_nested_close_above(p, &self->base, 0);
+    ti_pool_nested_close(p, &self->base);
+  }
+  if (p->runner.thread_stop != NULL) p->runner.thread_stop(p->ud, self->index);
+  return starved;
+}
+
+/* No thread is there, or being made, that will still end. */
+static bool none_left_locked(const struct ti_pool *p) { return p->alive == 0 && p->starting == 0; }
+
+static void *thread_main(void *arg) {
+  struct ti_pool_thread *self = (struct ti_pool_thread *)arg;
+  struct ti_pool *p = self->pool;
+  bool again, starved;
+  char name[64];
+  snprintf(name, sizeof name, "%s_%d", p->cfg.name, self->index);
+  ti_thread_set_name(name);
+  ti_child_mask_set(&p->programs);
+  ti_stop_token_attach(&self->bell);
+  ti_mutex_lock(&p->lock);
+  self->thread = ti_thread_self(); /* its starter may not have come to it yet */
+  self->running = true;
+  ti_mutex_unlock(&p->lock);
+  do {
+    starved = live(p, self);
+    ti_mutex_lock(&p->lock);
+    /* predicate: started. Who starts a thread is not waited for but here, where it has long been
+    ** done: from now on the slot may be joined and used again. */
+    while (!self->started) ti_cond_wait(&p->settled, &p->lock, TI_CLOCK_NEVER);
+    p->leaving--;
+    /* Tasks came after it decided to go, and there was no place for another thread; or one is
+    ** being made for them, which may fail: then the last one that can take them must not go. One
+    ** that starved leaves them to others, if there are any, and does not try again and again. */
+    again = (!starved && ti_pool_short_locked(p) && !ti_pool_over_limit_locked(p)) ||
+            (p->queue.count > 0 && p->alive - p->away == 1);
+    if (again) {
+      p->fresh++;
+    } else {
+      p->alive--;
+      ti_pool_recount_locked(p);
+      self->running = false;
+      ti_list_push(&p->ended, &self->link);
+      if (none_left_locked(p)) ti_cond_broadcast(&p->quiet); /* one joins them all */
+    }
+    ti_pool_check_locked(p);
+    ti_mutex_unlock(&p->lock);
+  } while (again);
+  return NULL; /* the slot is the joiner's now, and after the join the pool may be gone */
+}
+
+/* -------------------------------------------------------- start and join -- */
+
+bool ti_pool_threads_reap_locked(struct ti_pool *p) {
+  struct ti_list ended;
+  struct ti_list_node *n;
+  size_t joined = 0;
+  if (ti_list_empty(&p->ended)) return false;
+  ti_list_init(&ended);
+  ti_list_splice(&ended, &p->ended); /* ours now: each is joined once */
+  for (n = ended.head.next; n != &ended.head; n = n->next)
+    TI_CONTAINER(n, struct ti_pool_thread, link)->started =
+        false; /* its handle ends with the join */
+  ti_mutex_unlock(&p->lock);
+  for (n = ended.head.next; n != &ended.head; n = n->next, joined++)
+    ti_thread_join(&TI_CONTAINER(n, struct ti_pool_thread, link)->thread);
+  ti_mutex_lock(&p->lock);
+  ti_list_splice(&p->free, &ended);
+  p->threads -= joined;
+  ti_cond_broadcast(&p->settled);
+  if (ti_pool_ended_locked(p)) ti_cond_broadcast(&p->quiet);
+  return true;
+}
+
+static struct ti_pool_thread *new_slot(struct ti_pool *p) {
+  struct ti_pool_thread *s = (struct ti_pool_thread *)ti_alloc_zero(p->mem, sizeof *s);
+  if (s == NULL) return NULL;
+  if (ti_cond_init(&s->wake) != 0) {
+    ti_alloc_free(p->mem, s, sizeof *s);
+    return NULL;
+  }
+  ti_list_node_init(&s->link);
+  ti_spin_wait_init(&s->spin);
+  s->base.slot = s;
+  ti_stop_token_init_target(&s->bell, &p->signals);
+  s->bell.dog = &p->dog;
+  ti_stop_token_init(&s->base.stop, &s->bell);
+  s->pool = p;
+  return s;
+}
+
+/* The slot for a thread that is counted in `starting` already. NULL: out of memory. */
+static struct ti_pool_thread *take_slot_locked(struct ti_pool *p) {
+  struct ti_pool_thread *s;
+  for (;;) {
+    struct ti_list_node *n;
+    ti_pool_threads_reap_locked(p);
+    n = ti_list_pop(&p->free);
+    if (n != NULL) return TI_CONTAINER(n, struct ti_pool_thread, link);
+    if (p->nslots + p->making < p->alive + p->starting) break;
+    /* predicate: see pool_impl.h. There are as many slots as threads, and this one has none yet: so
+    ** another caller is joining the thread of one, which has nothing left to do. */
+    ti_cond_wait(&p->settled, &p->lock, TI_CLOCK_NEVER);
+  }
+  p->making++;
+  ti_mutex_unlock(&p->lock);
+  s = new_slot(p);
+  ti_mutex_lock(&p->lock);
+  p->making--;
+  if (s != NULL) {
+    s->index = p->nslots++;
+    s->next = p->slots;
+    p->slots = s;
+  }
+  return s;
+}
+
+int ti_pool_threads_start_locked(struct ti_pool *p) {
+  struct ti_thread thread;
+  struct ti_pool_thread *s;
+  int err = ENOMEM;
+  p->starting++;
+  p->fresh++;
+  p->threads++;
+  ti_pool_recount_locked(p);
+  ti_pool_check_locked(p);
+  s = take_slot_locked(p);
+  if (s != NULL) {
+    ti_mutex_unlock(&p->lock);
+    err = ti_thread_start(&thread, p->cfg.stack_size, thread_main, s);
+    ti_mutex_lock(&p->lock);
+  }
+  p->starting--;
+  if (err == 0) {
+    p->alive++;
+    s->thread = thread;
+    s->started = true;
+  } else {
+    p->fresh--;
+    p->threads--;
+    ti_pool_recount_locked(p);
+    if (s != NULL) ti_list_push(&p->free, &s->link);
+    if (none_left_locked(p) || ti_pool_ended_locked(p)) ti_cond_broadcast(&p->quiet);
+  }
+  ti_cond_broadcast(&p->settled);
+  return err;
+}

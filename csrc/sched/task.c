@@ -1,0 +1,268 @@
+/*
+** sched/task: one submitted call and its outcome.
+**
+** Who makes a task done takes its watches off the list under the lock, lets the lock
+** go, and delivers each of them. From then on it touches nothing but the task itself,
+** on which it holds a reference.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "sched/task.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "sched/waiter.h"
+#include "sched/pool.h"
+
+static struct ti_task *alloc(struct ti_pool *pool, const struct ti_alloc *mem) {
+  if (pool != NULL) return ti_pool_alloc_task(pool);
+  return (struct ti_task *)ti_alloc_new(mem, sizeof(struct ti_task));
+}
+
+static void dealloc(struct ti_task *t, struct ti_pool *pool, const struct ti_alloc *mem) {
+  if (pool != NULL)
+    ti_pool_free_task(pool, t);
+  else
+    ti_alloc_free(mem, t, sizeof *t);
+}
+
+/* NULL and true: it needs none; false: out of memory. */
+static bool new_extras(const struct ti_task_options *terms, const struct ti_alloc *mem,
+                       struct ti_task_stored_options **out) {
+  const char *name;
+  size_t len;
+  *out = NULL;
+  if (terms == NULL || (terms->name == NULL && terms->time_limit == 0 && terms->memory_limit == 0 &&
+                        terms->seeding == NULL))
+    return true;
+  name = terms->name != NULL ? terms->name : "";
+  len = strlen(name) + 1;
+  *out = (struct ti_task_stored_options *)ti_alloc_new(mem, sizeof **out + len);
+  if (*out == NULL) return false;
+  (*out)->time_limit = terms->time_limit;
+  (*out)->memory_limit = terms->memory_limit;
+  (*out)->seeded = terms->seeding != NULL;
+  if (terms->seeding != NULL) (*out)->seeding = *terms->seeding;
+  (*out)->size = sizeof **out + len;
+  memcpy((*out)->name, name, len);
+  return true;
+}
+
+struct ti_task *ti_task_new(struct ti_pool *pool, const struct ti_alloc *mem,
+                            const struct ti_task_options *terms) {
+  struct ti_task *t = alloc(pool, mem);
+  if (t == NULL) return NULL;
+  if (!new_extras(terms, mem, &t->extras)) {
+    dealloc(t, pool, mem);
+    return NULL;
+  }
+  ti_refcount_init(&t->ref);
+  t->pool = pool;
+  if (pool != NULL)
+    t->context = NULL;
+  else
+    t->mem = mem;
+  ti_list_node_init(&t->queued);
+  t->watches = NULL;
+  t->priority = terms != NULL ? terms->priority : 0;
+  atomic_init(&t->state, TASK_PENDING);
+  ti_byte_lock_init(&t->lock);
+  t->place = TASK_OUTSIDE;
+  t->outcome = FAULT_NONE;
+  ti_message_init(&t->msg, mem);
+  if (pool != NULL) ti_pool_hold_task(pool);
+  return t;
+}
+
+const struct ti_alloc *ti_task_mem(const struct ti_task *t) {
+  return t->pool != NULL ? ti_pool_mem(t->pool) : t->mem;
+}
+
+struct ti_task *ti_task_hold(struct ti_task *t) {
+  ti_refcount_hold(&t->ref);
+  return t;
+}
+
+void ti_task_release(struct ti_task *t) {
+  const struct ti_alloc *mem;
+  struct ti_pool *pool;
+  if (t == NULL || !ti_refcount_release(&t->ref)) return;
+  assert(t->watches == NULL && t->place != TASK_QUEUED);
+  pool = t->pool;
+  mem = ti_task_mem(t);
+  ti_message_fini(&t->msg);
+  if (pool != NULL && t->context != NULL) ti_pool_free_context(pool, t->context);
+  if (t->extras != NULL) ti_alloc_free(mem, t->extras, t->extras->size);
+  dealloc(t, pool, mem);
+  /* last: the memory may belong to who owns the pool */
+  if (pool != NULL) ti_pool_release_task(pool);
+}
+
+/* The only writer of `state`; see the picture in task.h. */
+static void set_state_locked(struct ti_task *t, enum ti_task_state to) {
+  enum ti_task_state from = ti_task_state(t);
+  assert((from == TASK_PENDING && to != TASK_PENDING) ||
+         (from == TASK_RUNNING && to == TASK_FINISHED));
+  (void)from;
+  /* release: pairs with the acquire in ti_task_state, so who sees it done sees the outcome */
+  atomic_store_explicit(&t->state, (unsigned char)to, memory_order_release);
+}
+
+bool ti_task_begin(struct ti_task *t, struct ti_stop_token *stop) {
+  bool mine;
+  ti_byte_lock_lock(&t->lock);
+  mine = ti_task_state(t) == TASK_PENDING;
+  if (mine) {
+    t->stop = stop;
+    t->awaited = NULL;
+    set_state_locked(t, TASK_RUNNING);
+  }
+  ti_byte_lock_unlock(&t->lock);
+  return mine;
+}
+
+enum ti_stop_answer ti_task_stop(struct ti_task *t, int kind, struct ti_stop_token **stop) {
+  enum ti_stop_answer answer = STOP_NOT;
+  ti_byte_lock_lock(&t->lock);
+  *stop = ti_task_state(t) == TASK_RUNNING ? t->stop : NULL;
+  /* under the lock it has not finished, and its worker's stop is about it */
+  if (*stop != NULL) answer = ti_stop_token_pin(*stop, kind);
+  ti_byte_lock_unlock(&t->lock);
+  return answer;
+}
+
+static void set_awaited(struct ti_task *self, struct ti_task *t) {
+  ti_byte_lock_lock(&self->lock);
+  self->awaited = t;
+  ti_byte_lock_unlock(&self->lock);
+}
+
+/* What t waits for, with a reference, or NULL. */
+static struct ti_task *awaited_by(struct ti_task *t) {
+  struct ti_task *next = NULL;
+  ti_byte_lock_lock(&t->lock);
+  /* the waiter has a reference until it has said under this lock that it waits no more */
+  if (ti_task_state(t) == TASK_RUNNING && t->awaited != NULL) next = ti_task_hold(t->awaited);
+  ti_byte_lock_unlock(&t->lock);
+  return next;
+}
+
+/* The entry is made first, then the ring looked for: of those who close one, the last to make its entry sees
+** all others. An entry stays until what is awaited is done, or the waiter is stopped; so links that
+** are seen one after the other were there together. */
+bool ti_task_await(struct ti_task *self, struct ti_task *t) {
+  enum { FAR = 1000000 }; /* a ring that self is not in has no end */
+  struct ti_task *at;
+  bool ring = false;
+  set_awaited(self, t);
+  if (t == NULL) return true;
+  at = ti_task_hold(t);
+  for (int i = 0; at != NULL && i < FAR; i++) {
+    struct ti_task *next = NULL;
+    ring = at == self;
+    if (!ring) next = awaited_by(at);
+    ti_task_release(at);
+    at = next;
+  }
+  ti_task_release(at);
+  if (ring) set_awaited(self, NULL);
+  return !ring;
+}
+
+/* --------------------------------------------------------------- watches -- */
+
+/* The ring goes through the watches' links; the oldest is before the newest. */
+static struct ti_wait_entry *next_of(const struct ti_wait_entry *w) {
+  return TI_CONTAINER(w->link.next, struct ti_wait_entry, link);
+}
+
+static void ring_push(struct ti_wait_entry **oldest, struct ti_wait_entry *w) {
+  assert(!ti_list_linked(&w->link));
+  if (*oldest == NULL) {
+    w->link.next = w->link.prev = &w->link;
+    *oldest = w;
+  } else {
+    w->link.next = &(*oldest)->link;
+    w->link.prev = (*oldest)->link.prev;
+    w->link.prev->next = w->link.next->prev = &w->link;
+  }
+}
+
+static void ring_remove(struct ti_wait_entry **oldest, struct ti_wait_entry *w) {
+  if (*oldest == w) *oldest = next_of(w) != w ? next_of(w) : NULL;
+  ti_list_remove(&w->link);
+}
+
+static bool failed(const struct ti_task *t) {
+  return ti_task_state(t) == TASK_FINISHED && t->outcome != FAULT_NONE;
+}
+
+/* Makes it done if its state is at most `latest`, with what *out holds as its message;
+** the call that was there is in *out then. */
+static bool settle(struct ti_task *t, enum ti_task_state latest, enum ti_task_state to, int outcome,
+                   struct ti_message *out) {
+  struct ti_wait_entry *flying, *w;
+  struct ti_message call;
+  bool failure;
+  ti_byte_lock_lock(&t->lock);
+  if (ti_task_state(t) > latest) {
+    ti_byte_lock_unlock(&t->lock);
+    return false;
+  }
+  ti_message_move(&call, &t->msg);
+  ti_message_move(&t->msg, out);
+  t->outcome = (unsigned char)outcome;
+  set_state_locked(t, to);
+  flying = t->watches;
+  t->watches = NULL;
+  if ((w = flying) != NULL) do
+      w->on_task = false;
+    while ((w = next_of(w)) != flying);
+  ti_byte_lock_unlock(&t->lock);
+  /* before the news: who hears that it is done finds the call's parts released; and with
+  ** no lock held, as that may release other tasks */
+  ti_message_fini(&call);
+  failure = failed(t);
+  while ((w = flying) != NULL) {
+    ring_remove(&flying, w);
+    ti_waiter_entry_deliver(w, failure);
+  }
+  return true;
+}
+
+bool ti_task_cancel(struct ti_task *t) {
+  struct ti_message none;
+  ti_message_init(&none, ti_task_mem(t));
+  return settle(t, TASK_PENDING, TASK_CANCELLED, FAULT_CANCELLED, &none);
+}
+
+bool ti_task_finish(struct ti_task *t, int outcome, struct ti_message *out) {
+  struct ti_message none;
+  ti_message_init(&none, ti_task_mem(t));
+  return settle(t, TASK_RUNNING, TASK_FINISHED, outcome, out != NULL ? out : &none);
+}
+
+bool ti_task_add_waiter(struct ti_task *t, struct ti_wait_entry *w) {
+  bool pending;
+  ti_byte_lock_lock(&t->lock);
+  pending = !ti_task_done(t);
+  if (pending) {
+    ring_push(&t->watches, w);
+    w->on_task = true;
+  }
+  ti_byte_lock_unlock(&t->lock);
+  return pending;
+}
+
+bool ti_task_remove_waiter(struct ti_task *t, struct ti_wait_entry *w) {
+  bool on;
+  ti_byte_lock_lock(&t->lock);
+  on = w->on_task;
+  if (on) {
+    ring_remove(&t->watches, w);
+    w->on_task = false;
+  }
+  ti_byte_lock_unlock(&t->lock);
+  return on;
+}

@@ -1,0 +1,146 @@
+/*
+** sched/task: one submitted call and its outcome.
+**
+**            begin                 finish
+**   PENDING --------> RUNNING ---------------> FINISHED
+**      |                                           ^
+**      | cancel                                    |  finish (a broken pool, or a
+**      +-----------> CANCELLED                     |  promise that was never begun)
+**      +-------------------------------------------+
+**
+** An outcome's bytes: those of FAULT_NONE and FAULT_ERROR are floor 2's (worker_state.h). A kind's:
+** varint n, message of n bytes, varint k, traceback of k bytes (k is 0: none); or no bytes
+** at all, when there was no memory for them, and for every cancelled task.
+**
+** FINISHED and CANCELLED are "done". One function (set_state in task.c) writes
+** the state, under the task's lock; anyone may read it (atomic).
+** Lock order: the task's lock is a leaf; it is never held together with another.
+**
+** There may be millions of tasks, so a struct ti_task is small (with its message: one block), and its
+** lock is a byte.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TI_SCHED_TASK_H
+#define TI_SCHED_TASK_H
+
+#include <stdatomic.h>
+
+#include "util/errcode.h"
+#include "util/list.h"
+#include "util/message.h"
+#include "util/refcount.h"
+#include "util/seed.h"
+#include "sched/stop_token.h"
+#include "platform/thread.h"
+
+TI_INTERNAL_BEGIN
+
+enum ti_task_state { TASK_PENDING, TASK_RUNNING, TASK_FINISHED, TASK_CANCELLED };
+
+enum ti_task_place { TASK_OUTSIDE, TASK_QUEUED, TASK_TAKEN };
+
+struct ti_pool;
+struct ti_wait_entry;
+
+/* What a submit may say of a task. */
+struct ti_task_options {
+  const char *name;                 /* NULL: none */
+  int priority;                     /* higher first */
+  ti_time time_limit;               /* nanoseconds of running; 0: as the pool has it */
+  size_t memory_limit;              /* bytes; 0: none of its own */
+  const struct ti_seeding *seeding; /* where its random numbers begin; NULL: anywhere */
+};
+
+/* Those that few tasks have: one block. */
+struct ti_task_stored_options {
+  ti_time time_limit;
+  size_t memory_limit;
+  struct ti_seeding seeding; /* if `seeded` */
+  bool seeded;
+  size_t size; /* of the block */
+  char name[]; /* "": none */
+};
+
+struct ti_task {
+  struct ti_refcount ref;                /* A */
+  struct ti_pool *pool;                  /* I; a reference is held; NULL: a promise */
+  struct ti_task_stored_options *extras; /* I; owned; NULL: none of them */
+  union {
+    void *context; /* I; of a pool's: what msg is to be run with, for the runner, who frees it */
+    const struct ti_alloc *mem; /* I; of a promise: lives longer */
+  };
+  union {
+    struct ti_list_node
+        queued; /* pool's lock, while it is PENDING: its place in the pool's queue */
+    struct {    /* lock, while it is RUNNING: */
+      struct ti_stop_token *stop; /* how its worker is told to stop; or NULL */
+      struct ti_task *awaited;    /* what it waits for, without a limit of time; or NULL */
+    };
+  };
+  struct ti_wait_entry *watches; /* lock: who wants to know: the oldest, in a ring; NULL: nobody */
+  int priority;                  /* I */
+  _Atomic unsigned char
+      state; /* enum ti_task_state; written under lock, read by anyone (release/acquire) */
+  struct ti_byte_lock lock;
+  unsigned char place; /* pool's lock: enum ti_task_place: in the queue; with a worker, or failed */
+  unsigned char outcome; /* as msg. FAULT_NONE: values; FAULT_ERROR: its own error; a kind */
+  /* The call before it is done: written by the submitter before the pool takes it, then the
+  ** worker's. Its outcome once done: written by who finishes it, before the state, and
+  ** read-only from then on. A cancelled task's is empty. */
+  struct ti_message msg;
+};
+
+/* NULL if out of memory. `pool` may be NULL; the task takes a reference of its own. terms: copied;
+** NULL: nothing special. The caller owns one reference. */
+struct ti_task *ti_task_new(struct ti_pool *pool, const struct ti_alloc *mem,
+                            const struct ti_task_options *terms);
+struct ti_task *ti_task_hold(struct ti_task *t);
+void ti_task_release(
+    struct ti_task *t); /* NULL is legal; takes no lock that its caller may hold but mem's */
+
+static inline const char *ti_task_name(const struct ti_task *t) {
+  return t->extras != NULL && t->extras->name[0] != '\0' ? t->extras->name : NULL;
+}
+
+/* Where it and its messages are allocated: the pool's, or a promise's own. */
+const struct ti_alloc *ti_task_mem(const struct ti_task *t);
+
+static inline enum ti_task_state ti_task_state(const struct ti_task *t) {
+  /* acquire: pairs with the release in set_state, so `outcome` and `msg` are seen */
+  return (enum ti_task_state)atomic_load_explicit(&t->state, memory_order_acquire);
+}
+static inline bool ti_task_done(const struct ti_task *t) {
+  return ti_task_state(t) >= TASK_FINISHED;
+}
+
+/* PENDING -> RUNNING; false: it was not pending. `stop` (NULL: none), which is open, is how it is asked
+** to stop, until it is finished. */
+bool ti_task_begin(struct ti_task *t, struct ti_stop_token *stop);
+
+/* ti_stop_token_pin for the stop of a RUNNING task, which is in *stop then; STOP_NOT for others. */
+enum ti_stop_answer ti_task_stop(struct ti_task *t, int kind, struct ti_stop_token **stop);
+
+/* self, which runs, waits for t from now on, until t is done; NULL: for nothing any more. The caller has a
+** reference to t until then. False, and it waits for nothing: t is self, or waits for
+** it, perhaps through others. Tasks that close such a ring at the same time may all be told. */
+bool ti_task_await(struct ti_task *self, struct ti_task *t);
+
+/* PENDING -> CANCELLED, true if the caller did it. For promises: it does not touch a pool's
+** queue (ti_pool_cancel_task does). Frees the call in msg. Delivers the watches: no lock may
+** be held. The caller holds a reference. */
+bool ti_task_cancel(struct ti_task *t);
+
+/* PENDING or RUNNING -> FINISHED; false if it is done already, then *out is untouched. Frees the
+** call in msg, moves *out (NULL: empty) there. Delivers the watches: no lock may be held.
+** The caller holds a reference. */
+bool ti_task_finish(struct ti_task *t, int outcome, struct ti_message *out);
+
+/* For waiter.c: puts w on the task's list and true, or false if it is done. */
+bool ti_task_add_waiter(struct ti_task *t, struct ti_wait_entry *w);
+/* Takes w off again; false if the completer has it (or it was never on). */
+bool ti_task_remove_waiter(struct ti_task *t, struct ti_wait_entry *w);
+
+TI_INTERNAL_END
+
+#endif

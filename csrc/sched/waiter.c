@@ -1,0 +1,164 @@
+/*
+** sched/waiter: the one place where an owner sleeps.
+**
+** Why a cancelled watch, its set and its mailbox may be freed at once: a watch that
+** is still on its task's list is taken off under the task's lock, and no completer will
+** ever find it. One that is not is in the hands of a completer, and the canceller
+** sleeps until it has arrived. The completer sets `arrived`, and wakes, under the
+** box's lock; letting that lock go is the last it does with any of the three.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "sched/waiter.h"
+
+#include <assert.h>
+
+#include "sched/task.h"
+
+int ti_waiter_init(struct ti_waiter *box) {
+  int err = ti_mutex_init(&box->lock);
+  if (err != 0) return err;
+  atomic_init(&box->rung, 0);
+  box->mark.page = NULL;
+  box->mark.pid = 0;
+  ti_spin_wait_init(&box->spin);
+  box->spin.skip = box->spin.last = 1; /* states that wait but once do not look first */
+  err = ti_cond_init(&box->wake);
+  if (err != 0) ti_mutex_fini(&box->lock);
+  return err;
+}
+
+void ti_waiter_fini(struct ti_waiter *box) {
+  ti_cond_fini(&box->wake);
+  ti_mutex_fini(&box->lock);
+}
+
+void ti_waiter_set_init(struct ti_wait_set *set, struct ti_waiter *box) {
+  set->box = box;
+  set->spin_time = SPIN_TIME;
+  ti_list_init(&set->ready);
+  set->nready = set->nfailed = set->need = 0;
+  set->stop_on_failure = false;
+}
+
+/* --------------------------------------------------------------- watch -- */
+
+void ti_waiter_entry_init(struct ti_wait_entry *w) {
+  ti_list_node_init(&w->link);
+  w->set = NULL;
+  w->task = NULL;
+  w->on_task = w->arrived = w->awaited = w->failure = false;
+}
+
+void ti_waiter_entry_start(struct ti_wait_entry *w, struct ti_task *t, struct ti_wait_set *set) {
+  ti_waiter_entry_init(w);
+  w->set = set;
+  w->task = t;
+  /* one that is done needs no lock, which in a child that was forked may be held for ever */
+  if (ti_task_done(t) || !ti_task_add_waiter(t, w))
+    ti_waiter_entry_deliver(w, ti_task_state(t) == TASK_FINISHED && t->outcome != FAULT_NONE);
+}
+
+void ti_waiter_entry_deliver(struct ti_wait_entry *w, bool failure) {
+  struct ti_wait_set *set = w->set;
+  struct ti_waiter *box = set->box;
+  bool wake;
+  if (ti_fork_guard_forked(&box->mark))
+    return; /* a child set a promise that its parent waits for */
+  ti_mutex_lock(&box->lock);
+  assert(!w->arrived && !w->on_task);
+  wake = w->awaited;
+  w->arrived = true;
+  w->failure = failure;
+  ti_list_push(&set->ready, &w->link);
+  set->nready++;
+  if (failure) set->nfailed++;
+  if (set->need > 0) {
+    set->need = failure && set->stop_on_failure ? 0 : set->need - 1;
+    wake = wake || set->need == 0;
+  }
+  /* under the lock: once it is free, the owner may be gone with its mailbox */
+  if (wake) {
+    atomic_fetch_add_explicit(&box->rung, 1, memory_order_relaxed);
+    ti_cond_signal(&box->wake);
+  }
+  ti_mutex_unlock(&box->lock);
+}
+
+/* Takes an arrived watch out of its set. */
+static void leave_locked(struct ti_wait_entry *w) {
+  struct ti_wait_set *set = w->set;
+  ti_list_remove(&w->link);
+  assert(set->nready > 0 && set->nfailed >= w->failure);
+  set->nready--;
+  if (w->failure) set->nfailed--;
+  w->set = NULL;
+}
+
+void ti_waiter_entry_cancel(struct ti_wait_entry *w) {
+  struct ti_waiter *box;
+  if (w->set == NULL) return;
+  if (ti_task_remove_waiter(w->task, w)) {
+    w->set = NULL;
+    return;
+  }
+  box = w->set->box;
+  ti_mutex_lock(&box->lock);
+  /* predicate: arrived; the completer has it and needs nothing but this lock */
+  w->awaited = true;
+  while (!w->arrived) ti_cond_wait(&box->wake, &box->lock, TI_CLOCK_NEVER);
+  leave_locked(w);
+  ti_mutex_unlock(&box->lock);
+}
+
+/* ------------------------------------------------------------- mailset -- */
+
+/* Looks for a while whether somebody rang. */
+static void look(struct ti_waiter *box, ti_time time, size_t rung) {
+  struct ti_spin_look k;
+  bool found;
+  if (!ti_spin_wait_start(&box->spin, time, &k)) return;
+  do found = atomic_load_explicit(&box->rung, memory_order_relaxed) != rung;
+  while (!found && ti_spin_wait_again(&k));
+  ti_spin_wait_stop(&box->spin, found);
+}
+
+bool ti_waiter_set_sleep(struct ti_wait_set *set, size_t need, bool stop_on_failure,
+                         ti_time deadline) {
+  struct ti_waiter *box = set->box;
+  bool come = true;
+  ti_mutex_lock(&box->lock);
+  if (set->nready < need && !(stop_on_failure && set->nfailed > 0)) {
+    set->need = need - set->nready;
+    set->stop_on_failure = stop_on_failure;
+    if (deadline != 0) {
+      size_t rung = atomic_load_explicit(&box->rung, memory_order_relaxed);
+      ti_mutex_unlock(&box->lock);
+      look(box, set->spin_time, rung);
+      ti_mutex_lock(&box->lock);
+    }
+    if (set->need > 0 && deadline != 0) {
+      ti_time began = ti_spin_wait_sleep(&box->spin);
+      /* predicate: need == 0 */
+      while (set->need > 0 && ti_cond_wait(&box->wake, &box->lock, deadline)) {}
+      if (set->need == 0) ti_spin_wait_woke(&box->spin, began);
+    }
+    come = set->need == 0;
+    set->need = 0;
+  }
+  ti_mutex_unlock(&box->lock);
+  return come;
+}
+
+struct ti_wait_entry *ti_waiter_set_take(struct ti_wait_set *set) {
+  struct ti_list_node *n;
+  struct ti_wait_entry *w = NULL;
+  ti_mutex_lock(&set->box->lock);
+  n = ti_list_peek(&set->ready);
+  if (n != NULL) {
+    w = TI_CONTAINER(n, struct ti_wait_entry, link);
+    leave_locked(w);
+  }
+  ti_mutex_unlock(&set->box->lock);
+  return w;
+}

@@ -1,0 +1,223 @@
+/*
+** util/block_cache: an allocator for a state whose large blocks stay warm.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "util/block_cache.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define KIB ((size_t)1024)
+#define HUGE_PAGE (2048 * KIB)
+#define LARGE ((size_t)BLOCK_CACHE_LARGE)
+/* Blocks from here on are whole huge pages if that wastes no more than a quarter. */
+#define HUGE (HUGE_PAGE / 4 * 3)
+/* From here on glibc's malloc gives each block a mapping of its own, whatever was freed before. */
+#define ALONE (32768 * KIB)
+/* Large blocks are mapped: by malloc they would lie between small ones of any thread, and what is
+** free there does not go back. Not those below HUGE if a tool shall see them (see arena.h). */
+#if defined(__SANITIZE_ADDRESS__) || defined(TIDE_NO_ARENA)
+#define MAPPED HUGE
+#else
+#define MAPPED LARGE
+#endif
+
+/* What a mapped block of that size takes; 0: too much. Few sizes, so that one fits the next. */
+static size_t room_for(size_t size) {
+  size_t step = LARGE / 4, room;
+  if (size < LARGE) return size;
+  while (step < size / 8) step *= 2;
+  if (size > SIZE_MAX - HUGE_PAGE - step) return 0;
+  room = (size + step - 1) / step * step;
+  if (room >= HUGE) {
+    size_t whole = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    if (whole - size <= whole / 4) room = whole;
+  }
+  return room;
+}
+
+bool ti_block_cache_same(size_t a, size_t b) {
+  return a >= LARGE && b >= LARGE && room_for(a) == room_for(b);
+}
+
+static char *map(size_t room) {
+  void *p = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return p != MAP_FAILED ? (char *)p : NULL;
+}
+
+static void unmap(void *p, size_t room) {
+  /* a hole in a mapping makes two, of which there may be too many: the pages go back all the same */
+  if (munmap(p, room) != 0) madvise(p, room, MADV_DONTNEED);
+}
+
+/* Asks for huge pages for all pages that the block is in: were it fewer, mremap could not move it. If there are
+** none, small pages do. */
+static void advise_huge(char *p, size_t size) {
+#ifdef MADV_HUGEPAGE
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), head = (uintptr_t)p % page;
+  madvise(p - head, (head + size + page - 1) / page * page, MADV_HUGEPAGE);
+#else
+  (void)p;
+  (void)size;
+#endif
+}
+
+/* Aligned to a huge page: more is asked for, and the ends given back. */
+static char *map_huge(size_t room) {
+  size_t asked = room + HUGE_PAGE, head, tail;
+  char *p = map(asked);
+  if (p == NULL) return NULL;
+  head = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+  tail = asked - head - room;
+  if (head > 0) unmap(p, head);
+  if (tail > 0) unmap(p + head + room, tail);
+  advise_huge(p + head, room);
+  return p + head;
+}
+
+static void *obtain(const struct ti_block_cache *b, size_t room) {
+  if (b->around) {
+    char *p = (char *)ti_alloc_new(&b->small, room);
+    if (p != NULL && room >= ALONE) advise_huge(p, room);
+    return p;
+  }
+  if (room < MAPPED) return realloc(NULL, room);
+  return room < HUGE ? map(room) : map_huge(room);
+}
+
+static void release(void *p, size_t room) {
+  if (room < MAPPED)
+    free(p);
+  else
+    unmap(p, room);
+}
+
+void ti_block_cache_init(struct ti_block_cache *b, const struct ti_alloc *small, size_t least) {
+  memset(b, 0, sizeof *b);
+  b->least = least;
+  b->small = *small;
+}
+
+void ti_block_cache_init_around(struct ti_block_cache *b, const struct ti_alloc *all,
+                                size_t least) {
+  ti_block_cache_init(b, all, least);
+  b->around = true;
+}
+
+static void discard(struct ti_block_cache *b, void *p, size_t room) {
+  if (b->around)
+    ti_alloc_free(&b->small, p, room);
+  else
+    release(p, room);
+}
+
+static void drop(struct ti_block_cache *b, size_t i) {
+  b->kept -= b->warm[i].size;
+  b->n--;
+  memmove(&b->warm[i], &b->warm[i + 1], (b->n - i) * sizeof b->warm[0]);
+}
+
+/* Gives the oldest back to the system. */
+static void evict(struct ti_block_cache *b) {
+  discard(b, b->warm[0].p, b->warm[0].size);
+  drop(b, 0);
+}
+
+void ti_block_cache_fini(struct ti_block_cache *b) {
+  while (b->n > 0) evict(b);
+}
+
+/* A large block: one that was kept, the latest first, or a new one. */
+static void *take(struct ti_block_cache *b, size_t size) {
+  size_t room = b->around ? size : room_for(size);
+  size_t most = b->around ? room + room / 8 : room;
+  void *p;
+  if (room == 0) return NULL;
+  for (size_t i = b->n; i > 0; i--)
+    if (b->warm[i - 1].size >= room && b->warm[i - 1].size <= most) {
+      p = b->warm[i - 1].p;
+      drop(b, i - 1);
+      b->used += room;
+      return p;
+    }
+  p = obtain(b, room);
+  while (p == NULL && b->n > 0) { /* what is kept may be what is missing */
+    evict(b);
+    p = obtain(b, room);
+  }
+  if (p != NULL) b->used += room;
+  return p;
+}
+
+static void give(struct ti_block_cache *b, void *p, size_t size) {
+  size_t room = b->around ? size : room_for(size), used = b->used, most;
+  b->used -= room < used ? room : used; /* one of before was not counted */
+  /* a worker's next call may be as large as this one; a script keeps what it needs */
+  most = b->around ? b->used : used;
+  if (most < b->least) most = b->least;
+  if (room > most || b->least == 0) {
+    discard(b, p, room);
+    return;
+  }
+  while (b->n == BLOCK_CACHE_WARM || b->kept + room > most) evict(b);
+  b->warm[b->n].p = p;
+  b->warm[b->n].size = room;
+  b->n++;
+  b->kept += room;
+}
+
+/* The allocator around which b is knows best how its blocks grow. */
+static void *pass(struct ti_block_cache *b, void *p, size_t osize, size_t nsize) {
+  void *q;
+  do q = b->small.alloc(b->small.ud, p, osize, nsize);
+  while (q == NULL && b->n > 0 && (evict(b), true));
+  if (q == NULL) return NULL;
+  if (osize >= LARGE) b->used -= osize < b->used ? osize : b->used;
+  if (nsize >= LARGE) b->used += nsize;
+  return q;
+}
+
+static void *resize(struct ti_block_cache *b, void *p, size_t osize, size_t nsize) {
+  void *q;
+  if (b->around) return pass(b, p, osize, nsize);
+  if (ti_block_cache_same(osize, nsize)) return p;
+  q = nsize < LARGE ? ti_alloc_new(&b->small, nsize) : take(b, nsize);
+  if (q == NULL) return NULL;
+  memcpy(q, p, osize < nsize ? osize : nsize);
+  if (osize < LARGE)
+    ti_alloc_free(&b->small, p, osize);
+  else
+    give(b, p, osize);
+  return q;
+}
+
+void *ti_block_cache_alloc(void *blocks, void *p, size_t osize, size_t nsize) {
+  struct ti_block_cache *b = (struct ti_block_cache *)blocks;
+#ifdef TI_COLLECT
+  if (b->collect && p == NULL && osize > 0 && nsize > 0) { /* osize: a new object's type */
+    b->refused = !b->refused;
+    if (b->refused) return NULL;
+  }
+#endif
+  if (nsize < LARGE && (p == NULL || osize < LARGE))
+    return b->small.alloc(b->small.ud, p, osize, nsize);
+  if (p == NULL) return take(b, nsize);
+  if (nsize > 0) return resize(b, p, osize, nsize);
+  give(b, p, osize);
+  return NULL;
+}
+
+static void *loose_alloc(void *ud, void *p, size_t osize, size_t nsize) {
+  (void)ud;
+  (void)nsize; /* 0: nothing but freeing is asked for */
+  assert(nsize == 0 && osize >= LARGE);
+  release(p, room_for(osize));
+  return NULL;
+}
+
+const struct ti_alloc ti_block_cache_loose = {loose_alloc, NULL};

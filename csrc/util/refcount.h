@@ -1,0 +1,56 @@
+/*
+** util/refcount: a reference count to embed in shared objects.
+**
+** Invariant: count >= 1 while anybody may touch the object; who brings it to 0
+** frees it. A new reference is only made from one that exists.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TI_UTIL_REFCOUNT_H
+#define TI_UTIL_REFCOUNT_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "platform/compiler.h"
+
+TI_INTERNAL_BEGIN
+
+struct ti_refcount {
+  atomic_size_t count; /* A */
+};
+
+static inline void ti_refcount_init(struct ti_refcount *r) { atomic_init(&r->count, 1); }
+
+static inline void ti_refcount_hold(struct ti_refcount *r) {
+  size_t before = atomic_fetch_add_explicit(&r->count, 1, memory_order_relaxed);
+  assert(before > 0);
+  (void)before;
+}
+
+/* n at once. */
+static inline void ti_refcount_hold_many(struct ti_refcount *r, size_t n) {
+  size_t before = atomic_fetch_add_explicit(&r->count, n, memory_order_relaxed);
+  assert(before > 0);
+  (void)before;
+}
+
+static inline bool ti_refcount_release_many(struct ti_refcount *r, size_t n) {
+  size_t before = atomic_fetch_sub_explicit(&r->count, n, memory_order_acq_rel);
+  assert(before >= n);
+  return before == n;
+}
+
+/* True if that was the last one: the caller frees the object. Release pairs
+** with the acquire of whoever drops the last reference, just below. */
+static inline bool ti_refcount_release(struct ti_refcount *r) {
+  size_t before = atomic_fetch_sub_explicit(&r->count, 1, memory_order_acq_rel);
+  assert(before > 0);
+  return before == 1;
+}
+
+TI_INTERNAL_END
+
+#endif

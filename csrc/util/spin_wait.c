@@ -1,0 +1,61 @@
+/*
+** util/spin_wait: looking for a moment before going to sleep.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "util/spin_wait.h"
+
+enum { LOOKS_PER_CLOCK = 32 };
+
+void ti_spin_wait_init(struct ti_spin_wait *s) {
+  s->enabled = ti_cpu_count_parallel();
+  s->skip = s->last = 0;
+  s->patient = false;
+  s->longer = 0;
+}
+
+static ti_time longer(ti_time time) {
+  if (time >= SPIN_LONGEST) return time;
+  return time < SPIN_LONGEST / SPIN_PATIENCE ? time * SPIN_PATIENCE : SPIN_LONGEST;
+}
+
+bool ti_spin_wait_start(struct ti_spin_wait *s, ti_time time, struct ti_spin_look *k) {
+  if (!s->enabled || time == 0) return false;
+  s->longer = longer(time);
+  if (s->skip > 0) {
+    s->skip--;
+    return false;
+  }
+  k->time = s->patient ? s->longer : time;
+  k->end = 0;
+  k->looks = LOOKS_PER_CLOCK;
+  return true;
+}
+
+bool ti_spin_wait_again(struct ti_spin_look *k) {
+  ti_thread_relax();
+  if (--k->looks > 0) return true;
+  k->looks = LOOKS_PER_CLOCK;
+  if (k->end == 0) k->end = ti_clock_now() + k->time; /* most looks end before the first question */
+  return ti_clock_now() < k->end;
+}
+
+void ti_spin_wait_stop(struct ti_spin_wait *s, bool found) {
+  if (found) {
+    s->last = 0;
+  } else {
+    s->last = s->last < SPIN_MAX_SKIP ? (unsigned char)(s->last * 2 + 1) : SPIN_MAX_SKIP;
+    s->skip = s->last;
+    s->patient = false;
+  }
+}
+
+ti_time ti_spin_wait_sleep(const struct ti_spin_wait *s) {
+  return s->longer > 0 ? ti_clock_now() : 0;
+}
+
+void ti_spin_wait_woke(struct ti_spin_wait *s, ti_time began) {
+  if (s->longer == 0 || ti_clock_now() - began >= s->longer) return;
+  s->skip = s->skip > SPIN_SHORT_SLEEP ? (unsigned char)(s->skip - SPIN_SHORT_SLEEP) : 0;
+  s->patient = true;
+}

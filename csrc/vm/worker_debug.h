@@ -1,0 +1,42 @@
+/*
+** vm/worker_debug: a worker's hooks, collector settings and protected calls.
+**
+** debug.sethook and collectgarbage do what Lua's own do, and note what a task changes with them:
+** when it has ended, all is as it was after open_state and the initializer. C code that calls
+** lua_sethook or lua_gc itself is not noted; of it, the main coroutine's hook and a stopped
+** collector are put right. pcall, xpcall and load raise again in a task that was stopped for good
+** (interrupt.h). Worker only.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TI_VM_WORKER_DEBUG_H
+#define TI_VM_WORKER_DEBUG_H
+
+#include <lua.h>
+
+#include "luautil/interrupt.h"
+
+TI_INTERNAL_BEGIN
+
+struct ti_worker_debug {
+  struct ti_interrupt *halt;                   /* I */
+  lua_CFunction sethook, collectgarbage, load; /* I: Lua's own; NULL: none */
+  bool opened;                                 /* what is set from now on ends with its task */
+  bool hooked;                                 /* the task called debug.sethook */
+  bool collector;                              /* the task changed the collector's settings */
+  bool running;                                /* the collector ran when the state was opened */
+  bool generational_sizes, step_size;          /* the task gave these */
+  int mode, pause, stepmul;                    /* as before the task; mode -1: not changed */
+  int minor, major, step;                      /* as after the state was opened */
+};
+
+/* Replaces these functions in L. d must outlive it. [-0, +0, m] */
+void ti_worker_debug_open(lua_State *L, struct ti_worker_debug *d, struct ti_interrupt *h);
+/* The state is open: what a task sets from now on ends with it. [-0, +0, -] */
+void ti_worker_debug_opened(lua_State *L, struct ti_worker_debug *d);
+/* After a task: puts back what it changed. False: there was no memory for it. [-0, +0, -] */
+bool ti_worker_debug_reset(lua_State *L, struct ti_worker_debug *d);
+
+TI_INTERNAL_END
+
+#endif

@@ -1,0 +1,434 @@
+/*
+** vm/worker_state: one worker's lua_State.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "vm/worker_state.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "util/arena.h"
+#include "util/block_cache.h"
+#include "luautil/library_copy.h"
+#include "luautil/error.h"
+#include "codec/globals.h"
+#include "luautil/interrupt.h"
+#include "vm/gc_pacing.h"
+#include "codec/module_names.h"
+#include "vm/worker_calls.h"
+#include "codec/outcome.h"
+#include "codec/pack.h"
+#include "luautil/lua_random.h"
+#include "codec/unpack.h"
+#include "vm/worker_coroutine.h"
+#include "vm/worker_debug.h"
+#include "vm/worker_io.h"
+#include "vm/worker_lib.h"
+
+struct ti_worker_state {
+  lua_State *L;
+  const struct ti_worker_config *cfg; /* I */
+  struct ti_package_paths *paths;     /* held: those applied last, or NULL */
+  const char *taskname;               /* borrowed while a task runs, else NULL */
+  uint64_t taskid;                    /* of the task that runs; 0: nobody asked for it yet */
+  int index;                          /* of the worker's thread */
+  struct ti_buffer traceback;         /* of the error that the message handler saw last */
+  struct ti_retained keeper;          /* of what outlives a task here */
+  struct ti_worker_warn warn;
+  struct ti_pack_rules rules; /* of results */
+  struct ti_lua_random rng;   /* the generator of math.random */
+  struct ti_interrupt halt;   /* how a task is stopped */
+  struct ti_worker_debug debug;
+  bool spoiled;                 /* the last task left it near its memory limit */
+  bool closing;                 /* by ti_worker_state_free */
+  bool opened;                  /* its initializer, if there is one, has run: finalizers are due */
+  struct ti_arena arena;        /* L's memory, if the host gives none: small blocks */
+  struct ti_block_cache blocks; /* and large ones */
+};
+
+static const char registry_key = 0, final_key = 0;
+
+static struct ti_worker_state *vm_of(lua_State *L) {
+  struct ti_worker_state *vm;
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
+  vm = (struct ti_worker_state *)lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return vm;
+}
+
+void *ti_worker_state_user(lua_State *L) {
+  struct ti_worker_state *vm = vm_of(L);
+  return vm != NULL ? vm->cfg->user : NULL;
+}
+
+const char *ti_worker_state_task_name(lua_State *L) {
+  struct ti_worker_state *vm = vm_of(L);
+  return vm != NULL ? vm->taskname : NULL;
+}
+
+void ti_worker_state_set_index(struct ti_worker_state *vm, int index) { vm->index = index; }
+
+int ti_worker_state_index(lua_State *L) {
+  struct ti_worker_state *vm = vm_of(L);
+  return vm != NULL && vm->taskname != NULL ? vm->index : -1;
+}
+
+uint64_t *ti_worker_state_task_id(lua_State *L) {
+  struct ti_worker_state *vm = vm_of(L);
+  return vm != NULL && vm->taskname != NULL ? &vm->taskid : NULL;
+}
+
+struct ti_stop_token *ti_worker_state_stop(lua_State *L) {
+  struct ti_worker_state *vm = vm_of(L);
+  return vm != NULL && vm->taskname != NULL ? vm->halt.stop : NULL;
+}
+
+int ti_worker_state_stop_requested(lua_State *L) {
+  const struct ti_stop_token *stop = ti_worker_state_stop(L);
+  return stop != NULL ? ti_stop_token_requested(stop) : FAULT_NONE;
+}
+
+bool ti_worker_state_closing(lua_State *L) {
+  const struct ti_worker_state *vm = vm_of(L);
+  return vm != NULL && vm->closing;
+}
+
+bool ti_worker_state_stopped_in_finalizer(const struct ti_worker_state *vm) {
+  return atomic_load_explicit(&vm->halt.finalizer, memory_order_relaxed);
+}
+
+bool ti_worker_state_over_limit(const struct ti_worker_state *vm) {
+  return vm->spoiled || ti_worker_state_stopped_in_finalizer(vm);
+}
+
+struct ti_lua_random *ti_worker_state_random(lua_State *L) {
+  struct ti_worker_state *vm = vm_of(L);
+  return vm != NULL && vm->taskname != NULL && vm->rng.current ? &vm->rng : NULL;
+}
+
+struct ti_retained *ti_worker_state_retained(lua_State *L) {
+  struct ti_worker_state *vm = vm_of(L);
+  return vm != NULL ? &vm->keeper : NULL;
+}
+
+/* ------------------------------------------------------------------ running -- */
+
+struct run {
+  struct ti_worker_state *vm;
+  const struct ti_message *in;
+  struct ti_package_paths *paths;
+  struct ti_message *out;
+  const struct ti_seeding *seeding;
+  struct ti_gc_pacing large; /* of the call */
+  bool task_code;            /* the task's own function is running, not our packing around it */
+};
+
+/* Makes paths the state's. Before a task's values are unpacked: they may need modules. */
+static void use_paths(struct ti_worker_state *vm, struct ti_package_paths *paths) {
+  if (paths == NULL || paths == vm->paths) return;
+  ti_package_paths_apply(vm->L, paths);
+  ti_package_paths_release(vm->paths);
+  vm->paths = ti_package_paths_hold(paths);
+}
+
+/* Unpacks a call and makes it, with random numbers that begin at `seeding`; leaves its results from
+** index `base` + 1 on. */
+static void call(struct ti_worker_state *vm, const struct ti_message *in, int base,
+                 const struct ti_seeding *seeding, struct ti_gc_pacing *large, bool *task_code) {
+  lua_State *L = vm->L;
+  int n;
+  ti_gc_pacing_begin(L, in, large);
+  n = ti_unpack_values(L, in, 0, UNPACK_ALL);
+  ti_gc_pacing_end(L, large);
+  if (n == 0) ti_error_raise(L, FAULT_TRANSFER, "damaged message: nothing to call");
+  if (lua_type(L, base + 1) == LUA_TSTRING) {
+    size_t len;
+    const char *name = lua_tolstring(L, base + 1, &len);
+    ti_module_names_function(L, name, len);
+    lua_replace(L, base + 1);
+  }
+  /* last: modules that this call was the first to need may have drawn some */
+  if (seeding != NULL || vm->rng.seeded) ti_lua_random_begin(&vm->rng, L, seeding);
+  *task_code = true;
+  lua_call(L, n - 1, LUA_MULTRET);
+  *task_code = false;
+}
+
+/* Protected: a task from its message to its results' message. */
+static int run_body(lua_State *L) {
+  struct run *r = (struct run *)lua_touserdata(L, 1);
+  use_paths(r->vm, r->paths);
+  call(r->vm, r->in, 1, r->seeding, &r->large, &r->task_code);
+  if (ti_pack_values(L, r->out, lua_gettop(L) - 1, PACK_RESULTS) != LUA_OK) lua_error(L);
+  return 0;
+}
+
+/* Message handler: keeps the traceback, leaves the error value as it is. */
+static int handler(lua_State *L) {
+  struct ti_worker_state *vm = vm_of(L);
+  ti_outcome_trace(L, vm->taskname, &vm->traceback);
+  return 1;
+}
+
+/* The outcome of a task that was asked to end. */
+static void put_stopped(struct ti_worker_state *vm, int kind, struct ti_message *out) {
+  const char *words = ti_interrupt_words(kind);
+  ti_outcome_restart(out);
+  ti_outcome_put_text(&out->bytes, words, strlen(words));
+  ti_outcome_put_text(&out->bytes, (const char *)vm->traceback.data, vm->traceback.len);
+}
+
+/* How far the state may grow for this call; SIZE_MAX: as far as it likes. */
+static size_t room(const struct ti_worker_state *vm, const struct ti_worker_call *call,
+                   size_t used) {
+  size_t all = vm->cfg->memory_limit, grow = call->memory_limit, left = SIZE_MAX;
+  if (all > 0) left = all > used ? all - used : 0;
+  if (grow > 0 && grow < left) left = grow;
+  return left;
+}
+
+/* The task is over, and was stopped: what it leaves, files among it, is collected, while finalizers can still
+** be stopped. A state that is to be closed does so then. If more than half of the room of a task with a memory
+** limit (`left`) is taken still, the next would fare no better. */
+static void recover(struct ti_worker_state *vm, size_t before, size_t left) {
+  size_t after;
+  if (ti_worker_state_stopped_in_finalizer(vm)) return;
+  ti_interrupt_collect(&vm->halt);
+  if (ti_stop_token_requested(vm->halt.stop) != FAULT_MEMORY_LIMIT) return;
+  after = ti_interrupt_used(vm->L);
+  vm->spoiled = vm->spoiled || (after > before && after - before > left / 2);
+}
+
+int ti_worker_state_run(struct ti_worker_state *vm, const struct ti_worker_call *call,
+                        struct ti_message *out) {
+  lua_State *L = vm->L;
+  struct run r = {vm, call->in, call->paths, out, call->seeding, {NULL, 0, 0, 0}, false};
+  lua_Hook hook = lua_gethook(L);
+  int outcome = FAULT_NONE, mask = lua_gethookmask(L), count = lua_gethookcount(L), kind;
+  bool limited = vm->cfg->memory_limit > 0 || call->memory_limit > 0;
+  size_t used = limited ? ti_interrupt_used(L) : 0;
+  size_t left = limited ? room(vm, call, used) : SIZE_MAX;
+  vm->taskname = call->name != NULL ? call->name : "";
+  vm->taskid = 0;
+  vm->traceback.len = 0;
+  vm->rng.current = false;
+  lua_settop(L, 0);
+  ti_interrupt_begin(&vm->halt);
+  if (limited) ti_interrupt_limit(&vm->halt, left < SIZE_MAX - used ? used + left : SIZE_MAX);
+  lua_pushcfunction(L, handler);
+  lua_pushcfunction(L, run_body);
+  lua_pushlightuserdata(L, &r);
+  if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
+    ti_gc_pacing_end(L, &r.large);
+    /* A hook that the task set ends with it, a host's own stays; that of a stop stays as well. */
+    if (ti_stop_token_requested(vm->halt.stop) == FAULT_NONE) lua_sethook(L, hook, mask, count);
+    outcome = ti_outcome_fail(L, &vm->traceback, r.task_code, out);
+  }
+  ti_interrupt_lift(&vm->halt);
+  vm->taskname = NULL;
+  lua_settop(L, 0);
+  if (!ti_worker_state_stopped_in_finalizer(vm) && !ti_worker_debug_reset(L, &vm->debug))
+    vm->spoiled = true;
+  if (ti_stop_token_requested(vm->halt.stop) != FAULT_NONE) recover(vm, used, left);
+  if (vm->keeper.n > 0) ti_retained_find(&vm->keeper, L);
+  ti_interrupt_end(&vm->halt);
+  ti_worker_lib_warn_reset(&vm->warn);
+  lua_sethook(L, hook, mask, count);
+  kind = ti_stop_token_close(vm->halt.stop);
+  if (kind == FAULT_NONE) return outcome;
+  put_stopped(vm, kind, out);
+  return kind;
+}
+
+/* ------------------------------------------------------------ opening, closing -- */
+
+struct vm_opening {
+  struct ti_worker_state *vm;
+  struct ti_stop_token *stop;
+  const char *what; /* what is being done, for the message if it fails */
+  struct ti_package_paths *paths;
+  const struct ti_worker_calls *given;
+};
+
+/* Protected. */
+static int open_body(lua_State *L) {
+  struct vm_opening *o = (struct vm_opening *)lua_touserdata(L, 1);
+  struct ti_worker_state *vm = o->vm;
+  luaL_checkversion(L);
+  ti_interrupt_open(&vm->halt, L, o->stop);
+  ti_interrupt_begin(&vm->halt);
+  lua_setwarnf(L, ti_worker_lib_warn, &vm->warn);
+  luaL_openlibs(L);
+  ti_lua_random_open(&vm->rng, L);
+  ti_worker_lib_open(L);
+  ti_worker_io_open(L);
+  if (vm->cfg->copy != NULL) ti_library_copy_claim(L, vm->cfg->copy, NULL);
+  ti_worker_coroutine_open(L, &vm->halt);
+  ti_worker_debug_open(L, &vm->debug, &vm->halt);
+  lua_pushlightuserdata(L, vm);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
+  vm->rules.cfunction = vm->cfg->cfunction;
+  vm->rules.ud = vm->cfg->ud;
+  vm->rules.named = true;
+  vm->rules.objects = vm->cfg->open_state != NULL;
+  ti_codec_state_get(L)->rules = &vm->rules;
+  lua_settop(L, 1);
+  if (vm->cfg->open_state != NULL) {
+    o->what = "open_state failed";
+    vm->cfg->open_state(L, vm->cfg->ud);
+    lua_settop(L, 1);
+  }
+  o->what = "cannot set package.path";
+  use_paths(vm, o->paths);
+  ti_globals_own(L, vm->cfg->open_state == NULL);
+  ti_worker_calls_run(L, o->given, &vm->rng, &o->what);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &final_key);
+  if (o->given->both != NULL || o->given->final != NULL) ti_globals_own(L, false);
+  vm->opened = true;
+  o->what = "a new state holds more than memory_limit allows";
+  if (vm->cfg->memory_limit > 0 && ti_interrupt_used(L) > vm->cfg->memory_limit)
+    luaL_error(L, "%d bytes", (int)ti_interrupt_used(L));
+  ti_worker_debug_opened(L, &vm->debug);
+  ti_worker_lib_warn_opened(&vm->warn);
+  return 0;
+}
+
+/* A copy of the string on top; calls nothing in Lua that may raise. */
+static char *copy_error(struct ti_worker_state *vm, size_t *size) {
+  size_t len = 0;
+  const char *s = lua_type(vm->L, -1) == LUA_TSTRING ? lua_tolstring(vm->L, -1, &len) : "";
+  char *copy = (char *)ti_alloc_new(vm->cfg->mem, len + 1);
+  *size = len + 1;
+  if (copy != NULL) memcpy(copy, s, len + 1);
+  return copy;
+}
+
+/* Protected: the finalizer of the message. */
+static int final_body(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &final_key) == LUA_TNIL) return 0;
+  lua_call(L, 0, 0);
+  return 0;
+}
+
+/* Protected: that of the configuration. */
+static int host_final_body(lua_State *L) {
+  const struct ti_worker_state *vm = (const struct ti_worker_state *)lua_touserdata(L, 1);
+  vm->cfg->finalizer(L, vm->cfg->ud);
+  return 0;
+}
+
+/* Calls one of the two. Its error is a warning. [-0, +0, -] */
+static void finalize(struct ti_worker_state *vm, lua_CFunction body) {
+  lua_State *L = vm->L;
+  vm->traceback.len = 0;
+  lua_settop(L, 0);
+  lua_pushcfunction(L, handler);
+  lua_pushcfunction(L, body);
+  lua_pushlightuserdata(L, vm);
+  if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
+    lua_pushcfunction(L, ti_outcome_warn_final);
+    lua_insert(L, -2);
+    lua_pushlightuserdata(L, &vm->traceback);
+    (void)lua_pcall(L, 2, 0, 0); /* without memory for the words there is no warning */
+  }
+  lua_settop(L, 0);
+}
+
+/* Protected: the host's last look at the state. */
+static int close_body(lua_State *L) {
+  const struct ti_worker_state *vm = (const struct ti_worker_state *)lua_touserdata(L, 1);
+  vm->cfg->close_state(L, vm->cfg->ud);
+  return 0;
+}
+
+/* The arena for small blocks, warm ones for large blocks. */
+static void use_blocks(struct ti_worker_state *vm) {
+  struct ti_alloc small;
+  small.alloc = lua_getallocf(vm->L, &small.ud);
+  ti_block_cache_init(&vm->blocks, &small, BLOCK_CACHE_STATE);
+  vm->blocks.collect = true;
+  lua_setallocf(vm->L, ti_block_cache_alloc, &vm->blocks);
+}
+
+struct ti_worker_state *ti_worker_state_new(const struct ti_worker_config *cfg,
+                                            struct ti_stop_token *stop,
+                                            struct ti_package_paths *paths,
+                                            const struct ti_worker_calls *given, char **why,
+                                            size_t *whysize) {
+  struct vm_opening o;
+  int status;
+  struct ti_worker_state *vm = (struct ti_worker_state *)ti_alloc_zero(cfg->mem, sizeof *vm);
+  *why = NULL;
+  *whysize = 0;
+  if (vm == NULL) return NULL;
+  vm->cfg = cfg;
+  ti_buffer_init(&vm->traceback, cfg->mem);
+  ti_retained_init(&vm->keeper, cfg->mem);
+  vm->warn.deliver = cfg->deliver;
+  vm->warn.user = cfg->user;
+  ti_buffer_init(&vm->warn.line, cfg->mem);
+  ti_arena_init(&vm->arena, &ti_alloc_default);
+  vm->L = cfg->alloc != NULL ? lua_newstate(cfg->alloc, cfg->alloc_ud)
+                             : lua_newstate(ti_arena_alloc, &vm->arena);
+  /* Lua leaves the main thread's extra space as it finds it, and copies it for each coroutine. */
+  if (vm->L != NULL) memset(lua_getextraspace(vm->L), 0, LUA_EXTRASPACE);
+  if (vm->L != NULL && cfg->alloc == NULL) use_blocks(vm);
+  if (vm->L != NULL) {
+    o.vm = vm;
+    o.stop = stop;
+    o.what = "cannot open a worker";
+    o.paths = paths;
+    o.given = given;
+    lua_pushcfunction(vm->L, open_body);
+    lua_pushlightuserdata(vm->L, &o);
+    status = lua_pcall(vm->L, 1, 0, 0);
+    ti_interrupt_end(&vm->halt);
+    if (status == LUA_OK) {
+      lua_settop(vm->L, 0);
+      return vm;
+    }
+    if (status != LUA_ERRMEM) {
+      /* Not a message handler: that would need a protected call of its own around open_body, whose
+      ** frames decide whether an idle worker's stack is two pages or three. */
+      lua_pushcfunction(vm->L, ti_worker_calls_why);
+      lua_insert(vm->L, -2);
+      lua_pushlightuserdata(vm->L, (void *)(uintptr_t)o.what);
+      lua_insert(vm->L, -2);
+      status = lua_pcall(vm->L, 2, 1, 0);
+    }
+    /* without memory, also for the words, nothing is wrong with what opens it: no reason */
+    if (status != LUA_ERRMEM) *why = copy_error(vm, whysize);
+  }
+  ti_worker_state_free(vm);
+  return NULL;
+}
+
+void ti_worker_state_free(struct ti_worker_state *vm) {
+  if (vm == NULL) return;
+  if (vm->L != NULL) {
+    vm->closing = true;
+    if (vm->halt.main != NULL) ti_interrupt_begin(&vm->halt); /* until its last finalizer has run */
+    if (vm->opened) {
+      finalize(vm, final_body);
+      if (vm->cfg->finalizer != NULL) finalize(vm, host_final_body);
+    }
+    if (vm->cfg->close_state != NULL) {
+      lua_pushcfunction(vm->L, close_body);
+      lua_pushlightuserdata(vm->L, vm);
+      if (lua_pcall(vm->L, 1, 0, 0) != LUA_OK && vm->cfg->warn != NULL)
+        vm->cfg->warn("tidepool: error in close_state", vm->cfg->ud);
+    }
+    lua_close(vm->L);
+    /* a signal for who is closed in haste may come until the caller has left */
+    if (vm->halt.main != NULL) ti_stop_token_set_hook(vm->halt.stop, NULL, NULL);
+  }
+  ti_block_cache_fini(&vm->blocks);
+  ti_retained_fini(&vm->keeper);
+  ti_arena_fini(&vm->arena);
+  ti_package_paths_release(vm->paths);
+  ti_buffer_fini(&vm->traceback);
+  ti_worker_lib_warn_reset(&vm->warn);
+  ti_buffer_fini(&vm->warn.line);
+  ti_alloc_free(vm->cfg->mem, vm, sizeof *vm);
+}

@@ -1,0 +1,100 @@
+/*
+** vm/worker_state: one worker's lua_State.
+**
+** Makes it, runs one task at a time in it, closes it; only the worker's own thread
+** touches it. Loading, unpacking, running and packing the results of a task happen in
+** one protected call: whatever fails there fails that task and nothing else.
+**
+** SPDX-License-Identifier: MIT
+*/
+#ifndef TI_VM_WORKER_STATE_H
+#define TI_VM_WORKER_STATE_H
+
+#include <lua.h>
+#include <stdint.h>
+
+#include "vm/retained.h"
+#include "util/message.h"
+#include "codec/package_paths.h"
+#include "luautil/lua_random.h"
+#include "sched/stop_token.h"
+
+TI_INTERNAL_BEGIN
+
+struct ti_worker_config {
+  lua_Alloc alloc; /* NULL: the C library's */
+  void *alloc_ud;
+  const struct ti_alloc *mem;
+  void (*open_state)(lua_State *L, void *ud);   /* may be NULL; may raise */
+  void (*finalizer)(lua_State *L, void *ud);    /* may be NULL; may raise */
+  void (*close_state)(lua_State *L, void *ud);  /* may be NULL */
+  int (*cfunction)(lua_CFunction fn, void *ud); /* may be NULL: pack_rules (pack.h) */
+  void (*warn)(const char *message, void *ud);  /* where errors in close_state go; may be NULL */
+  /* Takes a warning of a state; false: nobody is there for it. Any worker's thread. */
+  bool (*deliver)(void *user, const char *text, size_t len);
+  void *ud;
+  const struct ti_library_copy
+      *copy;           /* of the library, which `require` gives in the state; may be NULL */
+  void *user;          /* for ti_worker_state_user */
+  size_t memory_limit; /* bytes that a state may hold; 0: any */
+};
+
+struct ti_worker_state;
+struct ti_worker_calls;
+
+/* A new state: Lua's libraries, those that differ in a worker, open_state, `paths` (may be NULL), and the
+** initializer of `given`, in this order. NULL on failure; then *why is a message
+** allocated from cfg->mem, of *whysize bytes, or NULL if out of memory. cfg and stop must outlive it. */
+struct ti_worker_state *ti_worker_state_new(const struct ti_worker_config *cfg,
+                                            struct ti_stop_token *stop,
+                                            struct ti_package_paths *paths,
+                                            const struct ti_worker_calls *given, char **why,
+                                            size_t *whysize);
+/* The worker's index, 0 until this. */
+void ti_worker_state_set_index(struct ti_worker_state *vm, int index);
+/* Calls the finalizers, the script's and the host's, unless the state was never opened as a whole; then
+** close_state; and closes the state. NULL is legal. */
+void ti_worker_state_free(struct ti_worker_state *vm);
+
+/* A call to be run. */
+struct ti_worker_call {
+  const struct ti_message *in;
+  struct ti_package_paths *paths;   /* NULL: as they are */
+  const char *name;                 /* NULL: none */
+  size_t memory_limit;              /* bytes that the state may grow by; 0: any */
+  const struct ti_seeding *seeding; /* where its random numbers begin; NULL: anywhere */
+};
+
+/* Runs it, and closes the stop. Answers the outcome (errcode.h) and fills the empty message *out:
+**   FAULT_NONE   packed values
+**   FAULT_ERROR  varint length and traceback, then the packed error value
+**   others       varint length and message, varint length and traceback */
+int ti_worker_state_run(struct ti_worker_state *vm, const struct ti_worker_call *call,
+                        struct ti_message *out);
+
+/* Its last task could not bring it back under its memory limit, or was stopped in a finalizer. */
+bool ti_worker_state_over_limit(const struct ti_worker_state *vm);
+bool ti_worker_state_stopped_in_finalizer(const struct ti_worker_state *vm); /* the latter */
+
+/* Of the state of a worker: cfg->user, and the name of the task that runs ("": none), NULL
+** outside a task. For other states NULL. [-0, +0, -] */
+void *ti_worker_state_user(lua_State *L);
+const char *ti_worker_state_task_name(lua_State *L);
+/* The index of the worker whose task runs in L, -1 outside of tasks; where a number for that task can be
+** kept, 0 when it begins, NULL outside of tasks. [-0, +0, -] */
+int ti_worker_state_index(lua_State *L);
+uint64_t *ti_worker_state_task_id(lua_State *L);
+/* What the task that runs in L was asked for (stop_token.h), FAULT_NONE outside of tasks. [-0, +0, -] */
+int ti_worker_state_stop_requested(lua_State *L);
+/* Whether L is a worker's state that is being closed. [-0, +0, -] */
+bool ti_worker_state_closing(lua_State *L);
+/* The stop of the task that runs in L; NULL outside of tasks. [-0, +0, -] */
+struct ti_stop_token *ti_worker_state_stop(lua_State *L);
+/* The generator of the worker's state L, if a task runs in it that was seeded; else NULL. [-0, +0, -] */
+struct ti_lua_random *ti_worker_state_random(lua_State *L);
+/* What the state of a worker keeps between its tasks; NULL for others. [-0, +0, -] */
+struct ti_retained *ti_worker_state_retained(lua_State *L);
+
+TI_INTERNAL_END
+
+#endif
