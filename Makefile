@@ -267,7 +267,7 @@ model:
 	@scripts/model
 
 lint:
-	@scripts/setup ci
+	@scripts/setup lint
 	@scripts/lint
 
 layers:
