@@ -12,8 +12,8 @@
 #include <limits.h>
 #include <time.h>
 
-/* The clock that is looked at before each item: coarse (some milliseconds) is enough to tell that
-** it is time to look at the exact one, and costs a sixth of it. */
+/* The clock that is read before each item. A coarse one (some milliseconds) is enough to tell when
+** to read the exact one, and is cheaper. */
 #ifdef CLOCK_MONOTONIC_COARSE
 #define TICKS CLOCK_MONOTONIC_COARSE
 #else

@@ -1,15 +1,17 @@
 /*
-** luautil/lua_internals: two things of a value that Lua has no function to ask for.
+** luautil/lua_internals: two properties of values that Lua has no function to ask for.
 **
-** Which elements of a table lie in its array part. Reading element after element takes a third of the time of lua_next, which
-** looks up the last key each time. But who reads elements 1 to n so, and goes on with lua_next from n, gets the
-** rest just once only if n lies in the array part, which lua_next goes through first and in order.
+** Array size: how many elements of a table lie in its array part. Reading them one by one is faster
+** than lua_next, which looks up the last key each time. A reader that has read elements 1 to n and
+** continues with lua_next from n gets each other pair once only if n lies in the array part, which
+** lua_next visits first and in order.
 **
-** Whether two Lua functions are closures of one prototype, which holds their code. Else only their dumps can tell, and a dump takes longer
-** than all else that is done for a small task.
+** Prototype: whether two Lua functions are closures of one prototype, which holds their code.
+** Otherwise only their dumps can tell, and a dump takes longer than the rest of a small task.
 **
-** Both are read where Lua keeps them: a place in a table or function that is looked for in some of known sizes and prototypes. If not
-** just one place fits all of them, as may be in some other build of Lua, it is unknown, and one has to do without.
+** Both are read at a place inside the table or function. The place is searched for in tables of known
+** sizes and functions of known prototypes. If not exactly one place fits all of them, as in another
+** build of Lua, it counts as unknown, and callers do without.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -52,7 +52,7 @@ void ti_stop_token_change_signals(struct ti_signal_target *b, uint64_t now) {
 }
 
 void ti_stop_token_start_ticks(struct ti_signal_target *b) {
-  const ti_time period = 100000; /* a signal costs some 10 us */
+  const ti_time period = 100000; /* ns; several times what a signal costs */
   if (b->ticks || !ti_signal_ticks(atomic_load_explicit(&b->open, memory_order_relaxed))) return;
   b->ticks = ti_signal_timer_start(&b->timer, period);
 }

@@ -1,13 +1,12 @@
 /*
-** util/spin_wait: looking for a moment before going to sleep.
+** util/spin_wait: looking for news for a while before going to sleep.
 **
-** Waking a thread that sleeps costs more than many waits last. So a thread that is about to
-** sleep first looks, for a while, whether what it waits for has come. It gives up after
-** a time (SPIN_TIME unless told otherwise), and after each failure it goes to sleep without looking
-** for longer and longer: where looking does not pay (nothing comes, or the other side has no
-** processor to run on), the time lost is a small part of one percent, or some percent of many short sleeps. Sleeps that were short, such as while
-** a long string is copied, say that looking would pay: it begins anew after some of them, and then lasts SPIN_PATIENCE
-** times as long, until that fails, too.
+** Waking a sleeping thread takes longer than many waits last. A thread that is about to sleep
+** therefore first looks whether what it waits for has come. It stops after the spin time. After
+** each failure more sleeps go without a look, so that little time is lost where looking does not
+** pay: nothing comes, or the other side has no processor to run on. A sleep that was short, such
+** as while a long string is copied, shows that looking would pay. Looks then begin again earlier,
+** and last SPIN_PATIENCE times as long until one fails. docs/performance.md has the figures.
 **
 **     struct ti_spin_look k;
 **     if (ti_spin_wait_start(s, time, &k)) {
@@ -18,8 +17,8 @@
 **       ti_time began = ti_spin_wait_sleep(s); … ti_spin_wait_woke(s, began);
 **     }
 **
-** A struct ti_spin_wait belongs to the thread that waits with it. No lock may be held while spinning.
-** What is looked at is a hint; the caller then takes its lock and looks again.
+** Threads: a struct ti_spin_wait belongs to the thread that waits with it. No lock may be held while
+** spinning. What is read is a hint; the caller then takes its lock and checks again.
 **
 ** SPDX-License-Identifier: MIT
 */
