@@ -1,49 +1,51 @@
 /*
-** The pool: its queue, its sleepers, its threads' lives, close and wait (csrc/sched/pool.c,
-** pool_cancel.c, pool_threads.c, and what pool_nested.c does to run a task). `make model` searches all
-** interleavings of it; scripts/model has the configurations.
+** The pool: its queue, its sleepers, the lives of its threads, close and wait. C: pool.c,
+** pool_cancel.c, pool_threads.c, and the part of pool_nested.c that runs a task, in csrc/sched.
+** `make model` searches all interleavings; scripts/model has the configurations.
 **
-** What stands for what. A name here is that of the C function or field, without `tide_pool_` and
-** `_locked`.
+** Terms
+**   locked { … }   the pool's lock is held: one step. What the lock guards is touched inside such
+**                  steps only, so no other process can observe a part of one. A cond_wait inside
+**                  releases the lock, and has it again afterwards.
+**   atomic { … }   a task's lock is held; or an operation of a condition or a counter
+**   slot           a pool thread's place (struct ti_pool_thread)
+**   spin           reading the wake sequence for a while before sleeping
 **
-**   proctype thread      thread_main: live, open_worker, work (take_locked, look_locked), serve,
-**                        break_pool
-**   proctype submitter   ti_pool_submit (admit_locked, enqueue_locked, ti_pool_threads_start_locked,
-**                        take_slot_locked), ti_pool_cancel_task; then waits for its tasks
-**   proctype canceller   ti_pool_cancel_task, or ti_pool_cancel_interrupt, by another thread
-**   proctype closer      ti_pool_close, ti_pool_wait (ti_pool_threads_reap_locked)
-**   proctype deadline    no C: what ends a wait by time, or for no reason
-**   locked { … }         the pool's lock, held: one step. All that it guards is touched inside such
-**                        steps only, so nobody could tell the difference. A cond_wait inside lets the
-**                        lock go, and has it again afterwards.
-**   atomic { … }         a task's lock, held; or an operation of a condition or a counter
+** Processes. A name is that of the C function or field, without `ti_pool_` and `_locked`.
+**   thread      thread_main: live, open_worker, work (take_locked, look_locked), serve, break_pool
+**   submitter   ti_pool_submit (admit_locked, enqueue_locked, ti_pool_threads_start_locked,
+**               take_slot_locked), ti_pool_cancel_task; then it waits for its tasks
+**   canceller   ti_pool_cancel_task or ti_pool_cancel_interrupt, by another thread
+**   closer      ti_pool_close, ti_pool_wait (ti_pool_threads_reap_locked)
+**   deadline    has no C: it ends a wait by time, or for no reason
 **
-** Left out, since more can happen without it, never less:
-**   - which queued task is taken, and which sleeper, waiter: any (C: priorities; who slept last).
-**   - `held`: a thread that holds back is one that takes its time before it takes a task
-**   - `rung`, and how long a thread looks: a look ends at any moment, for news or by time. What it
-**     has seen is asked again under the lock.
-**   - a loop that lets the lock go may let it go once more here (before take_slot, after a reap).
-**   - giving a reference back is one step with what follows: no decision depends on the counts
-**   - slots are all there from the start. Making one lets the lock go, as the thread's start that
-**     follows does; its failure stands for both.
-** Tasks that wait for others (`away`, `waiting`, `surplus`, levels) are within.pml's: without them
-** `alive + starting <= max_workers` holds as it stands here, and max_threads is never asked for.
-** And left out, since it is not the pool's: what a task does, and how it is stopped while it runs;
-** watches (task.pml).
+** Left out, because more interleavings are possible without it, never fewer:
+**   - which queued task is taken, and which sleeper or waiter is woken: any. (C: by priority; the
+**     thread that went to sleep last.)
+**   - held-back tasks: a thread that holds back takes its time before it takes a task
+**   - the wake sequence, and how long a spin lasts: a spin ends at any moment. The thread checks
+**     again under the lock.
+**   - a loop that releases the lock may release it once more (before take_slot, after a reap)
+**   - releasing a reference is one step with what follows: no decision depends on the counts
+**   - all slots exist from the start. Making one releases the lock, as does starting the thread
+**     afterwards. The failure of the latter stands for both.
+** Left to within.pml: tasks that wait for others (blocked threads, threads over the limit, nested
+** workers). Without them alive + starting <= max_workers holds, and max_threads is never reached.
+** Left out as not the pool's: what a task does, how it is stopped while it runs, and wait entries
+** (task.pml).
 **
 ** Shown, for each configuration:
-**   - the invariants 1 to 4 of pool_impl.h, whenever the lock is let go (`check`); a queued task that
-**     no idle or fresh thread is there for means that all max_workers threads exist, unless a start
-**     failed
-**   - each task that was submitted ends exactly once, is counted once, and whoever waits for it
-**     returns: no run stops with a process in the middle
-**   - ti_pool_wait returns when all threads are joined and all tasks done, never before
-**   - nobody touches a task or the pool after its last reference; in the end both are free
-**   - with ONE_BY_ONE: who submits, waits, and submits again keeps one thread busy
+**   - invariants 1 to 4 of pool_impl.h, whenever the lock is released (`check`). If a task is
+**     queued that no idle or fresh thread is there for, all max_workers threads exist, unless a
+**     start failed.
+**   - each submitted task ends exactly once and is counted once, and each wait for it returns: no
+**     run stops with a process in the middle
+**   - ti_pool_wait returns when all threads are joined and all tasks are done, never before
+**   - no process touches a task or the pool after its last reference; in the end both are free
+**   - with ONE_BY_ONE: a submitter that submits, waits and submits again keeps one thread busy
 ** With -DLTL: every fair run ends (no livelock).
 **
-** A BUG_… puts in the error that its place says; scripts/model wants each to be found.
+** A BUG_… plants the error that its comment describes; scripts/model requires that each is found.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -68,18 +70,18 @@
 #ifndef CANCELS
 #define CANCELS 255 /* bits: tasks that their submitter may cancel */
 #endif
-/* How often, at most, in one run: */
+/* At most how often in one run: */
 #ifndef TIMEOUTS
-#define TIMEOUTS 0 /* an idle thread's or a blocked submitter's time passes */
+#define TIMEOUTS 0 /* the deadline of an idle thread or a blocked submitter passes */
 #endif
 #ifndef SPURIOUS
 #define SPURIOUS 0 /* a wait ends for no reason */
 #endif
 #ifndef FAILS
-#define FAILS 0 /* a thread, a worker or memory cannot be had */
+#define FAILS 0 /* a thread, a worker or memory is not available */
 #endif
 #ifndef WEARS
-#define WEARS 0 /* a worker is worn */
+#define WEARS 0 /* a worker needs replacing */
 #endif
 
 #define MAX_SPINNERS 1
@@ -90,7 +92,7 @@
 /* ---------------------------------------------------------------- fields -- */
 
 mtype = { OPEN, CLOSING, BROKEN };                /* enum ti_pool_state */
-mtype = { FREE, LIVE, ASLEEP, ENDED, JOINING };   /* the list that a slot is in; LIVE, JOINING: none */
+mtype = { FREE, LIVE, ASLEEP, ENDED, JOINING };   /* the list of a slot; LIVE, JOINING: none */
 mtype = { OUTSIDE, QUEUED, TAKEN };               /* enum ti_task_place */
 mtype = { PENDING, RUNNING, FINISHED, CANCELLED } /* enum ti_task_state */
 mtype = { NOTHING, WAKE, ROOM, SETTLED, QUIET };  /* the conditions */
@@ -109,7 +111,7 @@ mtype task[TASKS] = PENDING;
 mtype place[TASKS] = OUTSIDE;
 byte refs[TASKS];
 
-/* Whoever may wait has a number: threads first, then submitters, then closers. */
+/* Each process that may wait has a number: threads, then submitters, then closers. */
 #define submitter_id(s) (WORKERS + (s))
 #define closer_id(c) (WORKERS + SUBMITTERS + (c))
 #define PEOPLE (WORKERS + SUBMITTERS + CLOSERS)
@@ -120,16 +122,16 @@ byte timeouts, spurious = SPURIOUS, fails = FAILS, wears = WEARS; /* still to co
 byte submitted;               /* for invariant 1 */
 byte submitting = SUBMITTERS; /* submitters that have not seen all their tasks done */
 byte given;                   /* bits: tasks whose submit has returned NONE */
-byte told;                    /* bits: tasks that are done, and their watches delivered */
-bool begun;                   /* init has made all */
-hidden byte i, j;             /* scratch, inside one step */
+byte told;                    /* bits: tasks that are done, and their wait entries delivered */
+bool begun;                   /* init has created all processes */
+hidden byte i, j;             /* temporaries inside one step */
 
 /* ------------------------------------------------------------- the rules -- */
 
 #define is_short() (queued > idle + fresh)
 #define sleepy() (nasleep > 0 && queued > 0 && idle == nasleep)
 #define full() (QUEUE > 0 && queued + running >= WORKERS + QUEUE)
-#define over() (state != OPEN && threads == 0 && errands == 0)
+#define ended() (state != OPEN && threads == 0 && errands == 0)
 #define none_left() (alive == 0 && starting == 0)
 #define done(t) (task[t] == FINISHED || task[t] == CANCELLED)
 
@@ -153,7 +155,7 @@ inline check() { /* ti_pool_check_locked */
 
 /* ------------------------------------------------------------ conditions -- */
 
-/* In a locked step: lets the lock go, and has it again when woken. */
+/* In a locked step: releases the lock, and has it again when woken. */
 inline cond_wait(who, what) {
   waits[who] = what;
   waits[who] == NOTHING
@@ -193,7 +195,7 @@ inline room() { /* ti_pool_room_locked */
   fi
 }
 
-/* A signal to a slot's `wake`, on which its thread waits, or nobody. */
+/* Signals a slot's `wake`, on which its thread may wait. */
 inline signal_slot(s) {
   if
   :: waits[s] == WAKE -> waits[s] = NOTHING
@@ -204,7 +206,7 @@ inline signal_slot(s) {
 inline take_off_asleep(s) { /* last_asleep_locked */
   slot[s] = LIVE;
   nasleep--;
-#ifndef BUG_RING_BEFORE_WOKEN /* a submitter rings first, and sets `woken` later */
+#ifndef BUG_NOTIFY_BEFORE_WOKEN /* a submitter notifies first, and sets `woken` later */
   woken = woken | bit(s);
 #endif
 }
@@ -226,14 +228,14 @@ inline pick(s) {
 }
 
 /* ti_pool_notify, with no lock held. */
-inline ring(s) {
+inline notify(s) {
   if
   :: s != NOBODY ->
-    assert(prefs > 0); /* the slot is there, though its thread may have ended meanwhile */
-#ifndef BUG_NO_RING /* who was picked is not rung */
+    assert(prefs > 0); /* the slot exists, though its thread may have ended meanwhile */
+#ifndef BUG_NO_NOTIFY /* the picked thread is not notified */
     signal_slot(s);
 #endif
-#ifdef BUG_RING_BEFORE_WOKEN
+#ifdef BUG_NOTIFY_BEFORE_WOKEN
     woken = woken | bit(s);
 #endif
     s = NOBODY
@@ -241,7 +243,7 @@ inline ring(s) {
   fi
 }
 
-inline wakeall() {
+inline wake_all() {
   d_step {
     for (i : 0 .. WORKERS - 1) {
       if
@@ -281,7 +283,7 @@ inline pop(t) { /* pop_locked; something is queued */
   running++
 }
 
-/* Takes all out: bits in `doomed`. */
+/* Takes all tasks out of the queue: bits in `doomed`. */
 inline pop_all(doomed, where, counter) {
   d_step {
     for (i : 0 .. TASKS - 1) {
@@ -294,7 +296,7 @@ inline pop_all(doomed, where, counter) {
   }
 }
 
-inline ti_list_pop(doomed, t) {
+inline list_pop(doomed, t) {
   t = 0;
   do
   :: doomed & bit(t) -> break
@@ -305,7 +307,7 @@ inline ti_list_pop(doomed, t) {
 
 /* ---------------------------------------------------------------- tasks -- */
 
-/* The task's lock decides each of these (task.pml looks closer). ti_task_begin: */
+/* The task's lock decides each of these (task.pml has the details). ti_task_begin: */
 inline task_begin(t, mine) {
   atomic {
     assert(refs[t] > 0);
@@ -317,7 +319,7 @@ inline task_begin(t, mine) {
   }
 }
 
-/* settle in task.c: PENDING, or what `latest` is, -> `to`. */
+/* settle in task.c: from PENDING, or from `latest`, to `to`. */
 inline task_settle(t, latest, to, mine) {
   assert(refs[t] > 0);
   mine = task[t] == PENDING || task[t] == latest;
@@ -327,7 +329,7 @@ inline task_settle(t, latest, to, mine) {
   fi
 }
 
-/* The rest of settle: delivers the watches, with no lock held. */
+/* The rest of settle: delivers the wait entries, with no lock held. */
 inline task_tell(t, mine) {
   assert(refs[t] > 0);
   if
@@ -365,7 +367,7 @@ end_unborn:
     :: else -> fresh--; leaving++; check(); goto ending
     fi
   }
-  locked { /* open_worker: runner.open has answered */
+  locked { /* open_worker: runner.open has returned */
     fresh--;
     if
     :: idle++
@@ -374,7 +376,7 @@ end_unborn:
       leaving++;
       state = BROKEN;
       pop_all(doomed, TAKEN, finished);
-      wakeall();
+      wake_all();
       cond_broadcast(ROOM);
       cond_broadcast(QUIET);
       check();
@@ -390,10 +392,10 @@ take:
     :: else
     fi;
     do
-#ifdef BUG_EXPIRED_FIRST /* a thread whose time has passed goes, though a task came */
+#ifdef BUG_EXPIRED_FIRST /* a thread whose deadline has passed ends, though a task came */
     :: (expired & bit(me)) -> idle--; leaving++; break
 #endif
-#ifdef BUG_SLEEP_WITHOUT_LOOK /* after a look in vain it sleeps, and does not ask the queue again */
+#ifdef BUG_SLEEP_WITHOUT_LOOK /* after a failed spin it sleeps without checking the queue again */
     :: looked -> goto sleep
 #endif
     :: queued > 0 -> pop(t); break
@@ -411,14 +413,14 @@ sleep:
       do
       :: !(woken & bit(me)) && !(expired & bit(me)) ->
         cond_wait(me, WAKE);
-#ifdef BUG_TRUSTS_SIGNAL /* takes any wake-up for somebody's: who woke it took it off `asleep` */
+#ifdef BUG_TRUSTS_SIGNAL /* takes each wake-up for a notification (off `asleep`) */
         woken = woken | bit(me)
 #endif
       :: else -> break
       od;
       if
       :: !(woken & bit(me)) ->
-#ifndef BUG_STAYS_ASLEEP /* a thread whose time has passed is still counted as a sleeper */
+#ifndef BUG_STAYS_ASLEEP /* a thread whose deadline has passed is still counted as a sleeper */
         slot[me] = LIVE;
         nasleep--
 #endif
@@ -428,13 +430,13 @@ sleep:
     od;
     looked = false;
     expired = expired & ~bit(me);
-#ifndef BUG_NO_CHAIN /* one that takes a task does not wake the next */
+#ifndef BUG_NO_CHAIN /* a thread that takes a task does not wake the next */
     pick(sleeper);
 #endif
     check()
   }
   atomic {
-    ring(sleeper);
+    notify(sleeper);
     if
     :: t == NOBODY -> goto ending
     :: else
@@ -443,7 +445,7 @@ sleep:
 
 serving: /* serve */
   task_begin(t, mine); /* run; the task's own work is between this and the next step */
-#ifdef BUG_IDLE_LATE /* the task is seen to be done before its worker counts as idle */
+#ifdef BUG_IDLE_LATE /* the task can be seen to be done before its worker counts as idle */
   atomic {
     if
     :: mine -> task_settle(t, RUNNING, FINISHED, mine)
@@ -462,18 +464,18 @@ serving: /* serve */
     :: mine -> finished++
     :: else -> cancelled++
     fi;
-#ifndef BUG_NO_ROOM /* a blocked submitter is not told that a place is free */
+#ifndef BUG_NO_ROOM /* a blocked submitter is not woken for a free place */
     room();
 #endif
     if
     :: !worn && queued > 0 -> pop(next)
-    :: !worn && queued > 0 /* `held`: it stays awake, and is slow to take one */
+    :: !worn && queued > 0 /* tasks held back: it stays awake, and takes one late */
     :: else
     fi;
     pick(sleeper);
     check()
   }
-#ifdef BUG_RELE_FIRST /* the worker's reference goes before it has delivered */
+#ifdef BUG_RELE_FIRST /* the worker releases its reference before it has delivered */
   atomic { task_rele(t) }
 #endif
 #ifndef BUG_IDLE_LATE
@@ -489,7 +491,7 @@ serving: /* serve */
 #ifndef BUG_RELE_FIRST
     task_rele(t);
 #endif
-    ring(sleeper);
+    notify(sleeper);
     t = next;
     next = NOBODY;
     if
@@ -502,12 +504,12 @@ serving: /* serve */
     worn = false;
     idle--;
     fresh++;
-#ifndef BUG_WORN_NO_PICK /* others sleep since it was awake, but it takes no task for a while now */
+#ifndef BUG_WORN_NO_PICK /* others sleep since it was awake; it takes no task now */
     pick(sleeper);
 #endif
     check()
   }
-  atomic { ring(sleeper); goto live }
+  atomic { notify(sleeper); goto live }
 
 look: /* it spins; at any moment it takes the lock again */
   goto take;
@@ -515,7 +517,7 @@ look: /* it spins; at any moment it takes the lock again */
 broken:
   do
   :: doomed != 0 ->
-    atomic { ti_list_pop(doomed, t); task_settle(t, RUNNING, FINISHED, mine) } /* fail_broken */
+    atomic { list_pop(doomed, t); task_settle(t, RUNNING, FINISHED, mine) } /* fail_broken */
     atomic { task_tell(t, mine); task_rele(t); t = NOBODY }
   :: else -> break
   od;
@@ -523,26 +525,26 @@ broken:
 ending:
   locked { /* thread_main */
     do
-#ifndef BUG_STARTER_OVERTAKEN /* its slot is free to be joined before its starter is done with it */
+#ifndef BUG_STARTER_OVERTAKEN /* its slot can be joined before its starter is done with it */
     :: !(started & bit(me)) -> cond_wait(me, SETTLED)
 #endif
     :: else -> break
     od;
-#ifndef BUG_LEAVES_TWICE /* one that takes up work again still counts as leaving */
+#ifndef BUG_LEAVES_TWICE /* a thread that continues after all still counts as leaving */
     leaving--;
 #endif
     if
-#ifdef BUG_GREEDY_LAST_LOOK /* off by one: looks for work again and again, when there is none */
+#ifdef BUG_GREEDY_LAST_LOOK /* off by one: it continues again and again when there is no work */
     :: queued >= idle + fresh -> fresh++; check(); goto live
 #endif
-#ifndef BUG_NO_LAST_LOOK /* it goes although a task came since it decided to */
+#ifndef BUG_NO_LAST_LOOK /* it ends although a task came since it decided to */
     :: is_short() || (queued > 0 && alive == 1) -> fresh++; check(); goto live
 #endif
     :: else
     fi;
     alive--;
     slot[me] = ENDED;
-#ifndef BUG_ENDS_QUIETLY /* nobody tells those that wait for the end */
+#ifndef BUG_ENDS_QUIETLY /* waiters for the end are not woken */
     if
     :: none_left() -> cond_broadcast(QUIET)
     :: else
@@ -555,7 +557,8 @@ ending:
 
 /* ------------------------------------------------------------------ reap -- */
 
-/* ti_pool_threads_reap_locked, until it lets the lock go: all in `ended` are ours now; 0: there is none. */
+/* ti_pool_threads_reap_locked, until it releases the lock: all in `ended` are its own now; 0:
+** there is none. */
 inline reap_take(ours) {
   d_step {
     for (i : 0 .. WORKERS - 1) {
@@ -572,7 +575,7 @@ inline reap_take(ours) {
   }
 }
 
-/* The rest of it. */
+/* The rest of ti_pool_threads_reap_locked. */
 inline reap_join(ours) {
   locked {
     (born & ours) == 0; /* ti_thread_join of each */
@@ -585,7 +588,7 @@ inline reap_join(ours) {
     ours = 0;
     cond_broadcast(SETTLED);
     if
-    :: over() -> cond_broadcast(QUIET)
+    :: ended() -> cond_broadcast(QUIET)
     :: else
     fi
   }
@@ -597,14 +600,14 @@ inline errand_done() {
   locked {
     errands--;
     if
-    :: over() -> cond_broadcast(QUIET)
+    :: ended() -> cond_broadcast(QUIET)
     :: else
     fi
   }
 }
 
-/* withdraw: ti_pool_cancel_task, or with `taken_too` what ti_pool_cancel_interrupt does first. `mine`, `removed`
-** and `taken` are the caller's, false before and after. */
+/* withdraw: ti_pool_cancel_task, or with `taken_too` the first part of ti_pool_cancel_interrupt.
+** `mine`, `removed` and `taken` are the caller's, false before and after. */
 inline withdraw(t, taken_too) {
   locked {
     if
@@ -618,7 +621,7 @@ inline withdraw(t, taken_too) {
     fi;
 #endif
     taken = place[t] == TAKEN && !taken_too;
-#ifndef BUG_CANCEL_NO_ERRAND /* a wait may return although the canceller is still delivering */
+#ifndef BUG_CANCEL_NO_DELIVERY /* the pool may end while the canceller still delivers */
     if
     :: !taken -> errands++
     :: else
@@ -638,16 +641,16 @@ inline withdraw(t, taken_too) {
       fi;
       removed = false
     }
-#ifndef BUG_CANCEL_NO_ERRAND
+#ifndef BUG_CANCEL_NO_DELIVERY
     errand_done()
 #endif
   :: else -> taken = false
   fi
 }
 
-/* ti_pool_submit's end, the lock still held. */
+/* The end of ti_pool_submit, with the lock still held. */
 inline leave_submit() {
-#ifndef BUG_ROOM_KEPT /* woken for room and failed, it does not let the next one in */
+#ifndef BUG_ROOM_KEPT /* it was woken for room and failed, and does not wake the next submitter */
   if
   :: !full() -> room()
   :: else
@@ -678,13 +681,13 @@ submit:
       blocked++;
       cond_wait(me, ROOM);
       blocked--
-#ifndef BUG_QUEUES_UNSETTLED /* queues a second task while the first thread may still fail to start */
+#ifndef BUG_QUEUES_UNSETTLED /* queues a second task before the first thread started */
     :: state == OPEN && !full() && alive == 0 && starting > 0 -> cond_wait(me, SETTLED)
 #endif
     :: else ->
       if
       :: true
-      :: fails > 0 -> fails--; fault = FAULT /* no memory for a level */
+      :: fails > 0 -> fails--; fault = FAULT /* no memory for a priority's list */
       fi;
       break
     od;
@@ -695,7 +698,7 @@ submit:
       submitted++;
       refs[t]++; /* the queue's */
       if
-#ifdef BUG_STALE_IDLE /* asks whether a thread is idle, not whether enough of them are */
+#ifdef BUG_STALE_IDLE /* checks whether a thread is idle, not whether enough threads are */
       :: idle + fresh == 0 && alive + starting < WORKERS ->
 #else
       :: is_short() && alive + starting < WORKERS ->
@@ -751,16 +754,16 @@ start:
       threads--;
       slot[sl] = FREE;
       if
-      :: none_left() || over() -> cond_broadcast(QUIET)
+      :: none_left() || ended() -> cond_broadcast(QUIET)
       :: else
       fi
     fi;
     sl = NOBODY;
-#ifndef BUG_SETTLES_QUIETLY /* nobody hears that the thread is there, or is not to be */
+#ifndef BUG_SETTLES_QUIETLY /* nobody is woken when the thread exists, or failed to start */
     cond_broadcast(SETTLED);
 #endif
     if /* enqueue_locked */
-    :: fault == FAULT && (alive > 0 || place[t] != QUEUED) -> fault = NONE /* served, or cancelled */
+    :: fault == FAULT && (alive > 0 || place[t] != QUEUED) -> fault = NONE /* served */
     :: fault == FAULT && alive == 0 && place[t] == QUEUED ->
       queue_remove(t, OUTSIDE);
       submitted--;
@@ -771,7 +774,7 @@ start:
   }
 
 submitted_one:
-#ifdef BUG_RING_BEFORE_WOKEN
+#ifdef BUG_NOTIFY_BEFORE_WOKEN
   if
   :: sleeper != NOBODY ->
     atomic { signal_slot(sleeper) }
@@ -780,10 +783,10 @@ submitted_one:
   fi;
 #endif
   atomic {
-    ring(sleeper);
+    notify(sleeper);
     if
     :: fault == NONE -> given = given | bit(t)
-    :: else -> fault = NONE; task_rele(t); t = t + SUBMITTERS; goto submit /* it never was */
+    :: else -> fault = NONE; task_rele(t); t = t + SUBMITTERS; goto submit /* as never made */
     fi
   }
 #ifdef ONE_BY_ONE
@@ -819,7 +822,7 @@ proctype canceller() {
   bool mine, removed, taken, too;
   atomic {
     if
-    :: (given & bit(0)) && refs[0] > 0 -> refs[0]++ /* it was given the future */
+    :: (given & bit(0)) && refs[0] > 0 -> refs[0]++ /* it received the future */
     :: submitting == 0 -> goto out
     fi
   }
@@ -854,15 +857,15 @@ proctype closer(byte c) {
     :: true
     fi;
     errands++;
-#ifndef BUG_CLOSE_NO_WAKE /* sleepers are not told that there is nothing to wait for any more */
-    wakeall();
+#ifndef BUG_CLOSE_NO_WAKE /* sleepers are not woken to end */
+    wake_all();
 #endif
     cond_broadcast(ROOM);
     check()
   }
   do
   :: doomed != 0 ->
-    atomic { ti_list_pop(doomed, t); task_settle(t, PENDING, CANCELLED, mine) }
+    atomic { list_pop(doomed, t); task_settle(t, PENDING, CANCELLED, mine) }
     atomic { task_tell(t, mine); task_rele(t); t = 0 }
   :: else -> break
   od;
@@ -871,10 +874,10 @@ proctype closer(byte c) {
 wait:
   locked { /* ti_pool_wait */
     do
-#ifdef BUG_WAIT_NO_ERRANDS /* returns although another close is still delivering */
+#ifdef BUG_WAIT_NO_DELIVERIES /* returns although another close is still delivering */
     :: state != OPEN && threads == 0 -> goto waited
 #else
-    :: over() -> goto waited
+    :: ended() -> goto waited
 #endif
     :: else ->
       reap_take(ours);
@@ -913,7 +916,7 @@ end_never:
 init {
   byte k;
   atomic {
-    if /* so that runs whose sleepers no clock wakes are among them */
+    if /* so that the runs include some in which no deadline wakes a sleeper */
     :: timeouts = 0
     :: TIMEOUTS > 0 -> timeouts = TIMEOUTS
     fi;

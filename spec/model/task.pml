@@ -1,36 +1,38 @@
 /*
-** Completion: who ends a task, the watches on it, the mailbox where they arrive (csrc/sched/task.c, waiter.c).
-** `make model` searches all interleavings of it; scripts/model has the configurations.
+** Completion: which thread ends a task, the wait entries on it, and the waiter where they arrive.
+** C: csrc/sched/task.c and waiter.c. `make model` searches all interleavings; scripts/model has the
+** configurations.
 **
-** What stands for what. A name here is that of the C function or field, without `tide_`.
+** Terms
+**   boxed { … }   the waiter's lock is held: one step. What the lock guards is touched inside such
+**                 steps only. A cond_wait inside releases the lock, and has it again afterwards.
+**   tlock         the task's lock. It is a variable, since the state is read without it.
 **
-**   proctype completer   ti_task_begin, ti_task_finish, ti_task_release: a worker, or who has a promise
-**   proctype canceller   ti_task_cancel
-**   proctype looker      who reads the state without a lock (`look` in future.c), then the outcome
-**   proctype owner       ti_waiter_entry_start on every task, ti_waiter_set_sleep, ti_waiter_set_take,
-**                        ti_waiter_entry_cancel; then its watches, set and mailbox are gone
-**   proctype deadline    no C: what ends a wait by time, or for no reason
-**   boxed { … }          the mailbox's lock, held: one step, since all that it guards is touched inside
-**                        such steps only. A cond_wait inside lets the lock go, and has it again
-**                        afterwards.
-**   tlock                the task's lock. It is a variable, as the state is read without it.
+** Processes. A name is that of the C function or field, without `ti_`.
+**   completer   ti_task_begin, ti_task_finish, ti_task_release: a worker, or the user of a promise
+**   canceller   ti_task_cancel
+**   looker      reads the state without a lock (`look` in future.c), then the outcome
+**   owner       ti_waiter_entry_start on each task, ti_waiter_set_sleep, ti_waiter_set_take,
+**               ti_waiter_entry_cancel. Then it frees its entries, its set and its waiter.
+**   deadline    has no C: it ends a wait by time, or for no reason
 **
-** Left out, since more can happen without it, never less: in which order the watches of one task are
-** delivered, and arrived ones taken (any); `rung`, and how long an owner looks (a look ends at any
-** moment; what came is asked again under the lock). And left out, since it is not this floor's: the
-** message, but for whether it is written; the pool (pool.pml).
+** Left out, because more interleavings are possible without it, never fewer: the order in which the
+** entries of one task are delivered, and arrived ones taken (any); the wake sequence, and how long
+** an owner spins (a spin ends at any moment, and the owner checks again under the lock). Left out
+** as not of this layer: the message, but for whether it is written; the pool (pool.pml).
 **
 ** Shown, for each configuration:
-**   - of begin, cancel and finish exactly one makes the step out of a state; a task ends once
-**   - each watch is delivered once at most, and never after ti_waiter_entry_cancel, ti_waiter_set_take
-**   - nobody touches a watch, set or mailbox that its owner has freed, or a task after its last
+**   - exactly one of begin, cancel and finish makes the step out of a state; a task ends once
+**   - each entry is delivered once at most, and never after ti_waiter_entry_cancel or
+**     ti_waiter_set_take
+**   - no process touches an entry, set or waiter that its owner has freed, or a task after its last
 **     reference
-**   - an owner sleeps until what it needs has come, or its time has passed; and then it wakes: no run
-**     stops with a process in the middle
-**   - who sees that a task is done sees its outcome
+**   - an owner sleeps until what it needs has come, or its deadline has passed, and then it wakes:
+**     no run stops with a process in the middle
+**   - a process that sees that a task is done sees its outcome
 ** With -DLTL: every fair run ends (no livelock).
 **
-** A BUG_… puts in the error that its place says; scripts/model wants each to be found.
+** A BUG_… plants the error that its comment describes; scripts/model requires that each is found.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -49,14 +51,14 @@
 #ifndef LOOKERS
 #define LOOKERS 0 /* 1: of task 0 */
 #endif
-/* How often, at most, in one run: */
+/* At most how often in one run: */
 #ifndef TIMEOUTS
-#define TIMEOUTS 0 /* an owner's time passes */
+#define TIMEOUTS 0 /* an owner's deadline passes */
 #endif
 #ifndef SPURIOUS
 #define SPURIOUS 0 /* a wait ends for no reason */
 #endif
-/* FAIL_FIRST: task 0 fails, and the others end only once the owner, who stops on failure, woke. */
+/* FAIL_FIRST: task 0 fails; the others end only after the owner, which stops on failure, woke. */
 
 #define bit(i) (1 << (i))
 #define boxed atomic
@@ -73,27 +75,27 @@ mtype state[TASKS] = PENDING;
 mtype outcome[TASKS] = NO_OUTCOME;
 byte refs[TASKS];
 
-/* Owner o watches task t with watch o * TASKS + t. */
+/* Owner o waits for task t with entry o * TASKS + t. */
 #define WATCHES (OWNERS * TASKS)
 #define owner_of(w) ((w) / TASKS)
 #define task_of(w) ((w) % TASKS)
 
 mtype = { IDLE, ON_TASK, FLYING, ARRIVED };
-mtype watch[WATCHES] = IDLE;
+mtype entry[WATCHES] = IDLE;
 byte awaited; /* bits */
 
-byte alive; /* bits: owners whose watches, set and mailbox exist */
+byte alive; /* bits: owners whose entries, set and waiter exist */
 byte nready[OWNERS], nfailed[OWNERS], need[OWNERS];
 byte stop_on_failure, asleep, expired, woke; /* bits: owners */
 
 byte timeouts, spurious = SPURIOUS; /* still to come */
-bool begun;                         /* init has made all */
-hidden byte i;                      /* scratch, inside one step */
+bool begun;                         /* init has created all processes */
+hidden byte i;                      /* temporary inside one step */
 
 #define done(t) (state[t] == FINISHED || state[t] == CANCELLED)
 #define failed(t) (state[t] == FINISHED && outcome[t] == FAILED)
 
-/* In a boxed step: lets the lock go, and has it again when woken. */
+/* In a boxed step: releases the lock, and has it again when woken. */
 inline cond_wait(o) {
   asleep = asleep | bit(o);
   !(asleep & bit(o))
@@ -112,7 +114,7 @@ inline set_state(t, to) { /* set_state_locked */
 }
 
 inline task_begin(t, mine) {
-#ifdef BUG_BEGIN_UNLOCKED /* asks before it has the lock */
+#ifdef BUG_BEGIN_UNLOCKED /* checks before it has the lock */
   mine = state[t] == PENDING;
   atomic {
     lock(t);
@@ -135,9 +137,9 @@ inline task_rele(t) {
     assert(refs[t] > 0);
     refs[t]--;
     if
-    :: refs[t] == 0 -> /* it is freed: no watch is on its list */
+    :: refs[t] == 0 -> /* it is freed: no entry is on its list */
       assert(!tlock[t]);
-      for (i : 0 .. WATCHES - 1) { assert(task_of(i) != t || watch[i] != ON_TASK) }
+      for (i : 0 .. WATCHES - 1) { assert(task_of(i) != t || entry[i] != ON_TASK) }
     :: else
     fi
   }
@@ -147,39 +149,39 @@ inline task_rele(t) {
 inline deliver(w, failure) {
   boxed {
     assert(alive & bit(owner_of(w)));
-    assert(watch[w] == FLYING);
-    watch[w] = ARRIVED;
+    assert(entry[w] == FLYING);
+    entry[w] = ARRIVED;
     nready[owner_of(w)]++;
     nfailed[owner_of(w)] = nfailed[owner_of(w)] + failure;
-#ifdef BUG_NO_AWAITED /* a canceller that waits for this watch is not woken */
+#ifdef BUG_NO_AWAITED /* a canceller that waits for this entry is not woken */
     wake = false;
 #else
     wake = (awaited & bit(w)) != 0;
 #endif
     if
     :: need[owner_of(w)] > 0 ->
-#ifdef BUG_ASKS_TOO_EARLY /* asks whether enough came, then counts */
+#ifdef BUG_CHECKS_TOO_EARLY /* checks whether enough arrived, then counts */
       wake = wake || need[owner_of(w)] == 0;
 #endif
       if
-#ifndef BUG_STOP_IGNORED /* a failure is but one more that came */
+#ifndef BUG_STOP_IGNORED /* a failure counts as one more arrival */
       :: failure && (stop_on_failure & bit(owner_of(w))) -> need[owner_of(w)] = 0
 #endif
       :: else -> need[owner_of(w)]--
       fi;
-#ifndef BUG_ASKS_TOO_EARLY
+#ifndef BUG_CHECKS_TOO_EARLY
       wake = wake || need[owner_of(w)] == 0
 #endif
     :: else
     fi;
-#ifndef BUG_RINGS_OUTSIDE /* wakes when it has let the box's lock go */
+#ifndef BUG_WAKES_OUTSIDE /* wakes after it released the waiter's lock */
     if
     :: wake -> cond_signal(owner_of(w)); wake = false
     :: else
     fi
 #endif
   }
-#ifdef BUG_RINGS_OUTSIDE
+#ifdef BUG_WAKES_OUTSIDE
   atomic {
     if
     :: wake -> cond_signal(owner_of(w)); wake = false
@@ -187,14 +189,14 @@ inline deliver(w, failure) {
     fi
   }
 #endif
-#ifdef BUG_TOUCHES_AFTER /* asks a watch that it delivered for the next one */
+#ifdef BUG_TOUCHES_AFTER /* reads the next entry from one that it delivered */
   assert(alive & bit(owner_of(w)));
 #endif
 }
 
-/* settle: PENDING, or what `latest` is, -> `to`. What is local is the caller's. */
+/* settle: from PENDING, or from `latest`, to `to`. Local variables are the caller's. */
 inline settle(t, latest, to, what) {
-#ifdef BUG_CANCEL_UNLOCKED /* asks before it has the lock */
+#ifdef BUG_CANCEL_UNLOCKED /* checks before it has the lock */
   mine = state[t] == PENDING || state[t] == latest;
   atomic {
     lock(t);
@@ -202,13 +204,13 @@ inline settle(t, latest, to, what) {
   atomic {
     lock(t);
     mine = state[t] == PENDING || state[t] == latest;
-#ifdef BUG_ENDS_TWICE /* does not ask whether it is done */
+#ifdef BUG_ENDS_TWICE /* does not check whether it is done */
     mine = true;
 #endif
 #endif
     assert(refs[t] > 0);
     if
-#ifdef BUG_STATE_FIRST /* says that it is done, then writes the outcome */
+#ifdef BUG_STATE_FIRST /* sets the state, then writes the outcome */
     :: mine -> set_state(t, to)
 #else
     :: mine -> outcome[t] = what
@@ -226,9 +228,9 @@ inline settle(t, latest, to, what) {
 #endif
       for (i : 0 .. WATCHES - 1) {
         if
-        :: task_of(i) == t && watch[i] == ON_TASK ->
-#ifndef BUG_LIST_LEFT /* delivers watches that are still on the list */
-          watch[i] = FLYING;
+        :: task_of(i) == t && entry[i] == ON_TASK ->
+#ifndef BUG_LIST_LEFT /* delivers entries that are still on the list */
+          entry[i] = FLYING;
 #endif
           flying = flying | bit(i)
         :: else
@@ -265,9 +267,9 @@ proctype completer(byte t) {
 #endif
   if
   :: task_begin(t, mine)
-  :: COMPLETERS > 1 /* a promise that is never begun */
+  :: COMPLETERS > 1 /* a promise that never begins */
   fi;
-#ifdef BUG_RELE_FIRST /* its reference goes before it has delivered */
+#ifdef BUG_RELE_FIRST /* it releases its reference before it has delivered */
   task_rele(t);
 #endif
   if
@@ -304,8 +306,8 @@ proctype looker(byte t) {
 /* ---------------------------------------------------------------- owners -- */
 
 inline leave(w) { /* leave_locked */
-  assert(watch[w] == ARRIVED && nready[me] > 0);
-  watch[w] = IDLE;
+  assert(entry[w] == ARRIVED && nready[me] > 0);
+  entry[w] = IDLE;
   nready[me]--;
   if
   :: failed(task_of(w)) -> assert(nfailed[me] > 0); nfailed[me]--
@@ -320,7 +322,7 @@ proctype owner(byte me) {
   do /* ti_waiter_entry_start on each */
   :: t < TASKS ->
     w = me * TASKS + t;
-#ifdef BUG_ADDS_UNLOCKED /* asks before it has the lock */
+#ifdef BUG_ADDS_UNLOCKED /* checks before it has the lock */
     on = !done(t);
     atomic {
       lock(t);
@@ -331,8 +333,8 @@ proctype owner(byte me) {
 #endif
       assert(refs[t] > 0);
       if
-      :: on -> watch[w] = ON_TASK
-      :: else -> watch[w] = FLYING /* our own hands */
+      :: on -> entry[w] = ON_TASK
+      :: else -> entry[w] = FLYING /* in flight by the owner itself */
       fi;
       unlock(t)
     }
@@ -344,9 +346,9 @@ proctype owner(byte me) {
   :: else -> break
   od;
 
-  if /* how many to wait for */
+  if /* how many tasks to wait for */
 #ifndef FAIL_FIRST
-  :: wanted = 0 /* none: it drops them */
+  :: wanted = 0 /* none: it cancels its entries */
   :: wanted = 1
 #endif
   :: wanted = TASKS
@@ -361,19 +363,19 @@ proctype owner(byte me) {
     come = nready[me] >= wanted || ((stop_on_failure & bit(me)) && nfailed[me] > 0);
     if
     :: come -> goto slept
-#ifndef BUG_NEED_LATE /* lets the lock go between asking and saying what it needs */
+#ifndef BUG_NEED_LATE /* releases the lock between checking and setting what it needs */
     :: else -> need[me] = wanted - nready[me]
 #else
     :: else -> t = wanted - nready[me]
 #endif
     fi
   }
-  /* it looks, with no lock; then: */
+  /* it spins, with no lock; then: */
   boxed {
 #ifdef BUG_NEED_LATE
     need[me] = t;
 #endif
-#ifdef BUG_SLEEPS_UNASKED /* does not ask again, after it looked, whether what it needs came */
+#ifdef BUG_SLEEPS_UNCHECKED /* after the spin it does not check again what has come */
     cond_wait(me);
 #endif
     do
@@ -395,8 +397,8 @@ slept:
       w = WATCHES;
       for (i : me * TASKS .. me * TASKS + TASKS - 1) {
         if
-        :: watch[i] == ARRIVED -> w = i /* any */
-        :: watch[i] == ARRIVED && w != WATCHES
+        :: entry[i] == ARRIVED -> w = i /* any */
+        :: entry[i] == ARRIVED && w != WATCHES
         :: else
         fi
       }
@@ -411,25 +413,25 @@ slept:
   :: t < TASKS ->
     w = me * TASKS + t;
     if
-    :: watch[w] == IDLE /* its set is NULL: it was taken */
+    :: entry[w] == IDLE /* its set is NULL: it was taken */
     :: else ->
       atomic { /* ti_task_remove_waiter */
         lock(t);
         assert(refs[t] > 0);
-        on = watch[w] == ON_TASK;
+        on = entry[w] == ON_TASK;
         if
-        :: on -> watch[w] = IDLE
+        :: on -> entry[w] = IDLE
         :: else
         fi;
         unlock(t)
       }
-#ifndef BUG_CANCEL_NO_WAIT /* leaves although a completer has the watch */
+#ifndef BUG_CANCEL_NO_WAIT /* returns although a completer has the entry */
       if
       :: !on ->
         boxed {
           awaited = awaited | bit(w);
           do
-          :: watch[w] != ARRIVED -> cond_wait(me)
+          :: entry[w] != ARRIVED -> cond_wait(me)
           :: else -> break
           od;
           awaited = awaited & ~bit(w);
@@ -443,7 +445,7 @@ slept:
   :: else -> break
   od;
 
-  atomic { /* watches, set and mailbox are freed */
+  atomic { /* entries, set and waiter are freed */
     assert(nready[me] == 0 && nfailed[me] == 0);
     alive = alive & ~bit(me);
     t = 0
@@ -460,7 +462,7 @@ proctype deadline(byte o) {
 end_never:
   do
   :: atomic {
-      timeouts > 0 && (asleep & bit(o)) && need[o] > 0 -> /* ti_waiter_entry_cancel has no deadline */
+      timeouts > 0 && (asleep & bit(o)) && need[o] > 0 -> /* not for a canceller */
       timeouts--;
       expired = expired | bit(o);
       asleep = asleep & ~bit(o)
@@ -472,7 +474,7 @@ end_never:
 init {
   byte k, n;
   atomic {
-    if /* so that runs whose sleepers no clock wakes are among them */
+    if /* so that the runs include some in which no deadline wakes a sleeper */
     :: timeouts = 0
     :: TIMEOUTS > 0 -> timeouts = TIMEOUTS
     fi;

@@ -1,33 +1,43 @@
 /*
-** Waiting inside tasks: tasks that submit others and wait for them, on threads that run what is waited
-** for themselves, rest, or are away while another thread takes their place (csrc/api/task_wait.c,
-** ti_pool_nested_run_inline and _help in pool_nested.c, ti_pool_block_begin, _back and _agree in pool.c, and what pool.c
-** and pool_threads.c ask of `away`, `resting`, `leaving` and `waiting`).
+** Waits inside tasks: tasks that submit others and wait for them. Their thread runs what is waited
+** for in a nested worker, or waits for a running task, or is blocked while another thread takes its
+** place. C: csrc/api/task_wait.c; ti_pool_nested_run_inline and ti_pool_nested_help in
+** pool_nested.c; ti_pool_block_begin, ti_pool_block_end and ti_pool_agree in pool.c; and the rules
+** of pool.c and pool_threads.c on `away`, `resting`, `leaving` and `waiting`.
 **
-** What stands for what:
+** Terms
+**   locked { … }   the pool's lock is held: one step, as in pool.pml
+**   away           counts blocked threads: the task waits for what its thread cannot provide
+**   resting        counts threads whose task waits for a task that another thread runs
+**   waiting        counts tasks whose thread runs another task meanwhile
+**   turn           changes when a task begins or ends to wait. Here: all `seen` and `agreed` become
+**                  false.
 **
-**   proctype thread     thread_main with its levels: `stack` is the tasks that it runs, each but the last
-**                       waiting for the one above it
-**   proctype submitter  submits the roots, waits for all tasks, and closes the pool
-**   on[t]               what task t submits (unless somebody has) and waits for: any choice, made at the
-**                       start. `group[t]`: it waits as wait and as_completed do, for no task in particular
-**   locked { … }        the pool's lock, held: one step, as in pool.pml
+** Processes and choices
+**   thread      thread_main with its nested workers: `stack` is the tasks that it runs; each but
+**               the last waits for the one above it
+**   submitter   submits the roots, waits for all tasks, and closes the pool
+**   on[t]       what task t submits, unless another task has, and waits for: any choice, made at
+**               the start
+**   group[t]    it waits as wait and as_completed do, for no task in particular
 **
-** The pool's conditions are as in pool.pml, where lost wake-ups are looked for; starting a thread is one
-** step here. A `turn` of the C code is here that all `seen` and `agreed` become false. How a waiting task hears that another is done is task.pml's: a wait here is for `done`.
-** Left out: looks before a sleep, worn workers, blocked submitters, cancelling.
+** The pool's conditions are those of pool.pml, where lost wake-ups are looked for. Starting a
+** thread is one step here. How a waiting task learns that another is done is in task.pml: a wait
+** here is for `done`. Left out: spins before a sleep, workers that need replacing, blocked
+** submitters, cancelling.
 **
 ** Shown, for each configuration:
 **   - all tasks end, whatever waits for what, with any number of workers: no run stops with a
-**     process in the middle. A ring of tasks ends since one of them gets the fault
-**   - the same with MAX_THREADS, which there are never more of: what is waited for is run by who waits,
-**     and a wait ends with a fault only if all threads wait, no one's wait is over, and who gets the fault
-**     could not run what it waits for
-**   - while the pool is open and no idle thread's time passes, no thread ends but those beyond max_workers
-**   - a task that is taken makes no more than max_workers that run
-**   - invariants 2 and 4 of pool_impl.h, and that all counts are 0 in the end
+**     process in the middle. A ring of tasks ends because one of them gets the error.
+**   - the same with MAX_THREADS, which is never exceeded. A thread that waits runs what it waits
+**     for. A wait ends with an error only if all threads wait, no wait is over, and the thread that
+**     gets the error could not run what it waits for.
+**   - while the pool is open and no deadline of an idle thread passes, only threads over the limit
+**     end
+**   - taking a task never makes more than max_workers run
+**   - invariants 2 and 4 of pool_impl.h, and all counts are 0 in the end
 **
-** A BUG_… puts in the error that its place says; scripts/model wants each to be found.
+** A BUG_… plants the error that its comment describes; scripts/model requires that each is found.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -35,7 +45,7 @@
 #define WORKERS 1 /* max_workers */
 #endif
 #ifndef THREADS
-#define THREADS 4 /* that may exist at a time; a run that needs more is an error */
+#define THREADS 4 /* at most so many at a time; a run that needs more is an error */
 #endif
 #ifndef MAX_THREADS
 #define MAX_THREADS 100 /* max_threads */
@@ -44,19 +54,19 @@
 #define TASKS 4
 #endif
 #ifndef ROOTS
-#define ROOTS 2 /* tasks that are submitted from outside; the others by those that wait for them */
+#define ROOTS 2 /* tasks that the submitter submits; the others by tasks that wait for them */
 #endif
 #ifndef RINGS
-#define RINGS 0 /* 1: a task may wait for any; else for later ones only, and also as a group */
+#define RINGS 0 /* 1: a task may wait for any task; 0: for later ones only, also as a group */
 #endif
 #ifndef TIMEOUTS
-#define TIMEOUTS 0 /* an idle thread's time passes */
+#define TIMEOUTS 0 /* the deadline of an idle thread passes */
 #endif
 #ifndef FAILS
 #define FAILS 0 /* a thread cannot be started */
 #endif
 #ifndef DEEP
-#define DEEP TASKS /* how many levels have room on a stack; 1: nothing runs where it is waited for */
+#define DEEP TASKS /* how many nested workers a stack has room for; 1: none beside the first */
 #endif
 
 #define NONE 255
@@ -75,29 +85,29 @@ bool group[TASKS];
 mtype life[THREADS] = FREE;
 bool woken[THREADS];
 bool seen[THREADS], agreed[THREADS];
-byte awaited[THREADS] = NONE; /* what a thread that is away or rests waits for */
+byte awaited[THREADS] = NONE; /* what a blocked or resting thread waits for */
 hidden byte i, j;
 
 #define present (alive - away)
 #define is_short() (queued > idle + fresh)
-#ifdef BUG_ALL_REST /* all may rest, though they wait for one that is away */
+#ifdef BUG_ALL_REST /* all may rest, though they wait for a task of a blocked thread */
 #define stuck(n) false
 #else
 #define stuck(n) (away > 0 && resting > 0 && (n) <= resting)
 #endif
-#ifdef BUG_LEAVES_UNCOUNTED /* threads that have decided to end count when others decide the same */
+#ifdef BUG_LEAVES_UNCOUNTED /* leaving threads are counted when others decide to end */
 #define staying present
 #else
 #define staying (present - leaving)
 #endif
-#define surplus() (staying > WORKERS && !stuck(staying - 1))
-#ifdef BUG_NO_BOUND /* max_threads is not asked for */
+#define over_limit() (staying > WORKERS && !stuck(staying - 1))
+#ifdef BUG_NO_BOUND /* max_threads is not checked */
 #define place_for_one() true
 #else
 #define place_for_one() (alive < MAX_THREADS)
 #endif
 #define wanting() (is_short() && place_for_one() && (present < WORKERS || stuck(present)))
-#ifdef BUG_SERVED_BY_RESTING /* no thread could be had, and those that rest are to serve the queue */
+#ifdef BUG_SERVED_BY_RESTING /* no thread could start, and resting ones are to serve the queue */
 #define served() (queued == 0 || present > 0)
 #else
 #define served() (queued == 0 || present > resting || (away == 0 && alive > 0))
@@ -126,7 +136,7 @@ inline turn() { /* ti_pool_turn_locked */
   }
 }
 
-/* All threads that are alive have agreed; none of their waits is over then. */
+/* All threads alive have agreed; then none of their waits is over. */
 inline all_agreed(all) {
   d_step {
     j = 0;
@@ -158,7 +168,7 @@ inline wake_one() {
   nasleep--
 }
 
-inline pick() { /* and ring */
+inline pick() { /* and notify */
   if
   :: sleepy() -> wake_one()
   :: else
@@ -194,7 +204,7 @@ inline submit(t, failed) {
     start(failed);
     if
     :: failed && served() -> failed = false
-    :: failed && !served() -> place[t] = TAKEN; queued--; done[t] = true /* the caller gets the fault */
+    :: failed && !served() -> place[t] = TAKEN; queued--; done[t] = true /* an error */
     :: else
     fi
   :: else
@@ -219,13 +229,13 @@ inline pop(t) {
   assert(active <= WORKERS)
 }
 
-#ifdef BUG_TAKES_AS_SURPLUS /* one thread too many takes a task */
+#ifdef BUG_TAKES_OVER_LIMIT /* a thread over the limit takes a task */
 #define may_take() (queued > 0)
 #else
-#define may_take() (queued > 0 && !surplus())
+#define may_take() (queued > 0 && !over_limit())
 #endif
 
-/* ti_task_await: whether u, through what it awaits, leads to t. */
+/* ti_task_await: whether what u awaits leads to t. */
 inline await(t, u, ring) {
   j = u;
   ring = false;
@@ -234,7 +244,7 @@ inline await(t, u, ring) {
   :: j != t && j == NONE -> break
   :: j != t && j != NONE -> j = awaits[j]
   od;
-#ifdef BUG_NO_RINGS /* nobody looks for them */
+#ifdef BUG_NO_RINGS /* no thread searches for rings */
   ring = false;
 #endif
   if
@@ -255,7 +265,7 @@ open:
   locked { /* open_worker */
     fresh--;
     if
-    :: (!closing && !surplus()) || queued > 0 -> idle++; life[me] = IDLE; check()
+    :: (!closing && !over_limit()) || queued > 0 -> idle++; life[me] = IDLE; check()
     :: else -> leaving++; check(); goto ending
     fi
   }
@@ -264,7 +274,7 @@ take:
   locked { /* take_locked */
     do
     :: may_take() -> pop(t); break
-    :: !may_take() && (closing || expired || surplus()) -> idle--; leaving++; break
+    :: !may_take() && (closing || expired || over_limit()) -> idle--; leaving++; break
     :: else ->
       nasleep++;
       woken[me] = false;
@@ -285,7 +295,7 @@ take:
     fi
   }
 
-perform: /* task t, in a level of its own */
+perform: /* task t, in a nested worker of its own */
   atomic {
     u = on[t];
     if
@@ -341,7 +351,7 @@ perform: /* task t, in a level of its own */
     fi;
     turn();
     failed = false;
-#ifndef BUG_NO_PLACE_TAKEN /* nobody takes its place */
+#ifndef BUG_NO_PLACE_TAKEN /* no thread takes its place */
     if
     :: wanting() -> start(failed)
     :: else
@@ -363,11 +373,11 @@ perform: /* task t, in a level of its own */
     :: else
     fi
   }
-  looked = true; /* the first look comes before the sleep */
+  looked = true; /* the first check comes before the sleep */
   do
   :: done[u] -> break
-  :: !looked && !agreed[me] && !done[u] -> looked = true /* a slice of the sleep is over, and not the wait */
-#ifndef BUG_NO_HELP /* nobody runs what it waits for when nobody else is left to */
+  :: !looked && !agreed[me] && !done[u] -> looked = true /* a slice ends, not the wait */
+#ifndef BUG_NO_HELP /* a thread does not run what it waits for when no other thread is left to */
   :: locked { /* ti_pool_nested_help */
       looked && stranded() && place[u] == QUEUED && depth + 1 < DEEP ->
       looked = false;
@@ -387,8 +397,8 @@ perform: /* task t, in a level of its own */
       goto perform
     }
 #endif
-#ifndef BUG_NO_VERDICT /* all wait for each other, and nobody says so */
-  :: locked { /* ti_pool_agree, as _help was in vain */
+#ifndef BUG_NO_VERDICT /* all wait for each other, and no wait ends with an error */
+  :: locked { /* ti_pool_agree, as ti_pool_nested_help returned false */
 #ifdef BUG_NO_HELP
       looked && stranded() && !agreed[me] ->
 #else
@@ -396,7 +406,7 @@ perform: /* task t, in a level of its own */
 #endif
       looked = false;
       if
-#ifdef BUG_AGREES_LATE /* what it saw of its wait may be older than the turn */
+#ifdef BUG_AGREES_LATE /* its check of the wait may be older than the turn */
       :: agreed[me] = true
 #else
       :: seen[me] -> agreed[me] = true
@@ -420,7 +430,7 @@ perform: /* task t, in a level of its own */
     fi;
     turn();
     if
-    :: surplus() && nasleep > 0 -> wake_one()
+    :: over_limit() && nasleep > 0 -> wake_one()
     :: else
     fi;
     check();
@@ -475,7 +485,7 @@ ending:
   locked { /* thread_main */
     leaving--;
     if
-    :: (is_short() && !surplus()) || (queued > 0 && present == 1) ->
+    :: (is_short() && !over_limit()) || (queued > 0 && present == 1) ->
       fresh++;
       life[me] = FRESH;
       check();
