@@ -7,11 +7,16 @@
 -- "quick".
 -- SPDX-License-Identifier: MIT
 
-local place = arg[0]:match("^(.*/)") or "./"
-package.cpath = place .. "../../build/bench/?.so;" .. package.cpath
+-- Functions of this module are tasks, and are sent by name. So a worker loads this file, too: there
+-- is no `arg` there, and package.cpath is the script's.
+local arguments = arg or {}
+if arguments[0] then
+  local place = arguments[0]:match("^(.*/)") or "./"
+  package.cpath = place .. "../../build/bench/?.so;" .. package.cpath
+end
 local native = require "bench_native"
 
-local measure = { quick = arg[1] == "quick", now = native.now }
+local measure = { quick = arguments[1] == "quick", now = native.now }
 
 function measure.emit(name, value)
   io.write(("%s\t%.9g\n"):format(name, value)) -- some libraries have a print of their own
