@@ -74,14 +74,20 @@ local function found(name, pattern)
   return sorted(set)
 end
 
--- The words in backquotes in a piece of README.md, between two patterns.
-local function quoted_in_readme(from, to)
-  local text = read "README.md"
-  local _, at = text:find(from)
-  assert(at, "README.md has no " .. from)
+-- The words in backquotes in the first column of a table of docs/guide.md: of the first one below a
+-- heading. Nothing twice.
+local function first_column(heading)
+  local text = read "docs/guide.md"
+  local _, at = text:find("\n## " .. heading .. "\n", 1, true)
+  assert(at, "docs/guide.md has no heading " .. heading)
+  local rows = text:match("\n(|.-)\n\n", at)
   local set = {}
-  local part = text:sub(at + 1, text:find(to, at + 1) - 1)
-  for word in part:gmatch "`([%w_]+)`" do set[word] = true end
+  for row in rows:gmatch "[^\n]+" do
+    for name in (row:match "^| ([^|]*) |" or ""):gmatch "`([%w_]+)`" do
+      assert.is_nil(set[name], name .. " is there twice")
+      set[name] = true
+    end
+  end
   return sorted(set)
 end
 
@@ -154,37 +160,19 @@ end)
 describe("The same are named by", function()
   after_each(h.finish)
 
-  it("tidepool.h, the core and README.md: the kinds", function()
+  it("tidepool.h, the core and docs/guide.md: the kinds", function()
     local known = sorted(kinds)
     assert.same(known, found("csrc/include/tidepool.h", '\n  TIDE_E[A-Z]+, +/%* "([%w_]+)"'))
     assert.same(known, found("csrc/util/errcode.c", '%[FAULT_[A-Z_]+%] = "([%w_]+)"'))
-    assert.same(known, quoted_in_readme("`tidepool.error_kind%(err%)` answers", ", or nil"))
+    assert.same(known, first_column "Errors of the library")
   end)
 
-  it("README.md: the options of executors", function()
-    local set = {}
-    local _, at = read("README.md"):find "\n## Options of `tidepool%.executor[^\n]*\n\n"
-    local rows = read("README.md"):sub(at + 1):match "^(.-)\n\n"
-    for row in rows:gmatch "[^\n]+" do
-      for name in (row:match "^| ([^|]*) |" or ""):gmatch "`([%w_]+)`" do
-        assert.is_nil(set[name], name .. " is there twice")
-        set[name] = true
-      end
-    end
-    assert.same(sorted(fields["tidepool.executor_options"]), sorted(set))
+  it("docs/guide.md: the options of executors", function()
+    assert.same(sorted(fields["tidepool.executor_options"]), first_column "Options of an executor")
   end)
 
-  it("README.md: the options of tasks", function()
-    local named = quoted_in_readme("\nOptions of one task, through `ex:with{…}`:", "Unknown opt")
-    local words = { map = true, ordered = true }
-    for _, name in ipairs(named) do words[name] = true end
-    for name in pairs(fields["tidepool.task_options"]) do
-      assert.is_true(words[name], name .. " is missing in README.md")
-    end
-    for _, name in ipairs(named) do
-      local is = fields["tidepool.task_options"][name] or name == "map"
-      assert.is_true(is, name .. " is no option")
-    end
+  it("docs/guide.md: the options of tasks", function()
+    assert.same(sorted(fields["tidepool.task_options"]), first_column "Options of a task")
   end)
 end)
 

@@ -17,7 +17,7 @@ local function blocks(name)
   return list
 end
 
-for _, name in ipairs { "README.md", "docs/guide.md", "docs/embedding.md" } do
+for _, name in ipairs { "README.md", "docs/guide.md", "docs/embedding.md", "docs/migrating.md" } do
   describe(name, function()
     after_each(h.finish)
 
@@ -32,6 +32,20 @@ for _, name in ipairs { "README.md", "docs/guide.md", "docs/embedding.md" } do
     end
   end)
 end
+
+describe("README.md", function()
+  it("has 1,200 words at most", function()
+    local _, words = read("README.md"):gsub("%S+", "")
+    assert.is_true(words <= 1200, words .. " words")
+  end)
+
+  it("has a chart of the figures in its table", function()
+    local pipe = assert(io.popen((os.getenv "TIDE_LUA" or "lua5.4") .. " bench/chart.lua"))
+    local chart = pipe:read "a"
+    assert.is_true(pipe:close())
+    assert.equal(chart, read "docs/comparison.svg", "lua5.4 bench/chart.lua > docs/comparison.svg")
+  end)
+end)
 
 -- How many cells a row of a table has: GitHub splits at each | that has no backslash before it, in
 -- code too. nil: it is no row with a | at both ends.
