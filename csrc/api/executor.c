@@ -520,7 +520,7 @@ void tide_pushwhere(lua_State *L) { ti_error_where(L); }
 
 int tide_errorkind(lua_State *L, int idx) { return ti_error_kind(L, idx); }
 
-int tide_stringerrors(lua_State *L, int on) { return ti_error_set_strings(L, on != 0); }
+int tide_stringerrors(lua_State *L, int on) { return ti_codec_state_set_error_strings(L, on != 0); }
 
 void tide_pusherrormessage(lua_State *L, int idx) { ti_error_message(L, idx); }
 

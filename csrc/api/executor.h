@@ -111,11 +111,6 @@ int ti_submit_refuse(lua_State *L, tide_executor *ex, int fault, int err);
 /* The first submit ends the time when an initializer may be set. (submit.c) */
 void ti_submit_mark(tide_executor *ex);
 
-/* Puts a scalar; false if it is none. Raises nothing. (values.c) */
-bool ti_values_put(struct ti_buffer *b, const tide_value *v);
-/* Reads the next value of a message; TIDE_TOTHER: it is no scalar, and was skipped. (values.c) */
-void ti_values_get(struct ti_cursor *c, const struct ti_message *m, tide_value *v);
-
 TI_INTERNAL_END
 
 #endif

@@ -14,6 +14,7 @@
 #include "api/owner.h"
 #include "codec/pack.h"
 #include "codec/reftype.h"
+#include "codec/scalar.h"
 #include "codec/unpack.h"
 #include "codec/wire.h"
 #include "api/task_wait.h"
@@ -277,7 +278,7 @@ int tide_pushplain(lua_State *L, const tide_future *f, int *n) {
   for (uint64_t i = 0; i < count; i++) {
     tide_value v;
     if (is_plain(&c)) {
-      ti_values_get(&c, &t->msg, &v);
+      ti_scalar_next(&c, &t->msg, &v);
       if (!push_scalar(L, &v)) break;
     } else {
       if (!push_ref(L, &c, &t->msg)) break;

@@ -16,6 +16,7 @@
 #include "codec/outcome.h"
 #include "codec/pack.h"
 #include "api/task_seed.h"
+#include "luautil/stdlibs.h"
 #include "codec/codec_state.h"
 #include "codec/unpack.h"
 
@@ -205,7 +206,7 @@ static void new_globals(lua_State *L, int idx) {
   for (lua_pushnil(L); lua_next(L, idx) != 0; lua_pop(L, 1)) {
     size_t len;
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tolstring(L, -2, &len) : NULL;
-    if (name == NULL || !ti_module_names_is_standard(name, len)) continue;
+    if (name == NULL || !ti_stdlibs_is_global(name, len)) continue;
     lua_pushvalue(L, -2);
     lua_pushvalue(L, -2);
     lua_rawset(L, globals);

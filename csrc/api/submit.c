@@ -13,6 +13,7 @@
 #include "api/owner.h"
 #include "codec/pack.h"
 #include "codec/reftype.h"
+#include "codec/scalar.h"
 #include "api/task_seed.h"
 #include "codec/wire.h"
 #include "api/task_wait.h"
@@ -157,7 +158,7 @@ static int submit_values(tide_future **f, tide_executor *ex, struct ti_task *t,
   struct ti_buffer *b = &t->msg.bytes;
   int fault = FAULT_NONE, err, status;
   for (size_t i = 0; i < nargs && fault == FAULT_NONE; i++)
-    if (!ti_values_put(b, &args[i])) fault = FAULT_ARG;
+    if (!ti_scalar_put(b, &args[i])) fault = FAULT_ARG;
   ti_buffer_put_u8(b, WIRE_END);
   if (b->failed) fault = FAULT_NOMEM;
   if (fault == FAULT_NONE) fault = enqueue(ex, t, o, NULL, &err, &status);
@@ -184,7 +185,7 @@ int tide_submit_named(tide_future **f, tide_executor *ex, const char *name, cons
   callee.u.string.data = name;
   callee.u.string.len = strlen(name);
   ti_buffer_put_varint(&t->msg.bytes, nargs + 1);
-  ti_values_put(&t->msg.bytes, &callee);
+  ti_scalar_put(&t->msg.bytes, &callee);
   return submit_values(f, ex, t, &number, args, nargs, o);
 }
 

@@ -20,8 +20,6 @@
 #include "platform/thread.h"
 #include "vm/gc_pacing.h"
 
-const char ti_borrow_part = 0;
-
 /* What frees the blocks of L when L is gone; false: L must not lend. */
 static bool leftover_of(lua_State *L, const struct ti_codec_state *x, struct ti_alloc *mem) {
   void *ud;
@@ -35,6 +33,16 @@ static bool leftover_of(lua_State *L, const struct ti_codec_state *x, struct ti_
   return ti_gc_pacing_base(L, mem) && ti_signal_stay_loaded();
 }
 
+/* The state closes. [-0, +0, -] */
+static void close_lender(lua_State *L, struct ti_codec_state *x) {
+  struct ti_alloc own;
+  if (x->lender == NULL) return;
+  own.alloc = lua_getallocf(L, &own.ud);
+  if (ti_borrowed_lender_close(x->lender, &own))
+    lua_setallocf(L, ti_borrowed_lender_alloc, x->lender);
+  x->lender = NULL;
+}
+
 /* The state's lender, or NULL. [-0, +0, m] */
 static struct ti_lender *lender_of(lua_State *L, struct ti_codec_state *x, int xidx) {
   struct ti_alloc leftover;
@@ -46,6 +54,7 @@ static struct ti_lender *lender_of(lua_State *L, struct ti_codec_state *x, int x
   lua_newtable(L);
   lua_setiuservalue(L, xidx, CODEC_LENT);
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  x->closers[CODEC_CLOSE_LEND] = close_lender;
   x->lender = ti_borrowed_lender_new(&leftover, lua_tothread(L, -1));
   lua_pop(L, 1);
   return x->lender;
@@ -111,13 +120,4 @@ void ti_borrow_peek(lua_State *L) {
   x = ti_codec_state_peek(L);
   if (x != NULL) ti_borrow_look(L, x, lua_gettop(L));
   lua_pop(L, 1);
-}
-
-void ti_borrow_close(lua_State *L, struct ti_codec_state *x) {
-  struct ti_alloc own;
-  if (x->lender == NULL) return;
-  own.alloc = lua_getallocf(L, &own.ud);
-  if (ti_borrowed_lender_close(x->lender, &own))
-    lua_setallocf(L, ti_borrowed_lender_alloc, x->lender);
-  x->lender = NULL;
 }

@@ -13,9 +13,6 @@
 
 TI_INTERNAL_BEGIN
 
-/* Part type of a loan in a message. */
-extern const char ti_borrow_part;
-
 /* A loan of the string at idx, a reference to which is the caller's; NULL: it must be copied, since
 ** the state may not lend. The transfer userdata is at xidx. [-0, +0, m] */
 struct ti_borrowed *ti_borrow_string(lua_State *L, int idx, int xidx);
@@ -28,9 +25,6 @@ static inline void ti_borrow_look(lua_State *L, const struct ti_codec_state *x, 
 
 /* The same without the userdata at hand. [-0, +0, -] */
 void ti_borrow_peek(lua_State *L);
-
-/* The state closes. [-0, +0, -] */
-void ti_borrow_close(lua_State *L, struct ti_codec_state *x);
 
 TI_INTERNAL_END
 

@@ -14,6 +14,8 @@
 #include "util/refcount.h"
 #include "platform/thread.h"
 
+const char ti_borrowed_part = 0;
+
 /* CLOSED: the state's last block was given back. */
 enum stage { STAGE_OPEN, STAGE_CLOSING, STAGE_CLOSED };
 

@@ -33,6 +33,9 @@ enum { BORROWED_LEAST = 64 * 1024 };
 
 struct ti_lender;
 
+/* Part type of a loan in a message. */
+extern const char ti_borrowed_part;
+
 struct ti_borrowed {
   struct ti_lender *lender; /* I; a reference is held */
   const char *data;         /* I: len bytes inside a block of the state */

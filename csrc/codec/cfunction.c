@@ -9,8 +9,10 @@
 #include <string.h>
 
 #include "luautil/error.h"
+#include "codec/module_index.h"
 #include "codec/module_names.h"
 #include "codec/reftype.h"
+#include "luautil/stdlibs.h"
 
 /* Deeper tables are not looked into; nor more fields than these of one root, of one table that may be
 ** the program's. */
@@ -26,7 +28,7 @@ struct indexer {
 };
 
 static bool is_named(lua_State *L, int idx, int xidx, const struct ti_codec_state *x) {
-  if (!ti_module_names_maybe(x, lua_topointer(L, idx)) || !ti_module_names_find(L, idx, xidx))
+  if (!ti_module_index_maybe(x, lua_topointer(L, idx)) || !ti_module_names_find(L, idx, xidx))
     return false;
   lua_pop(L, 1);
   return true;
@@ -59,7 +61,7 @@ static void add(lua_State *L, struct indexer *ix, int path) {
     lua_pushvalue(L, object);
     lua_pushvalue(L, path);
     lua_rawset(L, ix->natives);
-    ti_module_names_mark(ix->x, lua_topointer(L, object));
+    ti_module_index_mark(ix->x, lua_topointer(L, object));
   }
   lua_settop(L, object);
 }
@@ -195,7 +197,7 @@ static void visit_root(lua_State *L, struct indexer *ix, bool global) {
   s = lua_tolstring(L, name, &len);
   if (strlen(s) != len || len == 0) return; /* the form of a path has no room for it */
   if (global) {
-    if (ti_module_names_is_standard(s, len)) return;
+    if (ti_stdlibs_is_global(s, len)) return;
     ix->root = ROOT_GLOBAL;
     lua_pushliteral(L, "H");
     push_step(L, name + 2, name);

@@ -7,9 +7,7 @@
 
 #include <lauxlib.h>
 
-#include "codec/borrow.h"
-#include "codec/package_paths.h"
-#include "vm/gc_pacing.h"
+#include "luautil/error.h"
 
 /* More code than this in one state, in pieces or in bytes, and the caches start anew: a script
 ** that makes functions without end must not make them grow without end. */
@@ -61,11 +59,9 @@ static int transfer_gc(lua_State *L) {
   x->entries = NULL;
   x->nentries = x->capentries = 0;
   ti_buffer_fini(&x->scratch);
-  ti_package_paths_release(x->paths);
-  x->paths = NULL;
   ti_memo_free(&x->memo);
-  ti_gc_pacing_close(L, x);
-  ti_borrow_close(L, x);
+  for (int i = 0; i < CODEC_CLOSERS; i++)
+    if (x->closers[i] != NULL) x->closers[i](L, x);
   /* finalizers that come after this one start anew: the tables name what is gone */
   lua_pushboolean(L, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
@@ -89,6 +85,7 @@ struct ti_codec_state *ti_codec_state_get(lua_State *L) {
   x = (struct ti_codec_state *)lua_newuserdatauv(L, sizeof *x, CODEC_TABLES);
   memset(x, 0, sizeof *x);
   x->late = x->never_lends = late;
+  x->strings = ti_error_strings(L);
   ti_buffer_init(&x->scratch, &ti_alloc_default);
   lua_createtable(L, 0, 1);
   lua_pushcfunction(L, transfer_gc);
@@ -97,6 +94,13 @@ struct ti_codec_state *ti_codec_state_get(lua_State *L) {
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   return x;
+}
+
+bool ti_codec_state_set_error_strings(lua_State *L, bool on) {
+  bool before = ti_error_set_strings(L, on);
+  ti_codec_state_get(L)->strings = on;
+  lua_pop(L, 1);
+  return before;
 }
 
 bool ti_codec_state_has_table(lua_State *L, int idx, enum ti_codec_table which) {

@@ -21,6 +21,7 @@ TI_INTERNAL_BEGIN
 
 struct ti_block_cache;
 struct ti_lender;
+struct ti_codec_state;
 struct ti_pack_rules;
 struct ti_package_paths;
 
@@ -44,6 +45,15 @@ enum ti_codec_table {
   CODEC_TABLES = CODEC_LENT
 };
 
+/* What others release when the state closes, in this order. Each sets its entry of `closers` once it has
+** something to release. */
+enum ti_codec_state_closer {
+  CODEC_CLOSE_PATHS,
+  CODEC_CLOSE_LARGE,
+  CODEC_CLOSE_LEND,
+  CODEC_CLOSERS
+};
+
 enum { CODEC_SEEN = 16 };
 
 /* References to a piece of code that messages will take. Taking one at a time means to take the
@@ -55,6 +65,7 @@ struct ti_purse {
 };
 
 struct ti_codec_state {
+  void (*closers[CODEC_CLOSERS])(lua_State *L, struct ti_codec_state *x); /* NULL: nothing to do */
   struct ti_code **codes; /* references held for CODES, LOADED and the index */
   size_t ncodes, capcodes;
   size_t codebytes;               /* of all of them */
@@ -81,7 +92,7 @@ struct ti_codec_state {
   const struct ti_pack_rules *rules; /* by which results are packed; NULL: no worker's (pack.h) */
   bool late;             /* made while the state closes, perhaps: will not be closed itself */
   bool wary;             /* the last message met a __transfer or a weak table (pack_impl.h) */
-  bool strings;          /* errors that arrive become strings (error.c) */
+  bool strings;          /* ti_error_strings: errors that arrive become strings */
   bool worker;           /* NATIVE is filled: this state is a worker's */
   unsigned char *filter; /* Bloom filter of the objects in NAMES, by address; NULL: none */
 };
@@ -90,6 +101,8 @@ struct ti_codec_state {
 struct ti_codec_state *ti_codec_state_get(lua_State *L);
 /* The same if there is one already, else pushes nil and answers NULL. [-0, +1, -] */
 struct ti_codec_state *ti_codec_state_peek(lua_State *L);
+/* Says whether errors of L are strings; answers what was so before. [-0, +0, m] */
+bool ti_codec_state_set_error_strings(lua_State *L, bool on);
 #define CODEC_FILTER 1024 /* bytes */
 
 /* Pushes table `which` of the transfer userdata at idx. [-0, +1, m] */

@@ -10,6 +10,7 @@
 #include "codec/bytecode.h"
 #include "luautil/error.h"
 #include "codec/module_names.h"
+#include "luautil/stdlibs.h"
 
 struct ti_code *ti_function_known(lua_State *L, int idx, int xidx) {
   struct ti_code *c = NULL;
@@ -102,7 +103,7 @@ static size_t foreign_names(struct ti_buffer *to, struct ti_cursor *names, size_
   for (; count > 0; count--) {
     size_t len = (size_t)ti_buffer_get_varint(names);
     const char *name = (const char *)ti_buffer_get(names, len);
-    if (name != NULL && !ti_module_names_is_standard(name, len)) {
+    if (name != NULL && !ti_stdlibs_is_global(name, len)) {
       ti_buffer_put_varint(to, len);
       ti_buffer_put(to, name, len);
       n++;

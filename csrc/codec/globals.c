@@ -7,7 +7,7 @@
 
 #include <lauxlib.h>
 
-#include "codec/module_names.h"
+#include "luautil/stdlibs.h"
 
 /* Sets table[key] = nil; the key is at index `key`. [-0, +0, m] */
 static void clear(lua_State *L, int table, int key) {
@@ -24,7 +24,7 @@ static void note_own(lua_State *L, int native) {
   size_t len;
   if (lua_type(L, value - 1) != LUA_TSTRING) return;
   name = lua_tolstring(L, value - 1, &len);
-  if (ti_module_names_is_standard(name, len)) return;
+  if (ti_stdlibs_is_global(name, len)) return;
   lua_pushvalue(L, value - 1);
   lua_rawget(L, native + 1);
   if (!lua_rawequal(L, -1, value)) {

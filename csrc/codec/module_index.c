@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "codec/bytecode.h"
-#include "codec/module_names.h"
+#include "luautil/stdlibs.h"
 
 /* Longer names are not worth a look-up; so lists of a million links cost no square of that. */
 enum { MAX_NAME = 2000, MAX_OBJECTS = 20000 };
@@ -248,7 +248,7 @@ static void add_entry(struct builder *b, struct array *entries) {
   if (lua_type(L, -2) != LUA_TSTRING || !may_be_named(L, -1)) return;
   name = lua_tolstring(L, -2, &len);
   if (strlen(name) != len || strchr(name, '\1') != NULL || len > MAX_NAME / 2) return;
-  fields = ti_module_names_fields(name, len);
+  fields = ti_stdlibs_fields(name, len);
   if (fields != NULL) {
     origin = looks_standard(L, fields) ? ORIGIN_OWN : ORIGIN_NONE;
   } else {
@@ -301,7 +301,7 @@ static void add_module(struct builder *b, const struct entry *e) {
       load = lua_rawget(L, -3) == LUA_TNIL; /* the same file under two names: it ran once */
       lua_pop(L, 1);
     }
-    if (ti_module_names_fields(e->name, e->len) == NULL) {
+    if (ti_stdlibs_fields(e->name, e->len) == NULL) {
       lua_pushvalue(L, -3);
       lua_pushstring(L, load ? "\1l" : "\1s");
       lua_pushlstring(L, e->name, e->len);
@@ -672,7 +672,7 @@ static void start_module(struct builder *b, int m) {
   if (module(b, m)->origin == ORIGIN_OWN) {
     lua_rawgeti(L, b->parts, m); /* keeps it alive too */
     part = lua_pushlstring(L, lua_tostring(L, -1), strcspn(lua_tostring(L, -1), "\1"));
-    name_standard(b, value, m, part, ti_module_names_fields(part, strlen(part)));
+    name_standard(b, value, m, part, ti_stdlibs_fields(part, strlen(part)));
   } else {
     push_root(b, m);
     if (lua_isfunction(L, value)) module(b, m)->own = true; /* judged by its own file, if at all */
@@ -687,8 +687,8 @@ static void name_libraries(struct builder *b, int m) {
   lua_State *L = b->L;
   int top = lua_gettop(L);
   const char *lib;
-  for (size_t i = 0; (lib = ti_module_names_library(i)) != NULL; i++) {
-    const char *fields = ti_module_names_fields(lib, strlen(lib));
+  for (size_t i = 0; (lib = ti_stdlibs_name(i)) != NULL; i++) {
+    const char *fields = ti_stdlibs_fields(lib, strlen(lib));
     lua_pushglobaltable(L);
     lua_pushstring(L, lib);
     lua_rawget(L, -2);
@@ -874,6 +874,22 @@ static int push_array(lua_State *L, struct array *a) {
   return a->idx = lua_gettop(L);
 }
 
+/* Two bits for an object's address. */
+static size_t hash1(const void *p) { return ((uintptr_t)p >> 4) * 0x9E3779B97F4A7C15u >> 51; }
+static size_t hash2(const void *p) { return ((uintptr_t)p >> 5) * 0xC2B2AE3D27D4EB4Fu >> 51; }
+
+bool ti_module_index_maybe(const struct ti_codec_state *x, const void *object) {
+  size_t a = hash1(object), b = hash2(object);
+  return x->filter != NULL && (x->filter[a >> 3] >> (a & 7) & 1) &&
+         (x->filter[b >> 3] >> (b & 7) & 1);
+}
+
+void ti_module_index_mark(struct ti_codec_state *x, const void *object) {
+  size_t a = hash1(object), b = hash2(object);
+  x->filter[a >> 3] |= (unsigned char)(1u << (a & 7));
+  x->filter[b >> 3] |= (unsigned char)(1u << (b & 7));
+}
+
 /* The filter of NAMES, whose table is on top. [-0, +0, m] */
 static void fill_filter(lua_State *L, struct ti_codec_state *x) {
   if (x->filter == NULL)
@@ -882,7 +898,7 @@ static void fill_filter(lua_State *L, struct ti_codec_state *x) {
   memset(x->filter, 0, CODEC_FILTER);
   lua_pushnil(L);
   while (lua_next(L, -2) != 0) {
-    ti_module_names_mark(x, lua_topointer(L, -2));
+    ti_module_index_mark(x, lua_topointer(L, -2));
     lua_pop(L, 1);
   }
 }

@@ -39,6 +39,12 @@ enum { NAME_FIELD = '.', NAME_UPVALUE = '^', NAME_METATABLE = 'm' };
 ** raises; the old index then stays. The transfer userdata is at xidx. [-0, +0, e] */
 void ti_module_index_build(lua_State *L, int xidx);
 
+/* Returns false if the index as it is has no name for the object at this address. Takes a few
+** instructions. */
+bool ti_module_index_maybe(const struct ti_codec_state *x, const void *object);
+/* From now on ti_module_index_maybe is true for the object. The index has been made. */
+void ti_module_index_mark(struct ti_codec_state *x, const void *object);
+
 TI_INTERNAL_END
 
 #endif

@@ -7,73 +7,9 @@
 
 #include <lauxlib.h>
 
-#include "codec/module_values.h"
 #include "luautil/error.h"
 #include "codec/module_index.h"
 #include "codec/package_paths.h"
-
-/* Lua 5.4's own libraries: module, then its fields that may go by name. What a script put
-** into one of them is not Lua's own and goes by value. */
-static const char *const standard[][2] = {
-    {"_G",
-     " assert collectgarbage dofile error getmetatable ipairs load loadfile next pairs pcall print"
-     " rawequal rawget rawlen rawset require select setmetatable tonumber tostring type warn"
-     " xpcall "},
-    {"coroutine", " close create isyieldable resume running status wrap yield "},
-    {"debug",
-     " debug gethook getinfo getlocal getmetatable getregistry getupvalue getuservalue sethook"
-     " setcstacklimit setlocal setmetatable setupvalue setuservalue traceback upvalueid"
-     " upvaluejoin "},
-    {"io", " close flush input lines open output popen read stderr stdin stdout tmpfile type"
-           " write "},
-    {"math", " abs acos asin atan ceil cos deg exp floor fmod log max min modf rad random"
-             " randomseed sin sqrt tan tointeger type ult "},
-    {"os", " clock date difftime execute exit getenv remove rename setlocale time tmpname "},
-    {"package", " config cpath loaded loadlib path preload searchers searchpath "},
-    {"string", " byte char dump find format gmatch gsub len lower match pack packsize rep reverse"
-               " sub unpack upper "},
-    {"table", " concat insert move pack remove sort unpack "},
-    {"utf8", " char codepoint codes len offset "},
-};
-
-const char *ti_module_names_fields(const char *module, size_t len) {
-  for (size_t i = 0; i < sizeof standard / sizeof *standard; i++)
-    if (strlen(standard[i][0]) == len && memcmp(standard[i][0], module, len) == 0)
-      return standard[i][1];
-  return NULL;
-}
-
-const char *ti_module_names_library(size_t i) {
-  return i < sizeof standard / sizeof *standard ? standard[i][0] : NULL;
-}
-
-/* Whether ` word ` is in the list. */
-static bool listed(const char *list, const char *word, size_t len) {
-  for (const char *p = list; (p = strchr(p, ' ')) != NULL && p[1] != '\0'; p++)
-    if (strncmp(p + 1, word, len) == 0 && p[1 + len] == ' ') return true;
-  return false;
-}
-
-bool ti_module_names_is_standard(const char *name, size_t len) {
-  return listed(standard[0][1], name, len) || ti_module_names_fields(name, len) != NULL ||
-         (len == 8 && memcmp(name, "_VERSION", 8) == 0);
-}
-
-/* Two bits for an object's address. */
-static size_t hash1(const void *p) { return ((uintptr_t)p >> 4) * 0x9E3779B97F4A7C15u >> 51; }
-static size_t hash2(const void *p) { return ((uintptr_t)p >> 5) * 0xC2B2AE3D27D4EB4Fu >> 51; }
-
-bool ti_module_names_maybe(const struct ti_codec_state *x, const void *object) {
-  size_t a = hash1(object), b = hash2(object);
-  return x->filter != NULL && (x->filter[a >> 3] >> (a & 7) & 1) &&
-         (x->filter[b >> 3] >> (b & 7) & 1);
-}
-
-void ti_module_names_mark(struct ti_codec_state *x, const void *object) {
-  size_t a = hash1(object), b = hash2(object);
-  x->filter[a >> 3] |= (unsigned char)(1u << (a & 7));
-  x->filter[b >> 3] |= (unsigned char)(1u << (b & 7));
-}
 
 /* ------------------------------------------------------------ noticing changes -- */
 
@@ -429,33 +365,6 @@ bool ti_module_names_in_file(lua_State *L, int idx, int xidx, bool *file) {
   }
   if (*file) lua_pop(L, 1);
   return is;
-}
-
-/* Protected: (name, its length, transfer userdata) -> what it means. */
-static int resolve(lua_State *L) {
-  const char *name = (const char *)lua_touserdata(L, 1);
-  ti_module_names_resolve(L, name, (size_t)lua_tointeger(L, 2), 3);
-  return 1;
-}
-
-bool ti_module_names_prefer(lua_State *L, const char *name, size_t len, int xidx) {
-  union {
-    const char *in;
-    char *out;
-  } arg = {name}; /* resolve does not write to it */
-  int copy = lua_gettop(L), status;
-  bool alike = false;
-  luaL_checkstack(L, 8, NULL);
-  lua_pushcfunction(L, resolve);
-  lua_pushlightuserdata(L, arg.out);
-  lua_pushinteger(L, (lua_Integer)len);
-  lua_pushvalue(L, xidx);
-  status = lua_pcall(L, 3, 1, 0);
-  if (status == LUA_ERRMEM) lua_error(L);
-  if (status == LUA_OK) alike = ti_module_values_same(L, copy, copy + 1);
-  if (alike) lua_replace(L, copy);
-  lua_settop(L, copy);
-  return alike;
 }
 
 void ti_module_names_function(lua_State *L, const char *name, size_t len) {

@@ -26,11 +26,6 @@ TI_INTERNAL_BEGIN
 bool ti_module_names_stale(lua_State *L, int xidx);
 /* Brings the index up to date. May run Lua code (package.searchpath). The transfer userdata is at xidx. [-0, +0, e] */
 void ti_module_names_refresh(lua_State *L, int xidx);
-/* False if the index as it is has no name for the object at this address; quick. */
-bool ti_module_names_maybe(const struct ti_codec_state *x, const void *object);
-/* From now on it is true for this one. The index has been made. */
-void ti_module_names_mark(struct ti_codec_state *x, const void *object);
-
 enum ti_module_name {
   NAMES_NONE,
   NAMES_OWN, /* the name means the same in every state that loads the module */
@@ -42,17 +37,8 @@ enum ti_module_name ti_module_names_find(lua_State *L, int idx, int xidx);
 void ti_module_names_resolve(lua_State *L, const char *name, size_t len, int xidx);
 /* Whether the Lua function at idx is defined in a module's file; `*file`: in any. [-0, +0, m] */
 bool ti_module_names_in_file(lua_State *L, int idx, int xidx, bool *file);
-/* Replaces the table or function on top by what the name means here if that is alike; answers if it did. [-1, +1, e] */
-bool ti_module_names_prefer(lua_State *L, const char *name, size_t len, int xidx);
 /* Pushes the function that a script named "module.function"; raises. [-0, +1, e] */
 void ti_module_names_function(lua_State *L, const char *name, size_t len);
-/* The fields of one of Lua's own libraries that may go by name: " word word ". NULL: not one of them. */
-const char *ti_module_names_fields(const char *module, size_t len);
-/* The name of one of Lua's own libraries; NULL: there are no more. */
-const char *ti_module_names_library(size_t i);
-/* True if Lua's own libraries define this global. */
-bool ti_module_names_is_standard(const char *name, size_t len);
-
 TI_INTERNAL_END
 
 #endif

@@ -217,6 +217,35 @@ static bool same(lua_State *L, int a, int b, const struct ti_task_wait *outer, i
   }
 }
 
-bool ti_module_values_same(lua_State *L, int a, int b) {
+/* Whether the values at a and b have the same content; functions count as the same if they are
+** defined in the same place and their upvalues are the same. [-0, +0, m] */
+static bool is_alike(lua_State *L, int a, int b) {
   return same(L, lua_absindex(L, a), lua_absindex(L, b), NULL, 0);
+}
+
+/* Protected: (name, its length, transfer userdata) -> what it means. */
+static int resolve(lua_State *L) {
+  const char *name = (const char *)lua_touserdata(L, 1);
+  ti_module_names_resolve(L, name, (size_t)lua_tointeger(L, 2), 3);
+  return 1;
+}
+
+bool ti_module_values_prefer(lua_State *L, const char *name, size_t len, int xidx) {
+  union {
+    const char *in;
+    char *out;
+  } arg = {name}; /* resolve does not write to it */
+  int copy = lua_gettop(L), status;
+  bool alike = false;
+  luaL_checkstack(L, 8, NULL);
+  lua_pushcfunction(L, resolve);
+  lua_pushlightuserdata(L, arg.out);
+  lua_pushinteger(L, (lua_Integer)len);
+  lua_pushvalue(L, xidx);
+  status = lua_pcall(L, 3, 1, 0);
+  if (status == LUA_ERRMEM) lua_error(L);
+  if (status == LUA_OK) alike = is_alike(L, copy, copy + 1);
+  if (alike) lua_replace(L, copy);
+  lua_settop(L, copy);
+  return alike;
 }

@@ -25,9 +25,8 @@ enum ti_module_value {
 
 /* What the table or Lua function at idx is. The transfer userdata is at xidx. [-0, +0, m] */
 enum ti_module_value ti_module_values_judge(lua_State *L, int idx, int xidx);
-/* Whether the values at a and b have the same content; functions count as the same if they are
-** defined in the same place and their upvalues are the same. [-0, +0, m] */
-bool ti_module_values_same(lua_State *L, int a, int b);
+/* Replaces the table or function on top by what the name means here if that is alike; answers if it did. [-1, +1, e] */
+bool ti_module_values_prefer(lua_State *L, const char *name, size_t len, int xidx);
 
 TI_INTERNAL_END
 

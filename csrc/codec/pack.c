@@ -11,32 +11,19 @@
 #include "luautil/library_copy.h"
 #include "luautil/c_stack.h"
 #include "luautil/error.h"
+#include "codec/module_index.h"
 #include "codec/borrow.h"
 #include "codec/module_names.h"
 #include "codec/cfunction.h"
 #include "codec/pack_impl.h"
 #include "codec/pack_fast.h"
 #include "codec/reftype.h"
+#include "codec/scalar.h"
 
 /* Longer strings are worth a place in the memo, which forgets nothing. */
 enum { MOST_RECENT = 40 };
 
 void ti_pack_no_memory(struct ti_packer *P) { luaL_error(P->L, "not enough memory"); }
-
-void ti_pack_string(struct ti_packer *P, const char *s, size_t len) {
-  struct ti_buffer *b = P->b;
-  if (len < 0x80 && (b->cap - b->len >= len + 2 || ti_buffer_reserve(b, len + 2))) {
-    unsigned char *p = b->data + b->len;
-    p[0] = WIRE_STRING;
-    p[1] = (unsigned char)len;
-    memcpy(p + 2, s, len);
-    b->len += len + 2;
-  } else {
-    ti_pack_tag(P, WIRE_STRING);
-    ti_buffer_put_varint(b, len);
-    ti_buffer_put(b, s, len);
-  }
-}
 
 /* A reference to what was written first at `offset`. A function that rebuilds an object is called as
 ** soon as it is read, so it must not refer to what is not whole then. */
@@ -162,7 +149,7 @@ bool ti_pack_name(struct ti_packer *P, int idx, const void *address) {
   const char *name;
   enum ti_module_value judged = MODULE_VALUE_OTHER;
   ti_pack_index(P);
-  if (!ti_module_names_maybe(P->x, address)) return false;
+  if (!ti_module_index_maybe(P->x, address)) return false;
   switch (ti_module_names_find(P->L, idx, P->transfer)) {
     case NAMES_NONE:
       return P->rules->objects && !lua_isfunction(P->L, idx) && ti_pack_cfunction(P, idx, NULL);
@@ -258,7 +245,7 @@ bool ti_pack_rebuild(struct ti_packer *P, int idx, const struct ti_value_path *u
     pack_rebuilder(P, base + 1, up);
   } else {
     name = lua_tolstring(L, base + 1, &len);
-    ti_pack_string(P, name, len);
+    ti_scalar_put_string(P->b, name, len);
   }
   for (int i = 2; i <= n; i++) {
     at.number = i - 1;
@@ -301,7 +288,7 @@ static bool pack_lent(struct ti_packer *P, int idx) {
   struct ti_borrowed *loan = ti_borrow_string(P->L, idx, P->transfer);
   if (loan == NULL) return false;
   ti_pack_tag(P, WIRE_LENT);
-  ti_pack_part(P, &ti_borrow_part, loan, ti_borrowed_release);
+  ti_pack_part(P, &ti_borrowed_part, loan, ti_borrowed_release);
   return true;
 }
 
@@ -309,7 +296,7 @@ static void pack_string(struct ti_packer *P, int idx) {
   size_t len, offset;
   const char *s = lua_tolstring(P->L, idx, &len);
   if (len < 2) {
-    ti_pack_string(P, s, len);
+    ti_scalar_put_string(P->b, s, len);
   } else if (len <= MOST_RECENT) {
     if (!P->recent.used) {
       memset(&P->recent, 0, sizeof P->recent);
@@ -321,24 +308,11 @@ static void pack_string(struct ti_packer *P, int idx) {
       offset = MEMO_NEW;
     }
     if (offset == MEMO_NEW)
-      ti_pack_string(P, s, len);
+      ti_scalar_put_string(P->b, s, len);
     else
       put_backref(P, offset, WIRE_BACKREF);
   } else if (!ti_pack_backref(P, idx, s)) {
-    if (len < BORROWED_LEAST || !pack_lent(P, idx)) ti_pack_string(P, s, len);
-  }
-}
-
-static void pack_number(struct ti_packer *P, int idx) {
-  if (lua_isinteger(P->L, idx)) {
-    ti_pack_tag(P, WIRE_INT);
-    ti_buffer_put_varint(P->b, WIRE_ZIGZAG(lua_tointeger(P->L, idx)));
-  } else {
-    lua_Number f = lua_tonumber(P->L, idx);
-    uint64_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    ti_pack_tag(P, WIRE_FLOAT);
-    ti_buffer_put_u64(P->b, bits);
+    if (len < BORROWED_LEAST || !pack_lent(P, idx)) ti_scalar_put_string(P->b, s, len);
   }
 }
 
@@ -346,14 +320,11 @@ void ti_pack_value(struct ti_packer *P, int idx, const struct ti_value_path *up)
   int type = lua_type(P->L, idx);
   struct ti_pack_opened self;
   switch (type) {
-    case LUA_TNIL: ti_pack_tag(P, WIRE_NIL); break;
-    case LUA_TBOOLEAN: ti_pack_tag(P, lua_toboolean(P->L, idx) ? WIRE_TRUE : WIRE_FALSE); break;
-    case LUA_TNUMBER: pack_number(P, idx); break;
+    case LUA_TNIL:
+    case LUA_TBOOLEAN:
+    case LUA_TNUMBER:
+    case LUA_TLIGHTUSERDATA: (void)ti_scalar_pack(P->L, idx, P->b); break;
     case LUA_TSTRING: pack_string(P, idx); break;
-    case LUA_TLIGHTUSERDATA:
-      ti_pack_tag(P, WIRE_POINTER);
-      ti_buffer_put_u64(P->b, (uint64_t)(uintptr_t)lua_touserdata(P->L, idx));
-      break;
     case LUA_TTHREAD:
       lua_pushliteral(P->L, "cannot send a coroutine");
       ti_pack_refuse(P, up);

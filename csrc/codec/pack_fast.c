@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "codec/function.h"
+#include "codec/module_index.h"
 #include "codec/borrow.h"
-#include "codec/module_names.h"
 #include "codec/reftype.h"
-#include "codec/wire.h"
+#include "codec/scalar.h"
 
 enum {
   MAX_STRING = 64, /* bytes; of longer ones the other way is to write a second as a reference */
@@ -32,29 +32,6 @@ struct plain {
     void *object;
   } refs[MAX_REFS]; /* parts in the end */
 };
-
-static bool put_string(lua_State *L, int idx, struct ti_buffer *b) {
-  size_t len;
-  const char *s = lua_tolstring(L, idx, &len);
-  if (len > MAX_STRING) return false;
-  ti_buffer_put_u8(b, WIRE_STRING);
-  ti_buffer_put_varint(b, len);
-  ti_buffer_put(b, s, len);
-  return true;
-}
-
-static void put_number(lua_State *L, int idx, struct ti_buffer *b) {
-  if (lua_isinteger(L, idx)) {
-    ti_buffer_put_u8(b, WIRE_INT);
-    ti_buffer_put_varint(b, WIRE_ZIGZAG(lua_tointeger(L, idx)));
-  } else {
-    lua_Number f = lua_tonumber(L, idx);
-    uint64_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    ti_buffer_put_u8(b, WIRE_FLOAT);
-    ti_buffer_put_u64(b, bits);
-  }
-}
 
 static bool put_userdata(struct plain *p, int idx) {
   struct ref_held *r = &p->refs[p->nrefs];
@@ -81,19 +58,16 @@ static void drop_refs(struct plain *p, int i) {
 static bool put_value(struct plain *p, int idx) {
   lua_State *L = p->L;
   struct ti_buffer *b = p->b;
+  size_t len;
+  const char *s;
   switch (lua_type(L, idx)) {
-    case LUA_TNIL: ti_buffer_put_u8(b, WIRE_NIL); return true;
-    case LUA_TBOOLEAN:
-      ti_buffer_put_u8(b, lua_toboolean(L, idx) ? WIRE_TRUE : WIRE_FALSE);
-      return true;
-    case LUA_TNUMBER: put_number(L, idx, b); return true;
-    case LUA_TSTRING: return put_string(L, idx, b);
-    case LUA_TLIGHTUSERDATA:
-      ti_buffer_put_u8(b, WIRE_POINTER);
-      ti_buffer_put_u64(b, (uint64_t)(uintptr_t)lua_touserdata(L, idx));
+    case LUA_TSTRING:
+      s = lua_tolstring(L, idx, &len);
+      if (len > MAX_STRING) return false;
+      ti_scalar_put_string(b, s, len);
       return true;
     case LUA_TUSERDATA: return put_userdata(p, idx);
-    default: return false;
+    default: return ti_scalar_pack(L, idx, b);
   }
 }
 
@@ -133,7 +107,7 @@ static bool put_upvalues(struct plain *p, int idx, const struct ti_code *c) {
 ** The transfer userdata is at xidx. */
 static struct ti_code *put_function(struct plain *p, int idx, int xidx) {
   struct ti_code *c = ti_function_known(p->L, idx, xidx);
-  if (c == NULL && !ti_module_names_maybe(p->x, lua_topointer(p->L, idx)))
+  if (c == NULL && !ti_module_index_maybe(p->x, lua_topointer(p->L, idx)))
     c = ti_function_find(p->L, idx, xidx, true);
   if (c == NULL || c->library || c->nglobals > 0 || (c->loose && c->nmaybe > 0) ||
       c->nup > MAX_UPVALUES)

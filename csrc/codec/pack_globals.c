@@ -16,6 +16,7 @@
 #include "luautil/error.h"
 #include "codec/cfunction.h"
 #include "codec/pack_impl.h"
+#include "codec/scalar.h"
 
 /* More environments than this, one behind the other, are taken for a ring. */
 enum { MOST_ENVIRONMENTS = 100 };
@@ -152,7 +153,7 @@ static lua_Integer pack_listed(struct ti_packer *P, lua_Integer from) {
     struct ti_value_path at = {NULL, STEP_GLOBAL, 0, 0, NULL};
     size_t len;
     at.text = lua_tolstring(L, -1, &len);
-    ti_pack_string(P, at.text, len);
+    ti_scalar_put_string(P->b, at.text, len);
     lua_pushvalue(L, -1);
     lua_rawget(L, P->globals);
     if (!pack_own(P)) ti_pack_value(P, lua_gettop(L), &at);

@@ -74,7 +74,6 @@ struct ti_pack_opened {
 
 /* All raise when memory runs out; the stack stays as it is. */
 void ti_pack_value(struct ti_packer *P, int idx, const struct ti_value_path *up);
-void ti_pack_string(struct ti_packer *P, const char *s, size_t len);
 /* Puts the index of a new part, which takes the reference in object. */
 void ti_pack_part(struct ti_packer *P, const void *type, void *object, void (*rele)(void *));
 /* True if `key` was written before: then a reference to it is put, with tag `ref`. Else the

@@ -8,14 +8,13 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "codec/pack.h"
 #include "util/refcount.h"
+#include "codec/scalar.h"
 #include "codec/codec_state.h"
-#include "codec/unpack.h"
 
 struct ti_package_paths {
   struct ti_refcount ref; /* A */
-  struct ti_message msg;  /* I: { path =, cpath =, preload = { name = C function } } */
+  struct ti_buffer bytes; /* I: scalars: path, cpath, { name, C function, varint n, n upvalues }* */
 };
 
 struct ti_package_paths *ti_package_paths_hold(struct ti_package_paths *p) {
@@ -26,7 +25,7 @@ struct ti_package_paths *ti_package_paths_hold(struct ti_package_paths *p) {
 void ti_package_paths_release(void *paths) {
   struct ti_package_paths *p = (struct ti_package_paths *)paths;
   if (p == NULL || !ti_refcount_release(&p->ref)) return;
-  ti_message_fini(&p->msg);
+  ti_buffer_fini(&p->bytes);
   ti_alloc_free(&ti_alloc_default, p, sizeof *p);
 }
 
@@ -51,46 +50,56 @@ static bool is_carried(lua_State *L) {
   return carried;
 }
 
-/* Pushes { path =, cpath =, preload = }. [-0, +1, m] */
-static void push_description(lua_State *L) {
-  int d;
-  lua_createtable(L, 0, 3);
-  d = lua_gettop(L);
-  push_package(L);
-  lua_getfield(L, -1, "path");
-  lua_setfield(L, d, "path");
-  lua_getfield(L, -1, "cpath");
-  lua_setfield(L, d, "cpath");
-  lua_newtable(L);
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushnil(L);
-  while (lua_next(L, -2) != 0) {
-    /* a worker has its executor's copy of the library */
-    if (lua_type(L, -2) == LUA_TSTRING && is_carried(L) &&
-        strcmp(lua_tostring(L, -2), "tidepool.core") != 0) {
-      lua_pushvalue(L, -2);
-      lua_insert(L, -2);
-      lua_rawset(L, d + 2);
-    } else {
-      lua_pop(L, 1);
-    }
+/* Puts the scalar at idx; nil for other values. [-0, +0, -] */
+static void put_scalar(lua_State *L, int idx, struct ti_buffer *b) {
+  size_t len;
+  const char *s = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &len) : NULL;
+  if (s != NULL)
+    ti_scalar_put_string(b, s, len);
+  else if (!ti_scalar_pack(L, idx, b))
+    ti_buffer_put_u8(b, WIRE_NIL);
+}
+
+/* Puts the name and the C function on top. [-0, +0, -] */
+static void put_preload(lua_State *L, struct ti_buffer *b) {
+  int fn = lua_gettop(L), n = 0;
+  lua_CFunction f = lua_tocfunction(L, fn);
+  put_scalar(L, fn - 1, b);
+  ti_buffer_put(b, &f, sizeof f);
+  for (; lua_getupvalue(L, fn, n + 1) != NULL; lua_pop(L, 1)) n++;
+  ti_buffer_put_varint(b, (uint64_t)n);
+  for (int i = 1; i <= n; i++) {
+    (void)lua_getupvalue(L, fn, i);
+    put_scalar(L, -1, b);
+    lua_pop(L, 1);
   }
-  lua_pop(L, 1);
-  lua_setfield(L, d, "preload");
-  lua_settop(L, d);
 }
 
 static struct ti_package_paths *capture(lua_State *L) {
+  int top = lua_gettop(L);
   struct ti_package_paths *p;
-  push_description(L);
+  bool failed;
+  push_package(L);
+  lua_getfield(L, top + 1, "path");
+  lua_getfield(L, top + 1, "cpath");
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   p = (struct ti_package_paths *)ti_alloc_new(&ti_alloc_default, sizeof *p);
   if (p == NULL) luaL_error(L, "not enough memory");
   ti_refcount_init(&p->ref);
-  ti_message_init(&p->msg, &ti_alloc_default);
-  if (ti_pack_by(L, &p->msg, 1, PACK_RESULTS, &ti_pack_addresses) != LUA_OK) {
-    ti_package_paths_release(p);
-    lua_error(L);
+  ti_buffer_init(&p->bytes, &ti_alloc_default);
+  /* nothing raises from here on */
+  put_scalar(L, top + 2, &p->bytes);
+  put_scalar(L, top + 3, &p->bytes);
+  for (lua_pushnil(L); lua_next(L, top + 4) != 0; lua_pop(L, 1)) {
+    /* a worker has its executor's copy of the library */
+    if (lua_type(L, -2) == LUA_TSTRING && is_carried(L) &&
+        strcmp(lua_tostring(L, -2), "tidepool.core") != 0)
+      put_preload(L, &p->bytes);
   }
+  failed = p->bytes.failed;
+  if (failed) ti_package_paths_release(p);
+  if (failed) luaL_error(L, "not enough memory");
+  lua_settop(L, top);
   return p;
 }
 
@@ -119,6 +128,13 @@ static const char *keep(lua_State *L, int xidx, const char *field, enum ti_codec
   return s;
 }
 
+/* The state closes. [-0, +0, -] */
+static void close_paths(lua_State *L, struct ti_codec_state *x) {
+  (void)L;
+  ti_package_paths_release(x->paths);
+  x->paths = NULL;
+}
+
 struct ti_package_paths *ti_package_paths_of(lua_State *L, int anew) {
   int top = lua_gettop(L);
   struct ti_codec_state *x;
@@ -136,27 +152,40 @@ struct ti_package_paths *ti_package_paths_of(lua_State *L, int anew) {
     now = capture(L);
     ti_package_paths_release(x->paths); /* a finalizer may have come here meanwhile */
     x->paths = now;
+    x->closers[CODEC_CLOSE_PATHS] = close_paths;
   }
   lua_settop(L, top + 1);
   return x->paths;
 }
 
+/* Pushes the next scalar. [-0, +1, m] */
+static void push_scalar(lua_State *L, struct ti_cursor *c) {
+  tide_value v;
+  (void)ti_scalar_get(c, ti_buffer_get_u8(c), &v);
+  ti_scalar_push(L, &v);
+}
+
 void ti_package_paths_apply(lua_State *L, const struct ti_package_paths *p) {
   int top = lua_gettop(L);
+  struct ti_cursor c;
   luaL_checkstack(L, 12, NULL);
-  ti_unpack_values(L, &p->msg, 0, UNPACK_ALL);
+  ti_buffer_cursor_init(&c, p->bytes.data, p->bytes.len);
   push_package(L);
-  lua_getfield(L, top + 1, "path");
-  lua_setfield(L, top + 2, "path");
-  lua_getfield(L, top + 1, "cpath");
-  lua_setfield(L, top + 2, "cpath");
+  push_scalar(L, &c);
+  lua_setfield(L, top + 1, "path");
+  push_scalar(L, &c);
+  lua_setfield(L, top + 1, "cpath");
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_getfield(L, top + 1, "preload");
-  lua_pushnil(L);
-  while (lua_next(L, -2) != 0) {
-    lua_pushvalue(L, -2);
-    lua_insert(L, -2);
-    lua_rawset(L, top + 3);
+  while (ti_buffer_left(&c) > 0) {
+    lua_CFunction f;
+    int n;
+    push_scalar(L, &c);
+    memcpy(&f, ti_buffer_get(&c, sizeof f), sizeof f);
+    n = (int)ti_buffer_get_varint(&c);
+    luaL_checkstack(L, n + 2, NULL);
+    for (int i = 0; i < n; i++) push_scalar(L, &c);
+    lua_pushcclosure(L, f, n);
+    lua_rawset(L, top + 2);
   }
   lua_settop(L, top);
 }

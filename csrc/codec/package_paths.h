@@ -1,7 +1,7 @@
 /*
 ** codec/package_paths: where a submitter's modules come from.
 **
-** package.path, package.cpath and the C functions in package.preload, packed once and
+** package.path, package.cpath and the C functions in package.preload, copied once and
 ** shared by reference; captured anew when a script changes one of the two paths.
 **
 ** SPDX-License-Identifier: MIT

@@ -8,7 +8,7 @@
 #include <lauxlib.h>
 
 #include "codec/code.h"
-#include "codec/borrow.h"
+#include "codec/borrowed.h"
 
 const char ti_reftype_cfunction_part = 0;
 
@@ -34,7 +34,7 @@ const struct ti_reftype *ti_reftype_get(lua_State *L, int idx) {
 
 const struct ti_reftype *ti_reftype_of(const struct ti_message_part *part) {
   if (part->type == &ti_code_part || part->type == &ti_reftype_cfunction_part ||
-      part->type == &ti_borrow_part)
+      part->type == &ti_borrowed_part)
     return NULL;
   return (const struct ti_reftype *)part->type;
 }

@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 
+#include "codec/module_values.h"
 #include "luautil/c_stack.h"
 #include "codec/private_globals.h"
 #include "luautil/error.h"
@@ -15,6 +16,7 @@
 #include "codec/module_names.h"
 #include "codec/cfunction.h"
 #include "codec/reftype.h"
+#include "codec/scalar.h"
 #include "codec/unpack_impl.h"
 
 int ti_unpack_damaged(struct ti_unpacker *U, const char *what) {
@@ -159,7 +161,7 @@ static void unpack_native(struct ti_unpacker *U) {
 static void unpack_lent(struct ti_unpacker *U) {
   const struct ti_message_part *part = ti_unpack_part(U);
   const struct ti_borrowed *loan = (const struct ti_borrowed *)part->object;
-  if (part->type != &ti_borrow_part) ti_unpack_damaged(U, "a part that is no string");
+  if (part->type != &ti_borrowed_part) ti_unpack_damaged(U, "a part that is no string");
   lua_pushlstring(U->L, loan->data, loan->len);
 }
 
@@ -185,30 +187,13 @@ static void unpack_rebuild(struct ti_unpacker *U) {
 }
 
 static void unpack_scalar(struct ti_unpacker *U, unsigned tag) {
-  lua_State *L = U->L;
-  uint64_t u;
-  switch (tag) {
-    case WIRE_NIL: lua_pushnil(L); break;
-    case WIRE_FALSE: lua_pushboolean(L, 0); break;
-    case WIRE_TRUE: lua_pushboolean(L, 1); break;
-    case WIRE_INT:
-      u = ti_buffer_get_varint(&U->c);
-      lua_pushinteger(L, (lua_Integer)WIRE_UNZIGZAG(u));
-      break;
-    case WIRE_FLOAT: {
-      lua_Number f;
-      u = ti_buffer_get_u64(&U->c);
-      memcpy(&f, &u, sizeof f);
-      lua_pushnumber(L, f);
-      break;
-    }
-    case WIRE_POINTER:
-      u = ti_buffer_get_u64(&U->c);
-      lua_pushlightuserdata(L, (void *)(uintptr_t)u);
-      break;
-    case WIRE_GLOBALS: lua_pushglobaltable(L); break;
-    default: ti_unpack_damaged(U, "an unknown tag");
-  }
+  tide_value v;
+  if (tag == WIRE_GLOBALS)
+    lua_pushglobaltable(U->L);
+  else if (!ti_scalar_get(&U->c, tag, &v))
+    ti_unpack_damaged(U, "an unknown tag");
+  else if (!U->c.failed)
+    ti_scalar_push(U->L, &v);
   if (U->c.failed) ti_unpack_damaged(U, "cut short");
 }
 
@@ -243,7 +228,8 @@ static void unpack_either(struct ti_unpacker *U, size_t offset, bool shared) {
     ti_unpack_table_get(U, (byte & ~WIRE_SHARED) | (shared ? WIRE_SHARED : 0), offset);
   else
     ti_unpack_damaged(U, "no table or function beside a name");
-  if (ti_module_names_prefer(U->L, name, len, U->transfer) && shared) ti_unpack_remember(U, offset);
+  if (ti_module_values_prefer(U->L, name, len, U->transfer) && shared)
+    ti_unpack_remember(U, offset);
 }
 
 /* The table on top, which stands at `offset`, is an error object: in a state that wants strings, one. */

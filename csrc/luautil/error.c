@@ -10,8 +10,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "codec/codec_state.h"
-
 #define TYPE_NAME "tidepool.error"
 
 /* tostring(err): where it was made, as far as known, and the message. */
@@ -93,10 +91,8 @@ bool ti_error_strings(lua_State *L) {
 bool ti_error_set_strings(lua_State *L, bool on) {
   bool before = ti_error_strings(L);
   luaL_checkstack(L, 3, NULL);
-  ti_codec_state_get(L)->strings = on;
   lua_pushboolean(L, on);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &strings_key);
-  lua_pop(L, 1);
   return before;
 }
 

@@ -8,7 +8,7 @@
 #include <lauxlib.h>
 
 #include "luautil/interrupt.h"
-#include "codec/borrow.h"
+#include "codec/borrowed.h"
 #include "platform/thread.h"
 
 /* KiB. A value takes as much more memory than its message as GROWTH says, if not much more. */
@@ -35,6 +35,25 @@ bool ti_gc_pacing_base(lua_State *L, struct ti_alloc *base) {
   return base->alloc == lua_alloc && base->ud == lua_ud;
 }
 
+/* The state closes: its blocks are its allocator's again, before the library may be unloaded. [-0, +0, -] */
+static void unwarm(lua_State *L, struct ti_codec_state *x) {
+  struct ti_block_cache *b = x->warm;
+  lua_Alloc alloc;
+  void *ud;
+  if (b == NULL) return;
+  x->warm = NULL;
+  ti_block_cache_fini(b);
+  alloc = lua_getallocf(L, &ud);
+  if (alloc == ti_block_cache_alloc && ud == b) {
+    lua_setallocf(L, b->small.alloc, b->small.ud);
+  } else if (alloc != b->small.alloc || ud != b->small.ud) {
+    b->least = 0; /* somebody's allocator goes through this one, to the end */
+    ti_signal_stay_loaded();
+    return;
+  }
+  ti_alloc_free(&ti_alloc_default, b, sizeof *b);
+}
+
 /* Has the state keep large blocks, if its allocator is Lua's own and there is the memory for that. [-0, +0, -] */
 static void keep_warm(lua_State *L, struct ti_codec_state *x) {
   struct ti_alloc base;
@@ -46,6 +65,7 @@ static void keep_warm(lua_State *L, struct ti_codec_state *x) {
   if (b == NULL) return;
   ti_block_cache_init_around(b, &base, BLOCK_CACHE_STATE);
   x->warm = b;
+  x->closers[CODEC_CLOSE_LARGE] = unwarm;
   lua_setallocf(L, ti_block_cache_alloc, b);
 }
 
@@ -55,7 +75,7 @@ size_t ti_gc_pacing_weight(const struct ti_message *m) {
   size_t weight = m->bytes.cap;
   for (size_t i = 0; i < m->nparts; i++) {
     const struct ti_message_part *part = ti_message_part(m, i);
-    if (part->type == &ti_borrow_part) weight += ((const struct ti_borrowed *)part->object)->len;
+    if (part->type == &ti_borrowed_part) weight += ((const struct ti_borrowed *)part->object)->len;
   }
   return weight;
 }
@@ -91,22 +111,4 @@ void ti_gc_pacing_end(lua_State *L, struct ti_gc_pacing *l) {
     lua_gc(L, LUA_GCSTEP, l->rest - least(made, l->rest));
   }
   l->rest = 0;
-}
-
-void ti_gc_pacing_close(lua_State *L, struct ti_codec_state *x) {
-  struct ti_block_cache *b = x->warm;
-  lua_Alloc alloc;
-  void *ud;
-  if (b == NULL) return;
-  x->warm = NULL;
-  ti_block_cache_fini(b);
-  alloc = lua_getallocf(L, &ud);
-  if (alloc == ti_block_cache_alloc && ud == b) {
-    lua_setallocf(L, b->small.alloc, b->small.ud);
-  } else if (alloc != b->small.alloc || ud != b->small.ud) {
-    b->least = 0; /* somebody's allocator goes through this one, to the end */
-    ti_signal_stay_loaded();
-    return;
-  }
-  ti_alloc_free(&ti_alloc_default, b, sizeof *b);
 }

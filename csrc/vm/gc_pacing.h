@@ -43,9 +43,6 @@ size_t ti_gc_pacing_weight(const struct ti_message *m);
 void ti_gc_pacing_begin(lua_State *L, const struct ti_message *m, struct ti_gc_pacing *l);
 void ti_gc_pacing_end(lua_State *L, struct ti_gc_pacing *l); /* legal more than once */
 
-/* The state closes: its blocks are its allocator's again, before the library may be unloaded. [-0, +0, -] */
-void ti_gc_pacing_close(lua_State *L, struct ti_codec_state *x);
-
 /* Whether L's memory is the C library's, through Lua's own allocator; if so *base is that. [-0, +0, -] */
 bool ti_gc_pacing_base(lua_State *L, struct ti_alloc *base);
 

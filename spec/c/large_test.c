@@ -140,7 +140,7 @@ static void test_lent(bool lend_first) {
   if (!lend_first) results(L, 3);
   push_long(L, 'l', MIB);
   CHECK(ti_pack_values(L, &m, 1, PACK_RESULTS) == LUA_OK && m.nparts == 1 &&
-        ti_message_part(&m, 0)->type == &ti_borrow_part);
+        ti_message_part(&m, 0)->type == &ti_borrowed_part);
   if (lend_first) results(L, 3);
   CHECK(is_warm(L));
   lua_close(L);

@@ -58,7 +58,7 @@ static int try_unpack(lua_State *L, struct ti_message *m) {
 }
 
 static bool is_lent(const struct ti_message *m) {
-  return m->nparts == 1 && ti_message_part(m, 0)->type == &ti_borrow_part;
+  return m->nparts == 1 && ti_message_part(m, 0)->type == &ti_borrowed_part;
 }
 
 /* The bytes of L's heap, in KiB. */

@@ -71,7 +71,7 @@ static void make_parts(void) {
   memcpy(&parts[CFUNCTION].object, &fn, sizeof fn);
   parts[OBJECT].type = &object_type;
   parts[OBJECT].object = &parts[OBJECT];
-  parts[LOAN].type = &ti_borrow_part;
+  parts[LOAN].type = &ti_borrowed_part;
   parts[LOAN].object = &loan;
 }
 
@@ -84,7 +84,7 @@ void parts_add(struct ti_message *m, unsigned kind) {
 
 unsigned parts_kind(const struct ti_message_part *part) {
   if (part->type == &ti_reftype_cfunction_part) return CFUNCTION;
-  if (part->type == &ti_borrow_part) return LOAN;
+  if (part->type == &ti_borrowed_part) return LOAN;
   if (part->type == &ti_code_part) {
     const struct ti_code *c = (const struct ti_code *)part->object;
     if (c->nup == 2 && c->nglobals > 0) return CODES - 1;
