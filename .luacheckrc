@@ -6,17 +6,17 @@ codes = true
 files["spec"] = { std = "+busted" }
 
 -- Tasks that leave globals in their worker's state, or make a mess of it.
-files["spec/interrupt_spec.lua"] = { globals = { "TIDIED", "KIND", "KEPT" } }
-files["spec/evade_spec.lua"] = { globals = { "TIDIED", "KEPT", "MARK", "CALLS" } }
-files["spec/limits_spec.lua"] = {
+files["spec/lua/interrupt_spec.lua"] = { globals = { "TIDIED", "KIND", "KEPT" } }
+files["spec/lua/evade_spec.lua"] = { globals = { "TIDIED", "KEPT", "MARK", "CALLS" } }
+files["spec/lua/limits_spec.lua"] = {
   globals = { "KEPT", "MARK", "LEFT", "KEEP", "GLOBAL", "START", "print", "string" },
 }
-files["spec/finalizer_spec.lua"] = { globals = { "KEPT", "LOG", "AMOUNT", "FILE", "OWN" } }
-files["spec/inline_spec.lua"] = {
+files["spec/lua/finalizer_spec.lua"] = { globals = { "KEPT", "LOG", "AMOUNT", "FILE", "OWN" } }
+files["spec/lua/inline_spec.lua"] = {
   globals = { "AMOUNT", "LIST", "MADE", "LOADED", "NOT_THERE", "SCRIPTS", "MINE", "BASE", "TASKS", "string" },
 }
-files["spec/init_spec.lua"] = { globals = { "BASE" } }
-files["spec/nested_spec.lua"] = { globals = { "MINE" } }
+files["spec/lua/init_spec.lua"] = { globals = { "BASE" } }
+files["spec/lua/nested_spec.lua"] = { globals = { "MINE" } }
 
 -- Declarations only: its functions are never called and use none of their arguments.
 files["lua/tidepool/types.lua"] = { ignore = { "211", "212" } }

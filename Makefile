@@ -2,7 +2,7 @@
 #
 #   make              the C module build/tidepool/core.so and the libraries for C hosts
 #   make demo         four examples on real input
-#   make test         everything in spec/, and the host example; SPEC=spec/map_spec.lua: only that
+#   make test         everything in spec/, and the host example; SPEC=map_spec: only that
 #                     SAN=address, SAN=thread: built with that sanitizer; SAN=collect: a collector
 #                     that collects all garbage at every allocation
 #   make collect      the specs of sending, and round trips, with that collector
@@ -81,7 +81,8 @@ layers = $(patsubst csrc/%.c,$(B)/obj/%.o,$(foreach layer,$(1),$(filter csrc/$(l
 low_objects := $(call layers,platform util sched)
 lua_objects := $(call layers,luautil codec vm)
 
-c_tests := $(patsubst spec/c/%.c,$(B)/c/%,$(sort $(wildcard spec/c/*_test.c)))
+c_test_sources := $(sort $(wildcard spec/unit/*/*_test.c spec/stress/*_test.c))
+c_tests := $(c_test_sources:spec/%.c=$(B)/c/%)
 spec_modules := $(patsubst spec/support/%.c,$(B)/spec/%.so,$(wildcard spec/support/*.c))
 fuzz_targets = $(B)/fuzz/unpack $(B)/fuzz/roundtrip
 hosts = $(B)/host/host $(B)/host/host-static
@@ -147,7 +148,7 @@ N = 10000000
 soak:
 	@scripts/setup demo
 	@$(MAKE) --no-print-directory demo-build
-	@scripts/lua bench/soak.lua $(N)
+	@scripts/lua spec/stress/soak.lua $(N)
 
 bench-build: $(B)/tidepool/core.so $(B)/bench/limits $(B)/bench/limits_shapes $(B)/bench/load \
   $(B)/bench/bench_native.so
@@ -171,8 +172,8 @@ test:
 collect:
 	@scripts/setup test
 	@$(MAKE) --no-print-directory SAN=collect collect-build
-	@SAN=collect TIDE_SLOW=30 scripts/test spec/transfer_spec.lua spec/transfer_function_spec.lua \
-	  spec/transfer_refusal_spec.lua spec/transfer_life_spec.lua \
+	@SAN=collect TIDE_SLOW=30 scripts/test spec/lua/transfer_spec.lua spec/lua/transfer_function_spec.lua \
+	  spec/lua/transfer_refusal_spec.lua spec/lua/transfer_life_spec.lua \
 	  spec/fuzz/roundtrip_fuzz.c
 
 collect-build: $(B)/tidepool/core.so $(spec_modules) $(B)/fuzz/roundtrip $(B)/lua
@@ -181,7 +182,7 @@ test-build: $(libraries) $(spec_modules) $(c_tests) $(fuzz_targets) $(hosts) $(i
 
 # The first ten lines of a test may say what it is linked with beyond the layers below Lua:
 #   /* link: lua -lm */     lua: Lua and luautil, codec, vm; tidepool: Lua and all layers; else a flag
-$(B)/c/%: spec/c/%.c $(objects) $(san_objects)
+$(B)/c/%: spec/%.c $(objects) $(san_objects)
 	@mkdir -p $(@D)
 	$(call quiet,cc)set -e; objects='$(low_objects)'; libs='$(san_objects)'; \
 	for word in $$(sed -n '1,10{s,\*/.*,,;s,^[/* ]*link: *,,p}' $<); do case $$word in \
@@ -189,13 +190,14 @@ $(B)/c/%: spec/c/%.c $(objects) $(san_objects)
 	  tidepool) objects='$(objects)' libs="$$libs $(lua_libs)" ;; \
 	  *) libs="$$libs $$word" ;; \
 	esac; done; \
-	$(CC) $(base_cflags) -Icsrc -MMD -MP -MF $@.d -MT $@ -o $@ $< $$objects $(LDFLAGS) $$libs
+	$(CC) $(base_cflags) -Icsrc -Ispec/support -MMD -MP -MF $@.d -MT $@ -o $@ $< $$objects \
+	  $(LDFLAGS) $$libs
 
-$(abspath $(B))/%.o: spec/c/%.c $(B)/flags
+$(abspath $(B))/%.o: spec/support/sanitizer/%.c $(B)/flags
 	$(call quiet,cc)$(CC) $(base_cflags) -c -o $@ $<
 
 # Needs all of liblua: the C modules that scripts load find it in the program.
-$(B)/lua: spec/c/lua_main.c $(B)/flags $(san_objects)
+$(B)/lua: spec/support/sanitizer/lua_main.c $(B)/flags $(san_objects)
 	$(call quiet,cc)$(CC) $(base_cflags) -o $@ $< $(san_objects) $(san_wraps) -Wl,-E $(LDFLAGS) -Wl,--whole-archive \
 	  $$($(PKG_CONFIG) --variable=libdir $(LUA_PC))/lib$(LUA_PC).a -Wl,--no-whole-archive -lm -ldl
 
@@ -251,14 +253,14 @@ $(fuzz_targets) $(B)/fuzz/unpack_seeds: $(wildcard spec/fuzz/*.h) spec/fuzz/repl
 # `scripts/test` looks in build/$SAN.
 MUSL_CC = musl-gcc
 musl_lua = $(shell $(PKG_CONFIG) --cflags $(LUA_PC)) -idirafter /usr/include/$(shell gcc -print-multiarch)
-musl_tests := $(sort $(shell grep -LE '^[/* ]*link: .*(lua|tidepool)' spec/c/*_test.c))
+musl_tests := $(sort $(shell grep -LE '^[/* ]*link: .*(lua|tidepool)' $(c_test_sources)))
 
 musl:
 	@scripts/setup musl
 	@$(MAKE) --no-print-directory SAN= B=build/musl CC='$(MUSL_CC)' lua_cflags='$(musl_lua)' musl-build
 	@SAN=musl scripts/test $(musl_tests)
 
-musl-build: $(B)/tidepool/core.so $(musl_tests:spec/c/%.c=$(B)/c/%)
+musl-build: $(B)/tidepool/core.so $(musl_tests:spec/%.c=$(B)/c/%)
 
 # --------------------------------------------------------------- other checks
 
@@ -315,4 +317,4 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(wildcard $(B)/obj/*/*.d $(B)/c/*.d $(B)/spec/*.d)
+-include $(wildcard $(B)/obj/*/*.d $(B)/c/*/*.d $(B)/c/*/*/*.d $(B)/spec/*.d)

@@ -406,7 +406,7 @@ static int pack_body(lua_State *L) {
   return 0;
 }
 
-/* Tells the program that a message is being packed (spec/c/lua_main.c). */
+/* Tells the program that a message is being packed (spec/support/sanitizer/lua_main.c). */
 #ifdef TI_COLLECT
 __attribute__((weak, visibility("default"))) void ti_pack_collecting(int change);
 #define TELL(change) (ti_pack_collecting != NULL ? ti_pack_collecting(change) : (void)0)

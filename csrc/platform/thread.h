@@ -81,7 +81,7 @@ bool ti_cond_wait(struct ti_cond *c, struct ti_mutex *l, ti_time deadline);
 
 /* Bytes of C stack: what a thread gets if nobody asks for a size; the least that may be asked for; and what Lua
 ** code may take that recurses through C functions as far as Lua lets it (200 levels of string.gsub, the
-** hungriest: spec/c/stack_test.c). A sanitizer's frames are larger. */
+** hungriest: spec/unit/luautil/c_stack_test.c). A sanitizer's frames are larger. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define TI_THREAD_STACK_UNIT ((size_t)4 << 20)
 #else

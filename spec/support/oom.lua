@@ -1,4 +1,4 @@
--- What spec/c/oom_test.c runs while memory, or the system, fails: one row for each operation
+-- What spec/stress/oom_test.c runs while memory, or the system, fails: one row for each operation
 -- and each kind of value.
 --
 -- `run(t, ex, p)` gets the module, an executor, and a promise that is cancelled afterwards, so

@@ -1,0 +1,324 @@
+/* link: tidepool */
+/*
+** borrow_test.c: long strings that are lent, not copied, outlive every state they came from: the
+** submitter's, a worker's that is replaced, and the executor; for states and for C hosts that
+** read without one; from several threads at once; and when memory runs out on the way.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include "codec/borrow.h"
+#include "codec/pack.h"
+#include "include/tidepool.h"
+#include "codec/unpack.h"
+#include "support.h"
+
+enum { LEN = 300 * 1024, READERS = 4 };
+
+static lua_State *new_state(void) {
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  return L;
+}
+
+/* Pushes a long string that begins and ends with c. */
+static void push_long(lua_State *L, char c) {
+  luaL_Buffer b;
+  char *p = luaL_buffinitsize(L, &b, LEN);
+  memset(p, c, LEN);
+  luaL_pushresultsize(&b, LEN);
+}
+
+static bool is_long(const char *s, size_t len, char c) {
+  if (s == NULL || len != LEN) return false;
+  for (size_t i = 0; i < LEN; i++)
+    if (s[i] != c) return false;
+  return true;
+}
+
+static bool long_at(lua_State *L, int idx, char c) {
+  size_t len = 0;
+  const char *s = lua_tolstring(L, idx, &len);
+  return is_long(s, len, c);
+}
+
+/* ------------------------------------------------- two states, no threads -- */
+
+static int unpack_body(lua_State *L) {
+  return ti_unpack_values(L, (const struct ti_message *)lua_touserdata(L, 1), 0, UNPACK_ALL);
+}
+
+static int try_unpack(lua_State *L, struct ti_message *m) {
+  lua_settop(L, 0);
+  lua_pushcfunction(L, unpack_body);
+  lua_pushlightuserdata(L, m);
+  return lua_pcall(L, 1, LUA_MULTRET, 0);
+}
+
+static bool is_lent(const struct ti_message *m) {
+  return m->nparts == 1 && ti_message_part(m, 0)->type == &ti_borrowed_part;
+}
+
+/* The bytes of L's heap, in KiB. */
+static int used(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT);
+  return lua_gc(L, LUA_GCCOUNT);
+}
+
+static void test_states(void) {
+  lua_State *from = new_state(), *to = new_state();
+  struct ti_message m, again, later;
+  int before;
+  ti_message_init(&m, &counted_mem);
+  ti_message_init(&again, &counted_mem);
+  ti_message_init(&later, &counted_mem);
+  before = used(from);
+  push_long(from, 'a');
+  lua_pushvalue(from, -1);
+  lua_pushvalue(from, -1);
+  CHECK(ti_pack_values(from, &m, 1, PACK_RESULTS) == LUA_OK && is_lent(&m));
+  CHECK(ti_pack_values(from, &again, 1, PACK_RESULTS) == LUA_OK && is_lent(&again));
+  CHECK(ti_message_part(&m, 0)->object ==
+        ti_message_part(&again, 0)->object); /* one loan per string */
+  CHECK(ti_pack_values(from, &later, 1, PACK_RESULTS) == LUA_OK);
+  CHECK(used(from) - before >= LEN / 1024); /* only the loan keeps it */
+  CHECK(try_unpack(to, &m) == LUA_OK && long_at(to, 1, 'a'));
+  CHECK(try_unpack(from, &m) == LUA_OK && long_at(from, 1, 'a'));
+  lua_settop(from, 0);
+  ti_message_fini(&m);
+  ti_message_fini(&later);
+  push_long(from, 'b'); /* packing looks what came back: nothing did */
+  CHECK(ti_pack_values(from, &m, 1, PACK_RESULTS) == LUA_OK);
+  CHECK(used(from) - before >= 2 * LEN / 1024);
+  ti_message_fini(&m);
+  ti_message_fini(&again);
+  lua_pushnil(from);
+  CHECK(ti_pack_values(from, &m, 1, PACK_RESULTS) == LUA_OK);
+  CHECK(used(from) - before < LEN / 1024); /* now both did */
+  ti_message_fini(&m);
+  lua_close(from);
+  lua_close(to);
+}
+
+/* Messages that are read and released after the state is gone; some were released before, and one
+** string is in two. */
+static void test_closed(void) {
+  enum { N = 12 };
+  lua_State *from = new_state(), *to = new_state();
+  struct ti_message m[N], twice;
+  for (int i = 0; i < N; i++) {
+    ti_message_init(&m[i], &counted_mem);
+    push_long(from, (char)('a' + i));
+    if (i == 5) {
+      ti_message_init(&twice, &counted_mem);
+      lua_pushvalue(from, -1);
+      CHECK(ti_pack_values(from, &twice, 1, PACK_RESULTS) == LUA_OK);
+    }
+    CHECK(ti_pack_values(from, &m[i], 1, PACK_RESULTS) == LUA_OK && is_lent(&m[i]));
+    if (i % 3 == 0) ti_message_fini(&m[i]);
+  }
+  lua_close(from);
+  for (int i = 0; i < N; i++) {
+    if (i % 3 == 0) continue;
+    CHECK(try_unpack(to, &m[i]) == LUA_OK && long_at(to, 1, (char)('a' + i)));
+    ti_message_fini(&m[i]);
+  }
+  CHECK(try_unpack(to, &twice) == LUA_OK && long_at(to, 1, 'f'));
+  ti_message_fini(&twice);
+  lua_close(to);
+  CHECK(memory_clean());
+}
+
+/* A finalizer of a closing state packs, when nothing can be lent any more. */
+static struct ti_message from_finalizer;
+
+static int pack_late(lua_State *L) {
+  push_long(L, 'z');
+  CHECK(ti_pack_values(L, &from_finalizer, 1, PACK_RESULTS) == LUA_OK);
+  CHECK(from_finalizer.nparts == 0);
+  return 0;
+}
+
+static void test_finalizer(bool lend_before) {
+  lua_State *from = new_state(), *to = new_state();
+  struct ti_message m;
+  ti_message_init(&from_finalizer, &counted_mem);
+  ti_message_init(&m, &counted_mem);
+  lua_newtable(from);
+  lua_createtable(from, 0, 1);
+  lua_pushcfunction(from, pack_late);
+  lua_setfield(from, -2, "__gc");
+  lua_setmetatable(from, -2);
+  if (lend_before) {
+    push_long(from, 'a');
+    CHECK(ti_pack_values(from, &m, 1, PACK_RESULTS) == LUA_OK && is_lent(&m));
+  }
+  lua_close(from);
+  CHECK(try_unpack(to, &from_finalizer) == LUA_OK && long_at(to, 1, 'z'));
+  if (lend_before) CHECK(try_unpack(to, &m) == LUA_OK && long_at(to, 1, 'a'));
+  ti_message_fini(&m);
+  ti_message_fini(&from_finalizer);
+  lua_close(to);
+}
+
+/* A state whose allocator is a host's own copies: its blocks may end with it. */
+static void test_foreign(void) {
+  lua_State *L = lua_newstate(counted_alloc, &memory);
+  struct ti_message m;
+  ti_message_init(&m, &ti_alloc_default);
+  push_long(L, 'a');
+  CHECK(ti_pack_values(L, &m, 1, PACK_RESULTS) == LUA_OK && m.nparts == 0);
+  lua_close(L);
+  CHECK(memory_clean());
+  ti_message_fini(&m);
+}
+
+/* A message's own memory fails at every place. */
+static void test_no_memory(void) {
+  lua_State *L = new_state();
+  int status = LUA_ERRRUN;
+  for (long n = 1; status != LUA_OK && n < 100; n++) {
+    struct ti_message m;
+    ti_message_init(&m, &counted_mem);
+    push_long(L, 'a');
+    push_long(L, 'b');
+    atomic_store(&memory.fail_at, n);
+    status = ti_pack_values(L, &m, 2, PACK_RESULTS);
+    atomic_store(&memory.fail_at, 0);
+    ti_message_fini(&m);
+    lua_settop(L, 0);
+  }
+  CHECK(status == LUA_OK && memory_clean());
+  lua_close(L);
+}
+
+/* -------------------------------------------------------------- executors -- */
+
+static struct gate parked;
+
+static int park(lua_State *L) {
+  (void)L;
+  gate_enter(&parked);
+  return 0;
+}
+
+/* All functions of this program may be sent. */
+static int any(lua_CFunction fn, void *ud) {
+  (void)fn, (void)ud;
+  return 1;
+}
+
+static tide_executor *new_pool(size_t max_tasks) {
+  tide_executor *ex = NULL;
+  tide_config cfg;
+  tide_config_init(&cfg);
+  cfg.max_workers = 1;
+  cfg.max_tasks_per_worker = max_tasks;
+  cfg.cfunction = any;
+  CHECK(tide_executor_new(&ex, &cfg) == TIDE_OK);
+  return ex;
+}
+
+static void end_pool(tide_executor *ex) {
+  CHECK(tide_executor_shutdown(ex, NULL, 0, TIDE_FOREVER) == TIDE_OK);
+  tide_executor_rele(ex);
+}
+
+static int identity(lua_State *L) { return lua_gettop(L); }
+
+/* The future of a task that answers its one argument, the string on L's stack. */
+static tide_future *submit_echo(tide_executor *ex, lua_State *L) {
+  lua_pushcfunction(L, identity);
+  lua_insert(L, -2);
+  return tide_submit(ex, L, 1, NULL);
+}
+
+static void check_value(const tide_future *f, char c) {
+  tide_value v;
+  size_t n;
+  CHECK(tide_future_values(f, &v, 1, &n) == TIDE_OK && n == 1 && v.type == TIDE_TSTRING);
+  CHECK(v.type == TIDE_TSTRING && is_long(v.u.string.data, v.u.string.len, c));
+}
+
+/* The submitter's state closes while its task is queued in a pool of the host; the worker's ends
+** with the task; in the end the executor is gone, too. */
+static void test_submitter_closes(void) {
+  tide_executor *ex = new_pool(1);
+  lua_State *L = new_state(), *to = new_state();
+  tide_future *gate, *f, *cancelled;
+  int n;
+  gate_init(&parked);
+  CHECK(tide_submit_cfunction(&gate, ex, park, NULL, 0, NULL) == TIDE_OK);
+  gate_await(&parked, 1);
+  push_long(L, 'x');
+  f = submit_echo(ex, L);
+  push_long(L, 'y');
+  cancelled = submit_echo(ex, L);
+  CHECK(tide_future_cancel(cancelled));
+  tide_future_rele(cancelled);
+  lua_close(L);
+  gate_open(&parked);
+  CHECK(tide_future_wait(f, NULL, TIDE_FOREVER) == TIDE_OK);
+  check_value(f, 'x');
+  CHECK(tide_future_wait(gate, NULL, TIDE_FOREVER) == TIDE_OK);
+  tide_future_rele(gate);
+  end_pool(ex);
+  check_value(f, 'x');
+  CHECK(tide_pushoutcome(to, f, &n) == TIDE_OK && n == 1 && long_at(to, -1, 'x'));
+  tide_future_rele(f);
+  lua_close(to);
+  gate_fini(&parked);
+}
+
+struct reader {
+  struct ti_thread thread;
+  tide_future *f;
+};
+
+static void *read_future(void *ud) {
+  const struct reader *r = (const struct reader *)ud;
+  lua_State *L = new_state();
+  int n;
+  for (int i = 0; i < 20; i++) {
+    check_value(r->f, 'r');
+    CHECK(tide_pushoutcome(L, r->f, &n) == TIDE_OK && n == 1 && long_at(L, -1, 'r'));
+    lua_settop(L, 0);
+  }
+  lua_close(L);
+  tide_future_rele(r->f);
+  return NULL;
+}
+
+/* Several threads read while the worker's state is being replaced. */
+static void test_readers(void) {
+  tide_executor *ex = new_pool(1);
+  lua_State *L = new_state();
+  struct reader r[READERS];
+  tide_future *f;
+  push_long(L, 'r');
+  f = submit_echo(ex, L);
+  CHECK(tide_future_wait(f, L, TIDE_FOREVER) == TIDE_OK);
+  for (int i = 0; i < READERS; i++) {
+    r[i].f = tide_future_hold(f);
+    spawn(&r[i].thread, read_future, &r[i]);
+  }
+  tide_future_rele(f);
+  lua_close(L);
+  end_pool(ex);
+  for (int i = 0; i < READERS; i++) ti_thread_join(&r[i].thread);
+}
+
+int main(void) {
+  test_states();
+  test_closed();
+  test_finalizer(false);
+  test_finalizer(true);
+  test_foreign();
+  test_no_memory();
+  test_submitter_closes();
+  test_readers();
+  CHECK(memory_clean());
+  return check_done();
+}

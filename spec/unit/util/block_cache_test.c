@@ -1,0 +1,190 @@
+/*
+** block_cache_test.c: large blocks keep what is in them when they grow and shrink, come back warm, and
+** are given back in the end, whatever was kept; those of a shelf also when threads share it.
+**
+** SPDX-License-Identifier: MIT
+*/
+#include "util/block_cache.h"
+#include "util/shared_cache.h"
+#include "support.h"
+
+enum { KIB = 1024, MIB = 1024 * KIB, SLOTS = 24, ROUNDS = 2000 };
+
+static uint64_t seed;
+
+static size_t rnd(size_t n) {
+  seed ^= seed << 13;
+  seed ^= seed >> 7;
+  seed ^= seed << 17;
+  return (size_t)(seed % n);
+}
+
+/* Of all kinds: passed on, kept, mapped; also just at the borders. */
+static size_t any_size(void) {
+  static const size_t border[] = {64 * KIB, 128 * KIB, 1536 * KIB, 2 * MIB, 4 * MIB};
+  switch (rnd(4)) {
+    case 0: return 1 + rnd(64 * KIB);
+    case 1: return border[rnd(5)] - 1 + rnd(3);
+    case 2: return 64 * KIB + rnd(MIB);
+    default: return MIB + rnd(5 * MIB);
+  }
+}
+
+/* Marks a block at both ends, so that overlaps and lost bytes show. */
+static void mark(unsigned char *p, size_t size, unsigned char what) {
+  p[0] = p[size - 1] = what;
+  p[size / 2] = what;
+}
+
+static void test_model(void) {
+  struct ti_block_cache b;
+  unsigned char *p[SLOTS] = {NULL};
+  size_t size[SLOTS] = {0};
+  ti_block_cache_init(&b, &counted_mem, BLOCK_CACHE_STATE);
+  for (int r = 0; r < ROUNDS; r++) {
+    size_t i = rnd(SLOTS), n = rnd(3) == 0 ? 0 : any_size();
+    unsigned char *q;
+    if (p[i] != NULL) CHECK(p[i][0] == i + 1 && p[i][size[i] - 1] == i + 1);
+    q = (unsigned char *)ti_block_cache_alloc(&b, p[i], p[i] != NULL ? size[i] : 5, n);
+    CHECK(n == 0 ? q == NULL : q != NULL);
+    if (n > 0 && q == NULL) exit(1);
+    if (n > 0 && p[i] != NULL)
+      CHECK(q[0] == i + 1 && (n <= size[i] / 2 || q[size[i] / 2] == i + 1));
+    p[i] = q;
+    size[i] = n;
+    if (n > 0) mark(q, n, (unsigned char)(i + 1));
+    CHECK(b.kept <= 8 * MIB || b.kept <= b.used + 6 * MIB);
+  }
+  for (size_t i = 0; i < SLOTS; i++) {
+    if (p[i] == NULL) continue;
+    if (size[i] >= BLOCK_CACHE_LARGE && i % 2 == 0)
+      ti_alloc_free(&ti_block_cache_loose, p[i], size[i]);
+    else
+      ti_block_cache_alloc(&b, p[i], size[i], 0);
+  }
+  ti_block_cache_fini(&b);
+  CHECK(b.kept == 0 && memory_clean());
+}
+
+static void test_warm(void) {
+  struct ti_block_cache b;
+  void *p, *q;
+  ti_block_cache_init(&b, &counted_mem, BLOCK_CACHE_STATE);
+  p = ti_block_cache_alloc(&b, NULL, 0, MIB);
+  CHECK(p != NULL && b.used >= MIB && b.kept == 0);
+  CHECK(ti_block_cache_alloc(&b, p, MIB, 0) == NULL);
+  CHECK(b.used == 0 && b.kept >= MIB);
+  q = ti_block_cache_alloc(&b, NULL, 0, MIB - 100); /* takes the same */
+  CHECK(q == p && b.kept == 0);
+  CHECK(ti_block_cache_alloc(&b, q, MIB - 100, MIB) == q);
+  CHECK(ti_block_cache_alloc(&b, NULL, 0, SIZE_MAX - 1) == NULL);
+  ti_block_cache_alloc(&b, q, MIB, 0);
+  p = ti_block_cache_alloc(&b, NULL, 0, 64 * (size_t)MIB); /* too much to be kept */
+  CHECK(p != NULL);
+  ti_block_cache_alloc(&b, p, 64 * (size_t)MIB, 0);
+  q = ti_block_cache_alloc(&b, NULL, 0, 30 * (size_t)MIB);
+  CHECK(q != NULL);
+  ti_block_cache_alloc(&b, q, 30 * (size_t)MIB, 0);
+  ti_block_cache_fini(&b);
+}
+
+/* The C library's, but for blocks that are too large. */
+static void *limited_alloc(void *ud, void *p, size_t osize, size_t nsize) {
+  (void)ud;
+  if (nsize <= 64 * (size_t)MIB) return ti_alloc_default.alloc(NULL, p, osize, nsize);
+  return NULL;
+}
+
+/* Around an allocator: what that one gave out before may come back, and it may have all of them, at any time. */
+static void test_around(void) {
+  static const struct ti_alloc limited = {limited_alloc, NULL};
+  struct ti_block_cache b;
+  void *before = malloc(MIB), *p, *q;
+  ti_block_cache_init_around(&b, &limited, BLOCK_CACHE_STATE);
+  ti_block_cache_alloc(&b, before, MIB, 0);
+  CHECK(b.used == 0 && b.kept == MIB);
+  p = ti_block_cache_alloc(&b, NULL, 0, MIB - MIB / 16); /* a little smaller fits */
+  CHECK(p == before && b.kept == 0);
+  ti_block_cache_alloc(&b, p, MIB - MIB / 16, 0);
+  p = ti_block_cache_alloc(&b, NULL, 0, MIB / 2); /* half of it does not */
+  CHECK(p != NULL && p != before && b.n == 1);
+  mark((unsigned char *)p, 100, 7);
+  q = ti_block_cache_alloc(&b, p, MIB / 2, 100);
+  CHECK(q != NULL && b.used == 0 && ((unsigned char *)q)[99] == 7);
+  q = ti_block_cache_alloc(&b, q, 100, 3 * MIB);
+  CHECK(q != NULL && b.used == 3 * MIB && ((unsigned char *)q)[99] == 7);
+  q = ti_block_cache_alloc(&b, q, 3 * MIB, 4 * MIB);
+  CHECK(q != NULL && b.used == 4 * MIB && ((unsigned char *)q)[99] == 7);
+  CHECK(b.n == 1);
+  if (q == NULL) exit(1);
+  CHECK(ti_block_cache_alloc(&b, q, 4 * MIB, 65 * (size_t)MIB) == NULL);
+  CHECK(b.n == 0 && ((unsigned char *)q)[99] == 7 && b.used == 4 * MIB);
+  ti_block_cache_alloc(&b, q, 4 * MIB, 0);
+  p = ti_block_cache_alloc(&b, NULL, 0,
+                           33 * (size_t)MIB); /* in huge pages, and grows all the same */
+  if (p == NULL) exit(1);
+  mark((unsigned char *)p, 33 * (size_t)MIB, 9);
+  p = ti_block_cache_alloc(&b, p, 33 * (size_t)MIB, 60 * (size_t)MIB);
+  CHECK(p != NULL && ((unsigned char *)p)[33 * MIB - 1] == 9 && b.used == 60 * (size_t)MIB);
+  ti_block_cache_alloc(&b, p, 60 * (size_t)MIB, 0);
+  CHECK(b.used == 0 && b.kept <= BLOCK_CACHE_STATE); /* nothing so large is in use any more */
+  CHECK(ti_block_cache_alloc(&b, NULL, 0, 65 * (size_t)MIB) == NULL);
+  CHECK(b.n == 0); /* what was kept might have been what was missing */
+  ti_block_cache_fini(&b);
+  b.least = 0; /* nothing is kept */
+  p = ti_block_cache_alloc(&b, NULL, 0, MIB);
+  CHECK(p != NULL);
+  ti_block_cache_alloc(&b, p, MIB, 0);
+  CHECK(b.kept == 0);
+}
+
+/* ------------------------------------------------------------------ shelf -- */
+
+struct sharing {
+  struct ti_shared_cache shelf;
+  struct ti_alloc mem;
+  _Atomic(unsigned char *) slot; /* what one thread fills, another frees */
+};
+
+static void *fill_and_free(void *ud) {
+  struct sharing *s = (struct sharing *)ud;
+  size_t size = 200 * KIB;
+  for (int i = 0; i < 300; i++) {
+    unsigned char *p = (unsigned char *)ti_alloc_new(&s->mem, size);
+    CHECK(p != NULL);
+    memset(p, i, 100);
+    p = (unsigned char *)ti_alloc_resize(&s->mem, p, size, 3 * size);
+    CHECK(p != NULL && p[99] == (unsigned char)i);
+    p = (unsigned char *)ti_alloc_resize(&s->mem, p, 3 * size, 100);
+    CHECK(p != NULL && p[99] == (unsigned char)i);
+    p = (unsigned char *)ti_alloc_resize(&s->mem, p, 100, size);
+    CHECK(p != NULL && p[99] == (unsigned char)i);
+    p = atomic_exchange(&s->slot, p);
+    ti_alloc_free(&s->mem, p, size);
+  }
+  return NULL;
+}
+
+static void test_shelf(void) {
+  struct sharing s;
+  struct ti_thread t[3];
+  CHECK(ti_shared_cache_init(&s.shelf) == 0);
+  s.mem.alloc = ti_shared_cache_alloc;
+  s.mem.ud = &s.shelf;
+  atomic_init(&s.slot, NULL);
+  for (int i = 0; i < 3; i++) spawn(&t[i], fill_and_free, &s);
+  for (int i = 0; i < 3; i++) ti_thread_join(&t[i]);
+  ti_alloc_free(&s.mem, atomic_load(&s.slot), 200 * KIB);
+  CHECK(s.shelf.blocks.used == 0 && s.shelf.blocks.kept > 0);
+  ti_shared_cache_fini(&s.shelf);
+}
+
+int main(void) {
+  seed = check_seed(88172645463325252u);
+  if (seed == 0) seed = 1;
+  test_warm();
+  test_model();
+  test_around();
+  test_shelf();
+  return check_done();
+}
