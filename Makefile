@@ -210,7 +210,8 @@ $(B)/spec/%.so: spec/support/%.c $(B)/flags
 # The host example is built as a user would: with pkg-config, from an installed tree.
 prefix = $(abspath $(B))/prefix
 installed = $(prefix)/lib/pkgconfig/tidepool.pc
-$(installed): $(libraries) $(wildcard lua/tidepool/*.lua) scripts/tidepool.pc.in $(wildcard csrc/include/*.h)
+$(installed): $(libraries) $(wildcard lua/tidepool/*.lua lua/tidepool/*/*.lua csrc/include/*.h) \
+  scripts/tidepool.pc.in
 	@rm -rf $(prefix)
 	@$(MAKE) --no-print-directory install PREFIX=$(prefix) DESTDIR= >/dev/null
 
@@ -295,7 +296,7 @@ rock-test:
 
 install: $(libraries)
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig \
-	  $(DESTDIR)$(BINDIR_LUA)/tidepool $(DESTDIR)$(SHAREDIR_LUA)/tidepool
+	  $(DESTDIR)$(BINDIR_LUA)/tidepool $(DESTDIR)$(SHAREDIR_LUA)/tidepool/map
 	$(INSTALL) -m 644 csrc/include/*.h $(DESTDIR)$(PREFIX)/include/
 	$(INSTALL) -m 644 $(B)/libtidepool.a $(DESTDIR)$(PREFIX)/lib/
 	$(INSTALL) -m 755 $(B)/$(soname) $(DESTDIR)$(PREFIX)/lib/libtidepool.so.$(version)
@@ -303,6 +304,7 @@ install: $(libraries)
 	ln -sf $(soname) $(DESTDIR)$(PREFIX)/lib/libtidepool.so
 	$(INSTALL) -m 755 $(B)/tidepool/core.so $(DESTDIR)$(BINDIR_LUA)/tidepool/
 	$(INSTALL) -m 644 lua/tidepool/*.lua $(DESTDIR)$(SHAREDIR_LUA)/tidepool/
+	$(INSTALL) -m 644 lua/tidepool/map/*.lua $(DESTDIR)$(SHAREDIR_LUA)/tidepool/map/
 	sed -e 's,@PREFIX@,$(PREFIX),' -e 's,@VERSION@,$(version),' -e 's,@LUA_PC@,$(LUA_PC),' \
 	  scripts/tidepool.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/tidepool.pc
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/pkgconfig/tidepool.pc

@@ -42,7 +42,7 @@ struct ti_lua_future {
 
 /* A future that scripts see; a map's for one item; a map's for a chunk of items. */
 enum { TI_LUA_NOITEM, TI_LUA_ITEM, TI_LUA_CHUNK };
-#define TI_LUA_OWNER 1 /* user value of a map's future: its ticket, until it is decoded */
+#define TI_LUA_OWNER 1 /* user value of a map's future: its pending chunk, until it is decoded */
 
 /* ------------------------------------------------------------- support -- */
 

@@ -21,7 +21,7 @@
 /* User values: the run's results, a table or a future; the state's table; the memory of `flat`. */
 enum { VALUES = 1, STATE, MEMORY };
 
-/* A flat answer: seconds, false, n, nil, nil, then n results (see tidepool.chunk). */
+/* A flat answer: seconds, false, n, nil, nil, then n results (see tidepool.map.worker). */
 enum { FLAT = 5, MOST = 4096 };
 
 struct map_box {

@@ -1,9 +1,9 @@
 /*
 ** binding/lua_map_worker: what a worker does for each item of a map's chunk.
 **
-** The policy is in Lua (tidepool.chunk). Here is its inner loop: one protected call for a run of
-** items, not one per item. The run ends early if an item raises, if nobody wants the results any
-** more, or if the chunk has taken its time and other workers have nothing to do.
+** The policy is in Lua (tidepool.map.worker). This file has its inner loop: one protected call for a
+** run of items, not one per item. The run ends early if an item raises, if nobody wants the results
+** any more, or if the chunk has taken its time while other workers have nothing to do.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -21,26 +21,26 @@
 #endif
 
 /* Arguments of core.run_items, and of the function below it that is protected. */
-enum { FN = 1, HANDLER, LEASH, SINCE, VALUES, MULTI, WIDTH, FROM, TO, COLUMNS };
+enum { FN = 1, HANDLER, CANCEL, SINCE, VALUES, MULTI, WIDTH, FROM, TO, COLUMNS };
 
-enum ending { DONE, STOPPED, HUNGRY, FAILED };
-static const char *const endings[] = {"done", "stopped", "hungry", "failed"};
+enum ending { DONE, STOPPED, REBALANCE, FAILED };
+static const char *const endings[] = {"done", "stopped", "rebalance", "failed"};
 
 struct run {
-  const tide_future *leash; /* done: nobody wants the results */
-  tide_executor *ex;        /* this worker's; NULL: never hungry */
-  double since;             /* how long this chunk may run before others may get a share */
-  struct timespec tick;     /* the coarse clock when `since` was compared last */
-  lua_Integer at, last;     /* the item that runs, the last one */
-  int width;                /* arguments per item; -1: a table has each item's */
+  const tide_future *cancel; /* done: nobody wants the results */
+  tide_executor *ex;         /* this worker's; NULL: no rebalancing */
+  double since;              /* how long this chunk may run before others may get a share */
+  struct timespec tick;      /* the coarse clock when `since` was compared last */
+  lua_Integer at, last;      /* the item that runs, the last one */
+  int width;                 /* arguments per item; -1: a table has each item's */
   int ncolumns;
   bool seeded; /* each item's random numbers begin by themselves */
   bool risky;  /* there is a result that it may not be possible to send */
-  double took; /* hungry: the seconds that the last item took at least */
+  double took; /* REBALANCE: the seconds that the last item took at least */
   enum ending ending;
 };
 
-/* -------------------------------------------------------------- hunger -- */
+/* --------------------------------------------------------- rebalancing -- */
 
 /* Workers have nothing to do, and would have for a new task. */
 static bool others_idle(tide_executor *ex) {
@@ -55,7 +55,7 @@ static double seconds(const struct timespec *t) {
 
 /* Whether the coarse clock moved since the last look, and then the exact one says that the time
 ** is up, and others are idle. */
-static bool hungry(struct run *r) {
+static bool rebalance_due(struct run *r) {
   struct timespec now, step;
   clock_gettime(TICKS, &now);
   if (now.tv_nsec == r->tick.tv_nsec && now.tv_sec == r->tick.tv_sec) return false;
@@ -115,12 +115,12 @@ static int items(lua_State *L) {
   luaL_checkstack(L, r->ncolumns + 4, "too many arguments");
   for (; r->at <= r->last; r->at++) {
     int n;
-    if (tide_future_status(r->leash) >= TIDE_FINISHED) {
+    if (tide_future_status(r->cancel) >= TIDE_FINISHED) {
       r->ending = STOPPED;
       return 0;
     }
-    if (r->ex && r->at > first && r->at < r->last && hungry(r)) {
-      r->ending = HUNGRY;
+    if (r->ex && r->at > first && r->at < r->last && rebalance_due(r)) {
+      r->ending = REBALANCE;
       return 0;
     }
     if (r->seeded) tide_current_item(L, (lua_Unsigned)(r->at - 1));
@@ -138,19 +138,19 @@ static int items(lua_State *L) {
   return 0;
 }
 
-/* core.run_items(fn, handler, leash, since, values, multi, width, from, to, ...)
+/* core.run_items(fn, handler, cancel, since, values, multi, width, from, to, ...)
 **   -> ending, at, risky, error
 **
 ** Calls fn for items `from` to `to`, whose arguments are the columns that follow. A single result
 ** goes into `values`; else that has false, and `multi` has 0 or the packed results. Ends as
-** "done"; "failed": item `at` raised, the handler made `error` of it; "stopped": the leash was
-** done before item `at`; "hungry": after the time `since` (core.now; nil: never) items wait here,
-** from `at` on, while other workers are idle; then `error` is the seconds that the last one took at
-** least. */
+** "done"; "failed": item `at` raised, the handler made `error` of it; "stopped": the promise
+** `cancel` was done before item `at`; "rebalance": after the time `since` (core.now; nil: never)
+** items wait here, from `at` on, while other workers are idle; then `error` is the seconds that the
+** last one took at least. */
 int ti_lua_map_worker_run_items(lua_State *L) {
   struct run r;
   int top = lua_gettop(L);
-  r.leash = ti_lua_future_check(L, LEASH)->f;
+  r.cancel = ti_lua_future_check(L, CANCEL)->f;
   r.ex = lua_isnil(L, SINCE) ? NULL : tide_current_executor(L);
   r.since = r.ex ? (double)luaL_checknumber(L, SINCE) : 0;
   luaL_checktype(L, VALUES, LUA_TTABLE);

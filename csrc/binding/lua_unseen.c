@@ -2,9 +2,9 @@
 ** binding/lua_unseen: warnings of failures that nobody looked at.
 **
 ** A failed future warns when it is collected, unless its outcome was looked at. The futures of a map
-** are the library's own: each has its ticket (tidepool.ticket) as owner, in its user value until it is
-** decoded. Such a future warns of its items. A chunk succeeds though items in it failed; if the
-** map never read it, tidepool.ticket takes it apart, which it registers a function for.
+** are the library's own. The owner of each, in its user value until it is decoded, is its pending
+** chunk (tidepool.map.pending_chunk). Such a future warns of its items. A chunk succeeds though items
+** in it failed. If the map never read it, the function that pending_chunk registers warns of those.
 **
 ** Finalizers call this: nothing here may raise but in a protected call.
 **
@@ -30,7 +30,7 @@ static bool read_head(const tide_future *f, double *seconds) {
   return head[FAILED].type != TIDE_TNIL || head[PARTS].type != TIDE_TNIL;
 }
 
-/* An integer field of the ticket on top. [-0, +0, m] */
+/* An integer field of the table on top. [-0, +0, m] */
 static lua_Integer get_count(lua_State *L, const char *name) {
   lua_Integer n;
   lua_pushstring(L, name);
@@ -84,7 +84,7 @@ static int warn_future(lua_State *L) {
   return 0;
 }
 
-/* Protected: (future): has tidepool.ticket warn of the items in it. */
+/* Protected: (future): has tidepool.map.pending_chunk warn of the items in it. */
 static int open_chunk(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &opener_key);
   lua_getiuservalue(L, 1, TI_LUA_OWNER);
@@ -109,7 +109,7 @@ void ti_lua_unseen_warn_all(lua_State *L, const struct ti_lua_future *b) {
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory for the words: no warning */
 }
 
-/* core.own(future, ticket): the future is that of a map's items; its owner has `first`, `count` and,
+/* core.own(future, owner): the future is that of a map's items; its owner has `first`, `count` and,
 ** if it is one item's own task, `direct` */
 int ti_lua_unseen_own(lua_State *L) {
   struct ti_lua_future *b = ti_lua_future_check(L, 1);
@@ -151,7 +151,7 @@ int ti_lua_unseen_warn(lua_State *L) {
   return 0;
 }
 
-/* core.on_unseen(fn): fn(ticket, future) is called for chunks that no map has read */
+/* core.on_unseen(fn): fn(owner, future) is called for chunks that no map has read */
 int ti_lua_unseen_watch(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);

@@ -28,19 +28,29 @@ static int error_tostring(lua_State *L) {
   return 1;
 }
 
-/* Whether a source is one of the library's own Lua files, which a script's author cannot mend. A
-** script of another name may well lie in a folder of that name. */
+/* Returns whether a source is one of the library's own Lua files, which a script's author cannot
+** correct. Files of other names in a folder of that name belong to the script. */
 static bool is_ours(const char *source) {
-  static const char *const files[] = {"check.lua",  "chunk.lua",  "complaint.lua", "executor.lua",
-                                      "init.lua",   "iter.lua",   "map.lua",       "sizes.lua",
-                                      "source.lua", "ticket.lua", "wait.lua"};
-  const char *file = strrchr(source, '/'), *folder = "/tidepool";
-  size_t len = strlen(folder);
-  if (source[0] != '@' || file == NULL || (size_t)(file - source) < len ||
-      memcmp(file - len, folder, len) != 0)
-    return false;
-  for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-    if (strcmp(file + 1, files[i]) == 0) return true;
+  static const char *const files[] = {"check.lua",
+                                      "executor.lua",
+                                      "init.lua",
+                                      "iter.lua",
+                                      "map.lua",
+                                      "map/chunk_size.lua",
+                                      "map/input.lua",
+                                      "map/item_error.lua",
+                                      "map/pending_chunk.lua",
+                                      "map/worker.lua",
+                                      "wait.lua"};
+  static const char folder[] = "/tidepool/";
+  size_t len = strlen(source), before = sizeof folder - 1;
+  if (source[0] != '@') return false;
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+    size_t own = strlen(files[i]);
+    if (len > before + own && strcmp(source + len - own, files[i]) == 0 &&
+        memcmp(source + len - own - before, folder, before) == 0)
+      return true;
+  }
   return false;
 }
 

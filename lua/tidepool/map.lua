@@ -1,34 +1,37 @@
 -- tidepool.map: the iterator that ex:map returns.
 --
--- Items are read from their source into a batch, a batch is submitted as a chunk (a ticket), and a
--- chunk's items are given out one by one. What is read ahead is bounded by `buffersize` items, or
--- for iterator functions by AHEAD chunks per worker; sequences without a buffersize are submitted
--- at the call.
+-- Items are read from the input into a batch. A batch is submitted as a chunk, and the items of a
+-- chunk that is done are given out one by one. At most `buffersize` items are read ahead. Without a
+-- buffersize an iterator function is read ahead by AHEAD chunks per worker, and all items of
+-- sequences are submitted at once.
 --
--- The iterator is a userdata (lua_map.c) that stands for the state here. A chunk whose items have
--- one result each is given to it as a *run*, of which it counts what it gives; `settle` takes that
--- over. A chunk that was split answers with the tickets of its parts, which take its place.
+-- The iterator is a userdata (csrc/binding/lua_map_iterator.c). It stands for the state that this
+-- file keeps, a table. A chunk whose items have one result each is handed to it as a *run*: then it
+-- gives out items without a call of Lua code, and counts them. `settle` takes the count over.
+-- A chunk that was divided returns its parts, which take its place (tidepool.map.worker).
 --
--- Invariants: the read - yielded items are in the batch, in `queue`, or in `current`, once settled.
--- `outstanding` counts the tickets in `queue` and `current`, `parts` those of them that are parts.
--- Once closed, no future is referred to.
+-- Invariants, once the state is settled and unless it is closed:
+--   * Items that were read but not given out are in `batch`, in chunks of `queue`, or in `current`.
+--   * `outstanding` is the number of chunks in `queue` and `current`. `parts` counts those of them
+--     that are parts.
+-- A closed state refers to no future.
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
 local check = require "tidepool.check"
-local source = require "tidepool.source"
-local sizes = require "tidepool.sizes"
-local ticket = require "tidepool.ticket"
+local chunk_size = require "tidepool.map.chunk_size"
+local input = require "tidepool.map.input"
+local pending_chunk = require "tidepool.map.pending_chunk"
 
 local AHEAD = 4 -- chunks per worker that an iterator function is read ahead
 
-local methods = core.methods.map -- of the iterator
+local methods = core.methods.map -- the iterator's public methods
 local state = {}
 local State = { __name = "tidepool.map_state", __index = state }
 
 -- ------------------------------------------------------- reading, submitting --
 
--- Unordered: a ticket whose future is to be waited for.
+-- Adds a chunk to those whose futures an unordered map waits for.
 local function watch(self, chunk)
   self.queue[chunk.future] = chunk
   self.group:add(chunk.future)
@@ -39,10 +42,10 @@ local function flush(self)
   local batch = self.batch
   if batch.n == 0 then return end
   self.submitting = true
-  local direct = batch.n == 1 and not self.sizes.measures
-  local chunk = ticket.submit(self.job, batch, self.read - batch.n + 1, direct)
+  local direct = batch.n == 1 and not self.chunk_size.measures
+  local chunk = pending_chunk.submit(self.job, batch, self.read - batch.n + 1, direct)
   self.submitting = false
-  self.batch = source.batch(not chunk.batch and batch)
+  self.batch = input.batch(not chunk.batch and batch)
   self.outstanding = self.outstanding + 1
   if self.group then
     watch(self, chunk)
@@ -52,7 +55,7 @@ local function flush(self)
   end
 end
 
--- The parts of a chunk that was split are next, in their order.
+-- Puts the parts of a chunk at the head of the queue, in their order.
 local function take_parts(self, parts)
   self.outstanding, self.parts = self.outstanding + #parts, self.parts + #parts
   for i = #parts, 1, -1 do
@@ -65,48 +68,49 @@ local function take_parts(self, parts)
   end
 end
 
--- How many items may be read now.
+-- Returns how many items may be read now.
 local function room(self)
   if self.buffersize then return self.buffersize - (self.read - self.yielded) end
-  if self.source.sequences or self.outstanding - self.parts < self.chunks_ahead then
+  if self.input.sequences or self.outstanding - self.parts < self.chunks_ahead then
     return math.maxinteger
   end
   return 0
 end
 
--- Reads and submits as far ahead as allowed.
+-- Reads and submits as many items as may be read ahead.
 local function fill(self)
-  local from = self.source
+  local from = self.input
   while not from.ended do
     local free = room(self)
     if free <= 0 then break end
     local batch = self.batch
-    local size = self.sizes:next(self.read - batch.n)
+    local size = self.chunk_size:next(self.read - batch.n)
     local count = math.min(size - batch.n, free)
     if count > 0 then self.read = self.read + from:read(batch, count) end
     if batch.n >= size or from.ended then flush(self) end
   end
 end
 
--- No more items will be submitted. `err` is why, if it is an error.
-local function forget_source(self, err)
-  local from = self.source
-  self.source, self.batch = nil, source.batch()
+-- Closes the input: no more items are submitted. `err` is the error that ended the map, or nil.
+local function close_input(self, err)
+  local from = self.input
+  self.input, self.batch = nil, input.batch()
   if from then from:close(err) end
 end
 
--- After an item was given out: reads on. An error is kept for a later step; what was submitted
--- before a refused submit is given out first, while an error of an iterator ends the map.
+-- Reads on after an item was given out. An error is kept for a later step. If a submit was refused,
+-- the items that were submitted before it are given out first. An error of an iterator ends the map
+-- at once.
 local function refill(self)
-  local from = self.source
+  local from = self.input
   if not from then return end
   local ok, err = pcall(fill, self)
-  if ok and self.source and from.ended then ok, err = pcall(forget_source, self) end
+  if ok and self.input and from.ended then ok, err = pcall(close_input, self) end
   if ok then return end
   local last = self.submitting
   local closed, raised
   if last then
-    closed, raised = pcall(forget_source, self, err)
+    closed, raised = pcall(close_input, self, err)
   else
     err = from:explain(err, false)
     closed, raised = pcall(self.close, self, nil, err)
@@ -116,20 +120,22 @@ end
 
 -- ------------------------------------------------------------- giving out --
 
--- The seconds that may still be waited, or nil for forever.
+-- Returns the seconds until the map's timeout, or nil if it has none.
 local function left(self)
   return self.deadline and self.deadline - core.now()
 end
 
+-- Raises kind timeout.
 local function too_late(self)
   local err = core.error("timeout", ("the map is not done after %s seconds"):format(self.timeout))
   self:close(nil, err)
   error(err, 0)
 end
 
--- Waits for the next chunk and makes it current; nil if none is left. Raises kind timeout.
+-- Waits for the next chunk, opens it and makes it current. Returns it, or nil if none is left.
+-- Raises kind timeout.
 local function next_chunk(self)
-  if self.outstanding == 0 and self.source then flush(self) end
+  if self.outstanding == 0 and self.input then flush(self) end
   if self.outstanding == 0 then return nil end
   local chunk
   if self.group then
@@ -147,11 +153,11 @@ local function next_chunk(self)
   local seconds, parts
   if self.draining then seconds, parts = chunk:judge() else seconds, parts = chunk:open() end
   if parts then take_parts(self, parts) end
-  if seconds then self.sizes:measured(chunk.count, seconds) end
+  if seconds then self.chunk_size:measured(chunk.count, seconds) end
   return chunk
 end
 
--- The chunk whose next item is ready, or nil at the end; raises what a refill ran into.
+-- Returns the chunk whose next item is ready, or nil at the end. Raises what `refill` kept.
 local function current(self)
   local failure = self.failure
   if failure and not (failure.last and self.outstanding > 0) then
@@ -169,7 +175,7 @@ local function current(self)
   return chunk
 end
 
--- `count` items of the current chunk are given out.
+-- Counts `count` items of the current chunk as given out, and reads on.
 local function advance(self, chunk, count)
   chunk.pos = chunk.pos + count
   self.yielded = self.yielded + count
@@ -179,10 +185,10 @@ local function advance(self, chunk, count)
     if chunk.part then self.parts = self.parts - 1 end
   end
   refill(self)
-  if self.outstanding == 0 and not self.source and not self.failure then self:close() end
+  if self.outstanding == 0 and not self.input and not self.failure then self:close() end
 end
 
--- Takes over from the iterator, which may have given items of a run.
+-- Ends the iterator's run, if any, and counts the items that it gave out.
 local function settle(self, it)
   local pos = core.map_pause(it)
   if pos then
@@ -192,20 +198,20 @@ local function settle(self, it)
   end
 end
 
--- Whether the items of a chunk but the last need nothing but to be given: no reading on, which
--- else must be done for each (with a buffersize) or at the end of a chunk.
-local function runs(self, chunk)
-  return chunk.pos + 1 < chunk.count and not (self.source and self.buffersize)
+-- Returns whether the items of a chunk but the last can be a run: each has one result, and nothing
+-- has to be read after it. With a buffersize something is read after each item.
+local function can_run(self, chunk)
+  return chunk.pos + 1 < chunk.count and not (self.input and self.buffersize)
     and (chunk.flat or chunk:plain())
 end
 
--- Item i of a chunk.
+-- Returns the index and the results of item i of a chunk, or raises its error.
 local function give(self, it, chunk, i)
   if chunk.flat then return chunk.first + i - 1, core.map_value(it, i) end
   return chunk:give(i, self)
 end
 
--- The next item: its index and results, nil at the end, or its error.
+-- Returns the index and the results of the next item, or nil at the end. Raises an item's error.
 function state:step(it)
   settle(self, it)
   local chunk = current(self)
@@ -215,7 +221,7 @@ function state:step(it)
     core.map_load(it, chunk.flat)
     chunk.loaded = true
   end
-  if runs(self, chunk) then
+  if can_run(self, chunk) then
     chunk.pos = i
     self.yielded = self.yielded + 1
     core.map_run(it, chunk:plain(), i, chunk.count - 1, chunk.first - 1)
@@ -225,7 +231,7 @@ function state:step(it)
   return give(self, it, chunk, i)
 end
 
--- The first results of all that is left, each at its item's index.
+-- Returns the first results of all items that are left, each at its item's index.
 local function gather(self, it)
   local out = core.list(self.total or 0)
   while true do
@@ -251,8 +257,8 @@ end
 
 -- ---------------------------------------------------------------- draining --
 
--- What is left comes as it is done from now on: nothing has to wait for items before it.
-local function disorder(self)
+-- Makes an ordered map give out chunks in the order of their completion from now on.
+local function give_up_order(self)
   if self.group or self.closed then return end
   local queue = self.queue
   self.queue, self.group = {}, core.group()
@@ -261,33 +267,33 @@ local function disorder(self)
   end
 end
 
--- Warns of a failed item that is not raised.
+-- Warns of a failed item whose error is not raised.
 local function warn_item(item)
   core.warn(("item %d of a map failed and nobody looked at it"):format(item.index),
     item.trace or tostring(item.err))
 end
 
--- An item failed: the least of all is kept, the others are warned of.
+-- Keeps the failed item with the least index, and warns of the others.
 local function keep_failure(self, index, err, trace)
   local item, least = { index = index, err = err, trace = trace }, self.least
   if not least or index < least.index then self.least, item = item, least end
   if item then warn_item(item) end
 end
 
--- Gives out item by item, and keeps the failures only.
+-- Gives out the items of a chunk, and keeps only failures.
 local function drain_items(self, chunk)
   for i = chunk.pos + 1, chunk.count do
     if not chunk:ready(i, left(self)) then too_late(self) end
     local ok, err = pcall(chunk.give, chunk, i, self)
     if not ok then keep_failure(self, chunk.first + i - 1, err, self.trace) end
-    if chunk.broken then break end -- the same error for all of them
+    if chunk.broken then break end -- all items have the same error
   end
 end
 
--- Runs through what is left.
+-- Waits for all items that are left, and keeps only failures.
 local function drain(self)
   self.draining = true
-  disorder(self)
+  give_up_order(self)
   while true do
     local chunk = current(self)
     if not chunk then break end
@@ -303,7 +309,7 @@ end
 
 -- ----------------------------------------------------------------- public --
 
--- The state of the iterator on which a method was called.
+-- Returns the state of the iterator on which a method was called. Raises an error if `it` is none.
 local function state_of(fname, it)
   local self = core.map_state(it)
   if not self then
@@ -327,7 +333,7 @@ function methods:drain()
   local ok, err = pcall(drain, own)
   local least = own.least
   own.least = nil
-  if least and not ok then warn_item(least) end -- what ended the map is raised
+  if least and not ok then warn_item(least) end -- `err` is raised instead
   own:close(self, not ok and err or nil)
   if not ok then error(err, 0) end
   if least then
@@ -346,8 +352,8 @@ function methods:close()
   state_of("close", self):close(self)
 end
 
--- Cancels what has not started; the iterator gives nothing from now on. `err` is why, if it is an
--- error.
+-- Ends the map: cancels the items that have not started. The iterator gives out nothing any more.
+-- `err` is the error that ended the map, or nil.
 function state:close(it, err)
   if self.closed then return end
   self.closed = true
@@ -358,39 +364,42 @@ function state:close(it, err)
     self.group:close()
   else
     for i = self.head, self.tail do
-      if self.queue[i] then self.queue[i]:cancel() end -- none where memory ran out meanwhile
+      -- a place is empty if memory ran out before a chunk was put there
+      if self.queue[i] then self.queue[i]:cancel() end
     end
   end
   self.queue, self.current, self.group, self.job, self.outstanding = nil, nil, nil, nil, 0
-  forget_source(self, err)
+  close_input(self, err)
 end
 
--- A new iterator over fn's results; its first items are submitted. `inputs` as for source.new.
-return function(executor, options, fn, inputs)
+-- Returns an iterator over the results of fn, after the first items were submitted.
+-- sources: as for input.new.
+return function(executor, options, fn, sources)
   local workers = executor:stats().max_workers
   local limited = options.time_limit or options.memory_limit or core.limited(executor)
-  -- limits are for a task: unless the caller makes it one of several items, for an item
+  -- A limit is for a task. So an item is a task of its own, unless the script gives a chunksize.
   local chunksize = math.type(options.chunksize) == "integer" and options.chunksize or limited and 1
-  local from = source.new(inputs)
+  local from = input.new(sources)
   local self = setmetatable({
     job = {
       executor = executor, fn = fn, options = options,
-      splits = not chunksize and not core.inline(executor),
+      divides = not chunksize and not core.inline(executor),
       seed = core.map_seed(executor, options.seed),
     },
-    source = from, batch = source.batch(),
+    input = from, batch = input.batch(),
     buffersize = options.buffersize, chunks_ahead = AHEAD * workers,
-    sizes = sizes.new(chunksize, options.buffersize, workers, from.total),
+    chunk_size = chunk_size.new(chunksize, options.buffersize, workers, from.total),
     timeout = options.timeout, deadline = options.timeout and core.now() + options.timeout,
+    -- with a group, the map is unordered, and `queue` is a table from futures to their chunks
     group = options.ordered == false and core.group() or nil,
-    queue = {}, head = 1, tail = 0, outstanding = 0, -- unordered, queue maps a future to its ticket
+    queue = {}, head = 1, tail = 0, outstanding = 0,
     parts = 0, read = 0, yielded = 0, submitting = false, closed = false,
     total = from.total,
   }, State)
   local ok, err = pcall(function()
     fill(self)
     flush(self)
-    if from.ended then forget_source(self) end
+    if from.ended then close_input(self) end
   end)
   if not ok then
     if not self.submitting then

@@ -296,7 +296,7 @@ static inline int oom_read(lua_State *L) {
   struct row *rows;
   luaL_openlibs(L);
   oom_preload(L);
-  if (luaL_dostring(L, "require 'tidepool' require 'tidepool.chunk'") != LUA_OK) lua_error(L);
+  if (luaL_dostring(L, "require 'tidepool' require 'tidepool.map.worker'") != LUA_OK) lua_error(L);
   oom_dumpmodules(L);
   if (luaL_dofile(L, "spec/support/oom.lua") != LUA_OK) lua_error(L);
   oom_dump(L, &oom_warm);

@@ -1,21 +1,23 @@
--- tidepool.complaint: says which item of a map could not be sent.
+-- tidepool.map.item_error: names the item of a map that could not be sent.
 --
--- A refused submit names the argument of the task it was for; scripts know items, not chunks.
+-- The error of a refused submit names an argument of the task. Scripts know the items of their
+-- maps; they do not know the chunks that the items were sent in.
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
 
-local complaint = {}
+local item_error = {}
 
-local BEFORE = 6 -- arguments of tidepool.chunk.run before its columns
+local BEFORE = 6 -- arguments of tidepool.map.worker.run before its columns
 
--- Words after "item 17": ".x" and "[2]" become ", field x" and ", field [2]".
+-- Rewords what comes after "item 17": ".x" and "[2]" become ", field x" and ", field [2]".
 local function rest_of_path(rest)
   if rest:find("^%.") then return ", field " .. rest:sub(2) end
   if rest:find("^%[") then return ", field " .. rest end
   return rest
 end
 
+-- Returns the message with the item in place of the argument, or nil if it is about no item.
 local function reword(message, first, direct, width)
   local argument, rest = message:match("^argument (%d+)(.*)$")
   argument = math.tointeger(argument)
@@ -33,13 +35,14 @@ local function reword(message, first, direct, width)
   return ("item %d%s%s"):format(item, which, rest)
 end
 
--- The error of the submit of a chunk: reworded if it is of kind transfer and about an item, else
--- unchanged. `first` is the index of the chunk's first item, `width` its arguments per item,
--- `direct` whether it went as a plain task.
-function complaint.about(err, first, direct, width)
+-- Returns the error of a chunk's submit with the item in place of the argument. Errors that are
+-- not of kind transfer, or are about no item, are returned as they are.
+-- first: the index of the chunk's first item. direct: whether the chunk is an item sent as a plain
+-- task. width: the number of arguments of an item.
+function item_error.from_submit(err, first, direct, width)
   if core.error_kind(err) ~= "transfer" then return err end
   local message = reword(core.error_message(err), first, direct, width)
   return message and core.error("transfer", message) or err
 end
 
-return complaint
+return item_error

@@ -1,10 +1,13 @@
--- tidepool.source: reads the items of a map's inputs into batches.
+-- tidepool.map.input: reads the items of a map from its sources.
 --
--- Inputs are sequences and iterator functions, zipped; the shortest ends them all, and an input is
--- not read once one before it has ended. A batch holds its items as columns, one per argument, so
--- that equal types lie side by side: { n = items, width = arguments per item, [column] = list }.
--- Where items differ in width, `widths` has each one's and `width` is the greatest. `numbers`: it
--- is known to hold nothing but numbers, booleans and nil.
+-- A source is a sequence or an iterator function. An item has a value of each sequence and all
+-- values of a call of each iterator function; together they are the arguments of one call. The
+-- shortest source ends the input. Once a source has ended, those after it are not read.
+--
+-- Items are read into a *batch*: { n = items, width = arguments of an item, [column] = list }.
+-- A column has the values of one argument for all items, so that values of one type are together.
+-- If items differ in width, `widths` is a list of each item's, and `width` is the greatest.
+-- `numbers` is true if all values are known to be numbers, booleans or nil.
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
@@ -14,32 +17,34 @@ local select = select
 
 local HERE = debug.getinfo(1, "S").short_src .. ":"
 
-local source = {}
+local input = {}
 local methods = {}
-local Source = { __name = "tidepool.source", __index = methods }
+local Input = { __name = "tidepool.map_input", __index = methods }
 
--- inputs: a list of { kind = "sequence" | "function", value =, last = of a sequence its length }.
-function source.new(inputs)
-  local self = { inputs = inputs, pos = 0, total = math.maxinteger, ended = false }
-  self.sequences = true -- nothing but sequences: `total` is known
-  for _, input in ipairs(inputs) do
-    if input.kind == "sequence" then
-      self.total = math.min(self.total, input.last)
+-- Returns the input of a map. Its field `ended` is set at the end; `total` is the number of items,
+-- or nil if that is unknown.
+-- sources: a list of { kind = "sequence" | "function", value =, last = the length of a sequence }.
+function input.new(sources)
+  local self = { sources = sources, pos = 0, total = math.maxinteger, ended = false }
+  self.sequences = true -- whether all sources are sequences
+  for _, source in ipairs(sources) do
+    if source.kind == "sequence" then
+      self.total = math.min(self.total, source.last)
     else
       self.sequences = false
     end
   end
   if not self.sequences then self.total = nil end
-  return setmetatable(self, Source)
+  return setmetatable(self, Input)
 end
 
--- An empty batch. The columns of `spare`, a batch that nobody needs any more, may be used again:
--- memory that was touched already is the cheapest.
-function source.batch(spare)
+-- Returns an empty batch. It may use the columns of `spare` again, a batch that is not needed any
+-- more: their memory is in the processor's caches.
+function input.batch(spare)
   return { n = 0, width = 0, spare = spare and { n = spare.n, table.unpack(spare) } }
 end
 
--- Appends `row`, which has `width` values, as an item.
+-- Appends an item to the batch: `row`, a list of `width` values.
 local function append(batch, row, width)
   local n = batch.n + 1
   if n == 1 then
@@ -65,7 +70,8 @@ local function append(batch, row, width)
   batch.n = n
 end
 
--- Puts an iterator's values behind the `width` that row has: the new width, or nil at its end.
+-- Appends the values of an iterator's call to `row`, which has `width`. Returns the new width, or
+-- nil if the iterator has ended.
 local function take(row, width, ...)
   local first = ...
   if first == nil then return nil end
@@ -75,47 +81,48 @@ local function take(row, width, ...)
   return width + n
 end
 
--- One item: its values and their number, or nil at the end.
+-- Reads an item. Returns the list of its values and their number, or nil at the end.
 local function read_row(self)
   local row, width = {}, 0
   local pos = self.pos + 1
-  for i, input in ipairs(self.inputs) do
-    if input.kind == "function" then
-      local iterator = input.value
+  for i, source in ipairs(self.sources) do
+    if source.kind == "function" then
+      local iterator = source.value
       if pos == 1 then self.first_call = i end
       width = take(row, width, iterator())
       self.first_call = nil
       if not width then return nil end
-    elseif pos > input.last then
+    elseif pos > source.last then
       return nil
     else
       width = width + 1
-      row[width] = input.value[pos]
+      row[width] = source.value[pos]
     end
   end
   self.pos = pos
   return row, width
 end
 
+-- Appends the next `count` items, of sequences alone, to the batch.
 local function read_slices(self, batch, count)
   local from, n = self.pos + 1, batch.n
   local spare = batch.spare
   if spare and (spare.n ~= count or n > 0) then spare = nil end
   batch.numbers = n == 0
-  for c, input in ipairs(self.inputs) do
+  for c, source in ipairs(self.sources) do
     if n == 0 then
       local numbers
-      batch[c], numbers = core.slice(input.value, from, count, spare and spare[c])
+      batch[c], numbers = core.slice(source.value, from, count, spare and spare[c])
       batch.numbers = batch.numbers and numbers
     else
-      table.move(input.value, from, from + count - 1, n + 1, batch[c])
+      table.move(source.value, from, from + count - 1, n + 1, batch[c])
     end
   end
-  batch.n, batch.width, batch.spare = n + count, #self.inputs, nil
+  batch.n, batch.width, batch.spare = n + count, #self.sources, nil
   self.pos = self.pos + count
 end
 
--- Appends what one call of the only input gave: false at its end.
+-- Appends the values of a call of the only source, an iterator. Returns false at its end.
 local function append_values(batch, first, ...)
   if first == nil then return false end
   local n = batch.n
@@ -128,9 +135,9 @@ local function append_values(batch, first, ...)
   return true
 end
 
--- One iterator function, the common case: up to `count` items, how many.
+-- Appends up to `count` items of the only source, an iterator. Returns how many.
 local function read_function(self, batch, count)
-  local iterator = self.inputs[1].value
+  local iterator = self.sources[1].value
   for i = 1, count do
     if not append_values(batch, iterator()) then
       self.ended = true
@@ -140,25 +147,26 @@ local function read_function(self, batch, count)
   return count
 end
 
--- Closes what came to be closed with an iterator; `err` is why, if it is an error.
+-- Closes the iterators that have a value to be closed. `err` is the error that ended the map, or
+-- nil.
 function methods:close(err)
-  for _, input in ipairs(self.inputs) do iter.close(input.value, err) end
+  for _, source in ipairs(self.sources) do iter.close(source.value, err) end
 end
 
--- What a script sees of an error that reading raised. `first`: no item was read before.
+-- Returns the error to be raised where reading raised `err`. `first`: no item was read before.
 function methods:explain(err, first)
-  local i = first and (self.first_call or #self.inputs == 1 and 1)
-  return iter.explain(err, HERE, i and self.inputs[i].value, i and i + 1, "map")
+  local i = first and (self.first_call or #self.sources == 1 and 1)
+  return iter.explain(err, HERE, i and self.sources[i].value, i and i + 1, "map")
 end
 
--- Reads up to `count` items into the batch; answers how many. At the end `ended` is set.
+-- Appends up to `count` items to the batch. Returns how many. Sets `ended` at the end.
 function methods:read(batch, count)
   if self.sequences then
     count = math.min(count, self.total - self.pos)
     if count > 0 then read_slices(self, batch, count) end
     self.ended = self.pos >= self.total
     return count
-  elseif #self.inputs == 1 then
+  elseif #self.sources == 1 then
     return read_function(self, batch, count)
   end
   for i = 1, count do
@@ -172,8 +180,8 @@ function methods:read(batch, count)
   return count
 end
 
--- `count` items from item `first` of a batch on, as a batch.
-function source.part(batch, first, count)
+-- Returns `count` items of a batch, from item `first` on, as a batch.
+function input.part(batch, first, count)
   local part = { n = count, width = batch.width }
   local columns = table.move(batch, 1, batch.width, 1, {})
   columns.widths = batch.widths
@@ -183,12 +191,12 @@ function source.part(batch, first, count)
   return part
 end
 
--- The arguments of item i of a batch.
-function source.arguments(batch, i)
+-- Returns the arguments of item i of a batch.
+function input.arguments(batch, i)
   local row = {}
   local width = batch.widths and batch.widths[i] or batch.width
   for c = 1, width do row[c] = batch[c][i] end
   return table.unpack(row, 1, width)
 end
 
-return source
+return input
