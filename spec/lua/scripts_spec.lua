@@ -75,7 +75,7 @@ describe("tidepool.h with the headers of another Lua", function()
 
   local function compile(standard)
     write("host.c", "#include <tidepool.h>\nint main(void) { return tide_cpu_count(); }\n")
-    return sh(("%s %s -fsyntax-only -I%s $(%s --cflags %s) -Icsrc %s/host.c"):format(
+    return sh(("%s %s -fsyntax-only -I%s $(%s --cflags %s) -Icsrc/include %s/host.c"):format(
       os.getenv "CC" or "cc", standard, dir, os.getenv "PKG_CONFIG" or "pkg-config",
       os.getenv "LUA_PC" or "lua5.4", dir))
   end
