@@ -156,8 +156,9 @@ static void dispose(void *ud) {
   ti_alloc_free(&mem, ex, sizeof *ex);
 }
 
-/* Where the warnings of its workers go: to the state that adopted it, else to the host's function, else, if a
-** worker's state made it, where those of that worker's executor go. In a child that was forked there is nobody. */
+/* Where the warnings of its workers go: to the state that adopted it, else to the host's function,
+** else, if a worker's state made it, where those of that worker's executor go. In a child that was
+** forked there is nobody. */
 static bool deliver(void *user, const char *text, size_t len) {
   struct tide_executor *ex = (struct tide_executor *)user, *home;
   struct ti_warnings *w;
@@ -359,8 +360,8 @@ void tide_executor_setpaths(tide_executor *ex, lua_State *L) {
   ti_package_paths_release(before);
 }
 
-/* Packs the n values on top, which are as struct ti_worker_calls says, into *place; `other` is NULL, or a place that
-** must be free too. [-n, +0, e] */
+/* Packs the n values on top, which are as struct ti_worker_calls says, into *place; `other` is
+** NULL, or a place that must be free too. [-n, +0, e] */
 static void set_opening(tide_executor *ex, lua_State *L, int n, struct ti_message **place,
                         struct ti_message *const *other, const char *what) {
   struct ti_message *m;
@@ -485,7 +486,8 @@ const char *tide_current_name(lua_State *L) {
   return ti_inline_executor_name(L, &name) ? name : ti_worker_state_task_name(L);
 }
 
-/* Where the number of the task that runs in L is kept, NULL outside of tasks; and its executor. [-0, +0, -] */
+/* Where the number of the task that runs in L is kept, NULL outside of tasks; and its executor.
+** [-0, +0, -] */
 static uint64_t *find_id(lua_State *L, struct tide_executor **ex, bool *here) {
   uint64_t *id;
   *here = ti_inline_executor_id(L, ex, &id);

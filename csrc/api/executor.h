@@ -101,8 +101,8 @@ ti_time ti_executor_nanoseconds(double seconds);
 /* Shutdown's first step, with its flags: no more tasks are taken. Never waits. (executor.c) */
 void ti_executor_close(tide_executor *ex, int flags);
 
-/* A new task of ex that L (may be NULL) submits; NULL: out of memory. *n is the number that it took, to be given
-** back if the submit fails (task_seed.h). (submit.c) */
+/* A new task of ex that L (may be NULL) submits; NULL: out of memory. *n is the number that it
+** took, to be given back if the submit fails (task_seed.h). (submit.c) */
 struct ti_numbered;
 struct ti_task *ti_submit_new_task(tide_executor *ex, lua_State *L, const tide_taskopts *o,
                                    struct ti_numbered *n);

@@ -250,7 +250,8 @@ static bool is_plain(const struct ti_cursor *c) {
   return tag >= WIRE_NIL && tag <= WIRE_POINTER;
 }
 
-/* Pushes the userdata that stands next, if it is one whose each push is the same. [-0, +(0|1), m] */
+/* Pushes the userdata that stands next, if it is one whose each push is the same. [-0, +(0|1),
+** m] */
 static bool push_ref(lua_State *L, struct ti_cursor *c, const struct ti_message *m) {
   const struct ti_reftype *type;
   uint64_t i;

@@ -47,8 +47,8 @@ int tide_group_new(tide_group **out, lua_State *L) {
   return TIDE_OK;
 }
 
-/* In a child that was forked: it was the parent's, and completers that are not here may have left it half
-** changed. Nothing of it is touched or given back then. */
+/* In a child that was forked: it was the parent's, and completers that are not here may have left
+** it half changed. Nothing of it is touched or given back then. */
 static bool is_lost(const tide_group *g) { return ti_fork_guard_forked(&g->set.box->mark); }
 
 static void free_entry(tide_group *g, struct entry *e) {
@@ -103,8 +103,8 @@ static int wait_each(const tide_group *g, lua_State *L) {
   return status;
 }
 
-/* Inside a task, in a pool that has max_threads: runs one of g's here if nobody else can, and is away
-** again then; or notes that this wait is not over. */
+/* Inside a task, in a pool that has max_threads: runs one of g's here if nobody else can, and is
+** away again then; or notes that this wait is not over. */
 static int look_after(const tide_group *g, const struct ti_task_wait *w, ti_time deadline,
                       enum ti_pool_block *how) {
   const struct ti_list_node *n;
@@ -128,7 +128,8 @@ int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failur
   int status, fault;
   if (is_lost(g)) return TIDE_EBROKEN;
   if (need > g->n) need = g->n;
-  /* In a task, all of them as long as that takes: one after the other, so that each can be run here. */
+  /* In a task, all of them as long as that takes: one after the other, so that each can be run
+  ** here. */
   if (w.pool != NULL && deadline == TI_CLOCK_NEVER && need == g->n &&
       (!stop_on_failure || need == 1) && (status = wait_each(g, L)) != TIDE_OK)
     return status;

@@ -33,7 +33,8 @@ enum {
 
 static const int scoped[] = {CODEC_GOT, CODEC_CAME, CODEC_NATIVE};
 
-/* A task, an initializer or a finalizer that runs in a state, in a C frame; the innermost is in the registry. */
+/* A task, an initializer or a finalizer that runs in a state, in a C frame; the innermost is in the
+** registry. */
 struct run {
   struct run *outer;
   tide_executor *ex;
@@ -49,8 +50,8 @@ struct run {
   bool task_code;   /* the task's own function is running */
 };
 
-/* In the registry: the innermost run (light); table of executor (light) -> list of its places, and at 0
-** the state's own globals; the userdata whose finalizer closes them with the state. */
+/* In the registry: the innermost run (light); table of executor (light) -> list of its places, and
+** at 0 the state's own globals; the userdata whose finalizer closes them with the state. */
 static const char run_key = 0, places_key = 0, closer_key = 0;
 
 /* The innermost run in L, or NULL. [-0, +0, -] */
@@ -107,8 +108,9 @@ int ti_inline_executor_index(lua_State *L) { return depth_of(L, top_run(L)->ex) 
 
 /* -------------------------------------------------------------------- scopes -- */
 
-/* While a place is *entered* its globals are the state's, and what came with messages is noted there. What was
-** before is on the stack: the globals, the transfer userdata, its tables, whether it is a worker's. */
+/* While a place is *entered* its globals are the state's, and what came with messages is noted
+** there. What was before is on the stack: the globals, the transfer userdata, its tables, whether
+** it is a worker's. */
 enum { SCOPE_SLOTS = 6 };
 
 /* The place is at idx. [-0, +SCOPE_SLOTS, -] */
@@ -190,15 +192,16 @@ static void push_places(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &places_key);
 }
 
-/* globals[name] where a place has none: (globals, name) -> what the state's have, by no metamethod of theirs, as a
-** worker has nothing for it. Upvalue: the state's globals. */
+/* globals[name] where a place has none: (globals, name) -> what the state's have, by no metamethod
+** of theirs, as a worker has nothing for it. Upvalue: the state's globals. */
 static int get_global(lua_State *L) {
   lua_settop(L, 2);
   lua_rawget(L, lua_upvalueindex(1));
   return 1;
 }
 
-/* Pushes a table of globals: those of Lua's libraries, as a worker has them. The state's own are at idx. [-0, +1, m] */
+/* Pushes a table of globals: those of Lua's libraries, as a worker has them. The state's own are at
+** idx. [-0, +1, m] */
 static void new_globals(lua_State *L, int idx) {
   int globals;
   lua_newtable(L);
@@ -284,7 +287,8 @@ static int keep_place(lua_State *L) {
   return new_closer(L); /* a task may close the state */
 }
 
-/* Why a place could not be opened: the error is on top. The executor is broken then, unless it was memory. [-1, +0, -] */
+/* Why a place could not be opened: the error is on top. The executor is broken then, unless it was
+** memory. [-1, +0, -] */
 static int fail_open(lua_State *L, struct run *r, int status) {
   size_t len = 0, size;
   const char *text;
@@ -403,8 +407,8 @@ void ti_inline_executor_close(lua_State *L, tide_executor *ex) {
   if (!ti_pool_forked(ex->pool)) ti_pool_release(ex->pool);
 }
 
-/* The finalizer of the userdata that closes all with the state. Those of what tasks made since it was made have run:
-** a new one is made after each task. */
+/* The finalizer of the userdata that closes all with the state. Those of what tasks made since it
+** was made have run: a new one is made after each task. */
 static int closer_gc(lua_State *L) {
   int *on = (int *)lua_touserdata(L, 1);
   if (!*on) return 0;
@@ -463,7 +467,8 @@ static int task_body(lua_State *L) {
   return 0;
 }
 
-/* Protected: (executor, place) -> whether the place has had as many tasks as it may; then it is in no list. */
+/* Protected: (executor, place) -> whether the place has had as many tasks as it may; then it is in
+** no list. */
 static int count_task(lua_State *L) {
   tide_executor *ex = (tide_executor *)lua_touserdata(L, 1);
   lua_Integer n;
@@ -484,8 +489,8 @@ static int count_task(lua_State *L) {
   return 1;
 }
 
-/* Stands where the script has no hook. If it is gone after an error, a signal has put its own in its place, and
-** the error is that one's (lua.c's "interrupted!"): the script's, not the task's. */
+/* Stands where the script has no hook. If it is gone after an error, a signal has put its own in
+** its place, and the error is that one's (lua.c's "interrupted!"): the script's, not the task's. */
 static void no_hook(lua_State *L, lua_Debug *ar) {
   (void)L;
   (void)ar;

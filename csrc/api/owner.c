@@ -121,8 +121,8 @@ static int say(lua_State *L, char *text) {
   return lua_pcall(L, 1, 0, 0);
 }
 
-/* Gives out what is queued now; what comes meanwhile is for the next time. LUA_OK, or another status with the
-** error on top. [-0, +(0|1), -], with 4 free slots */
+/* Gives out what is queued now; what comes meanwhile is for the next time. LUA_OK, or another
+** status with the error on top. [-0, +(0|1), -], with 4 free slots */
 static int give_out(lua_State *L, struct ti_warnings *w) {
   struct ti_warning *one;
   size_t queued, left_out, more = SIZE_MAX;
@@ -171,8 +171,8 @@ static struct ti_owner *next_untold(void) {
   return o;
 }
 
-/* The program ends by exit(), perhaps without closing its states, as os.exit does: what is queued for those
-** of this thread is given out now. Nothing is called in Lua but their warn functions. */
+/* The program ends by exit(), perhaps without closing its states, as os.exit does: what is queued
+** for those of this thread is given out now. Nothing is called in Lua but their warn functions. */
 static void at_exit(void) {
   struct ti_owner *o;
   while ((o = next_untold()) != NULL) {

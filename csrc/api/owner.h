@@ -19,9 +19,10 @@
 
 TI_INTERNAL_BEGIN
 
-/* What threads of a state's executors see of it: whether a hook waits to be run that was set while the state
-** waits (Ctrl-C in lua.c). Then they take no more tasks, so that what the script does about it comes first. Lives
-** as long as their threads, which are joined before the state is gone. Of states that are no worker's. */
+/* What threads of a state's executors see of it: whether a hook waits to be run that was set while
+** the state waits (Ctrl-C in lua.c). Then they take no more tasks, so that what the script does
+** about it comes first. Lives as long as their threads, which are joined before the state is gone.
+** Of states that are no worker's. */
 struct ti_owner_hold {
   lua_State *main;        /* I */
   atomic_bool waiting;    /* A: the state sleeps, and has seen `hook` */
@@ -52,16 +53,16 @@ static inline bool ti_owner_forked(const struct ti_owner *o) {
   return ti_fork_guard_forked(&o->box.mark);
 }
 
-/* L's owner, made on first use, in a child that was forked anew. NULL in a state that is closing and has finalised its own, and in
-** a finalizer if there is none yet. [-0, +0, e] */
+/* L's owner, made on first use, in a child that was forked anew. NULL in a state that is closing
+** and has finalised its own, and in a finalizer if there is none yet. [-0, +0, e] */
 struct ti_owner *ti_owner_of(lua_State *L);
 /* The same, but none is made: NULL. L may be NULL. [-0, +0, -] */
 struct ti_owner *ti_owner_known(lua_State *L);
 /* Adopts ex. [-0, +0, e] */
 void ti_owner_adopt(lua_State *L, struct tide_executor *ex);
 
-/* Gives out the warnings of tasks that wait for L, by its warn function. LUA_OK, or another status with what that raised
-** on top. [-0, +(0|1), -] */
+/* Gives out the warnings of tasks that wait for L, by its warn function. LUA_OK, or another status
+** with what that raised on top. [-0, +(0|1), -] */
 int ti_owner_warn(lua_State *L);
 /* Whether threads take no more tasks for now. Any thread. */
 bool ti_owner_hold_on(const struct ti_owner_hold *hold);
@@ -74,9 +75,11 @@ struct ti_owner_hookwatch {
   struct ti_owner_hold *hold; /* NULL: nobody is held back */
   bool outer;                 /* its `waiting` before: a hook's own code may wait */
   bool
-      renew; /* tasks were held back when it began, and are to be until it ends, and HOLD_TIME more */
+      /* tasks were held back when it began, and are to be until it ends, and HOLD_TIME more */
+      renew;
 };
-/* o: L's owner, or NULL. `ending`: the script is about to end, and does not go on: what is held back stays so. */
+/* o: L's owner, or NULL. `ending`: the script is about to end, and does not go on: what is held
+** back stays so. */
 void ti_owner_hook_start(struct ti_owner_hookwatch *h, lua_State *L, struct ti_owner *o,
                          bool ending);
 void ti_owner_hook_end(struct ti_owner_hookwatch *h);

@@ -50,16 +50,16 @@ void ti_submit_mark(tide_executor *ex) {
   ti_mutex_unlock(&ex->lock);
 }
 
-/* Inside a task of the pool whose queue is full: if nobody else can, runs here what is next, and is away
-** again; or notes that there is no room yet. */
+/* Inside a task of the pool whose queue is full: if nobody else can, runs here what is next, and is
+** away again; or notes that there is no room yet. */
 static int make_room(const struct ti_task_wait *w, enum ti_pool_block *how) {
   if (!ti_task_wait_crowded(w)) return FAULT_NONE;
   return ti_task_wait_help(w, NULL, how) ? ti_task_wait_block_begin(w, how) : ti_task_wait_agree(w);
 }
 
-/* Puts t into the pool's queue; waits for room as long as that takes, but with `nowait`. With a state
-** (L may be NULL) a hook that was set meanwhile may raise: then *status is not LUA_OK and the error
-** on top. [-0, +(0|1), -] */
+/* Puts t into the pool's queue; waits for room as long as that takes, but with `nowait`. With a
+** state (L may be NULL) a hook that was set meanwhile may raise: then *status is not LUA_OK and the
+** error on top. [-0, +(0|1), -] */
 static int enqueue(tide_executor *ex, struct ti_task *t, const tide_taskopts *o, lua_State *L,
                    int *err, int *status) {
   struct ti_owner_hookwatch hook;

@@ -1,9 +1,9 @@
 /*
 ** api/task_seed: where the random numbers of tasks begin.
 **
-** A task is numbered by whoever submits it, in the order of the submits: by a counter of the executor, of a
-** view (tide_taskopts), or, inside a seeded task, of that task. So the number depends neither on
-** workers nor on timing, as long as the order of the submits does not.
+** A task is numbered by whoever submits it, in the order of the submits: by a counter of the
+** executor, of a view (tide_taskopts), or, inside a seeded task, of that task. So the number
+** depends neither on workers nor on timing, as long as the order of the submits does not.
 **
 ** SPDX-License-Identifier: MIT
 */

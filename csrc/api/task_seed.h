@@ -16,8 +16,8 @@ struct ti_numbered {
   uint64_t number;
 };
 
-/* Stores where a task begins that L (NULL: a thread without one) submits to ex with `o` (NULL: nothing
-** special); false: anywhere. Never blocks. Any thread. [-0, +0, -] */
+/* Stores where a task begins that L (NULL: a thread without one) submits to ex with `o` (NULL:
+** nothing special); false: anywhere. Never blocks. Any thread. [-0, +0, -] */
 bool ti_task_seed_of(tide_executor *ex, lua_State *L, const tide_taskopts *o,
                      struct ti_seeding *out, struct ti_numbered *n);
 /* The submit failed: gives the number back. */

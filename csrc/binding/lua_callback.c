@@ -131,7 +131,8 @@ int ti_lua_callback_pump(lua_State *L) {
   tide_warnings(L);
   due = lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) != LUA_TNIL;
   lua_pop(L, 1);
-  /* a pump inside a callback leaves it to the one around it; inside an inline task, to the script */
+  /* a pump inside a callback leaves it to the one around it; inside an inline task, to the
+  ** script */
   if (!due || calling(L) || tide_current_inline(L)) return 0;
   lua_pushcfunction(L, pump);
   guarded(L, 0, 1);

@@ -53,8 +53,8 @@ void tide_pushexecutor(lua_State *L, tide_executor *ex) {
 
 /* -------------------------------------------------------------- submit -- */
 
-/* Submits the function at `fn` and what follows it; leaves the future, whose metatable is at `meta`,
-** or to be looked up. [-n, +1, e] */
+/* Submits the function at `fn` and what follows it; leaves the future, whose metatable is at
+** `meta`, or to be looked up. [-n, +1, e] */
 static int submit(lua_State *L, tide_executor *ex, int fn, const tide_taskopts *o, bool quiet,
                   int meta) {
   int nargs = lua_gettop(L) - fn;
@@ -73,7 +73,8 @@ static int ex_submit(lua_State *L) {
   return submit(L, ex, 2, NULL, false, TI_LUA_MADE);
 }
 
-/* The options of a task from the table at `idx`, or nil; their ranges were checked by the Lua side. [-0, +0, e] */
+/* The options of a task from the table at `idx`, or nil; their ranges were checked by the Lua side.
+** [-0, +0, e] */
 static void getoptions(lua_State *L, int idx, tide_taskopts *o) {
   tide_taskopts_init(o);
   if (!lua_istable(L, idx)) return;
@@ -88,8 +89,8 @@ static void getoptions(lua_State *L, int idx, tide_taskopts *o) {
   lua_pop(L, 4);
 }
 
-/* core.submit(ex, quiet, options, fn, ...) -> future; a quiet one never warns; options: a table with
-** priority, name, time_limit and memory_limit, or nil */
+/* core.submit(ex, quiet, options, fn, ...) -> future; a quiet one never warns; options: a table
+** with priority, name, time_limit and memory_limit, or nil */
 int ti_lua_executor_submit(lua_State *L) {
   tide_executor *ex = ti_lua_executor_check(L, 1);
   tide_taskopts o;
@@ -102,9 +103,9 @@ static bool counts(const tide_array *a) {
   return tide_array_type(a) == TIDE_I64 || tide_array_type(a) == TIDE_U64;
 }
 
-/* core.submit_seeded(seed, number, ex, quiet, options, fn, ...) -> future: core.submit of a task whose random
-** numbers begin from a seed. An integer seed: from it and the next number of the counter, an array of one
-** i64 or u64; a string, core.map_seed's: as item `number` of that map. */
+/* core.submit_seeded(seed, number, ex, quiet, options, fn, ...) -> future: core.submit of a task
+** whose random numbers begin from a seed. An integer seed: from it and the next number of the
+** counter, an array of one i64 or u64; a string, core.map_seed's: as item `number` of that map. */
 int ti_lua_executor_submit_seeded(lua_State *L) {
   tide_executor *ex = ti_lua_executor_check(L, 3);
   bool quiet = lua_toboolean(L, 4) != 0;
@@ -127,8 +128,8 @@ int ti_lua_executor_submit_seeded(lua_State *L) {
   return submit(L, ex, 6, &o, quiet, 0);
 }
 
-/* core.map_seed(ex [, seed]) -> the seed of a map that is made here, of an integer or, without one, of what
-** the executor has; nil: of nothing */
+/* core.map_seed(ex [, seed]) -> the seed of a map that is made here, of an integer or, without one,
+** of what the executor has; nil: of nothing */
 int ti_lua_executor_map_seed(lua_State *L) {
   tide_executor *ex = ti_lua_executor_check(L, 1);
   lua_Integer seed = luaL_optinteger(L, 2, 0);
@@ -206,7 +207,8 @@ static void checkoptions(lua_State *L) {
   }
 }
 
-/* ex:shutdown{wait =, cancel_futures =, interrupt =, timeout =} -> true, or false if the timeout passed first */
+/* ex:shutdown{wait =, cancel_futures =, interrupt =, timeout =} -> true, or false if the timeout
+** passed first */
 static int ex_shutdown(lua_State *L) {
   tide_executor *ex = ti_lua_executor_check(L, 1);
   bool wait = true;
@@ -260,8 +262,8 @@ static void warn_of_waiting(lua_State *L) {
       0);
 }
 
-/* local ex <close>: waits for everything; if an error passes, cancels what has not started, and a daemon
-** is not waited for. */
+/* local ex <close>: waits for everything; if an error passes, cancels what has not started, and a
+** daemon is not waited for. */
 static int ex_close(lua_State *L) {
   enum { PATIENCE = 2 }; /* seconds */
   tide_executor *ex = ti_lua_executor_check(L, 1);

@@ -3,9 +3,9 @@
 **
 ** The userdata holds a reference. The outcome is decoded once, at the first
 ** look, and kept in a user value, so every look gives the same values (scalars, which
-** are equal anyway, are not kept, and long strings only from the second look on). Futures that a submit or tidepool.future() made here
-** warn when they are collected failed and unseen; those that were sent here do not, their
-** sender sees to it.
+** are equal anyway, are not kept, and long strings only from the second look on). Futures that a
+** submit or tidepool.future() made here warn when they are collected failed and unseen; those that
+** were sent here do not, their sender sees to it.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -79,7 +79,8 @@ static bool await(lua_State *L, struct ti_lua_future *b, double timeout) {
   return status == TIDE_OK;
 }
 
-/* Keeps the n values from `first` on, which are popped, for the future in argument 1. [-n, +0, m] */
+/* Keeps the n values from `first` on, which are popped, for the future in argument 1. [-n, +0,
+** m] */
 static void keep(lua_State *L, struct ti_lua_future *b, int first, int n) {
   if (n != 1) {
     luaL_checkstack(L, 2, NULL);
@@ -91,7 +92,8 @@ static void keep(lua_State *L, struct ti_lua_future *b, int first, int n) {
   b->nvalues = n;
 }
 
-/* Whether the outcome is large, and all of it strings and other scalars, which are equal whenever they are decoded. */
+/* Whether the outcome is large, and all of it strings and other scalars, which are equal whenever
+** they are decoded. */
 static bool is_large_and_plain(const tide_future *f) {
   enum { MOST = 8 };
   tide_value v[MOST];
@@ -103,8 +105,9 @@ static bool is_large_and_plain(const tide_future *f) {
   return true;
 }
 
-/* Decodes the outcome of the future in argument 1 into its user value; true: just pushes the *n values, and keeps
-** them only if somebody looks again: what a future keeps, its finalizer keeps alive for another cycle. [-0, +(0|n), e] */
+/* Decodes the outcome of the future in argument 1 into its user value; true: just pushes the *n
+** values, and keeps them only if somebody looks again: what a future keeps, its finalizer keeps
+** alive for another cycle. [-0, +(0|n), e] */
 static bool decode(lua_State *L, struct ti_lua_future *b, int *n) {
   int base = lua_gettop(L), outcome = tide_pushoutcome(L, b->f, n);
   if (b->nvalues >= 0) { /* what rebuilds a value, or a finalizer, looked at it meanwhile */
@@ -120,8 +123,8 @@ static bool decode(lua_State *L, struct ti_lua_future *b, int *n) {
   return false;
 }
 
-/* Pushes the values or the error of the done future in argument 1; how many. Scalars, which are equal each time,
-** are decoded each time and not kept. [-0, +n, e] */
+/* Pushes the values or the error of the done future in argument 1; how many. Scalars, which are
+** equal each time, are decoded each time and not kept. [-0, +n, e] */
 static int pushvalues(lua_State *L, struct ti_lua_future *b) {
   int i, list;
   b->seen = true;
@@ -143,7 +146,8 @@ static int pushvalues(lua_State *L, struct ti_lua_future *b) {
   return b->nvalues;
 }
 
-/* The error on top is given to the script: its traceback can be found by it from now on. [-0, +0, m] */
+/* The error on top is given to the script: its traceback can be found by it from now on. [-0, +0,
+** m] */
 static void remember(lua_State *L, const struct ti_lua_future *b) {
   tide_pushtraceback(L, b->f);
   ti_lua_trace_remember(L, -2);
@@ -241,7 +245,8 @@ static int f_cancel(lua_State *L) {
   return 1;
 }
 
-/* f:interrupt() -> true if it is cancelled, or ends with kind interrupted; false if it ended before */
+/* f:interrupt() -> true if it is cancelled, or ends with kind interrupted; false if it ended
+** before */
 static int f_interrupt(lua_State *L) {
   int ok = tide_future_interrupt(self(L)->f);
   ti_lua_callback_pump(L);
@@ -313,8 +318,9 @@ static int f_gc(lua_State *L) {
   lua_Debug caller;
   if (!b || !b->f) return 0;
   if (b->task && !b->seen && !ti_lua_future_done(b) && lua_getstack(L, 1, &caller)) {
-    /* Nobody can look any more, but it may fail yet: the next cycle of the collector comes again. Where
-    ** nothing is being called, the state may be closing: then Lua would not call this again. */
+    /* Nobody can look any more, but it may fail yet: the next cycle of the collector comes again.
+    ** Where nothing is being called, the state may be closing: then Lua would not call this
+    ** again. */
     lua_pushvalue(L, lua_upvalueindex(2));
     lua_setmetatable(L, 1);
     return 0;

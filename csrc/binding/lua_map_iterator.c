@@ -9,10 +9,11 @@
 ** them, the results themselves, nothing but scalars. Those are read straight from the message
 ** into memory that is used again for each run, and become Lua values one by one.
 **
-** Strings of a flat answer are read where the message has them, so the iterator holds the future itself:
-** in a finalizer, or while the state closes, its userdata may have been finalised before.
+** Strings of a flat answer are read where the message has them, so the iterator holds the future
+** itself: in a finalizer, or while the state closes, its userdata may have been finalised before.
 **
-** Invariant: 0 <= pos <= last; while pos < last, the item pos + 1 of the run is the next to be given.
+** Invariant: 0 <= pos <= last; while pos < last, the item pos + 1 of the run is the next to be
+** given.
 **
 ** SPDX-License-Identifier: MIT
 */

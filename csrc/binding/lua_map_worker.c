@@ -1,9 +1,9 @@
 /*
 ** binding/lua_map_worker: what a worker does for each item of a map's chunk.
 **
-** The policy is in Lua (tidepool.map.worker). This file has its inner loop: one protected call for a
-** run of items, not one per item. The run ends early if an item raises, if nobody wants the results
-** any more, or if the chunk has taken its time while other workers have nothing to do.
+** The policy is in Lua (tidepool.map.worker). This file has its inner loop: one protected call for
+** a run of items, not one per item. The run ends early if an item raises, if nobody wants the
+** results any more, or if the chunk has taken its time while other workers have nothing to do.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -181,9 +181,9 @@ int ti_lua_map_worker_run_items(lua_State *L) {
   return 4;
 }
 
-/* core.offer(priority, name, offset, fn, ...) -> future: a submit to this worker's own executor, which
-** never waits; a full queue refuses it. It is for items of the map whose chunk runs here, the first of
-** them `offset` behind the chunk's. */
+/* core.offer(priority, name, offset, fn, ...) -> future: a submit to this worker's own executor,
+** which never waits; a full queue refuses it. It is for items of the map whose chunk runs here, the
+** first of them `offset` behind the chunk's. */
 int ti_lua_map_worker_offer(lua_State *L) {
   tide_executor *ex = tide_current_executor(L);
   struct ti_lua_future *b;

@@ -64,8 +64,8 @@ static void fill(lua_State *L, int idx, struct share_box *b) {
   b->filled = true;
 }
 
-/* In an inline task: pushes its worker's copy for the handle at 1, whose VALUE is the script's. False: it is no
-** such task. [-0, +(0|1), e] */
+/* In an inline task: pushes its worker's copy for the handle at 1, whose VALUE is the script's.
+** False: it is no such task. [-0, +(0|1), e] */
 static bool push_inline(lua_State *L, struct share_box *b) {
   int shares, status;
   if (!tide_pushinlineshares(L)) return false;

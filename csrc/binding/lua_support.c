@@ -11,8 +11,9 @@
 /* Beyond this a timeout is forever: some thirty years. */
 #define LONGEST 1e9
 
-/* Adds functions to the table on top. Upvalues: each one's own name, the class's metatable, which is
-** at `meta`, and, if they make something, that one's metatable, which lies behind. [-0, +0, m] */
+/* Adds functions to the table on top. Upvalues: each one's own name, the class's metatable, which
+** is at `meta`, and, if they make something, that one's metatable, which lies behind. [-0, +0,
+** m] */
 static void setmethods(lua_State *L, const luaL_Reg *r, int meta, bool making) {
   for (; r->name; r++) {
     lua_pushstring(L, r->name);
@@ -29,7 +30,8 @@ void ti_lua_support_push_class(lua_State *L, const struct ti_lua_class *c) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, c) == LUA_TTABLE) return;
   lua_pop(L, 1);
   tide_makeknown(L, NULL);
-  /* That it did not raise says nothing where the program's own functions took the place of this file's. */
+  /* That it did not raise says nothing where the program's own functions took the place of this
+  ** file's. */
   if (luaL_getmetatable(L, c->name) != LUA_TNIL)
     luaL_error(L, "a second copy of tidepool in one state, see docs/embedding.md");
   lua_pop(L, 1);
@@ -224,8 +226,8 @@ static void push_key(lua_State *L, int t) {
     lua_pushnil(L);
 }
 
-/* Whether an empty table says so: with `n = 0`, as table.pack has it; or it is lua's `arg`, which has
-** the script's name at 0 and perhaps nothing else. [-0, +0, -] */
+/* Whether an empty table says so: with `n = 0`, as table.pack has it; or it is lua's `arg`, which
+** has the script's name at 0 and perhaps nothing else. [-0, +0, -] */
 static bool is_known_empty(lua_State *L, int t) {
   bool is;
   lua_pushliteral(L, "n");

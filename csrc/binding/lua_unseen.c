@@ -1,10 +1,11 @@
 /*
 ** binding/lua_unseen: warnings of failures that nobody looked at.
 **
-** A failed future warns when it is collected, unless its outcome was looked at. The futures of a map
-** are the library's own. The owner of each, in its user value until it is decoded, is its pending
-** chunk (tidepool.map.pending_chunk). Such a future warns of its items. A chunk succeeds though items
-** in it failed. If the map never read it, the function that pending_chunk registers warns of those.
+** A failed future warns when it is collected, unless its outcome was looked at. The futures of a
+** map are the library's own. The owner of each, in its user value until it is decoded, is its
+** pending chunk (tidepool.map.pending_chunk). Such a future warns of its items. A chunk succeeds
+** though items in it failed. If the map never read it, the function that pending_chunk registers
+** warns of those.
 **
 ** Finalizers call this: nothing here may raise but in a protected call.
 **

@@ -14,8 +14,8 @@
 ** and closing copies nothing and waits for nobody. The price: only a state may lend whose blocks
 ** any thread may free at any time (borrow.c knows which).
 **
-** The lock is a leaf; no allocator runs under it. ti_borrowed_release is for any thread, all else for
-** the state's own.
+** The lock is a leaf; no allocator runs under it. ti_borrowed_release is for any thread, all else
+** for the state's own.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -52,8 +52,8 @@ struct ti_borrowed {
 ** the block that a state gives back last. */
 struct ti_lender *ti_borrowed_lender_new(const struct ti_alloc *leftover, const void *main);
 
-/* In a child that was forked: its locks may be held for ever, and loans that are out stay so. Not to be
-** lent from; rele, due and close do nothing then. */
+/* In a child that was forked: its locks may be held for ever, and loans that are out stay so. Not
+** to be lent from; rele, due and close do nothing then. */
 bool ti_borrowed_lender_lost(const struct ti_lender *l);
 /* A loan of a string that has none yet, held once; NULL if out of memory. */
 struct ti_borrowed *ti_borrowed_lender_lend(struct ti_lender *l, const char *data, size_t len);
@@ -67,8 +67,8 @@ bool ti_borrowed_lender_due(struct ti_lender *l);
 struct ti_borrowed *ti_borrowed_lender_back(struct ti_lender *l);
 void ti_borrowed_free(struct ti_borrowed *loan);
 
-/* The state closes, whose allocator is `own`. True if loans are out: then ti_borrowed_lender_alloc, with
-** l as its ud, must be the state's allocator from now on. Else l is gone. */
+/* The state closes, whose allocator is `own`. True if loans are out: then ti_borrowed_lender_alloc,
+** with l as its ud, must be the state's allocator from now on. Else l is gone. */
 bool ti_borrowed_lender_close(struct ti_lender *l, const struct ti_alloc *own);
 void *ti_borrowed_lender_alloc(void *lender, void *p, size_t osize, size_t nsize);
 

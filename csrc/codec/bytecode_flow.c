@@ -83,7 +83,8 @@ static known join(known a, known b) {
   return may_hold(a) || may_hold(b) ? MAYBE : UNKNOWN;
 }
 
-/* Functions of Lua's library that do not let go of a table that they are given, and what they answer. */
+/* Functions of Lua's library that do not let go of a table that they are given, and what they
+** answer. */
 enum { RAW_GET, RAW_SET, FIRST, REQUIRE, HARMLESS };
 static const struct {
   const char *name;

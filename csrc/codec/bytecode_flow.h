@@ -46,7 +46,8 @@ struct ti_flow {
 };
 
 /* Follows function i of the array, whose `holds` and `may` are set, and sets those of the functions
-** within it. ors FLOW_SURE and FLOW_MAYBE into uses[k] for each constant k that is used as a name. */
+** within it. ors FLOW_SURE and FLOW_MAYBE into uses[k] for each constant k that is used as a
+** name. */
 void ti_bytecode_flow_follow(struct ti_flow *f, size_t i, const struct ti_flow_constant *constants,
                              unsigned char *uses);
 

@@ -107,7 +107,8 @@ static size_t more(struct all *all) {
   return f->n++;
 }
 
-/* Reads a function and those within it; answers its index. Failure is sticky in c or all->failed. */
+/* Reads a function and those within it; answers its index. Failure is sticky in c or
+** all->failed. */
 static size_t read_function(struct ti_cursor *c, struct all *all, int depth) {
   struct ti_bytecode_proto proto;
   size_t me = more(all), last = SIZE_MAX;

@@ -14,8 +14,8 @@
 #include "codec/reftype.h"
 #include "luautil/stdlibs.h"
 
-/* Deeper tables are not looked into; nor more fields than these of one root, of one table that may be
-** the program's. */
+/* Deeper tables are not looked into; nor more fields than these of one root, of one table that may
+** be the program's. */
 enum { MOST_DEPTH = 4, MOST_FIELDS = 10000, MOST_LOOKS = 1000 };
 
 enum root { ROOT_REQUIRED, ROOT_LOADED, ROOT_GLOBAL };
@@ -49,7 +49,8 @@ static bool better(const char *a, size_t alen, const char *b, size_t blen) {
   return ra != rb ? ra < rb : order != 0 ? order < 0 : alen < blen;
 }
 
-/* Gives the object on top the path on the stack at `path`, unless it has a better one. [-0, +0, m] */
+/* Gives the object on top the path on the stack at `path`, unless it has a better one. [-0, +0,
+** m] */
 static void add(lua_State *L, struct indexer *ix, int path) {
   int object = lua_gettop(L);
   size_t len, oldlen;
@@ -86,8 +87,8 @@ static void push_module(lua_State *L, const char *name, size_t len, bool require
   lua_remove(L, -2);
 }
 
-/* Pushes what the path leads to here, reading tables raw; nil: nothing. `require`: the module may be
-** loaded for it. [-0, +1, e] */
+/* Pushes what the path leads to here, reading tables raw; nil: nothing. `require`: the module may
+** be loaded for it. [-0, +1, e] */
 static void follow(lua_State *L, const char *path, size_t len, bool require) {
   const char *p = path + 1, *end = path + len, *next = (const char *)memchr(p, '\0', len - 1);
   luaL_checkstack(L, 8, NULL);
@@ -303,7 +304,8 @@ void ti_cfunction_owner(lua_State *L) {
   lua_remove(L, -2);
 }
 
-/* Pushes the C function, without upvalues, if this state has it under whatever name. [-0, +(0|1), e] */
+/* Pushes the C function, without upvalues, if this state has it under whatever name. [-0, +(0|1),
+** e] */
 static bool find_function(lua_State *L, int xidx, lua_CFunction fn) {
   ti_module_names_refresh(L, xidx);
   ti_cfunction_refresh(L, xidx, true);

@@ -2,8 +2,8 @@
 ** codec/codec_state: what a lua_State remembers to send and receive.
 **
 ** One userdata in the registry, made on first use, closed with the state. Its user
-** values are the tables below, each made on first use too; it holds the references to code that they name
-** by address. Only the state's own thread touches it.
+** values are the tables below, each made on first use too; it holds the references to code that
+** they name by address. Only the state's own thread touches it.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -30,10 +30,12 @@ enum ti_codec_table {
   CODEC_KIN,       /* prototype (light) -> a function of it that is in CODES; weak values */
   CODEC_LOADED,    /* code (light) -> factory, or true: load it anew each time */
   CODEC_NAMES,     /* object -> how it is called (module_index.h); weak keys */
-  CODEC_ORIGINS, /* module name -> "@file" in Lua, true: a C library, false: none (module_index.c) */
-  CODEC_FILES,   /* "@file" of a module -> true, or how it was judged (module_index.c) */
-  CODEC_PINS,    /* what ENTRIES points to (module_names.c) */
-  CODEC_ALIASED, /* name that was made an alias -> what it was before, false: nothing (module_names.c) */
+  /* module name -> "@file" in Lua, true: a C library, false: none (module_index.c) */
+  CODEC_ORIGINS,
+  CODEC_FILES, /* "@file" of a module -> true, or how it was judged (module_index.c) */
+  CODEC_PINS,  /* what ENTRIES points to (module_names.c) */
+  /* name that was made an alias -> what it was before, false: nothing (module_names.c) */
+  CODEC_ALIASED,
   CODEC_GOT,     /* global that came with a message -> serial of that message (globals.c) */
   CODEC_CAME,    /* global that came with a message -> the value that came */
   CODEC_NATIVE,  /* global that this state's host or initializer defined -> true; workers only */
@@ -45,8 +47,8 @@ enum ti_codec_table {
   CODEC_TABLES = CODEC_LENT
 };
 
-/* What others release when the state closes, in this order. Each sets its entry of `closers` once it has
-** something to release. */
+/* What others release when the state closes, in this order. Each sets its entry of `closers` once
+** it has something to release. */
 enum ti_codec_state_closer {
   CODEC_CLOSE_PATHS,
   CODEC_CLOSE_LARGE,

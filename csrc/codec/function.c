@@ -50,8 +50,8 @@ bool ti_function_is_env(lua_State *L, const char *name) {
 }
 
 /* The upvalues that are environments, and the number (from 1) of that which is _ENV, or may be if
-** names were stripped; 0 if none is. A script may have the globals in another upvalue, too: `local G =
-** _G`. [-0, +0, -] */
+** names were stripped; 0 if none is. A script may have the globals in another upvalue, too: `local
+** G = _G`. [-0, +0, -] */
 static int find_env(lua_State *L, int idx, int *nup, struct ti_bytecode_set *envs) {
   int env = 0, n = 0;
   bool named = false;

@@ -17,10 +17,11 @@ TI_INTERNAL_BEGIN
 
 /* The code of the Lua function at idx if it is known already, else NULL; borrowed. [-0, +0, -] */
 struct ti_code *ti_function_known(lua_State *L, int idx, int xidx);
-/* The code of a Lua function that is not known by itself, if another function of its prototype is, or its content; NULL also if it has
-** been found like this before: then ti_function_code is to remember the function. Whether it goes
-** by name is not looked at; so code of a file is found by prototype only. `plain`: the caller uses it only if no upvalue but the code's `env` is an environment. Needs 4 stack
-** slots. [-0, +0, -] */
+/* The code of a Lua function that is not known by itself, if another function of its prototype is,
+** or its content; NULL also if it has been found like this before: then ti_function_code is to
+** remember the function. Whether it goes by name is not looked at; so code of a file is found by
+** prototype only. `plain`: the caller uses it only if no upvalue but the code's `env` is an
+** environment. Needs 4 stack slots. [-0, +0, -] */
 struct ti_code *ti_function_find(lua_State *L, int idx, int xidx, bool plain);
 /* Whether another upvalue than c says is the environment of the function with that code now:
 ** debug.setupvalue and upvaluejoin can do that. Then its code is to be made anew. [-0, +0, -] */
@@ -30,7 +31,8 @@ bool ti_function_moved(lua_State *L, int idx, const struct ti_code *c);
 struct ti_code *ti_function_code(lua_State *L, int idx, int xidx);
 /* Whether the upvalue with this name and the value on top is an environment: the globals, or an
 ** _ENV that inherits (its metatable has __index: test frameworks and sandboxes make such). Its
-** names are looked up at the submit, and on the other side it is that state's globals. [-0, +0, -] */
+** names are looked up at the submit, and on the other side it is that state's globals. [-0, +0,
+** -] */
 bool ti_function_is_env(lua_State *L, const char *name);
 /* Pushes a new closure of c, all its upvalues fresh. [-0, +1, e] */
 void ti_function_push(lua_State *L, struct ti_code *c, int xidx);

@@ -17,7 +17,8 @@ static void clear(lua_State *L, int table, int key) {
 }
 
 /* Notes the global whose name and value are on top as the state's own, unless it came with the
-** initializer and is as it came. NATIVE, CAME and GOT are at native and the two above it. [-0, +0, m] */
+** initializer and is as it came. NATIVE, CAME and GOT are at native and the two above it. [-0, +0,
+** m] */
 static void note_own(lua_State *L, int native) {
   int value = lua_gettop(L);
   const char *name;

@@ -43,7 +43,8 @@ void ti_memo_fini(struct ti_memo *m) {
   m->cap = m->room = MEMO_INLINE;
 }
 
-/* Objects of one page have places beside each other: what was allocated together is often sent together. */
+/* Objects of one page have places beside each other: what was allocated together is often sent
+** together. */
 static struct ti_memo_entry *find(struct ti_memo_entry *entries, size_t cap, const void *key) {
   uint64_t at = (uint64_t)(uintptr_t)key >> 4;
   size_t i = (size_t)(((at >> 8) * 0x9E3779B97F4A7C15u >> 32) + (at & 0xff)) & (cap - 1);

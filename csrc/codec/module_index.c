@@ -137,8 +137,8 @@ static enum origin look_for(lua_State *L, const char *name) {
   return origin;
 }
 
-/* Pushes the source that functions of the file with this source say they are of: another if it is precompiled.
-** [-0, +1, m] */
+/* Pushes the source that functions of the file with this source say they are of: another if it is
+** precompiled. [-0, +1, m] */
 static void push_source(lua_State *L, const char *source) {
   FILE *file = fopen(source + 1, "rb");
   int first = file != NULL ? fgetc(file) : EOF;
@@ -407,7 +407,8 @@ static int give_name(struct builder *b, int idx, int name, int parent, int m, ch
   return n;
 }
 
-/* n and what holds it are the module's own; but what a call made tells nothing of what holds that. */
+/* n and what holds it are the module's own; but what a call made tells nothing of what holds
+** that. */
 static void mark_own(struct builder *b, int n) {
   for (; n >= 0 && !node(b, n)->own && !node(b, n)->nested; n = node(b, n)->parent) {
     node(b, n)->own = true;
@@ -756,7 +757,8 @@ static int dump_writer(lua_State *L, const void *p, size_t n, void *ud) {
   return ((struct ti_buffer *)ud)->failed;
 }
 
-/* Whether the Lua file with this source defines functions: compiles it, does not run it. [-0, +0, m] */
+/* Whether the Lua file with this source defines functions: compiles it, does not run it. [-0, +0,
+** m] */
 static bool has_functions(struct builder *b, const char *source) {
   lua_State *L = b->L;
   bool has = false;

@@ -3,8 +3,8 @@
 **
 ** Terms
 **   canonical name  the one of a module's names that messages use: one with a file in Lua before
-**                   one of a C library; one whose file made a function directly in the module before
-**                   others; then the shortest, then the first in byte order
+**                   one of a C library; one whose file made a function directly in the module
+**   before others; then the shortest, then the first in byte order
 **   alias           another name in package.loaded of the same value
 **   own             an object with evidence that the module's own file made it
 **

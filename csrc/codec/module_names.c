@@ -13,8 +13,8 @@
 
 /* ------------------------------------------------------------ noticing changes -- */
 
-/* ENTRIES holds the addresses of what was seen: package.path, cpath and searchpath, then the values of
-** package.preload, then those of package.loaded. All of it is kept alive, so no address is used
+/* ENTRIES holds the addresses of what was seen: package.path, cpath and searchpath, then the values
+** of package.preload, then those of package.loaded. All of it is kept alive, so no address is used
 ** twice. A name that was exchanged for another of the same value is noticed when it is followed. */
 struct ti_spin_look {
   struct ti_codec_state *x;
@@ -252,8 +252,8 @@ static bool is_alias(lua_State *L, int alias, int idx) {
   return is;
 }
 
-/* Loads the module at index `module` under the name at module + 2 as well, in package.loaded at module + 1;
-** notes what was there, for the day when the name means something else. [-0, +0, m] */
+/* Loads the module at index `module` under the name at module + 2 as well, in package.loaded at
+** module + 1; notes what was there, for the day when the name means something else. [-0, +0, m] */
 static void set_alias(lua_State *L, int module, int xidx) {
   int top = lua_gettop(L), name = module + 2;
   ti_codec_state_table(L, xidx, CODEC_ALIASED);

@@ -1,9 +1,9 @@
 /*
 ** codec/module_values: values that a module holds and a script may have put there.
 **
-** A small table of data, or a closure that holds no more, goes both ways: as a name and as a copy. The receiving state takes what
-** the name means there if that is alike, else the copy. So whoever made the table, the content is
-** right, and what is a module's own stays the same.
+** A small table of data, or a closure that holds no more, goes both ways: as a name and as a copy.
+** The receiving state takes what the name means there if that is alike, else the copy. So whoever
+** made the table, the content is right, and what is a module's own stays the same.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -25,7 +25,8 @@ enum ti_module_value {
 
 /* What the table or Lua function at idx is. The transfer userdata is at xidx. [-0, +0, m] */
 enum ti_module_value ti_module_values_judge(lua_State *L, int idx, int xidx);
-/* Replaces the table or function on top by what the name means here if that is alike; answers if it did. [-1, +1, e] */
+/* Replaces the table or function on top by what the name means here if that is alike; answers if it
+** did. [-1, +1, e] */
 bool ti_module_values_prefer(lua_State *L, const char *name, size_t len, int xidx);
 
 TI_INTERNAL_END

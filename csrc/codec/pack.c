@@ -25,8 +25,8 @@ enum { MOST_RECENT = 40 };
 
 void ti_pack_no_memory(struct ti_packer *P) { luaL_error(P->L, "not enough memory"); }
 
-/* A reference to what was written first at `offset`. A function that rebuilds an object is called as
-** soon as it is read, so it must not refer to what is not whole then. */
+/* A reference to what was written first at `offset`. A function that rebuilds an object is called
+** as soon as it is read, so it must not refer to what is not whole then. */
 static void put_backref(struct ti_packer *P, size_t offset, enum ti_wire_tag ref) {
   if (P->b->failed) ti_pack_no_memory(P);
   for (const struct ti_pack_opened *o = P->boundary; o != NULL; o = o->outer)
@@ -437,10 +437,12 @@ static int pack_once(lua_State *L, struct ti_packer *P, int n) {
   return status;
 }
 
-/* More values than this are guarded from the start, and so are those that there is no room to copy. */
+/* More values than this are guarded from the start, and so are those that there is no room to
+** copy. */
 enum { MOST_COPIED = 100 };
 
-/* Not part of ti_pack_values: a packer is more than a page of the stack, which most workers never touch. */
+/* Not part of ti_pack_values: a packer is more than a page of the stack, which most workers never
+** touch. */
 static __attribute__((noinline)) int pack_all(lua_State *L, struct ti_message *m, int n,
                                               enum ti_pack_style style,
                                               const struct ti_pack_rules *rules) {

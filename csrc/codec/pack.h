@@ -27,7 +27,8 @@ enum ti_pack_style {
 
 /* What may go to the other side besides what it finds by name as a module's (module_names.h). */
 struct ti_pack_rules {
-  /* Whether this C function may be sent by its address. NULL: none may. Called on the thread that packs. */
+  /* Whether this C function may be sent by its address. NULL: none may. Called on the thread that
+  ** packs. */
   int (*cfunction)(lua_CFunction fn, void *ud);
   void *ud;
   bool named;   /* C functions that only the program has go by their path: others may have them */

@@ -103,8 +103,8 @@ static bool put_upvalues(struct plain *p, int idx, const struct ti_code *c) {
   return true;
 }
 
-/* Puts the Lua function at idx; its code, which is to be the next part, borrowed, or NULL if it is not plain.
-** The transfer userdata is at xidx. */
+/* Puts the Lua function at idx; its code, which is to be the next part, borrowed, or NULL if it is
+** not plain. The transfer userdata is at xidx. */
 static struct ti_code *put_function(struct plain *p, int idx, int xidx) {
   struct ti_code *c = ti_function_known(p->L, idx, xidx);
   if (c == NULL && !ti_module_index_maybe(p->x, lua_topointer(p->L, idx)))

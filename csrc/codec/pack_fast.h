@@ -4,9 +4,9 @@
 ** A plain value is nil, a boolean, a number, a light userdata, a short string, or one of a few
 ** userdata that can be sent by reference without raising (`quick` in reftype.h). A call is plain if
 ** its arguments are, and its function is a Lua function whose code was sent before, that names no
-** global of the script, and whose upvalues are plain (or the globals), each in a cell of its own. In
-** such a message nothing occurs twice that must stay one; so it needs no memo, no index of names and
-** no protected call. The reader cannot tell the difference.
+** global of the script, and whose upvalues are plain (or the globals), each in a cell of its own.
+** In such a message nothing occurs twice that must stay one; so it needs no memo, no index of names
+** and no protected call. The reader cannot tell the difference.
 **
 ** SPDX-License-Identifier: MIT
 */

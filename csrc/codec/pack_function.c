@@ -55,8 +55,8 @@ static void refuse_cfunction(struct ti_packer *P, int idx, const struct ti_value
       "there, " CFUNCTION_ADVICE OR_ADDRESS);
 }
 
-/* Whether an upvalue of the C function at idx is a userdata or a coroutine. Then its name, if the other
-** side has it, is better than its address. */
+/* Whether an upvalue of the C function at idx is a userdata or a coroutine. Then its name, if the
+** other side has it, is better than its address. */
 static bool holds_object(lua_State *L, int idx) {
   bool holds = false;
   for (int i = 1; !holds && lua_getupvalue(L, idx, i) != NULL; i++) {

@@ -1,9 +1,9 @@
 /*
 ** codec/pack_globals: the globals that functions name into a message.
 **
-** Names that are surely those of globals (bytecode_flow.h) are looked up in the function's environment
-** as it is packed; one whose value cannot be sent is refused. Those that are only maybe such come
-** at the end, if the message is loose; one whose value cannot be sent is left out.
+** Names that are surely those of globals (bytecode_flow.h) are looked up in the function's
+** environment as it is packed; one whose value cannot be sent is refused. Those that are only maybe
+** such come at the end, if the message is loose; one whose value cannot be sent is left out.
 **
 ** P->globals is a table: [i] the names in order, [name] the values, [true] the environments beside
 ** the table of globals in which names are looked up, if there are any.
@@ -30,8 +30,8 @@ static void need_table(struct ti_packer *P) {
 
 /* Replaces the name on top by the global that has it in the environment at env; nil if there is
 ** none. Follows the tables of __index as Lua does, but calls nothing: an __index that is a function
-** may raise, or log, or define what it is asked for. Then the table of globals itself is looked at. Its type.
-** [-1, +1, -] */
+** may raise, or log, or define what it is asked for. Then the table of globals itself is looked at.
+** Its type. [-1, +1, -] */
 static int find_global(struct ti_packer *P, int env) {
   lua_State *L = P->L;
   int name = lua_gettop(L);
@@ -125,9 +125,9 @@ void ti_pack_globals_note(struct ti_packer *P, const struct ti_code *c) {
   }
 }
 
-/* The global on top may be one that the program gave the other side, too: then the index of these has
-** it. An initializer may be about to set it there: then it goes by its path, which is not followed if
-** there is nothing, and true. [-0, +0, e] */
+/* The global on top may be one that the program gave the other side, too: then the index of these
+** has it. An initializer may be about to set it there: then it goes by its path, which is not
+** followed if there is nothing, and true. [-0, +0, e] */
 static bool pack_own(struct ti_packer *P) {
   lua_State *L = P->L;
   int value = lua_gettop(L);
@@ -146,7 +146,8 @@ static bool pack_own(struct ti_packer *P) {
   return !P->rules->objects && ti_pack_cfunction(P, value, object);
 }
 
-/* Packs those listed from number `from` on; the list may grow meanwhile. Answers what comes next. */
+/* Packs those listed from number `from` on; the list may grow meanwhile. Answers what comes
+** next. */
 static lua_Integer pack_listed(struct ti_packer *P, lua_Integer from) {
   lua_State *L = P->L;
   for (; lua_rawgeti(L, P->globals, from) != LUA_TNIL; from++) {
@@ -189,8 +190,8 @@ static void unlist(struct ti_packer *P, lua_Integer from) {
   }
 }
 
-/* Packs those listed from `from` on, the first of which is only maybe a global; what they name, too.
-** If one of them cannot be sent, the message is what it was. Raises what says nothing of the
+/* Packs those listed from `from` on, the first of which is only maybe a global; what they name,
+** too. If one of them cannot be sent, the message is what it was. Raises what says nothing of the
 ** values: no memory, and stops. */
 static lua_Integer try_maybe(struct ti_packer *P, lua_Integer from) {
   lua_State *L = P->L;

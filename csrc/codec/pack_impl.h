@@ -93,8 +93,8 @@ void ti_pack_index(struct ti_packer *P);
 /* If the object at idx, with this address, goes by name, puts the name and answers true. What goes
 ** both ways gets its name too, but the answer is false: the value is to follow. */
 bool ti_pack_name(struct ti_packer *P, int idx, const void *address);
-/* If the object at idx goes by its path (cfunction.h), puts that and returns true. Of a C function fn is
-** the address, else NULL. [-0, +0, e] */
+/* If the object at idx goes by its path (cfunction.h), puts that and returns true. Of a C function
+** fn is the address, else NULL. [-0, +0, e] */
 bool ti_pack_cfunction(struct ti_packer *P, int idx, void *fn);
 /* Raises the refusal of what is at `up`, in the words on top. [-0, +0, e] */
 void ti_pack_refuse(struct ti_packer *P, const struct ti_value_path *up);
@@ -108,8 +108,8 @@ void ti_pack_table_put(struct ti_packer *P, int idx, const struct ti_value_path 
 /* pack_function.c: a function. */
 void ti_pack_function_put(struct ti_packer *P, int idx, const struct ti_value_path *up);
 
-/* pack_globals.c: notes the globals that a function with this code names; its environment is on top.
-** [-0, +0, m] */
+/* pack_globals.c: notes the globals that a function with this code names; its environment is on
+** top. [-0, +0, m] */
 void ti_pack_globals_note(struct ti_packer *P, const struct ti_code *c);
 /* Puts, last of all, the globals noted, and END. [-0, +0, e] */
 void ti_pack_globals_put(struct ti_packer *P);

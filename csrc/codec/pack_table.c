@@ -23,8 +23,8 @@ static uint32_t checked_count(struct ti_packer *P, size_t n, const struct ti_val
   return (uint32_t)n;
 }
 
-/* A table's traversal: first its elements, as long as they are sure to be in the array part, then all that comes
-** behind, by lua_next. The value is on top of the stack, and its key below it. */
+/* A table's traversal: first its elements, as long as they are sure to be in the array part, then
+** all that comes behind, by lua_next. The value is on top of the stack, and its key below it. */
 struct walk {
   int idx, key;
   lua_Integer i;    /* the element that would be next */
@@ -168,9 +168,9 @@ static void check_keys(struct ti_packer *P, int idx, int list, size_t n,
 }
 
 /* Packs what is left of a table, `done` pairs of which are packed. Lua code that runs meanwhile may
-** change it, and the collector, if it is weak. So its keys are those that it has now, and each value
-** is what it is when its turn comes: elements that are gone then are nil, other pairs are left out.
-** [-0, +0, e] */
+** change it, and the collector, if it is weak. So its keys are those that it has now, and each
+** value is what it is when its turn comes: elements that are gone then are nil, other pairs are
+** left out. [-0, +0, e] */
 static void pack_listed(struct ti_packer *P, struct walk *w, size_t done, size_t *any, size_t *hash,
                         const struct ti_value_path *up) {
   lua_State *L = P->L;
@@ -273,8 +273,8 @@ static bool is_weak(lua_State *L) {
   return mode != NULL && (strchr(mode, 'k') != NULL || strchr(mode, 'v') != NULL);
 }
 
-/* Puts how to rebuild the table at idx, if its metatable, which is on top, says so. Before that, and
-** before the entries of a weak table, the message is guarded. */
+/* Puts how to rebuild the table at idx, if its metatable, which is on top, says so. Before that,
+** and before the entries of a weak table, the message is guarded. */
 static bool rebuild(struct ti_packer *P, int idx, const struct ti_value_path *up) {
   const void *meta = lua_topointer(P->L, -1);
   if (P->guarded) return ti_pack_rebuild(P, idx, up);

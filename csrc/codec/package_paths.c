@@ -39,7 +39,8 @@ static void push_package(lua_State *L) {
   lua_remove(L, -2);
 }
 
-/* Whether the value on top is a C function that can be taken over: each of its upvalues is a scalar. */
+/* Whether the value on top is a C function that can be taken over: each of its upvalues is a
+** scalar. */
 static bool is_carried(lua_State *L) {
   bool carried = lua_iscfunction(L, -1);
   for (int i = 1; carried && lua_getupvalue(L, -1, i) != NULL; i++) {

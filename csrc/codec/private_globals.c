@@ -25,8 +25,8 @@ void ti_private_globals_note(lua_State *L, int list, int i) {
   lua_settop(L, f);
 }
 
-/* Pushes a table that falls back on the state's globals, for reading and writing, and is its own _G.
-** [-0, +1, m] */
+/* Pushes a table that falls back on the state's globals, for reading and writing, and is its own
+** _G. [-0, +1, m] */
 static void new_globals(lua_State *L) {
   lua_newtable(L);
   lua_createtable(L, 0, 3);

@@ -97,8 +97,8 @@ static uint64_t skip_table(struct ti_cursor *c, unsigned byte) {
   return any + 2 * hash + ((byte & WIRE_META) != 0);
 }
 
-/* Skips a tag and what belongs to it, values that follow excepted: how many of these there are. Also skips upvalues
-** and the metatable of errors, which stand where values stand. */
+/* Skips a tag and what belongs to it, values that follow excepted: how many of these there are.
+** Also skips upvalues and the metatable of errors, which stand where values stand. */
 static uint64_t skip_one(struct ti_cursor *c) {
   unsigned byte = ti_buffer_get_u8(c);
   switch (WIRE_TAG(byte)) {

@@ -232,7 +232,8 @@ static void unpack_either(struct ti_unpacker *U, size_t offset, bool shared) {
     ti_unpack_remember(U, offset);
 }
 
-/* The table on top, which stands at `offset`, is an error object: in a state that wants strings, one. */
+/* The table on top, which stands at `offset`, is an error object: in a state that wants strings,
+** one. */
 static void error_object(struct ti_unpacker *U, bool shared, size_t offset) {
   U->error = false;
   if (!((const struct ti_codec_state *)lua_touserdata(U->L, U->transfer))->strings) return;
@@ -304,8 +305,8 @@ void ti_unpack_value(struct ti_unpacker *U) {
   }
 }
 
-/* The state has a global of its own with this name, or the initializer may give it one, and what comes
-** for it is a path: then that is not followed, as it may lead to nothing here. */
+/* The state has a global of its own with this name, or the initializer may give it one, and what
+** comes for it is a path: then that is not followed, as it may lead to nothing here. */
 static bool unpack_own(struct ti_unpacker *U, const char *name, size_t len) {
   lua_State *L = U->L;
   size_t offset = (size_t)(U->c.p - U->c.base), pathlen;
@@ -353,8 +354,8 @@ static void unpack_globals(struct ti_unpacker *U) {
     ti_globals_sweep(U->L, U->transfer, serial, U->m, loose);
 }
 
-/* `enclosed`: 0, or the stack index of the list of functions that get globals of their own. `places`:
-** UNPACK_PLACES of them, or NULL if the message is too small for slots. */
+/* `enclosed`: 0, or the stack index of the list of functions that get globals of their own.
+** `places`: UNPACK_PLACES of them, or NULL if the message is too small for slots. */
 static int unpack_values(lua_State *L, const struct ti_message *m, size_t offset,
                          enum ti_unpack_allowed allowed, int enclosed,
                          struct ti_unpacker_place *places) {
@@ -394,7 +395,8 @@ static int unpack_values(lua_State *L, const struct ti_message *m, size_t offset
   return (int)n;
 }
 
-/* The places are a kilobyte of the stack, which most messages do without: not part of unpack_values. */
+/* The places are a kilobyte of the stack, which most messages do without: not part of
+** unpack_values. */
 static __attribute__((noinline)) int unpack_quick(lua_State *L, const struct ti_message *m,
                                                   size_t offset, enum ti_unpack_allowed allowed,
                                                   int enclosed) {

@@ -27,13 +27,14 @@ enum ti_unpack_allowed {
   UNPACK_ALL   /* this process packed the message */
 };
 
-/* Pushes the values that ti_pack_values appended at `offset`, and answers their number. Installs the
-** globals that came along (globals.h). Raises an error object of kind transfer if the message
+/* Pushes the values that ti_pack_values appended at `offset`, and answers their number. Installs
+** the globals that came along (globals.h). Raises an error object of kind transfer if the message
 ** is damaged or holds what is not allowed, else what `require` or a function that rebuilds a value
 ** raised. The message may be read by several threads at once. [-0, +n, e] */
 int ti_unpack_values(lua_State *L, const struct ti_message *m, size_t offset,
                      enum ti_unpack_allowed allowed);
-/* As ti_unpack_values with UNPACK_ALL, of one value at offset 0; its globals do not become the state's (private_globals.h). */
+/* As ti_unpack_values with UNPACK_ALL, of one value at offset 0; its globals do not become the
+** state's (private_globals.h). */
 void ti_unpack_enclosed(lua_State *L, const struct ti_message *m);
 
 TI_INTERNAL_END

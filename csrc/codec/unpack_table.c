@@ -20,7 +20,8 @@ static int size_hint(uint64_t n) { return n > INT_MAX / 2 ? INT_MAX / 2 : (int)n
 
 /* Gives the table below the metatable on top, and pops that. Lua looks for __gc when a metatable is
 ** set: it is away then, so that no finalizer runs for a copy. In between nothing is allocated: the
-** collector, which runs the finalizers of originals with the same metatable, finds it. [-1, +0, m] */
+** collector, which runs the finalizers of originals with the same metatable, finds it. [-1, +0,
+** m] */
 static void set_metatable(lua_State *L) {
   int copy = lua_gettop(L) - 1, meta = copy + 1;
   lua_pushliteral(L, "__gc");

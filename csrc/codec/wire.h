@@ -19,12 +19,13 @@
 **     FUNCTION                    varint part (code), varint nup, nup upvalues
 **     CFUNCTION                   varint part, varint nup, nup values
 **     NAME                        varint length, a name (module_index.h)
-**     EITHER                      varint length, a name, TABLE… or FUNCTION…: what the name means if
-**                                 that is alike, else the value
+**     EITHER                      varint length, a name, TABLE… or FUNCTION…: what the name means
+**                                 if that is alike, else the value
 **     NATIVE                      varint part (a C function's address, or NO_PART), varint length,
 **                                 a path (cfunction.h)
 **     REF                         varint part (an object sent by reference)
-**     REBUILD                     varint nargs, STRING "module.function" or a function, nargs values
+**     REBUILD                     varint nargs, STRING "module.function" or a function, nargs
+**                                 values
 **     ERROR_META                  - (the metatable of the library's error objects)
 **
 ** An upvalue is UPVALUE and a value, or UPREF and the offset of an UPVALUE tag. The high
@@ -73,11 +74,13 @@ enum ti_wire_tag {
 #define WIRE_SHARED 0x80u
 #define WIRE_TAG(byte) (0x3fu & (byte))
 
-/* How deep values may nest: tables in tables, upvalues, metatables. If the C stack lasts (c_stack.h). */
+/* How deep values may nest: tables in tables, upvalues, metatables. If the C stack lasts
+** (c_stack.h). */
 #define WIRE_MAX_DEPTH 1000
 
-/* Slots of the Lua stack that a level takes in either direction, at most; reserved for so many levels at
-** once. Many take less: what is reserved is known by its place on the stack, not by the depth. */
+/* Slots of the Lua stack that a level takes in either direction, at most; reserved for so many
+** levels at once. Many take less: what is reserved is known by its place on the stack, not by the
+** depth. */
 #define WIRE_SLOTS 10
 #define WIRE_LEVELS 4
 

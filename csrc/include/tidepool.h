@@ -15,11 +15,12 @@
 **   - Times are seconds, as double. A negative timeout means forever (TIDE_FOREVER).
 **   - Handles are reference counted: hold adds a reference, rele gives one back;
 **     rele(NULL) is legal. Except where said, any thread may call any function.
-**   - In a child that fork() made of this process the threads of its parent's executors are not there. It
-**     may exec. Submits, waits for futures that are not done, and shutdown answer, or raise, TIDE_EBROKEN, and
-**     never wait; giving such objects back frees nothing; outcomes that were there can be read; what the
-**     child makes itself works. A child forked by a task ends, by _exit(0), when it comes back out of it.
-**     (A promise, and a group or wait without a lua_State, must not be in use by another thread meanwhile.)
+**   - In a child that fork() made of this process the threads of its parent's executors are not
+**     there. It may exec. Submits, waits for futures that are not done, and shutdown answer, or
+**     raise, TIDE_EBROKEN, and never wait; giving such objects back frees nothing; outcomes that
+**     were there can be read; what the child makes itself works. A child forked by a task ends, by
+**     _exit(0), when it comes back out of it. (A promise, and a group or wait without a lua_State,
+**     must not be in use by another thread meanwhile.)
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -104,35 +105,41 @@ typedef struct tide_config {
   double idle_timeout;            /* seconds; negative: idle threads stay */
   size_t max_queue;               /* 0: unbounded */
   int on_full;                    /* TIDE_ONFULL_... */
-  /* Bytes of a worker's C stack, TIDE_MIN_STACK_SIZE at least, else tide_executor_new returns TIDE_EARG. 0:
-  ** 2 MiB, whatever the system's default is. Some 300 waits inside tasks nest in what goes beyond the least. */
+  /* Bytes of a worker's C stack, TIDE_MIN_STACK_SIZE at least, else tide_executor_new returns
+  ** TIDE_EARG. 0: 2 MiB, whatever the system's default is. Some 300 waits inside tasks nest in what
+  ** goes beyond the least. */
   size_t stack_size;
   double spin_time;    /* seconds, 0 to 0.001; see below; default 0.00005, 0: never */
   double time_limit;   /* seconds that a task may run; 0 or negative: any. See _interrupt */
   size_t memory_limit; /* bytes that a worker's state may hold; 0: any. See tide_taskopts */
   int isolation;       /* TIDE_ISOLATION_TASK: each task has a new state, made ahead of need */
-  int daemon; /* not 0: when the adopting state closes, what is pending is cancelled and what runs
-                 ** interrupted, not awaited. Should the program have all signals for that, lua_close waits for
-                 ** 2 s and warns: its threads are left running then, and need what the hooks below use */
-  /* The signal by which running tasks are reached. 0: SIGURG or, if the program has it (a handler, SIG_IGN) or the
-  ** calling thread blocks it, SIGWINCH, then real-time signals, from the top down. A number: that one first; TIDE_EARG
-  ** if tide_signal_problem says why not. TIDE_NOSIGNAL: none; then nothing that runs can be stopped.
+  /* not 0: when the adopting state closes, what is pending is cancelled and what runs interrupted,
+  ** not awaited. Should the program have all signals for that, lua_close waits for 2 s and warns:
+  ** its threads are left running then, and need what the hooks below use */
+  int daemon;
+  /* The signal by which running tasks are reached. 0: SIGURG or, if the program has it (a handler,
+  ** SIG_IGN) or the calling thread blocks it, SIGWINCH, then real-time signals, from the top down.
+  ** A number: that one first; TIDE_EARG if tide_signal_problem says why not. TIDE_NOSIGNAL: none;
+  ** then nothing that runs can be stopped.
   **
-  ** Signals are the program's: none of its handlers is ever replaced, and it may set handlers, ignore signals,
-  ** or set them back to SIG_DFL at any time. The library has a handler for this signal and for two others that are
-  ** free, which workers take besides; it looks whose each is before it sends one. What was set back to SIG_DFL
-  ** gets its handler again; for what is the program's now, another one that is free is taken. If there is none,
-  ** tide_future_interrupt returns 0, and submits with a limit of time fail with TIDE_ETHREAD. A stray
-  ** signal does nothing: it only has a worker look whether its task was asked to stop. */
+  ** Signals are the program's: none of its handlers is ever replaced, and it may set handlers,
+  ** ignore signals, or set them back to SIG_DFL at any time. The library has a handler for this
+  ** signal and for two others that are free, which workers take besides; it looks whose each is
+  ** before it sends one. What was set back to SIG_DFL gets its handler again; for what is the
+  ** program's now, another one that is free is taken. If there is none, tide_future_interrupt
+  ** returns 0, and submits with a limit of time fail with TIDE_ETHREAD. A stray signal does
+  ** nothing: it only has a worker look whether its task was asked to stop. */
   int interrupt_signal;
-  /* Not 0: no threads. A task runs at its submit, on the thread and in the state that submits it, with its values copied as for
-  ** a worker, and globals of its own; its future is done then. For debuggers, coverage, profilers. What is said here
-  ** of threads and workers means nothing then; open_state, close_state, thread_start and thread_stop are not
-  ** called, nor is `finalizer`; a time_limit or memory_limit is TIDE_EARG, and so are submits without a lua_State. */
+  /* Not 0: no threads. A task runs at its submit, on the thread and in the state that submits it,
+  ** with its values copied as for a worker, and globals of its own; its future is done then. For
+  ** debuggers, coverage, profilers. What is said here of threads and workers means nothing then;
+  ** open_state, close_state, thread_start and thread_stop are not called, nor is `finalizer`; a
+  ** time_limit or memory_limit is TIDE_EARG, and so are submits without a lua_State. */
   int run_inline;
-  /* `seeded`: each task begins with Lua's math.random seeded from `seed` and the task's number, counted
-  ** by the executor from 1; the initializer, too, with the same numbers in each state. Else, and for tasks
-  ** after those that say `seeding`, states are seeded from the system's entropy. See tide_taskopts. */
+  /* `seeded`: each task begins with Lua's math.random seeded from `seed` and the task's number,
+  ** counted by the executor from 1; the initializer, too, with the same numbers in each state.
+  ** Else, and for tasks after those that say `seeding`, states are seeded from the system's
+  ** entropy. See tide_taskopts. */
   int seeded;
   lua_Integer seed;
   void *ud; /* passed to every hook below */
@@ -141,17 +148,19 @@ typedef struct tide_config {
   ** libraries are open and before the initializer. It runs in protected mode
   ** and may raise: then the executor is broken with that message. */
   void (*open_state)(lua_State *L, void *ud);
-  /* Called before a worker's state is closed, and before close_state, if the state's initializer, or that there
-  ** is none, came to its end. It runs in protected mode, may raise, which is a warning in that state, and is stopped by
-  ** TIDE_SHUTDOWN_INTERRUPT. Tasks' own objects are still there. */
+  /* Called before a worker's state is closed, and before close_state, if the state's initializer,
+  ** or that there is none, came to its end. It runs in protected mode, may raise, which is a
+  ** warning in that state, and is stopped by TIDE_SHUTDOWN_INTERRUPT. Tasks' own objects are still
+  ** there. */
   void (*finalizer)(lua_State *L, void *ud);
   /* Called before a worker's state is closed; must not raise. */
   void (*close_state)(lua_State *L, void *ud);
   /* Whether this C function may be sent by its address: called in any thread, with copies of its
-  ** upvalues. Asked for those that the other side does not find by name, neither in a module that it can
-  ** require nor, with open_state or an initializer, under the name that the sender has for it.
-  ** NULL: none may; they are refused with kind transfer. Called on threads that submit and on
-  ** workers that pack results, several at once; must not raise. tide_submit_cfunction does not ask. */
+  ** upvalues. Asked for those that the other side does not find by name, neither in a module that
+  ** it can require nor, with open_state or an initializer, under the name that the sender has for
+  ** it. NULL: none may; they are refused with kind transfer. Called on threads that submit and on
+  ** workers that pack results, several at once; must not raise. tide_submit_cfunction does not
+  ** ask. */
   int (*cfunction)(lua_CFunction fn, void *ud);
   /* Called first and last on each worker thread. */
   void (*thread_start)(int index, void *ud);
@@ -164,18 +173,21 @@ typedef struct tide_config {
   lua_Alloc alloc;
   void *alloc_ud;
 
-  /* Where warnings go while no lua_State has adopted the executor, those of workers' states as well as errors
-  ** in a close_state. Whole messages. NULL: nowhere. Called on any thread. See tide_warnings. */
+  /* Where warnings go while no lua_State has adopted the executor, those of workers' states as well
+  ** as errors in a close_state. Whole messages. NULL: nowhere. Called on any thread. See
+  ** tide_warnings. */
   void (*warn)(const char *message, void *ud);
   /* spin_time: how long a thread that waits for a future of this executor, and one idle worker of
   ** it, look for news before they go to sleep. Looking answers in about a microsecond where waking
   ** a sleeper takes tens, and costs that much processor time if nothing comes. It is given up for
-  ** longer and longer while it does not pay, lasts up to four times as long (but no longer than 0.5 ms) after
-  ** sleeps that ended soon, and is never done where the process may use one processor only. */
+  ** longer and longer while it does not pay, lasts up to four times as long (but no longer than 0.5
+  ** ms) after sleeps that ended soon, and is never done where the process may use one processor
+  ** only. */
 } tide_config;
 
-/* What Lua code takes that recurses through C functions as far as Lua lets it (half of it), and values of 1,000
-** levels. (Four times as much if the library is built with AddressSanitizer or ThreadSanitizer.) */
+/* What Lua code takes that recurses through C functions as far as Lua lets it (half of it), and
+** values of 1,000 levels. (Four times as much if the library is built with AddressSanitizer or
+** ThreadSanitizer.) */
 #define TIDE_MIN_STACK_SIZE ((size_t)1 << 20)
 
 #define TIDE_SPIN_TIME 0.00005
@@ -183,8 +195,8 @@ typedef struct tide_config {
 
 TIDE_API void tide_config_init(tide_config *cfg);
 
-/* Why a signal cannot be interrupt_signal now, in words ("faults of the program raise it"); NULL: it can. Any
-** thread; does not block. */
+/* Why a signal cannot be interrupt_signal now, in words ("faults of the program raise it"); NULL:
+** it can. Any thread; does not block. */
 TIDE_API const char *tide_signal_problem(int sig);
 
 /* Processors this process may use: affinity and cgroup quotas respected; >= 1. */
@@ -204,27 +216,32 @@ TIDE_API void tide_executor_setpaths(tide_executor *ex, lua_State *L);
 ** Before the first submit only. [-(nargs+1), +0, e] */
 TIDE_API void tide_executor_setinitializer(tide_executor *ex, lua_State *L, int nargs);
 
-/* Takes a function (or "module.function") from the top of the stack. It is called, without arguments, in each
-** worker state before that is closed, whatever the reason, on the worker's thread: not where the
-** initializer failed, but also where no task ran. Then come tide_config.finalizer, close_state, and the finalizers
-** (__gc) of objects. It has the worker's globals. Its error is a warning in that state; TIDE_SHUTDOWN_INTERRUPT
-** stops it. A wait for a task of its own executor, as long as it takes, answers TIDE_EDEADLOCK. Before the first submit only. [-1, +0, e] */
+/* Takes a function (or "module.function") from the top of the stack. It is called, without
+** arguments, in each worker state before that is closed, whatever the reason, on the worker's
+** thread: not where the initializer failed, but also where no task ran. Then come
+** tide_config.finalizer, close_state, and the finalizers (__gc) of objects. It has the worker's
+** globals. Its error is a warning in that state; TIDE_SHUTDOWN_INTERRUPT stops it. A wait for a
+** task of its own executor, as long as it takes, answers TIDE_EDEADLOCK. Before the first submit
+** only. [-1, +0, e] */
 TIDE_API void tide_executor_setfinalizer(tide_executor *ex, lua_State *L);
 
-/* Both at once: takes an initializer or nil, a finalizer or nil, and the initializer's nargs arguments. What the two functions
-** share (upvalues, tables) they share in each worker state, too. [-(nargs+2), +0, e] */
+/* Both at once: takes an initializer or nil, a finalizer or nil, and the initializer's nargs
+** arguments. What the two functions share (upvalues, tables) they share in each worker state, too.
+** [-(nargs+2), +0, e] */
 TIDE_API void tide_executor_setopening(tide_executor *ex, lua_State *L, int nargs);
 
 /* When L closes, the executor is shut down, its queue is finished and its
 ** threads are joined, whatever references remain. If L is a worker's, the worker does not wait for
-** that: the shutdown of its executor does, which cancels and interrupts both. Only the first state that adopts it does so. A
-** worker's state cannot adopt its own executor (kind deadlock). [-0, +0, e] */
+** that: the shutdown of its executor does, which cancels and interrupts both. Only the first state
+** that adopts it does so. A worker's state cannot adopt its own executor (kind deadlock). [-0, +0,
+** e] */
 TIDE_API void tide_executor_adopt(tide_executor *ex, lua_State *L);
 
-/* Gives out, by L's warn function (lua_setwarnf), the warnings of the workers of executors that L adopted, and of
-** those that their tasks made: whole messages, in the order in which they came. Functions that wait with L do so
-** meanwhile, tenths of a second apart, and lua_close does in the end; tide_submit with L does, too. A worker that
-** says warn("@on") or warn("@off") has its own written on stderr, or dropped, until its task ends. [-0, +0, e] */
+/* Gives out, by L's warn function (lua_setwarnf), the warnings of the workers of executors that L
+** adopted, and of those that their tasks made: whole messages, in the order in which they came.
+** Functions that wait with L do so meanwhile, tenths of a second apart, and lua_close does in the
+** end; tide_submit with L does, too. A worker that says warn("@on") or warn("@off") has its own
+** written on stderr, or dropped, until its task ends. [-0, +0, e] */
 TIDE_API void tide_warnings(lua_State *L);
 
 /* Users' references. When the last goes, the executor takes no more tasks,
@@ -233,8 +250,8 @@ TIDE_API void tide_warnings(lua_State *L);
 ** tide_executor_shutdown(ex, NULL, 0, TIDE_FOREVER) before the last rele. */
 TIDE_API tide_executor *tide_executor_hold(tide_executor *ex);
 TIDE_API void tide_executor_rele(tide_executor *ex);
-/* As rele, for a handle that L's collector frees: if it is the last of an executor with run_inline, the
-** finalizers of what it opened in L are called. Errors in them are warnings. [-0, +0, m] */
+/* As rele, for a handle that L's collector frees: if it is the last of an executor with run_inline,
+** the finalizers of what it opened in L are called. Errors in them are warnings. [-0, +0, m] */
 TIDE_API void tide_executor_drop(tide_executor *ex, lua_State *L);
 
 enum {
@@ -246,7 +263,8 @@ enum {
 /* Stops taking tasks, then waits until the queue is finished and the threads
 ** are joined, `timeout` seconds at most (0: does not wait). Idempotent. L as in
 ** tide_future_wait. TIDE_OK; TIDE_ETIMEOUT: not finished yet; TIDE_EDEADLOCK:
-** called with a timeout other than 0 from one of its own workers, or of an executor that its tasks left. [-0, +0, e] */
+** called with a timeout other than 0 from one of its own workers, or of an executor that its tasks
+** left. [-0, +0, e] */
 TIDE_API int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double timeout);
 
 typedef struct tide_stats {
@@ -258,8 +276,8 @@ typedef struct tide_stats {
 TIDE_API void tide_executor_stats(tide_executor *ex, tide_stats *st);
 TIDE_API const char *tide_executor_name(tide_executor *ex); /* its thread_name_prefix */
 
-/* How many of its tasks run; and in `names`, of `size` bytes (1 at least), the names of those, as far as they have some and
-** there is room: "crunch, 2 without a name". */
+/* How many of its tasks run; and in `names`, of `size` bytes (1 at least), the names of those, as
+** far as they have some and there is room: "crunch, 2 without a name". */
 TIDE_API int tide_executor_running(tide_executor *ex, char *names, size_t size);
 
 TIDE_API int tide_executor_daemon(const tide_executor *ex); /* not 0: it is, by its config */
@@ -268,10 +286,11 @@ TIDE_API int tide_executor_daemon(const tide_executor *ex); /* not 0: it is, by 
 TIDE_API int tide_executor_limited(const tide_executor *ex);
 /* Not 0: its config has run_inline. */
 TIDE_API int tide_executor_inline(const tide_executor *ex);
-/* Not 0: what runs in L is a task of an executor with run_inline. For bindings: callbacks of L's own wait until it is
-** over. [-0, +0, -] */
+/* Not 0: what runs in L is a task of an executor with run_inline. For bindings: callbacks of L's
+** own wait until it is over. [-0, +0, -] */
 TIDE_API int tide_current_inline(lua_State *L);
-/* Then pushes a table, handle of a share -> its copy, with weak keys, of that task's worker, and 1. Else 0. [-0, +(0|1), -] */
+/* Then pushes a table, handle of a share -> its copy, with weak keys, of that task's worker, and 1.
+** Else 0. [-0, +(0|1), -] */
 TIDE_API int tide_pushinlineshares(lua_State *L);
 
 /* The executor whose worker state L is, or NULL; borrowed. [-0, +0, m] */
@@ -280,9 +299,9 @@ TIDE_API tide_executor *tide_current_executor(lua_State *L);
 ** Valid until the task ends. [-0, +0, m] */
 TIDE_API const char *tide_current_name(lua_State *L);
 
-/* Of the task that runs in L: the index of its worker, N where the thread's name is PREFIX_N; -1 outside a
-** task. And a number from 1 that no other task of the executor has, given when it is first asked for, and
-** the same from then on; 0 outside a task. [-0, +0, m] */
+/* Of the task that runs in L: the index of its worker, N where the thread's name is PREFIX_N; -1
+** outside a task. And a number from 1 that no other task of the executor has, given when it is
+** first asked for, and the same from then on; 0 outside a task. [-0, +0, m] */
 TIDE_API int tide_current_worker(lua_State *L);
 TIDE_API lua_Integer tide_current_id(lua_State *L);
 
@@ -305,16 +324,18 @@ typedef struct tide_taskopts {
   const char *name;   /* copied; NULL: none */
   int nowait;         /* not 0: a full queue refuses with TIDE_EFULL, whatever on_full says */
   double time_limit;  /* seconds of running; 0 or negative: the executor's */
-  /* Bytes by which the worker's state may grow during the task, its garbage not counted; 0: any. The
-  ** executor's limit holds besides. A task that needs more fails with TIDE_EMEMORYLIMIT, whatever it
-  ** catches; its state is replaced if it keeps more than half of what there was room for. */
+  /* Bytes by which the worker's state may grow during the task, its garbage not counted; 0: any.
+  ** The executor's limit holds besides. A task that needs more fails with TIDE_EMEMORYLIMIT,
+  ** whatever it catches; its state is replaced if it keeps more than half of what there was room
+  ** for. */
   size_t memory_limit;
-  /* Where Lua's math.random begins. TIDE_SEED_DEFAULT: as the executor's config says. TIDE_SEED_TASK: from
-  ** `seed` and `number`, or, if `counter` is not NULL, its next value: it is raised by 1, atomically, and
-  ** stays as it was if the submit fails. TIDE_SEED_ITEM: as item `number` of the map of that stream.
-  ** The same values give the same numbers, on any worker. A task that is submitted (by the first two) from
-  ** a task that is itself seeded begins below that: from the seed, where the submitting task or item
-  ** began, and the number of such submits it made. */
+  /* Where Lua's math.random begins. TIDE_SEED_DEFAULT: as the executor's config says.
+  ** TIDE_SEED_TASK: from `seed` and `number`, or, if `counter` is not NULL, its next value: it is
+  ** raised by 1, atomically, and stays as it was if the submit fails. TIDE_SEED_ITEM: as item
+  ** `number` of the map of that stream. The same values give the same numbers, on any worker. A
+  ** task that is submitted (by the first two) from a task that is itself seeded begins below that:
+  ** from the seed, where the submitting task or item began, and the number of such submits it
+  ** made. */
   int seeding;
   lua_Integer seed;
   lua_Unsigned number;
@@ -332,14 +353,15 @@ TIDE_API void tide_taskopts_init(tide_taskopts *o);
 TIDE_API tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs,
                                   const tide_taskopts *o);
 
-/* For makers of maps. Stores the stream of a map that L makes, of *seed, or, if that is NULL, of what ex is
-** seeded with: 1; or 0 if that is nothing. [-0, +0, -] */
+/* For makers of maps. Stores the stream of a map that L makes, of *seed, or, if that is NULL, of
+** what ex is seeded with: 1; or 0 if that is nothing. [-0, +0, -] */
 TIDE_API int tide_map_stream(lua_State *L, const tide_executor *ex, const lua_Integer *seed,
                              tide_stream *stream);
-/* In a seeded task: stores what it was submitted with, each if not NULL, and 1. Else 0. [-0, +0, -] */
+/* In a seeded task: stores what it was submitted with, each if not NULL, and 1. Else 0. [-0, +0,
+** -] */
 TIDE_API int tide_current_stream(lua_State *L, tide_stream *stream, lua_Unsigned *number);
-/* In a task that runs several items of a map, submitted as TIDE_SEED_ITEM for the first of them: the one
-** that lies `offset` behind that begins now. [-0, +0, m] */
+/* In a task that runs several items of a map, submitted as TIDE_SEED_ITEM for the first of them:
+** the one that lies `offset` behind that begins now. [-0, +0, m] */
 TIDE_API void tide_current_item(lua_State *L, lua_Unsigned offset);
 
 /* Whether the n values on top could be sent as results: TIDE_OK and nothing pushed, or
@@ -373,8 +395,8 @@ typedef struct tide_value {
 
 /* Submit without a lua_State: the Lua function `name` ("module.function"), or a
 ** C function, called in the worker with the nargs values. *f is NULL on failure.
-** TIDE_OK, TIDE_EARG, TIDE_ENOMEM, TIDE_ETHREAD (also: a time limit, and no signal for it), TIDE_ESHUTDOWN,
-** TIDE_EBROKEN, TIDE_EFULL. */
+** TIDE_OK, TIDE_EARG, TIDE_ENOMEM, TIDE_ETHREAD (also: a time limit, and no signal for it),
+** TIDE_ESHUTDOWN, TIDE_EBROKEN, TIDE_EFULL. */
 TIDE_API int tide_submit_named(tide_future **f, tide_executor *ex, const char *name,
                                const tide_value *args, size_t nargs, const tide_taskopts *o);
 TIDE_API int tide_submit_cfunction(tide_future **f, tide_executor *ex, lua_CFunction fn,
@@ -394,12 +416,13 @@ TIDE_API const char *tide_future_name(const tide_future *f);
 /* 1 if it had not started and is cancelled now, or was cancelled before; else 0. */
 TIDE_API int tide_future_cancel(tide_future *f);
 
-/* Cancels it as above or, if it runs, asks it to end: 1, and its outcome is or will be TIDE_EINTERRUPTED (or a limit that it had reached),
-** or TIDE_ECANCELLED. 0: it ended by itself before; or there is no signal by which it can be reached (see
-** interrupt_signal), so that it ends, with that outcome, only if it waits or asks tide_current_stop. Its Lua code is stopped at its next instruction, in coroutines,
-** finalizers and to-be-closed variables too; code that catches the error may tidy up for
-** some 10,000 instructions, and is stopped again. C functions are not stopped: it ends when they
-** return. Never waits. */
+/* Cancels it as above or, if it runs, asks it to end: 1, and its outcome is or will be
+** TIDE_EINTERRUPTED (or a limit that it had reached), or TIDE_ECANCELLED. 0: it ended by itself
+** before; or there is no signal by which it can be reached (see interrupt_signal), so that it ends,
+** with that outcome, only if it waits or asks tide_current_stop. Its Lua code is stopped at its
+** next instruction, in coroutines, finalizers and to-be-closed variables too; code that catches the
+** error may tidy up for some 10,000 instructions, and is stopped again. C functions are not
+** stopped: it ends when they return. Never waits. */
 TIDE_API int tide_future_interrupt(tide_future *f);
 
 /* Waits until it is done. L: the caller's state, whose mailbox is slept on; then
@@ -414,15 +437,16 @@ TIDE_API int tide_future_outcome(const tide_future *f);
 /* Pushes what a done future holds: TIDE_OK and *n values, TIDE_EERROR and the
 ** task's error value, or a kind and its error object. Every call decodes anew. What
 ** cannot be rebuilt in L answers TIDE_ETRANSFER or, if code that rebuilds raised a value of
-** its own, TIDE_EERROR and that value. Before large outcomes (64 KiB) L's collector does the work for them, and
-** waits meanwhile; and if L's allocator is Lua's own, that of luaL_newstate, its large blocks are kept for the
-** next from then on. They stay the C library's: lua_setallocf with either allocator is legal at any time. [-0, +*n, m] */
+** its own, TIDE_EERROR and that value. Before large outcomes (64 KiB) L's collector does the work
+** for them, and waits meanwhile; and if L's allocator is Lua's own, that of luaL_newstate, its
+** large blocks are kept for the next from then on. They stay the C library's: lua_setallocf with
+** either allocator is legal at any time. [-0, +*n, m] */
 TIDE_API int tide_pushoutcome(lua_State *L, const tide_future *f, int *n);
 
 /* If it has outcome TIDE_OK and a few plain values (nil, booleans, numbers, short strings; userdata
-** of a tide_reftype with `quick`), pushes them as tide_pushoutcome would, only quicker: *n, and 1, or 2 if
-** there are userdata among them, which the next call may push anew unless they are kept. Else 0, and
-** nothing is pushed. [-0, +(*n|0), m] */
+** of a tide_reftype with `quick`), pushes them as tide_pushoutcome would, only quicker: *n, and 1,
+** or 2 if there are userdata among them, which the next call may push anew unless they are kept.
+** Else 0, and nothing is pushed. [-0, +(*n|0), m] */
 TIDE_API int tide_pushplain(lua_State *L, const tide_future *f, int *n);
 
 /* How many bytes a done future's outcome keeps alive, in its message and lent strings. For bindings
@@ -557,10 +581,11 @@ TIDE_API size_t tide_array_weight(const tide_array *a);
 /* The module `tidepool.core`. */
 TIDE_API int luaopen_tidepool_core(lua_State *L);
 
-/* Makes this copy of the library the one that L uses: `require "tidepool"` gives it from now on, not one from a file. The
-** functions below and luaopen_tidepool_core do so by themselves, and each worker's state has that of its executor;
-** a host whose scripts may require the module before calls it once, when it makes L. `from`: the file that it was
-** loaded from, for messages, or NULL. Raises, with what to do, if L uses another copy already. [-0, +0, e] */
+/* Makes this copy of the library the one that L uses: `require "tidepool"` gives it from now on,
+** not one from a file. The functions below and luaopen_tidepool_core do so by themselves, and each
+** worker's state has that of its executor; a host whose scripts may require the module before calls
+** it once, when it makes L. `from`: the file that it was loaded from, for messages, or NULL.
+** Raises, with what to do, if L uses another copy already. [-0, +0, e] */
 TIDE_API void tide_makeknown(lua_State *L, const char *from);
 
 /* Push handles that scripts use; each takes a reference of its own. [-0, +1, e] */
@@ -571,17 +596,19 @@ TIDE_API void tide_pusharray(lua_State *L, tide_array *a);
 /* The array at idx, borrowed from its handle, or NULL if there is none. [-0, +0, m] */
 TIDE_API tide_array *tide_toarray(lua_State *L, int idx);
 
-/* Not 0: the errors of this library that are made in L, or arrive in it, are strings from now on, for hosts that print
-** with lua_tostring: "file:line: message (tidepool: timeout)". tide_errorkind knows them by their end, in every
-** state. 0, as at first: error objects. Answers what was so before. [-0, +0, m] */
+/* Not 0: the errors of this library that are made in L, or arrive in it, are strings from now on,
+** for hosts that print with lua_tostring: "file:line: message (tidepool: timeout)". tide_errorkind
+** knows them by their end, in every state. 0, as at first: error objects. Answers what was so
+** before. [-0, +0, m] */
 TIDE_API int tide_stringerrors(lua_State *L, int on);
 
 /* Pushes an error object {kind=, message=}, or the string. [-0, +1, m] */
 TIDE_API void tide_pusherror(lua_State *L, int kind, const char *message);
-/* Pushes where the script that called is, as `file:line: `: the innermost line of Lua that is not in
-** the library's own files; "" if none is known. [-0, +1, m] */
+/* Pushes where the script that called is, as `file:line: `: the innermost line of Lua that is not
+** in the library's own files; "" if none is known. [-0, +1, m] */
 TIDE_API void tide_pushwhere(lua_State *L);
-/* The kind of the error object at idx, or of a string that stands for one, or TIDE_OK if it is neither. [-0, +0, m] */
+/* The kind of the error object at idx, or of a string that stands for one, or TIDE_OK if it is
+** neither. [-0, +0, m] */
 TIDE_API int tide_errorkind(lua_State *L, int idx);
 /* Pushes its message, without the place; "" for what is no error of this library. [-0, +1, m] */
 TIDE_API void tide_pusherrormessage(lua_State *L, int idx);
@@ -592,9 +619,9 @@ TIDE_API void tide_pusherrormessage(lua_State *L, int idx);
 ** a reference of its own, `rele` gives back the one from hold. The type must
 ** live as long as any message. hold and push run on the state's thread, rele on any.
 ** hold calls no Lua code: while a message is packed that may change nothing.
-** `quick` may be NULL. Else it is hold for where nothing may raise or allocate in the state, with 4 stack
-** slots (NULL: hold is asked), and then push raises nothing but memory errors and finds the userdata that
-** quick was asked for, as long as that lives, instead of making another one. */
+** `quick` may be NULL. Else it is hold for where nothing may raise or allocate in the state, with 4
+** stack slots (NULL: hold is asked), and then push raises nothing but memory errors and finds the
+** userdata that quick was asked for, as long as that lives, instead of making another one. */
 typedef struct tide_reftype {
   const char *name;
   void *(*hold)(lua_State *L, int idx);
@@ -606,7 +633,8 @@ typedef struct tide_reftype {
 /* Marks the metatable at idx. [-0, +0, m] */
 TIDE_API void tide_setreftype(lua_State *L, int idx, const tide_reftype *type);
 
-/* What is alive of the executors that L adopted, and of those that their tasks left, for leak tests. [-0, +0, m] */
+/* What is alive of the executors that L adopted, and of those that their tasks left, for leak
+** tests. [-0, +0, m] */
 typedef struct tide_live {
   size_t executors; /* not yet freed */
   size_t tasks;     /* their tasks not yet freed: queued, running, or held by a future */

@@ -2,8 +2,9 @@
 ** luautil/c_stack: whether the C stack has room for what packs and unpacks.
 **
 ** Both recurse, a level of C stack for each level of nesting, and call functions of the user's in
-** between, which may recurse as far as Lua lets them. A script may run on a small stack of the host's,
-** or be deep in C calls already. So both check what is left, and refuse with an error in time.
+** between, which may recurse as far as Lua lets them. A script may run on a small stack of the
+** host's, or be deep in C calls already. So both check what is left, and refuse with an error in
+** time.
 **
 ** SPDX-License-Identifier: MIT
 */

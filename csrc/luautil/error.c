@@ -86,7 +86,8 @@ void ti_error_metatable(lua_State *L) {
 /* In the registry: whether errors are strings here; the last of these, and its message alone. */
 static const char strings_key = 0, text_key = 0, message_key = 0;
 
-/* What ends each of them, and tells its kind: nothing has to be remembered, in whatever state it arrives. */
+/* What ends each of them, and tells its kind: nothing has to be remembered, in whatever state it
+** arrives. */
 #define MARK " (tidepool: "
 
 bool ti_error_strings(lua_State *L) {

@@ -3,8 +3,8 @@
 **
 ** The one place where they are made: {kind = "timeout", message = "…", where = "file:line: "}
 ** with a metatable that every state makes once and that keeps its identity when it is sent.
-** `where` is the script's line that called, if there is one; tostring puts it first. In a state that
-** asks for strings they are text, for hosts that print with lua_tostring.
+** `where` is the script's line that called, if there is one; tostring puts it first. In a state
+** that asks for strings they are text, for hosts that print with lua_tostring.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -28,16 +28,19 @@ int ti_error_raise(lua_State *L, int fault, const char *fmt, ...);
 void ti_error_where(lua_State *L);
 /* Raises a string, as luaL_error does, with the place of ti_error_where. [-0, +0, e] */
 int ti_error_plain(lua_State *L, const char *fmt, ...);
-/* The fault of the error object at idx, or of a string that stands for one, FAULT_NONE if it is neither. [-0, +0, m] */
+/* The fault of the error object at idx, or of a string that stands for one, FAULT_NONE if it is
+** neither. [-0, +0, m] */
 int ti_error_kind(lua_State *L, int idx);
 /* Pushes its message, without the place. [-0, +1, m] */
 void ti_error_message(lua_State *L, int idx);
 
-/* Whether errors that are made or arrive in L are strings: "file:line: message (tidepool: kind)". [-0, +0, -] */
+/* Whether errors that are made or arrive in L are strings: "file:line: message (tidepool: kind)".
+** [-0, +0, -] */
 bool ti_error_strings(lua_State *L);
 /* Says so; answers what was so before. [-0, +0, m] */
 bool ti_error_set_strings(lua_State *L, bool on);
-/* Makes the table of an error object on top, with or without its metatable, such a string. [-1, +1, m] */
+/* Makes the table of an error object on top, with or without its metatable, such a string. [-1, +1,
+** m] */
 void ti_error_to_text(lua_State *L);
 /* Pushes the metatable. [-0, +1, m] */
 void ti_error_metatable(lua_State *L);

@@ -151,7 +151,8 @@ static void arm_next(struct ti_interrupt *h, lua_State *L, bool fresh) {
 
 static void switch_to(struct ti_interrupt *h, lua_State *co, bool fresh) {
   atomic_store_explicit(&h->running, co, memory_order_relaxed);
-  /* asked before: the handler has been at another coroutine. Asked from now on: it finds this one. */
+  /* asked before: the handler has been at another coroutine. Asked from now on: it finds this
+  ** one. */
   arm_next(h, co, fresh);
 }
 
@@ -212,7 +213,8 @@ static int nothing(lua_State *L) {
   return 0;
 }
 
-/* Where the flag is: the one byte that is 1 outside hooks and 0 inside. 0: not found. [-0, +0, m] */
+/* Where the flag is: the one byte that is 1 outside hooks and 0 inside. 0: not found. [-0, +0,
+** m] */
 static unsigned find_flag(lua_State *L) {
   unsigned char before[LAST + 1], after[LAST + 1];
   struct find f;

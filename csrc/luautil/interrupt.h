@@ -4,7 +4,8 @@
 ** Nothing is armed while a task runs undisturbed. When it is asked to stop (stop_token.h), a signal
 ** handler on its own thread sets a count hook on the coroutine that runs, as lua.c does for Ctrl-C,
 ** and the hook raises. So that the handler knows this coroutine, the worker's coroutine library
-** (worker_coroutine.c) notes it. Code that catches the error and carries on is stopped again (`phase`):
+** (worker_coroutine.c) notes it. Code that catches the error and carries on is stopped again
+** (`phase`):
 **
 **   ASKED: at the next instruction -> CAUGHT: after INTERRUPT_GRACE instructions, in which handlers
 **   can tidy up -> FINAL: from then on at every instruction
@@ -75,7 +76,8 @@ size_t ti_interrupt_used(lua_State *L);
 /* As lua_getallocf, but the state's own allocator while a limit is in force. [-0, +0, -] */
 lua_Alloc ti_interrupt_allocf(lua_State *L, void **ud);
 
-/* Raises the error of a task that was asked to end; nothing if it was not: for waits. [-0, +0, e] */
+/* Raises the error of a task that was asked to end; nothing if it was not: for waits. [-0, +0,
+** e] */
 void ti_interrupt_check(lua_State *L);
 
 /* Raises the error again if L's task is in phase FINAL, for protected calls that failed. [-0,

@@ -10,7 +10,8 @@
 
 #define CORE "tidepool.core"
 
-/* In the registry, under names that all copies know: the address of the copy's `here`, and what it is in words. */
+/* In the registry, under names that all copies know: the address of the copy's `here`, and what it
+** is in words. */
 #define MARK "tidepool.copy"
 #define WORDS "tidepool.copy.words"
 

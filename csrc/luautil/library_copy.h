@@ -1,9 +1,10 @@
 /*
 ** luautil/library_copy: which copy of the library a state uses.
 **
-** A program that has the library in itself and a script that loads the module from a file have two copies of
-** it, each with its own types of objects. A state takes one of them: the first that makes something in it. That
-** one is what `require` gives from then on, and the other one is refused in words.
+** A program that has the library in itself and a script that loads the module from a file have two
+** copies of it, each with its own types of objects. A state takes one of them: the first that makes
+** something in it. That one is what `require` gives from then on, and the other one is refused in
+** words.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -21,8 +22,8 @@ struct ti_library_copy {
   lua_CFunction core; /* opens the module tidepool.core */
 };
 
-/* Makes this copy the one of L. `from`: the file that it was loaded from; NULL: not known. Raises if L
-** has another one. [-0, +0, e] */
+/* Makes this copy the one of L. `from`: the file that it was loaded from; NULL: not known. Raises
+** if L has another one. [-0, +0, e] */
 void ti_library_copy_claim(lua_State *L, const struct ti_library_copy *copy, const char *from);
 
 /* The words for an object of another copy. */

@@ -8,10 +8,12 @@
 #include <lauxlib.h>
 #include <stdint.h>
 
-/* No table and no function with an upvalue is smaller than this: a header, and at least so many pointers. */
+/* No table and no function with an upvalue is smaller than this: a header, and at least so many
+** pointers. */
 #define TABLE_LEAST (5 * sizeof(void *))
 #define FUNCTION_LEAST (5 * sizeof(void *))
-/* Words of a function in which Lua leaves some bytes as they were: all collectable objects begin with such. */
+/* Words of a function in which Lua leaves some bytes as they were: all collectable objects begin
+** with such. */
 #define FUNCTION_HEAD 3
 #define PLACES (TABLE_LEAST / sizeof(unsigned))
 
@@ -27,7 +29,8 @@ static int only(const bool *fits, size_t places, size_t step) {
 }
 
 static int find_array_size(lua_State *L) {
-  /* Room for elements, room for other pairs, and how many elements there are: those beyond the first room are pairs. */
+  /* Room for elements, room for other pairs, and how many elements there are: those beyond the
+  ** first room are pairs. */
   static const struct {
     unsigned array, hash, filled;
   } sample[] = {{0, 0, 0},  {1, 0, 0}, {3, 0, 3},     {4, 0, 2},     {0, 16, 12},
@@ -52,7 +55,8 @@ static int find_array_size(lua_State *L) {
   return only(fits, PLACES, sizeof(unsigned));
 }
 
-/* Pushes a list of Lua functions, of each prototype in turn, with some upvalues that are the same; false: it cannot. [-0, +(0|1), e] */
+/* Pushes a list of Lua functions, of each prototype in turn, with some upvalues that are the same;
+** false: it cannot. [-0, +(0|1), e] */
 static bool push_functions(lua_State *L) {
   static const char source[] = "local made, a = {}, 1 "
                                "for i = 1, 4 do "

@@ -9,9 +9,9 @@
 ** Prototype: whether two Lua functions are closures of one prototype, which holds their code.
 ** Otherwise only their dumps can tell, and a dump takes longer than the rest of a small task.
 **
-** Both are read at a place inside the table or function. The place is searched for in tables of known
-** sizes and functions of known prototypes. If not exactly one place fits all of them, as in another
-** build of Lua, it counts as unknown, and callers do without.
+** Both are read at a place inside the table or function. The place is searched for in tables of
+** known sizes and functions of known prototypes. If not exactly one place fits all of them, as in
+** another build of Lua, it counts as unknown, and callers do without.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -35,15 +35,16 @@ struct ti_lua_internals {
 /* Looks for the places. [-0, +0, m] */
 void ti_lua_internals_find(lua_State *L, struct ti_lua_internals *l);
 
-/* Elements 1 to so many of the table at this address lie in its array part: perhaps not all that do. */
+/* Elements 1 to so many of the table at this address lie in its array part: perhaps not all that
+** do. */
 static inline unsigned ti_lua_internals_array(const struct ti_lua_internals *l, const void *table) {
   unsigned n = 0;
   if (l->array_size > 0) memcpy(&n, (const unsigned char *)table + l->array_size, sizeof n);
   return n;
 }
 
-/* What is the same for two Lua functions, by their addresses, if and only if they are closures of one prototype, as long as one of them
-** is alive; NULL: unknown. */
+/* What is the same for two Lua functions, by their addresses, if and only if they are closures of
+** one prototype, as long as one of them is alive; NULL: unknown. */
 static inline const void *ti_lua_internals_prototype(const struct ti_lua_internals *l,
                                                      const void *function) {
   const void *p = NULL;

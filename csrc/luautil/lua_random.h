@@ -2,8 +2,8 @@
 ** luautil/lua_random: the generator of a state's math.random.
 **
 ** Lua seeds a new state from the time in seconds and an address, which states made one after the
-** other have in common. Here each is seeded from the system's entropy, and for tasks that say so from
-** a seed of their own.
+** other have in common. Here each is seeded from the system's entropy, and for tasks that say so
+** from a seed of their own.
 **
 ** Only the state's own thread uses a struct ti_lua_random.
 **
@@ -44,8 +44,8 @@ void ti_lua_random_restore(lua_State *L, const struct ti_random_state *s);
 ** system's entropy. Nothing is done in a state without it. [-0, +0, m] */
 void ti_lua_random_open(struct ti_lua_random *r, lua_State *L);
 
-/* Begins a task: seeds for it, or, for one without a seed (NULL), from entropy if the one before left
-** a sequence that can be foreseen. [-0, +0, m] */
+/* Begins a task: seeds for it, or, for one without a seed (NULL), from entropy if the one before
+** left a sequence that can be foreseen. [-0, +0, m] */
 void ti_lua_random_begin(struct ti_lua_random *r, lua_State *L, const struct ti_seeding *from);
 
 /* In a seeded task: begins the item that lies `offset` behind the first. [-0, +0, m] */

@@ -21,9 +21,9 @@
 /* The struct of type T whose member m is at p. */
 #define TI_CONTAINER(p, T, m) ((T *)(void *)(((char *)(p)) - offsetof(T, m)))
 
-/* A variable of each thread's own, which is there from the thread's beginning: no allocation at its first use,
-** so that also a signal handler may read it. In glibc that takes this model, and a few bytes of what it sets
-** apart for libraries that are loaded at run time. */
+/* A variable of each thread's own, which is there from the thread's beginning: no allocation at its
+** first use, so that also a signal handler may read it. In glibc that takes this model, and a few
+** bytes of what it sets apart for libraries that are loaded at run time. */
 #ifdef __GLIBC__
 #define TI_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
 #else

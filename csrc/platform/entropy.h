@@ -11,7 +11,8 @@
 TI_INTERNAL_BEGIN
 
 /* Returns 128 random bits: getrandom(2), else /dev/urandom, else those of
-** ti_entropy_fallback. Never fails, and never waits for the system to gather entropy. Any thread. */
+** ti_entropy_fallback. Never fails, and never waits for the system to gather entropy. Any
+** thread. */
 struct ti_seed ti_entropy_get(void);
 
 /* Returns 128 bits that no other call in this process returns, and that differ between processes

@@ -169,8 +169,8 @@ bool ti_thread_is_self(const struct ti_thread *t) {
   return pthread_equal(t->t, pthread_self()) != 0;
 }
 
-/* Of each thread, where its stack lies: asked once, as that takes a while (for the first thread of a process the C
-** library reads a file). None is known: `end` is 0, or both are. */
+/* Of each thread, where its stack lies: asked once, as that takes a while (for the first thread of
+** a process the C library reads a file). None is known: `end` is 0, or both are. */
 static TI_THREAD_LOCAL struct {
   uintptr_t lowest, end;
   bool asked;
@@ -239,8 +239,8 @@ static void unblock_child(void) {
   if (programs != NULL) pthread_sigmask(SIG_SETMASK, programs, NULL);
 }
 
-/* If there is no memory for the handler, children keep the mask of the thread. The C library forgets
-** it when it unloads the library that this code is in. */
+/* If there is no memory for the handler, children keep the mask of the thread. The C library
+** forgets it when it unloads the library that this code is in. */
 static void register_child(void) { (void)pthread_atfork(NULL, NULL, unblock_child); }
 
 void ti_child_mask_set(const sigset_t *mask) {

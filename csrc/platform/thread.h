@@ -79,9 +79,10 @@ ti_time ti_clock_deadline(double seconds);
 ** lock is held before and after. Callers loop on their predicate. */
 bool ti_cond_wait(struct ti_cond *c, struct ti_mutex *l, ti_time deadline);
 
-/* Bytes of C stack: what a thread gets if nobody asks for a size; the least that may be asked for; and what Lua
-** code may take that recurses through C functions as far as Lua lets it (200 levels of string.gsub, the
-** hungriest: spec/unit/luautil/c_stack_test.c). A sanitizer's frames are larger. */
+/* Bytes of C stack: what a thread gets if nobody asks for a size; the least that may be asked for;
+** and what Lua code may take that recurses through C functions as far as Lua lets it (200 levels of
+** string.gsub, the hungriest: spec/unit/luautil/c_stack_test.c). A sanitizer's frames are
+** larger. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define TI_THREAD_STACK_UNIT ((size_t)4 << 20)
 #else
@@ -91,33 +92,36 @@ bool ti_cond_wait(struct ti_cond *c, struct ti_mutex *l, ti_time deadline);
 #define TI_THREAD_STACK_LEAST TI_THREAD_STACK_UNIT
 #define TI_THREAD_STACK_LUA (TI_THREAD_STACK_UNIT / 2)
 
-/* Starts a thread with all signals blocked but those that the running code itself raises, by a fault or by
-** writing where nobody reads (SIGPIPE), so that the host's handlers run on the host's threads. stack_size 0:
-** TI_THREAD_STACK, whatever the system's default is; a size the system refuses as too small or odd is rounded up. 0 or errno. */
+/* Starts a thread with all signals blocked but those that the running code itself raises, by a
+** fault or by writing where nobody reads (SIGPIPE), so that the host's handlers run on the host's
+** threads. stack_size 0: TI_THREAD_STACK, whatever the system's default is; a size the system
+** refuses as too small or odd is rounded up. 0 or errno. */
 int ti_thread_start(struct ti_thread *t, size_t stack_size, void *(*fn)(void *), void *arg);
 void ti_thread_join(struct ti_thread *t); /* blocks until it has ended */
 /* Whether the caller is that thread, which must not have been joined. */
 struct ti_thread ti_thread_self(void);
 bool ti_thread_is_self(const struct ti_thread *t);
-/* How many bytes of the calling thread's stack are free, and in *size (NULL is legal) how many it has in all. SIZE_MAX
-** for both: this is not known, or it runs on a stack of the program's own (a fibre's). Takes some nanoseconds,
-** but for the first call of each thread. */
+/* How many bytes of the calling thread's stack are free, and in *size (NULL is legal) how many it
+** has in all. SIZE_MAX for both: this is not known, or it runs on a stack of the program's own (a
+** fibre's). Takes some nanoseconds, but for the first call of each thread. */
 size_t ti_thread_stack_room(size_t *size);
 /* Names the calling thread for the OS, cut to what it allows. */
 void ti_thread_set_name(const char *name);
 
-/* Programs that a thread of ours starts do not begin with the signals blocked that it has blocked, but with
-** those that were blocked where its executor was made. Stores the mask that a program begins with which the
-** calling thread starts; on other threads that is their own mask. */
+/* Programs that a thread of ours starts do not begin with the signals blocked that it has blocked,
+** but with those that were blocked where its executor was made. Stores the mask that a program
+** begins with which the calling thread starts; on other threads that is their own mask. */
 void ti_child_mask_get(sigset_t *mask);
-/* Makes it that for the calling thread, a new one of ours. A child that fork() makes on it, in whatever library, begins
-** with it, too. `mask` lives as long as the thread. Also blocks SIGPIPE where that was blocked. */
+/* Makes it that for the calling thread, a new one of ours. A child that fork() makes on it, in
+** whatever library, begins with it, too. `mask` lives as long as the thread. Also blocks SIGPIPE
+** where that was blocked. */
 void ti_child_mask_set(const sigset_t *mask);
 
-/* Signals: how a running thread is reached. They are the program's: a handler of ours is put where it has none
-** (SIG_DFL), and never taken away, so what it is in stays loaded. The program may want one later: it sets a
-** handler, ignores it, or sets it back to SIG_DFL. So whose a signal is is looked at before each use, and
-** threads take more than one. A set of them is a word: signal n is bit n - 1. */
+/* Signals: how a running thread is reached. They are the program's: a handler of ours is put where
+** it has none (SIG_DFL), and never taken away, so what it is in stays loaded. The program may want
+** one later: it sets a handler, ignores it, or sets it back to SIG_DFL. So whose a signal is is
+** looked at before each use, and threads take more than one. A set of them is a word: signal n is
+** bit n - 1. */
 
 /* What a thread does in the handler, whoever sent the signal. */
 struct ti_signal_handler {
@@ -129,8 +133,9 @@ struct ti_signal_handler {
 const char *ti_signal_unfit(int sig);
 /* The program handles or ignores it. */
 bool ti_signal_taken(int sig);
-/* Makes `sig` ours; 0: the first of some that is free, and that the calling thread does not block as one of few. The
-** signal, or 0 and errno in *err: EBUSY if the program has it, EINVAL if it is none, or none for this. */
+/* Makes `sig` ours; 0: the first of some that is free, and that the calling thread does not block
+** as one of few. The signal, or 0 and errno in *err: EBUSY if the program has it, EINVAL if it is
+** none, or none for this. */
 int ti_signal_claim(int sig, int *err);
 
 /* The signals by which some threads are to be reached. */
@@ -146,32 +151,33 @@ void ti_signal_set_init(struct ti_signal_set *s, int first);
 static inline uint64_t ti_signal_set_now(const struct ti_signal_set *s) {
   return atomic_load_explicit(&s->set, memory_order_relaxed);
 }
-/* One that is ours now, of those that a thread takes; 0: the program has them all. Looks for others, for later,
-** when it finds that the program has one. Some system calls; any thread. */
+/* One that is ours now, of those that a thread takes; 0: the program has them all. Looks for
+** others, for later, when it finds that the program has one. Some system calls; any thread. */
 int ti_signal_set_find(struct ti_signal_set *s, uint64_t open);
 /* Whether a thread that takes ti_signal_set_now can be reached. The same. */
 bool ti_signal_set_left(struct ti_signal_set *s);
 
-/* The calling thread, which blocks all signals, has that alarm for the rest of its life, which lives until the
-** thread is joined. */
+/* The calling thread, which blocks all signals, has that alarm for the rest of its life, which
+** lives until the thread is joined. */
 void ti_signal_set_handler(const struct ti_signal_handler *a);
 /* The calling thread took the signals `before`, and takes `now` from here on. */
 void ti_signal_set_take(uint64_t before, uint64_t now);
 /* Sends it to a thread that has not ended. Several that were not taken yet may become one, but for
 ** real-time signals. Never blocks. 0 or errno. */
 int ti_signal_send(const struct ti_thread *t, int sig);
-/* After a child process has ended, by SIGINT or not: what ended it (Ctrl-C goes to all processes of a terminal's
-** foreground) may be on its way to the program's own thread still. For a thread that blocks signals. Returns when
-** none of the usual ones is pending any more for the process, after a tenth of a second at most. */
+/* After a child process has ended, by SIGINT or not: what ended it (Ctrl-C goes to all processes of
+** a terminal's foreground) may be on its way to the program's own thread still. For a thread that
+** blocks signals. Returns when none of the usual ones is pending any more for the process, after a
+** tenth of a second at most. */
 void ti_signal_settle(bool by_interrupt);
 /* Returns when what was sent to the calling thread has come. */
 void ti_signal_drain(void);
 /* Whether a thread that takes `open` may have a timer: by SIGURG alone, which does no harm if the
 ** program sets it back to SIG_DFL meanwhile. */
 bool ti_signal_ticks(uint64_t open);
-/* Sends SIGURG to the calling thread every `period` ns, until it ends the timer: none comes after that. False:
-** there is no such timer. In the handler, for a signal `sig` other than SIGURG: the program has that now, and
-** the timer pauses for good. */
+/* Sends SIGURG to the calling thread every `period` ns, until it ends the timer: none comes after
+** that. False: there is no such timer. In the handler, for a signal `sig` other than SIGURG: the
+** program has that now, and the timer pauses for good. */
 struct ti_signal_timer {
   timer_t id;
 };

@@ -1,8 +1,8 @@
 /*
 ** sched/pool: a queue of tasks and the threads that serve it.
 **
-** This file is the rules, and what callers do: make, submit, cancel, close, wait. Invariants and lock:
-** pool_impl.h.
+** This file is the rules, and what callers do: make, submit, cancel, close, wait. Invariants and
+** lock: pool_impl.h.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -42,8 +42,8 @@ bool ti_pool_sleepy_locked(const struct ti_pool *p) {
   return p->nasleep > 0 && p->queue.count > 0 && p->idle == p->nasleep;
 }
 
-/* Of `present` threads all rest, and what they rest for may be away. If nobody is, one of those has just
-** ended, and who rests for it is about to wake up. */
+/* Of `present` threads all rest, and what they rest for may be away. If nobody is, one of those has
+** just ended, and who rests for it is about to wake up. */
 static bool stuck_locked(const struct ti_pool *p, int present) {
   return p->away > 0 && p->resting > 0 && present <= p->resting;
 }
@@ -87,7 +87,8 @@ bool ti_pool_crowded(const struct ti_pool *p) {
 }
 
 /* Tasks that free or future threads will take at once do not count as waiting, so that the
-** answer does not depend on how quick they are; nor do those that run, be they more than max_workers. */
+** answer does not depend on how quick they are; nor do those that run, be they more than
+** max_workers. */
 bool ti_pool_full_locked(const struct ti_pool *p) {
   size_t places = (size_t)p->cfg.max_workers, busy = p->running - p->waiting - (size_t)p->away;
   size_t unused = busy < places ? places - busy : 0;
@@ -215,8 +216,8 @@ static void free_pool(struct ti_pool *p) {
   if (dispose != NULL) dispose(ud);
 }
 
-/* As in refcount.h: relaxed up, since a new reference comes from one that exists; acq_rel down, paired
-** with itself: who frees sees what all others did. */
+/* As in refcount.h: relaxed up, since a new reference comes from one that exists; acq_rel down,
+** paired with itself: who frees sees what all others did. */
 static void hold(struct ti_pool *p, uint64_t unit) {
   uint64_t before = atomic_fetch_add_explicit(&p->refs, unit, memory_order_relaxed);
   assert(before > 0);
@@ -402,10 +403,11 @@ void ti_pool_block_end(struct ti_pool *p, enum ti_pool_block how) {
   ti_pool_notify(surplus);
 }
 
-/* That a wait of a thread is not over says nothing about the others, and may be old news. So each thread
-** notes the turn, looks at its wait, and agrees only if the turn is still the same; any task that begins to wait, or
-** goes on, makes another turn. If all threads agree on one turn, none has done anything since it began: what
-** ended before that, each has seen. Deliveries by others than these threads are errands. */
+/* That a wait of a thread is not over says nothing about the others, and may be old news. So each
+** thread notes the turn, looks at its wait, and agrees only if the turn is still the same; any task
+** that begins to wait, or goes on, makes another turn. If all threads agree on one turn, none has
+** done anything since it began: what ended before that, each has seen. Deliveries by others than
+** these threads are errands. */
 bool ti_pool_agree(struct ti_pool *p, struct ti_stop_token *self) {
   struct ti_pool_thread *s = TI_CONTAINER(self, struct ti_nested_worker, stop)->slot;
   bool all;

@@ -1,7 +1,8 @@
 /*
 ** sched/pool_cancel: cancelling and interrupting a pool's tasks.
 **
-** Invariants and lock: pool_impl.h. Signals are sent, and watches delivered, with no lock of the pool.
+** Invariants and lock: pool_impl.h. Signals are sent, and watches delivered, with no lock of the
+** pool.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -13,8 +14,8 @@
 
 /* --------------------------------------------------------------- cancel -- */
 
-/* Cancels t if it has not begun. Without `taken_too` one that a worker took counts as begun. True if
-** it is cancelled now. */
+/* Cancels t if it has not begun. Without `taken_too` one that a worker took counts as begun. True
+** if it is cancelled now. */
 static bool withdraw(struct ti_pool *p, struct ti_task *t, bool taken_too) {
   bool queued, ours;
   assert(t->pool == p);

@@ -1,16 +1,17 @@
 /*
 ** sched/pool_impl: the pool's own fields, shared by the files pool*.c alone.
 **
-** pool.c is the rules, and what callers do; pool_cancel.c is cancelling and interrupting; pool_threads.c is
-** the threads' life; pool_nested.c is running a task. All keep, whenever they
-** let go of the lock (ti_pool_check_locked asserts it, in builds with TI_CHECKS):
+** pool.c is the rules, and what callers do; pool_cancel.c is cancelling and interrupting;
+** pool_threads.c is the threads' life; pool_nested.c is running a task. All keep, whenever they let
+** go of the lock (ti_pool_check_locked asserts it, in builds with TI_CHECKS):
 **
 **   1  failed <= finished; what was ever submitted is queued, running, finished or cancelled
-**   2  idle + fresh + leaving + running - waiting = alive + starting <= max_threads. A thread is started only
-**      if alive + starting - away < max_workers, or all of these rest and others are away; one that is more, since
-**      another came back, ends instead of taking a task. So max_workers tasks run at a time, but for moments
-**      in which one comes back. A thread decides to end as one too many under the lock, and is `leaving` from then
-**      on; those that are leaving do not count when the next one decides. So max_workers of them stay.
+**   2  idle + fresh + leaving + running - waiting = alive + starting <= max_threads. A thread is
+**      started only if alive + starting - away < max_workers, or all of these rest and others are
+**      away; one that is more, since another came back, ends instead of taking a task. So
+**      max_workers tasks run at a time, but for moments in which one comes back. A thread decides
+**      to end as one too many under the lock, and is `leaving` from then on; those that are leaving
+**      do not count when the next one decides. So max_workers of them stay.
 **   3  a task is queued and an idle thread sleeps: another idle thread is awake (it spins, or was
 **      just woken). Awake ones look before they sleep, and one that takes a task sees to the
 **      invariant again. So a submit wakes a thread only if it must, sleepers are woken one after
@@ -198,7 +199,8 @@ void ti_pool_nested_deliver(struct ti_task *t, bool begun, int outcome, struct t
 bool ti_pool_nested_needs_replacing(const struct ti_pool *p, const struct ti_nested_worker *l);
 /* Opens its worker. False: the pool is broken now, or (*starved) there was no memory. */
 bool ti_pool_nested_open(struct ti_pool *p, struct ti_nested_worker *l, bool *starved);
-/* The calling thread starved: a task that fails now with FAULT_NOMEM, once the lock is free; or NULL. */
+/* The calling thread starved: a task that fails now with FAULT_NOMEM, once the lock is free; or
+** NULL. */
 struct ti_task *ti_pool_nested_out_of_memory_locked(struct ti_pool *p);
 void ti_pool_nested_close(struct ti_pool *p,
                           struct ti_nested_worker *l); /* one that is not open: legal */

@@ -122,7 +122,8 @@ static void fail_broken(struct ti_task *t, const char *why, size_t len) {
   ti_task_release(t);
 }
 
-/* The caller still counts as alive, or as an errand, so no wait ends before the failures are delivered. */
+/* The caller still counts as alive, or as an errand, so no wait ends before the failures are
+** delivered. */
 void ti_pool_nested_break(struct ti_pool *p, char *why, size_t whysize) {
   struct ti_list doomed;
   struct ti_list_node *n;
@@ -233,7 +234,8 @@ void ti_pool_nested_close_above(struct ti_pool *p, struct ti_nested_worker *l, i
 static struct ti_nested_worker *level_above(struct ti_pool *p, struct ti_nested_worker *l) {
   struct ti_nested_worker *up = l->above;
   bool starved;
-  /* Lua code there has as much as on the least stack, also when what it calls packs a deep value. */
+  /* Lua code there has as much as on the least stack, also when what it calls packs a deep
+  ** value. */
   if (ti_thread_stack_room(NULL) < TI_THREAD_STACK_LEAST) return NULL;
   if (up == NULL) {
     up = (struct ti_nested_worker *)ti_alloc_zero(p->mem, sizeof *up);

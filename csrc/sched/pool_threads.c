@@ -20,8 +20,8 @@
 
 #include "sched/pool_impl.h"
 
-/* Not by a thread-local variable: those that need no allocation are few (signal.c). This is asked only
-** before waits that are long anyway. */
+/* Not by a thread-local variable: those that need no allocation are few (signal.c). This is asked
+** only before waits that are long anyway. */
 bool ti_pool_threads_is_worker(struct ti_pool *p) {
   bool is = false;
   ti_mutex_lock(&p->lock);

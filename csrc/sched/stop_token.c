@@ -109,8 +109,8 @@ bool ti_stop_token_request(struct ti_stop_token *s, int kind) {
 
 enum ti_stop_answer ti_stop_token_pin(struct ti_stop_token *s, int kind) {
   enum ti_stop_answer answer = STOP_TOLD;
-  /* A visitor first. Sequentially consistent, as are the load below and what ti_stop_token_leave does:
-  ** either this finds that the worker leaves, or the worker finds the visitor. */
+  /* A visitor first. Sequentially consistent, as are the load below and what ti_stop_token_leave
+  ** does: either this finds that the worker leaves, or the worker finds the visitor. */
   atomic_fetch_add_explicit(&s->visitors, 1, memory_order_seq_cst);
   if (!ti_stop_token_request(s, kind)) {
     bool left = atomic_load_explicit(&s->left, memory_order_seq_cst);

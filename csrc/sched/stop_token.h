@@ -1,8 +1,8 @@
 /*
 ** sched/stop_token: asking the task that a worker runs to end.
 **
-** Each worker has one `struct ti_stop_token`; what it holds is about what the worker does now: it runs a
-** task, or is opened or closed, where Lua code runs too.
+** Each worker has one `struct ti_stop_token`; what it holds is about what the worker does now: it
+** runs a task, or is opened or closed, where Lua code runs too.
 **
 **   want:   CLOSED --open--> 0 --ask--> a kind (interrupted, time_limit, memory_limit)
 **              ^             |             |
@@ -47,7 +47,8 @@ struct ti_signal_target {
   bool mute; /* watchdog's lock: when it was to be rung last, there was no signal for it */
   struct ti_stop_token *_Atomic first; /* A: its stops; the thread's, and its handler's */
   atomic_bool
-      heard; /* A: the handler ran since the last signal was sent: a hint (relaxed), see ring_locked */
+      /* A: the handler ran since the last signal was sent: a hint (relaxed), see ring_locked */
+      heard;
   unsigned unheard;             /* watchdog's lock: how often it was to be rung since then */
   bool rung;                    /* watchdog's lock: a signal was sent since the thread last left */
   bool ticks;                   /* the thread's: it rings itself, too */
@@ -92,7 +93,8 @@ void ti_stop_token_stop_ticks(struct ti_signal_target *b);
 /* On the bell's thread, or before it starts. The last that was made goes first. */
 void ti_stop_token_init(struct ti_stop_token *s, struct ti_signal_target *b);
 void ti_stop_token_fini(struct ti_stop_token *s);
-/* The worker's: what a signal does from now on, on its own thread and in a handler. NULL: nothing. */
+/* The worker's: what a signal does from now on, on its own thread and in a handler. NULL:
+** nothing. */
 void ti_stop_token_set_hook(struct ti_stop_token *s, void (*arm)(void *ud), void *ud);
 
 /* The worker's: before a task, and at its end. `close` answers FAULT_NONE or what was asked for. */

@@ -148,9 +148,9 @@ static struct ti_task *awaited_by(struct ti_task *t) {
   return next;
 }
 
-/* The entry is made first, then the ring looked for: of those who close one, the last to make its entry sees
-** all others. An entry stays until what is awaited is done, or the waiter is stopped; so links that
-** are seen one after the other were there together. */
+/* The entry is made first, then the ring looked for: of those who close one, the last to make its
+** entry sees all others. An entry stays until what is awaited is done, or the waiter is stopped; so
+** links that are seen one after the other were there together. */
 bool ti_task_await(struct ti_task *self, struct ti_task *t) {
   enum { FAR = 1000000 }; /* a ring that self is not in has no end */
   struct ti_task *at;

@@ -16,8 +16,8 @@
 ** the state, under the task's lock; anyone may read it (atomic).
 ** Lock order: the task's lock is a leaf; it is never held together with another.
 **
-** There may be millions of tasks, so a struct ti_task is small (with its message: one block), and its
-** lock is a byte.
+** There may be millions of tasks, so a struct ti_task is small (with its message: one block), and
+** its lock is a byte.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -114,15 +114,15 @@ static inline bool ti_task_done(const struct ti_task *t) {
   return ti_task_state(t) >= TASK_FINISHED;
 }
 
-/* PENDING -> RUNNING; false: it was not pending. `stop` (NULL: none), which is open, is how it is asked
-** to stop, until it is finished. */
+/* PENDING -> RUNNING; false: it was not pending. `stop` (NULL: none), which is open, is how it is
+** asked to stop, until it is finished. */
 bool ti_task_begin(struct ti_task *t, struct ti_stop_token *stop);
 
 /* ti_stop_token_pin for the stop of a RUNNING task, which is in *stop then; STOP_NOT for others. */
 enum ti_stop_answer ti_task_stop(struct ti_task *t, int kind, struct ti_stop_token **stop);
 
-/* self, which runs, waits for t from now on, until t is done; NULL: for nothing any more. The caller has a
-** reference to t until then. False, and it waits for nothing: t is self, or waits for
+/* self, which runs, waits for t from now on, until t is done; NULL: for nothing any more. The
+** caller has a reference to t until then. False, and it waits for nothing: t is self, or waits for
 ** it, perhaps through others. Tasks that close such a ring at the same time may all be told. */
 bool ti_task_await(struct ti_task *self, struct ti_task *t);
 

@@ -3,8 +3,9 @@
 **
 ** It asks tasks that run too long to stop, and rings those that were asked until they have ended:
 ** code that catches the error, or a finalizer that begins later, is rung again. The thread starts
-** when it is first needed. Its lock is a leaf, and guards the list and the fields of `struct ti_stop_token`
-** that say so; a signal is sent under it, so that who leaves knows that none is to come.
+** when it is first needed. Its lock is a leaf, and guards the list and the fields of `struct
+** ti_stop_token` that say so; a signal is sent under it, so that who leaves knows that none is to
+** come.
 **
 ** SPDX-License-Identifier: MIT
 */

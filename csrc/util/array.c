@@ -10,8 +10,8 @@
 
 /* Elements start at a cache line: the counter before them is nobody's neighbour. */
 #define LINE ((size_t)64)
-/* From BIG bytes on, memory starts and ends at huge pages: the first touch of one is far cheaper than
-** that of all small pages in it. */
+/* From BIG bytes on, memory starts and ends at huge pages: the first touch of one is far cheaper
+** than that of all small pages in it. */
 #define HUGE_PAGE ((size_t)2 << 20)
 #define BIG (2 * HUGE_PAGE)
 /* Leaves room for what is added to a size. */

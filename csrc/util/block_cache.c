@@ -51,12 +51,13 @@ static char *map(size_t room) {
 }
 
 static void unmap(void *p, size_t room) {
-  /* a hole in a mapping makes two, of which there may be too many: the pages go back all the same */
+  /* a hole in a mapping makes two, of which there may be too many: the pages go back all the
+  ** same */
   if (munmap(p, room) != 0) madvise(p, room, MADV_DONTNEED);
 }
 
-/* Asks for huge pages for all pages that the block is in: were it fewer, mremap could not move it. If there are
-** none, small pages do. */
+/* Asks for huge pages for all pages that the block is in: were it fewer, mremap could not move it.
+** If there are none, small pages do. */
 static void advise_huge(char *p, size_t size) {
 #ifdef MADV_HUGEPAGE
   size_t page = (size_t)sysconf(_SC_PAGESIZE), head = (uintptr_t)p % page;

@@ -3,12 +3,13 @@
 **
 ** Memory fresh from the system costs more than what is done with it: each page is faulted in and
 ** cleared. So blocks of 64 KiB and more that a state gives back are kept for its next ones, up
-** to as much as it uses (a collector's heap swings between one and two times of that) or `least`, and
-** blocks from 1.5 MiB on come in huge pages where the system has them. What a block really takes
-** follows from its size alone: there is no header.
+** to as much as it uses (a collector's heap swings between one and two times of that) or `least`,
+** and blocks from 1.5 MiB on come in huge pages where the system has them. What a block really
+** takes follows from its size alone: there is no header.
 **
-** Around an allocator that has large blocks of its own (ti_block_cache_init_around) all blocks are that one's, and large ones
-** it gave out before may come back. So both can be exchanged for each other at any time.
+** Around an allocator that has large blocks of its own (ti_block_cache_init_around) all blocks are
+** that one's, and large ones it gave out before may come back. So both can be exchanged for each
+** other at any time.
 **
 ** No locks: one thread at a time. Only ti_block_cache_loose is for any thread.
 **

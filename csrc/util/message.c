@@ -13,8 +13,8 @@ void ti_message_init(struct ti_message *m, const struct ti_alloc *mem) {
   m->nparts = m->capmore = 0;
 }
 
-/* What a part refers to may have a message of its own, with parts, and so on: a list of futures may be any
-** length. So beyond some levels a thread puts parts off, until the outermost is released. */
+/* What a part refers to may have a message of its own, with parts, and so on: a list of futures may
+** be any length. So beyond some levels a thread puts parts off, until the outermost is released. */
 enum { MOST_LEVELS = 16 };
 
 struct late {

@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-/* More than for a state: an owner's futures keep messages until its collector finds them, several at once. */
+/* More than for a state: an owner's futures keep messages until its collector finds them, several
+** at once. */
 #define LEAST ((size_t)32 << 20)
 
 int ti_shared_cache_init(struct ti_shared_cache *s) {

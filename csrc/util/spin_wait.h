@@ -17,8 +17,8 @@
 **       ti_time began = ti_spin_wait_sleep(s); … ti_spin_wait_woke(s, began);
 **     }
 **
-** Threads: a struct ti_spin_wait belongs to the thread that waits with it. No lock may be held while
-** spinning. What is read is a hint; the caller then takes its lock and checks again.
+** Threads: a struct ti_spin_wait belongs to the thread that waits with it. No lock may be held
+** while spinning. What is read is a hint; the caller then takes its lock and checks again.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -1,5 +1,6 @@
 /*
-** vm/gc_pacing: what is done for large results, so that they are not made in fresh memory each time.
+** vm/gc_pacing: what is done for large results, so that they are not made in fresh memory each
+** time.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -35,7 +36,8 @@ bool ti_gc_pacing_base(lua_State *L, struct ti_alloc *base) {
   return base->alloc == lua_alloc && base->ud == lua_ud;
 }
 
-/* The state closes: its blocks are its allocator's again, before the library may be unloaded. [-0, +0, -] */
+/* The state closes: its blocks are its allocator's again, before the library may be unloaded. [-0,
+** +0, -] */
 static void unwarm(lua_State *L, struct ti_codec_state *x) {
   struct ti_block_cache *b = x->warm;
   lua_Alloc alloc;
@@ -54,7 +56,8 @@ static void unwarm(lua_State *L, struct ti_codec_state *x) {
   ti_alloc_free(&ti_alloc_default, b, sizeof *b);
 }
 
-/* Has the state keep large blocks, if its allocator is Lua's own and there is the memory for that. [-0, +0, -] */
+/* Has the state keep large blocks, if its allocator is Lua's own and there is the memory for that.
+** [-0, +0, -] */
 static void keep_warm(lua_State *L, struct ti_codec_state *x) {
   struct ti_alloc base;
   struct ti_block_cache *b = NULL;

@@ -23,7 +23,8 @@ static void resolve(lua_State *L, int idx) {
   lua_replace(L, idx);
 }
 
-/* One of the messages; its finalizer, if it has one, takes the place of the value at `final`. [-0, +0, e] */
+/* One of the messages; its finalizer, if it has one, takes the place of the value at `final`. [-0,
+** +0, e] */
 static void run_one(lua_State *L, const struct ti_message *m, const struct ti_worker_calls *o,
                     struct ti_lua_random *rng, const char **what, int final) {
   struct ti_gc_pacing large;

@@ -13,7 +13,8 @@
 
 TI_INTERNAL_BEGIN
 
-/* Messages of an initializer or nil, a finalizer or nil, and the initializer's arguments. Each may be NULL. */
+/* Messages of an initializer or nil, a finalizer or nil, and the initializer's arguments. Each may
+** be NULL. */
 struct ti_worker_calls {
   const struct ti_message *both;  /* or the initializer alone */
   const struct ti_message *final; /* the finalizer alone */
@@ -21,8 +22,8 @@ struct ti_worker_calls {
       *seeding; /* where the initializer's random numbers begin; NULL: anywhere */
 };
 
-/* Unpacks both, calls the initializer, and pushes the finalizer or nil. *what says what was being done, for a
-** message if it raises. [-0, +1, e] */
+/* Unpacks both, calls the initializer, and pushes the finalizer or nil. *what says what was being
+** done, for a message if it raises. [-0, +1, e] */
 void ti_worker_calls_run(lua_State *L, const struct ti_worker_calls *o, struct ti_lua_random *rng,
                          const char **what);
 /* Protected: (what failed: a light userdata of a C string, error value) -> both as text. */

@@ -47,8 +47,8 @@ static int resume(lua_State *L, lua_State *co, int n) {
   return results;
 }
 
-/* Closes a coroutine that does not run: its to-be-closed variables. The status; if it is not LUA_OK, the
-** error is on co's stack. */
+/* Closes a coroutine that does not run: its to-be-closed variables. The status; if it is not
+** LUA_OK, the error is on co's stack. */
 static int close_coroutine(lua_State *L, lua_State *co) {
   struct ti_interrupt *h = halt_here(L);
   lua_State *before = ti_interrupt_enter(h, co);

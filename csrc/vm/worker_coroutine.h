@@ -2,8 +2,8 @@
 ** vm/worker_coroutine: the coroutine library of a worker.
 **
 ** resume, wrap and close do what Lua's own do, and note which coroutine runs meanwhile, so that a
-** task can be stopped inside it (interrupt.h). Coroutines that C code resumes by itself are not noted: a task
-** is stopped there only when they yield or end.
+** task can be stopped inside it (interrupt.h). Coroutines that C code resumes by itself are not
+** noted: a task is stopped there only when they yield or end.
 **
 ** SPDX-License-Identifier: MIT
 */

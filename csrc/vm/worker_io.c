@@ -24,13 +24,14 @@
 
 #define DEFAULT_OUTPUT "_IO_output" /* in the registry: that of Lua's io library */
 
-/* Upvalues of the functions here: the files of this state (a table with weak keys), what is replaced. */
+/* Upvalues of the functions here: the files of this state (a table with weak keys), what is
+** replaced. */
 enum { FILES = 1, ORIGINAL };
 
 /* ----------------------------------------------------------------- starting -- */
 
-/* Starts `sh -c command` with the signals of the script, its descriptor `to`, if that is not negative, being
-** `from`. 0 or errno. */
+/* Starts `sh -c command` with the signals of the script, its descriptor `to`, if that is not
+** negative, being `from`. 0 or errno. */
 static int start_shell(const char *command, int from, int to, pid_t *pid) {
   union {
     const char *in;
@@ -60,7 +61,8 @@ static int push_end(lua_State *L, pid_t pid, int err) {
   int status = 0;
   while (waitpid(pid, &status, 0) == -1)
     if (errno != EINTR) return luaL_fileresult(L, 0, NULL);
-  /* before the worker takes its next task: the script's thread may have to hear of a Ctrl-C first */
+  /* before the worker takes its next task: the script's thread may have to hear of a Ctrl-C
+  ** first */
   ti_signal_settle((WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) ||
                    (WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGINT));
   if (status == 0 && err != 0) { /* it ended well, but what was written last did not reach it */
@@ -108,7 +110,8 @@ static void flush_stream(FILE *f) {
   (void)fflush(f);
 }
 
-/* Flushes what this state may have written to, so that a program finds it. [-0, +0, -], with 4 free slots */
+/* Flushes what this state may have written to, so that a program finds it. [-0, +0, -], with 4 free
+** slots */
 static void flush_files(lua_State *L) {
   const luaL_Stream *s;
   flush_stream(stdout);

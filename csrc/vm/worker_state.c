@@ -188,9 +188,9 @@ static size_t room(const struct ti_worker_state *vm, const struct ti_worker_call
   return left;
 }
 
-/* The task is over, and was stopped: what it leaves, files among it, is collected, while finalizers can still
-** be stopped. A state that is to be closed does so then. If more than half of the room of a task with a memory
-** limit (`left`) is taken still, the next would fare no better. */
+/* The task is over, and was stopped: what it leaves, files among it, is collected, while finalizers
+** can still be stopped. A state that is to be closed does so then. If more than half of the room of
+** a task with a memory limit (`left`) is taken still, the next would fare no better. */
 static void recover(struct ti_worker_state *vm, size_t before, size_t left) {
   size_t after;
   if (ti_worker_state_stopped_in_finalizer(vm)) return;

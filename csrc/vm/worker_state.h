@@ -42,9 +42,9 @@ struct ti_worker_config {
 struct ti_worker_state;
 struct ti_worker_calls;
 
-/* A new state: Lua's libraries, those that differ in a worker, open_state, `paths` (may be NULL), and the
-** initializer of `given`, in this order. NULL on failure; then *why is a message
-** allocated from cfg->mem, of *whysize bytes, or NULL if out of memory. cfg and stop must outlive it. */
+/* A new state: Lua's libraries, those that differ in a worker, open_state, `paths` (may be NULL),
+** and the initializer of `given`, in this order. NULL on failure; then *why is a message allocated
+** from cfg->mem, of *whysize bytes, or NULL if out of memory. cfg and stop must outlive it. */
 struct ti_worker_state *ti_worker_state_new(const struct ti_worker_config *cfg,
                                             struct ti_stop_token *stop,
                                             struct ti_package_paths *paths,
@@ -52,8 +52,8 @@ struct ti_worker_state *ti_worker_state_new(const struct ti_worker_config *cfg,
                                             size_t *whysize);
 /* The worker's index, 0 until this. */
 void ti_worker_state_set_index(struct ti_worker_state *vm, int index);
-/* Calls the finalizers, the script's and the host's, unless the state was never opened as a whole; then
-** close_state; and closes the state. NULL is legal. */
+/* Calls the finalizers, the script's and the host's, unless the state was never opened as a whole;
+** then close_state; and closes the state. NULL is legal. */
 void ti_worker_state_free(struct ti_worker_state *vm);
 
 /* A call to be run. */
@@ -80,17 +80,19 @@ bool ti_worker_state_stopped_in_finalizer(const struct ti_worker_state *vm); /* 
 ** outside a task. For other states NULL. [-0, +0, -] */
 void *ti_worker_state_user(lua_State *L);
 const char *ti_worker_state_task_name(lua_State *L);
-/* The index of the worker whose task runs in L, -1 outside of tasks; where a number for that task can be
-** kept, 0 when it begins, NULL outside of tasks. [-0, +0, -] */
+/* The index of the worker whose task runs in L, -1 outside of tasks; where a number for that task
+** can be kept, 0 when it begins, NULL outside of tasks. [-0, +0, -] */
 int ti_worker_state_index(lua_State *L);
 uint64_t *ti_worker_state_task_id(lua_State *L);
-/* What the task that runs in L was asked for (stop_token.h), FAULT_NONE outside of tasks. [-0, +0, -] */
+/* What the task that runs in L was asked for (stop_token.h), FAULT_NONE outside of tasks. [-0, +0,
+** -] */
 int ti_worker_state_stop_requested(lua_State *L);
 /* Whether L is a worker's state that is being closed. [-0, +0, -] */
 bool ti_worker_state_closing(lua_State *L);
 /* The stop of the task that runs in L; NULL outside of tasks. [-0, +0, -] */
 struct ti_stop_token *ti_worker_state_stop(lua_State *L);
-/* The generator of the worker's state L, if a task runs in it that was seeded; else NULL. [-0, +0, -] */
+/* The generator of the worker's state L, if a task runs in it that was seeded; else NULL. [-0, +0,
+** -] */
 struct ti_lua_random *ti_worker_state_random(lua_State *L);
 /* What the state of a worker keeps between its tasks; NULL for others. [-0, +0, -] */
 struct ti_retained *ti_worker_state_retained(lua_State *L);

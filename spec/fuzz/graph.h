@@ -23,7 +23,8 @@ struct graph {
 void graph_open(lua_State *L);
 
 /* Pushes the values that the input describes (graph.c), behind them a list of the objects that are
-** keys of tables, if any are: compare needs to know which is which. Answers their number. [-0, +n, e] */
+** keys of tables, if any are: compare needs to know which is which. Answers their number. [-0, +n,
+** e] */
 int graph_build(lua_State *L, struct input *in, struct graph *g);
 
 /* Wants the values on top of A to be those on top of B, and what they hold, and who else refers

@@ -17,7 +17,8 @@ void graph_function(lua_State *L, unsigned n);
 void graph_counted(lua_State *L, unsigned n);
 /* Its arguments as a table with __transfer; none of them is nil. */
 int graph_make(lua_State *L);
-/* A list of a table, and of one whose __transfer replaces what is in the first by its like. [-0, +1, e] */
+/* A list of a table, and of one whose __transfer replaces what is in the first by its like. [-0,
+** +1, e] */
 void graph_mutable(lua_State *L);
 /* Any C function. */
 int graph_cfunction(lua_State *L);

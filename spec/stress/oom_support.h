@@ -1,8 +1,8 @@
 /*
 ** oom_support.h: what oom_test.c makes fail, and counts; the rows it reads.
 **
-** The linker puts the functions __wrap_X in place of the calls of X in the core and in Lua, which is
-** linked statically. One counter at a time: how many calls of the seam that fails there were.
+** The linker puts the functions __wrap_X in place of the calls of X in the core and in Lua, which
+** is linked statically. One counter at a time: how many calls of the seam that fails there were.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -10,16 +10,16 @@
 ** What fails is a *seam*: memory in the owner's thread, of its state and of the core behind it; or
 ** memory in the workers' threads, of their states and the core; or what the system gives but
 ** memory: threads, locks, conditions, descriptors. States and executors have an allocator of a
-** host's, so that each allocation of Lua is one that may fail; and in a second round the default one,
-** with its arenas, shelves and lent strings.
+** host's, so that each allocation of Lua is one that may fail; and in a second round the default
+** one, with its arenas, shelves and lent strings.
 **
 ** Each n is tried in three ways: that one fails; it and the two after it, so that Lua's emergency
 ** collection does not make up for it; every one from then on. Each time: the operation ends well or
 ** with a clear error; then, with nothing failing, it ends well with the same executor; and when
 ** all is closed, every block, thread, lock and condition has been given back.
 **
-** TIDE_OOM: a part of the names of the rows to be run. TIDE_OOM_STEP: of the n from 20 on, about one in
-** so many. Run from the root of the sources.
+** TIDE_OOM: a part of the names of the rows to be run. TIDE_OOM_STEP: of the n from 20 on, about
+** one in so many. Run from the root of the sources.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -1,12 +1,13 @@
 /* link: tidepool */
 /*
-** owners_stress_test.c: owners in many threads do anything at any time to each other's executors and futures.
+** owners_stress_test.c: owners in many threads do anything at any time to each other's executors
+** and futures.
 **
-** Some threads have a Lua state and do what spec/support/owners.lua says; when its turns are over the
-** state closes, whatever runs, and a new one is made. Others have none and use the C API. What they share:
-** executors that this program owns (`shop`), futures (`parcels`), and values of scripts (`square`:
-** promises that hold them). Each future has a number, and each executor; `allowed` says which ends what
-** was done to it so far makes legal, and each outcome is checked against that.
+** Some threads have a Lua state and do what spec/support/owners.lua says; when its turns are over
+** the state closes, whatever runs, and a new one is made. Others have none and use the C API. What
+** they share: executors that this program owns (`shop`), futures (`parcels`), and values of scripts
+** (`square`: promises that hold them). Each future has a number, and each executor; `allowed` says
+** which ends what was done to it so far makes legal, and each outcome is checked against that.
 **
 ** TIDE_SEED repeats a run as far as threads allow, TIDE_STRESS multiplies the turns.
 **
@@ -376,7 +377,8 @@ static int l_buy(lua_State *L) {
   return 2;
 }
 
-/* parcel(place) -> a future that was submitted without a state, its number, its executor's, its value; or nil */
+/* parcel(place) -> a future that was submitted without a state, its number, its executor's, its
+** value; or nil */
 static int l_parcel(lua_State *L) {
   struct parcel p;
   size_t at = (size_t)luaL_checkinteger(L, 1) % SQUARE;

@@ -1,11 +1,10 @@
 /*
 ** process: fork for specs.
 **
-** fork(fn, ...) -> what fn(...) returned in the child, as text: "true:VALUE" or "false:ERROR"; then the
-** child ends at once. "killed" if it took longer than LIMIT seconds.
-** split() -> the child's process id, or 0 in the child, which returns into the script.
-** group() makes this process the first of a group of its own.
-** wait(pid) -> "exit" or "signal", and the number.
+** fork(fn, ...) -> what fn(...) returned in the child, as text: "true:VALUE" or "false:ERROR"; then
+** the child ends at once. "killed" if it took longer than LIMIT seconds. split() -> the child's
+** process id, or 0 in the child, which returns into the script. group() makes this process the
+** first of a group of its own. wait(pid) -> "exit" or "signal", and the number.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -26,7 +26,8 @@ static void in_parent(void) { pthread_rwlock_unlock(&allocator); }
 /* Anew, since the lock knows its owner by a thread's number, which is another one here. */
 static void in_child(void) { pthread_rwlock_init(&allocator, NULL); }
 
-/* Before whatever else is registered, thus taken last and given back first: the others may allocate. */
+/* Before whatever else is registered, thus taken last and given back first: the others may
+** allocate. */
 __attribute__((constructor)) static void watch_forks(void) {
   if (pthread_atfork(before_fork, in_parent, in_child) != 0) abort();
 }

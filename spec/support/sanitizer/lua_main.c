@@ -29,11 +29,11 @@ const char *__asan_default_options(void) { return "leak_check_at_exit=0"; }
 #define LEAK_CHECK() ((void)0)
 #endif
 
-/* With TI_COLLECT, and while `collecting` is set, each new object is refused first: Lua collects all
-** garbage then, and asks again. So what nothing keeps alive is gone at once. Not other blocks: the
-** auxiliary library's buffers ask just once. While no message is packed, only some are refused, since all
-** would take minutes. The linker leads Lua's own luaL_newstate here (see the
-** Makefile): states in this program have this allocator as their own. */
+/* With TI_COLLECT, and while `collecting` is set, each new object is refused first: Lua collects
+** all garbage then, and asks again. So what nothing keeps alive is gone at once. Not other blocks:
+** the auxiliary library's buffers ask just once. While no message is packed, only some are refused,
+** since all would take minutes. The linker leads Lua's own luaL_newstate here (see the Makefile):
+** states in this program have this allocator as their own. */
 #ifdef TI_COLLECT
 enum { SOME = 64 };
 static _Thread_local int collecting, packing, refused;

@@ -1,7 +1,7 @@
 /* link: tidepool */
 /*
-** tide_config.run_inline: what a host may not ask of such an executor, tasks that run in the state that submits,
-** and two states that share one executor on two threads.
+** tide_config.run_inline: what a host may not ask of such an executor, tasks that run in the state
+** that submits, and two states that share one executor on two threads.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -1,7 +1,7 @@
 /* link: tidepool */
 /*
-** While a state waits and a hook is set on it (as a signal handler does, lua.c's for Ctrl-C), its executors take no
-** more tasks, until the hook has run, or the script has cancelled or goes on.
+** While a state waits and a hook is set on it (as a signal handler does, lua.c's for Ctrl-C), its
+** executors take no more tasks, until the hook has run, or the script has cancelled or goes on.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -30,7 +30,8 @@ static void look(lua_State *L, lua_Debug *ar) {
   atomic_fetch_add(&hooks, 1);
 }
 
-/* Sets the hook while the script waits, on another thread than a handler would: nothing runs in the script. */
+/* Sets the hook while the script waits, on another thread than a handler would: nothing runs in the
+** script. */
 static int set_hook(lua_State *L) {
   (void)L;
   while (!atomic_load(&atomic_load(&its->hold)->waiting)) ti_thread_relax();
@@ -119,7 +120,8 @@ static void test(lua_CFunction waits, lua_Hook hook) {
   lua_close(script);
 }
 
-/* A script that catches the error and goes on: the queue does, too, with its next wait or by itself. */
+/* A script that catches the error and goes on: the queue does, too, with its next wait or by
+** itself. */
 static void test_goes_on(bool waits) {
   tide_executor *ex = executor(1);
   tide_future *first, *last;

@@ -1,6 +1,7 @@
 /* link: tidepool */
 /*
-** task_seed_test.c: what tidepool.h says of tasks' random numbers, for a host without a lua_State of its own.
+** task_seed_test.c: what tidepool.h says of tasks' random numbers, for a host without a lua_State
+** of its own.
 **
 ** SPDX-License-Identifier: MIT
 */

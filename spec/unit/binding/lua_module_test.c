@@ -1,7 +1,7 @@
 /* link: tidepool */
 /*
-** One copy of the library in each state: this program has one in itself, and its scripts may load the module
-** tidepool.core from a file, which is another one.
+** One copy of the library in each state: this program has one in itself, and its scripts may load
+** the module tidepool.core from a file, which is another one.
 **
 ** SPDX-License-Identifier: MIT
 */

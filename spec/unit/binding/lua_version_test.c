@@ -1,8 +1,8 @@
 /* link: tidepool */
 /*
-** lua_version_test.c: a Lua that the library does not work with is refused at load, in one line. This
-** program says in Lua's place which release it is, what luaL_checkversion finds,
-** and what lua_gc answers.
+** lua_version_test.c: a Lua that the library does not work with is refused at load, in one line.
+** This program says in Lua's place which release it is, what luaL_checkversion finds, and what
+** lua_gc answers.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -1,7 +1,7 @@
 /* link: tidepool */
 /*
-** cfunction_test.c: a program's own module, functions and objects: what workers have of them goes by
-** name, what they do not have is refused in words, and addresses go only if the program says so.
+** cfunction_test.c: a program's own module, functions and objects: what workers have of them goes
+** by name, what they do not have is refused in words, and addresses go only if the program says so.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -1,8 +1,8 @@
 /* link: tidepool */
 /*
-** The C stacks of workers: what is refused, and that what is accepted holds the worst that Lua's own limit of
-** C calls and a message of 1,000 levels ask for. What each case needs is measured: the stack is painted when the
-** thread starts, and looked at when it ends.
+** The C stacks of workers: what is refused, and that what is accepted holds the worst that Lua's
+** own limit of C calls and a message of 1,000 levels ask for. What each case needs is measured: the
+** stack is painted when the thread starts, and looked at when it ends.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -40,7 +40,8 @@ RAW static void look(int index, void *ud) {
   used = room - n;
 }
 
-/* A chunk that is called in a worker with ex, the executor; raises, or returns, anything but what is wrong. */
+/* A chunk that is called in a worker with ex, the executor; raises, or returns, anything but what
+** is wrong. */
 struct stack_case {
   const char *name, *code;
 };
@@ -119,7 +120,8 @@ static tide_executor *executor(size_t stack_size) {
   return ex;
 }
 
-/* What the case needs of a stack of that size, in bytes. Its outcome is not asked for: it has one. */
+/* What the case needs of a stack of that size, in bytes. Its outcome is not asked for: it has
+** one. */
 static size_t run(lua_State *L, const struct stack_case *c, size_t stack_size) {
   tide_executor *ex = executor(stack_size);
   tide_future *f;
@@ -187,7 +189,8 @@ static void test_refused(void) {
   }
 }
 
-/* A script on a stack of the host's, which may be small: it packs what fits, and gets an error for the rest. */
+/* A script on a stack of the host's, which may be small: it packs what fits, and gets an error for
+** the rest. */
 struct script {
   size_t room;
   int shallow, deep;

@@ -1,7 +1,7 @@
 /* link: tidepool */
 /*
-** fork_guard_test.c: a host that forks while tasks run: the child may start a program, or come back to the
-** API, which answers TIDE_EBROKEN and never waits for threads that are not there.
+** fork_guard_test.c: a host that forks while tasks run: the child may start a program, or come back
+** to the API, which answers TIDE_EBROKEN and never waits for threads that are not there.
 **
 ** TIDE_ROUNDS (30): how often, each at another moment.
 **

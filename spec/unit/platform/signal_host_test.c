@@ -1,7 +1,8 @@
 /* link: tidepool */
 /*
-** Signals are the host's: it takes, ignores or resets the one by which tasks are stopped, before and while
-** they run. Each case is a program of its own, a child, which must end by itself, with a status of 0.
+** Signals are the host's: it takes, ignores or resets the one by which tasks are stopped, before
+** and while they run. Each case is a program of its own, a child, which must end by itself, with a
+** status of 0.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -259,7 +260,8 @@ static void resets_all_while_it_stops(void) {
   end(L);
 }
 
-/* Again and again, while tasks are stopped. It has SIGURG, and would die of a signal that it had just set back. */
+/* Again and again, while tasks are stopped. It has SIGURG, and would die of a signal that it had
+** just set back. */
 static atomic_bool storm;
 
 static void *set_back(void *arg) {

@@ -565,8 +565,8 @@ static void wait_away(struct job *job) {
   ti_pool_block_end(job->rig->pool, how);
 }
 
-/* Threads that took the place of others end, but no more than these, though they all come back before one of
-** those that go has gone. */
+/* Threads that took the place of others end, but no more than these, though they all come back
+** before one of those that go has gone. */
 static void test_shrinks_to_max_workers(void) {
   enum { WAITING = 10 };
   struct rig rig;

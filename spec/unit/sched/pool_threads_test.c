@@ -200,8 +200,8 @@ static void test_last_thread_stays(void) {
   gate_fini(&closing);
 }
 
-/* The watchdog's thread fails to start: so hears also who found that start under way, for whom it is
-** tried once more. */
+/* The watchdog's thread fails to start: so hears also who found that start under way, for whom it
+** is tried once more. */
 struct starter {
   struct rig *rig;
   struct ti_thread thread;
@@ -453,8 +453,8 @@ static void test_new_without_memory(void) {
 }
 
 /* Every allocation of three submits with new priorities fails once: the submit says so, nothing
-** is queued by it, and everything else goes on. They run until all are submitted, so each of two needs
-** a thread. */
+** is queued by it, and everything else goes on. They run until all are submitted, so each of two
+** needs a thread. */
 static void test_submit_without_memory(void) {
   long fail_at, left = 0;
   int i;
@@ -565,7 +565,8 @@ static void test_result_without_memory(void) {
 }
 
 /* The message of a broken pool, and its copy in each task: any of them may be missing. Without the
-** message the first task fails for want of memory, and the pool is broken when it is tried again. */
+** message the first task fails for want of memory, and the pool is broken when it is tried
+** again. */
 static void test_broken_without_memory(void) {
   long fail_at, left = 0;
   int i;

@@ -1,7 +1,7 @@
 /* link: -Wl,--wrap=pthread_kill */
 /*
-** stop, watchdog, sys_signal, pool_stop: a running task is asked to stop, by a call or by its limit of time, and
-** no signal ever meets another task than its own.
+** stop, watchdog, sys_signal, pool_stop: a running task is asked to stop, by a call or by its limit
+** of time, and no signal ever meets another task than its own.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -214,7 +214,8 @@ static void test_rings_itself(int rounds) {
   rig_end(&rig);
 }
 
-/* Tasks that end by themselves, about when they are interrupted, and others in between that are not. */
+/* Tasks that end by themselves, about when they are interrupted, and others in between that are
+** not. */
 static void test_no_signal_meets_another_task(int rounds) {
   struct rig rig;
   uint64_t random = check_seed(20261125);
@@ -276,8 +277,8 @@ static void test_lost_signals(void) {
   }
 }
 
-/* The user's other processes have all signals that carry something under way that are allowed. A real-time
-** signal is refused then, a plain one loses what it carries. */
+/* The user's other processes have all signals that carry something under way that are allowed. A
+** real-time signal is refused then, a plain one loses what it carries. */
 static void test_crowded_signals(int signal) {
   struct rlimit before, none;
   CHECK(getrlimit(RLIMIT_SIGPENDING, &before) == 0);

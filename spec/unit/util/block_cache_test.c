@@ -1,6 +1,6 @@
 /*
-** block_cache_test.c: large blocks keep what is in them when they grow and shrink, come back warm, and
-** are given back in the end, whatever was kept; those of a shelf also when threads share it.
+** block_cache_test.c: large blocks keep what is in them when they grow and shrink, come back warm,
+** and are given back in the end, whatever was kept; those of a shelf also when threads share it.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -95,7 +95,8 @@ static void *limited_alloc(void *ud, void *p, size_t osize, size_t nsize) {
   return NULL;
 }
 
-/* Around an allocator: what that one gave out before may come back, and it may have all of them, at any time. */
+/* Around an allocator: what that one gave out before may come back, and it may have all of them, at
+** any time. */
 static void test_around(void) {
   static const struct ti_alloc limited = {limited_alloc, NULL};
   struct ti_block_cache b;

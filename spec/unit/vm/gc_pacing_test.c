@@ -1,8 +1,8 @@
 /* link: tidepool */
 /*
-** gc_pacing_test.c: what is done for large results leaves a state as it was: its allocator can be exchanged, wrapped
-** and taken back at any time, whatever closes first; its collector goes on as before, also after a message that cannot be read;
-** and garbage of large results does not pile up.
+** gc_pacing_test.c: what is done for large results leaves a state as it was: its allocator can be
+** exchanged, wrapped and taken back at any time, whatever closes first; its collector goes on as
+** before, also after a message that cannot be read; and garbage of large results does not pile up.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -104,8 +104,8 @@ static void *wrapper_alloc(void *ud, void *p, size_t osize, size_t nsize) {
   return w->alloc(w->ud, p, osize, nsize);
 }
 
-/* A host's allocator goes through ours, to the end of the state, also while strings are out on loan. Then
-** ours cannot know when nobody needs it any more, and stays. */
+/* A host's allocator goes through ours, to the end of the state, also while strings are out on
+** loan. Then ours cannot know when nobody needs it any more, and stays. */
 static void test_wrapped(bool lend) {
   static struct wrapper wrappers[2];
   struct wrapper *w = &wrappers[lend];
@@ -223,7 +223,8 @@ static void test_collector(int mode) {
   lua_close(L);
 }
 
-/* What was made of a small message counts in full, if not at once: garbage keeps its proportion to what lives. */
+/* What was made of a small message counts in full, if not at once: garbage keeps its proportion to
+** what lives. */
 static void test_growth(int mode) {
   enum { LIVE = 48, MADE = 16, ROUNDS = 100 };
   lua_State *L = new_state();

@@ -1,7 +1,8 @@
 /* link: tidepool */
 /*
-** Finalizers of a host: tide_config.finalizer and tide_executor_setfinalizer, in which order they and
-** close_state come, that one's error does not keep the others from running, and when they do not run.
+** Finalizers of a host: tide_config.finalizer and tide_executor_setfinalizer, in which order they
+** and close_state come, that one's error does not keep the others from running, and when they do
+** not run.
 **
 ** SPDX-License-Identifier: MIT
 */
