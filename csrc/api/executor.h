@@ -14,6 +14,9 @@
 #include "codec/pack.h"
 #include "codec/package_paths.h"
 #include "sched/pool.h"
+#include "sched/pool_cancel.h"
+#include "sched/pool_nested.h"
+#include "sched/pool_threads.h"
 #include "util/seed.h"
 #include "util/shared_cache.h"
 #include "include/tidepool.h"
@@ -85,7 +88,7 @@ static inline const struct ti_pack_rules *ti_executor_rules(const struct tide_ex
 /* In a child that was forked: the task's threads are not here. Promises have none. */
 static inline bool ti_future_forked(const tide_future *f) {
   const struct ti_task *t = ti_executor_c_task_of(f);
-  return t->pool != NULL && ti_pool_forked(t->pool);
+  return t->home != NULL && ti_pool_forked(t->home->pool);
 }
 #define TI_FORKED "the process was forked: the executor's threads are not in this one"
 

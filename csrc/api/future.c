@@ -39,19 +39,19 @@ tide_status tide_future_status(const tide_future *f) {
 int tide_future_cancel(tide_future *f) {
   struct ti_task *t = ti_task_of(f);
   if (ti_future_forked(f)) return ti_task_state(t) == TASK_CANCELLED;
-  if (t->pool != NULL) return ti_pool_cancel_task(t->pool, t);
+  if (ti_task_pool(t) != NULL) return ti_pool_cancel_task(ti_task_pool(t), t);
   return ti_task_cancel(t) || ti_task_state(t) == TASK_CANCELLED;
 }
 
 int tide_future_interrupt(tide_future *f) {
   struct ti_task *t = ti_task_of(f);
-  if (t->pool == NULL || ti_future_forked(f)) return tide_future_cancel(f);
-  return ti_pool_cancel_interrupt(t->pool, t);
+  if (ti_task_pool(t) == NULL || ti_future_forked(f)) return tide_future_cancel(f);
+  return ti_pool_cancel_interrupt(ti_task_pool(t), t);
 }
 
 /* How long to look before sleeping on t. */
 static ti_time spin_time(const struct ti_task *t) {
-  return t->pool != NULL ? ti_pool_spin_time(t->pool) : SPIN_TIME;
+  return ti_task_pool(t) != NULL ? ti_pool_spin_time(ti_task_pool(t)) : SPIN_TIME;
 }
 
 /* Looks for a while whether t is done, without a watch: neither this thread nor the completer
@@ -71,7 +71,8 @@ static bool look(const struct ti_task *t, struct ti_spin_wait *s) {
 static int look_after(const struct ti_task_wait *w, struct ti_task *t, ti_time deadline,
                       enum ti_pool_block *how) {
   if (!ti_task_wait_crowded(w) || ti_task_wait_help(w, t, how)) return FAULT_NONE;
-  return deadline == TI_CLOCK_NEVER && t->pool == w->pool ? ti_task_wait_agree(w) : FAULT_NONE;
+  return deadline == TI_CLOCK_NEVER && ti_task_pool(t) == w->pool ? ti_task_wait_agree(w)
+                                                                  : FAULT_NONE;
 }
 
 /* Sleeps in `box` until t is done. LUA_OK and *fault, or a hook's error on top. */
@@ -122,8 +123,8 @@ static int wait_in(struct ti_task *t, const struct ti_task_wait *w, struct ti_wa
 
 /* L's worker is being closed, and t may be for the thread that does so. */
 static bool for_own_worker(lua_State *L, const struct ti_task *t) {
-  return L != NULL && t->pool != NULL && ti_worker_state_closing(L) &&
-         t->pool == ((const tide_executor *)ti_worker_state_user(L))->pool;
+  return L != NULL && ti_task_pool(t) != NULL && ti_worker_state_closing(L) &&
+         ti_task_pool(t) == ((const tide_executor *)ti_worker_state_user(L))->pool;
 }
 
 int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
@@ -311,7 +312,7 @@ int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
       text = get_text(t, 0, &len);
       if (text == NULL &&
           outcome == FAULT_BROKEN) { /* no memory for the words; the pool has them */
-        text = ti_future_forked(f) ? TI_FORKED : ti_pool_broken_reason(t->pool);
+        text = ti_future_forked(f) ? TI_FORKED : ti_pool_broken_reason(ti_task_pool(t));
         len = strlen(text);
       }
       if (text == NULL && ti_errcode_is_stop(outcome)) {
@@ -358,7 +359,7 @@ int tide_promise_new(tide_future **f) {
 
 int tide_promise_begin(tide_future *f) {
   struct ti_task *t = ti_task_of(f);
-  if (t->pool != NULL) return TIDE_EINVALIDSTATE;
+  if (ti_task_pool(t) != NULL) return TIDE_EINVALIDSTATE;
   if (ti_task_begin(t, NULL)) return TIDE_OK;
   return ti_task_state(t) == TASK_CANCELLED ? TIDE_ECANCELLED : TIDE_EINVALIDSTATE;
 }
@@ -367,7 +368,8 @@ int tide_promise_begin(tide_future *f) {
 static void finish(tide_future *f, lua_State *L, int n, int outcome) {
   struct ti_task *t = ti_task_of(f);
   struct ti_message m;
-  if (t->pool != NULL) ti_error_raise(L, FAULT_INVALID_STATE, "the future belongs to an executor");
+  if (ti_task_pool(t) != NULL)
+    ti_error_raise(L, FAULT_INVALID_STATE, "the future belongs to an executor");
   if (ti_task_done(t)) ti_error_raise(L, FAULT_INVALID_STATE, "the future is done already");
   luaL_checkstack(L, 8, NULL); /* here, so that packing need not raise while m holds memory */
   ti_message_init(&m, ti_task_mem(t));

@@ -83,8 +83,9 @@ int tide_group_add(tide_group *g, tide_future *f, void *tag) {
   e = (struct entry *)ti_alloc_zero(&ti_alloc_default, sizeof *e);
   if (e == NULL) return TIDE_ENOMEM;
   e->task = ti_task_hold(t);
-  if (e->task->pool != NULL && ti_pool_spin_time(e->task->pool) < g->set.spin_time)
-    g->set.spin_time = ti_pool_spin_time(e->task->pool); /* the least of all that are in it */
+  if (ti_task_pool(e->task) != NULL && ti_pool_spin_time(ti_task_pool(e->task)) < g->set.spin_time)
+    g->set.spin_time =
+        ti_pool_spin_time(ti_task_pool(e->task)); /* the least of all that are in it */
   e->tag = tag;
   ti_list_push(&g->entries, &e->link);
   g->n++;
@@ -112,8 +113,8 @@ static int look_after(const tide_group *g, const struct ti_task_wait *w, ti_time
   if (!ti_task_wait_crowded(w)) return FAULT_NONE;
   for (n = g->entries.head.next; n != &g->entries.head && !helped; n = n->next) {
     struct ti_task *t = TI_CONTAINER(n, struct entry, link)->task;
-    if (t->pool != w->pool) own = own && ti_task_done(t);
-    helped = t->pool == w->pool && ti_task_wait_help(w, t, how);
+    if (ti_task_pool(t) != w->pool) own = own && ti_task_done(t);
+    helped = ti_task_pool(t) == w->pool && ti_task_wait_help(w, t, how);
   }
   if (helped) return ti_task_wait_block_begin(w, how);
   return own && deadline == TI_CLOCK_NEVER ? ti_task_wait_agree(w) : FAULT_NONE;

@@ -29,7 +29,7 @@ struct ti_task *ti_submit_new_task(tide_executor *ex, lua_State *L, const tide_t
   struct ti_seeding seeding;
   struct ti_task *t;
   n->counter = NULL;
-  if (o == NULL && !ex->seeded) return ti_task_new(ex->pool, &ex->mem, NULL);
+  if (o == NULL && !ex->seeded) return ti_task_new(ti_pool_home(ex->pool), &ex->mem, NULL);
   memset(&terms, 0, sizeof terms);
   if (o != NULL) {
     terms.name = o->name;
@@ -38,7 +38,7 @@ struct ti_task *ti_submit_new_task(tide_executor *ex, lua_State *L, const tide_t
     terms.memory_limit = o->memory_limit;
   }
   if (ti_task_seed_of(ex, L, o, &seeding, n)) terms.seeding = &seeding;
-  t = ti_task_new(ex->pool, &ex->mem, &terms);
+  t = ti_task_new(ti_pool_home(ex->pool), &ex->mem, &terms);
   if (t == NULL) ti_task_seed_undo(n);
   return t;
 }

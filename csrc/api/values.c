@@ -36,7 +36,7 @@ int tide_promise_setvalues(tide_future *f, const tide_value *v, size_t n) {
   struct ti_task *t = ti_task_of(f);
   struct ti_message m;
   int fault = TIDE_OK;
-  if (t->pool != NULL || ti_task_done(t)) return TIDE_EINVALIDSTATE;
+  if (ti_task_pool(t) != NULL || ti_task_done(t)) return TIDE_EINVALIDSTATE;
   ti_message_init(&m, ti_task_mem(t));
   ti_buffer_put_varint(&m.bytes, n);
   for (size_t i = 0; i < n && fault == TIDE_OK; i++)

@@ -1,8 +1,7 @@
 /*
 ** sched/pool: a queue of tasks and the threads that serve it.
 **
-** This file is the rules, and what callers do: make, submit, cancel, close, wait. Invariants and
-** lock: pool_impl.h.
+** This file is what callers do: make, submit, close, wait. Invariants, rules and lock: pool_state.h.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -12,122 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "sched/pool_impl.h"
-
-/* ------------------------------------------------------------ the rules -- */
-
-#ifdef TI_CHECKS
-void ti_pool_check_locked(const struct ti_pool *p) {
-  assert(p->failed <= p->finished);
-  assert(p->alive >= 0 && p->starting >= 0 && p->fresh >= 0 && p->idle >= 0);
-  assert(p->away >= 0 && p->resting >= 0);
-  assert(p->running >= p->waiting + (size_t)(p->away + p->resting));
-  assert(p->leaving >= 0 && p->alive + p->starting <= p->cfg.max_threads);
-  assert((size_t)(p->idle + p->fresh + p->leaving) + p->running - p->waiting ==
-         (size_t)(p->alive + p->starting));
-  assert(p->nagreed <= p->alive);
-  assert(p->nasleep >= 0 && p->nasleep <= p->idle);
-  assert(!ti_pool_sleepy_locked(p));
-  assert(p->queue.count == 0 || p->alive > 0 || (p->starting > 0 && p->queue.count == 1));
-  assert(p->state != POOL_BROKEN || p->queue.count == 0);
-  assert((size_t)(p->alive + p->starting) <= p->threads);
-}
-#endif
-
-bool ti_pool_short_locked(const struct ti_pool *p) {
-  return p->queue.count > (size_t)(p->idle + p->fresh);
-}
-
-bool ti_pool_sleepy_locked(const struct ti_pool *p) {
-  return p->nasleep > 0 && p->queue.count > 0 && p->idle == p->nasleep;
-}
-
-/* Of `present` threads all rest, and what they rest for may be away. If nobody is, one of those has
-** just ended, and who rests for it is about to wake up. */
-static bool stuck_locked(const struct ti_pool *p, int present) {
-  return p->away > 0 && p->resting > 0 && present <= p->resting;
-}
-
-bool ti_pool_over_limit_locked(const struct ti_pool *p) {
-  int present = p->alive - p->away - p->leaving;
-  return present > p->cfg.max_workers && !stuck_locked(p, present - 1);
-}
-
-bool ti_pool_served_locked(const struct ti_pool *p) {
-  return p->queue.count == 0 || p->alive - p->away > p->resting || (p->away == 0 && p->alive > 0);
-}
-
-bool ti_pool_wanting_locked(const struct ti_pool *p) {
-  int all = p->alive + p->starting, present = all - p->away;
-  return ti_pool_short_locked(p) && all < p->cfg.max_threads &&
-         (present < p->cfg.max_workers || stuck_locked(p, present));
-}
-
-bool ti_pool_held_locked(const struct ti_pool *p) {
-  return p->runner.held != NULL && p->runner.held(p->ud);
-}
-
-bool ti_pool_stranded_locked(const struct ti_pool *p) {
-  return !ti_pool_served_locked(p) && p->alive + p->starting >= p->cfg.max_threads;
-}
-
-void ti_pool_turn_locked(struct ti_pool *p) {
-  p->turn++;
-  p->nagreed = 0;
-}
-
-void ti_pool_recount_locked(struct ti_pool *p) {
-  bool crowded = p->alive + p->starting >= p->cfg.max_threads;
-  if (atomic_load_explicit(&p->crowded, memory_order_relaxed) != crowded)
-    atomic_store_explicit(&p->crowded, crowded, memory_order_relaxed);
-}
-
-bool ti_pool_crowded(const struct ti_pool *p) {
-  return atomic_load_explicit(&p->crowded, memory_order_relaxed);
-}
-
-/* Tasks that free or future threads will take at once do not count as waiting, so that the
-** answer does not depend on how quick they are; nor do those that run, be they more than
-** max_workers. */
-bool ti_pool_full_locked(const struct ti_pool *p) {
-  size_t places = (size_t)p->cfg.max_workers, busy = p->running - p->waiting - (size_t)p->away;
-  size_t unused = busy < places ? places - busy : 0;
-  return p->cfg.max_queue > 0 && p->queue.count >= unused &&
-         p->queue.count - unused >= p->cfg.max_queue;
-}
-
-bool ti_pool_ended_locked(const struct ti_pool *p) {
-  return p->state != POOL_OPEN && p->threads == 0 && p->errands == 0;
-}
-
-void ti_pool_room_locked(struct ti_pool *p) {
-  if (p->blocked > 0) ti_cond_signal(&p->room);
-}
-
-static struct ti_pool_thread *last_asleep_locked(struct ti_pool *p) {
-  struct ti_pool_thread *s = TI_CONTAINER(p->asleep.head.prev, struct ti_pool_thread, link);
-  ti_list_remove(&s->link);
-  p->nasleep--;
-  s->woken = true;
-  return s;
-}
-
-struct ti_pool_thread *ti_pool_pick_locked(struct ti_pool *p) {
-  return ti_pool_sleepy_locked(p) ? last_asleep_locked(p) : NULL;
-}
-
-void ti_pool_notify(struct ti_pool_thread *s) {
-  if (s != NULL) ti_cond_signal(&s->wake);
-}
-
-void ti_pool_wake_all_locked(struct ti_pool *p) {
-  while (!ti_list_empty(&p->asleep)) ti_pool_notify(last_asleep_locked(p));
-}
-
-void ti_pool_advance_wake_sequence(struct ti_pool *p) {
-  /* relaxed: a hint; the lock orders what matters */
-  atomic_fetch_add_explicit(&p->rung, 1, memory_order_relaxed);
-}
+#include "sched/pool_state.h"
+#include "sched/pool_threads.h"
 
 /* ------------------------------------------------------------- lifetime -- */
 
@@ -151,44 +36,6 @@ no_room:
 }
 
 #define BLOCK_SIZE (sizeof(struct ti_pool) + POOL_LINE)
-
-struct ti_pool *ti_pool_new(const struct ti_pool_config *cfg, const struct ti_alloc *mem,
-                            const struct ti_pool_runner *runner, void *ud, int *err) {
-  /* an allocator aligns for malloc's sake, not for that of lines */
-  void *block = ti_alloc_zero(mem, BLOCK_SIZE);
-  struct ti_pool *p =
-      (struct ti_pool *)(void *)(((uintptr_t)block + POOL_LINE - 1) & ~(uintptr_t)(POOL_LINE - 1));
-  size_t size = strlen(cfg->name) + 1;
-  char *name = (char *)ti_alloc_new(mem, size);
-  assert(cfg->max_workers >= 1 && cfg->max_threads >= cfg->max_workers);
-  *err = block != NULL && name != NULL ? init_sync(p) : ENOMEM;
-  if (*err != 0) {
-    ti_alloc_free(mem, name, size);
-    ti_alloc_free(mem, block, BLOCK_SIZE);
-    return NULL;
-  }
-  p->block = block;
-  ti_fork_guard_init(&p->mark);
-  memcpy(name, cfg->name, size);
-  atomic_init(&p->refs, 1);
-  atomic_init(&p->rung, 0);
-  atomic_init(&p->crowded, false);
-  p->turn = 1;
-  p->mem = mem;
-  p->runner = *runner;
-  p->ud = ud;
-  p->cfg = *cfg;
-  p->cfg.name = name;
-  ti_signal_set_init(&p->signals, cfg->signal);
-  ti_child_mask_get(&p->programs);
-  ti_byte_lock_init(&p->tasks_lock);
-  ti_slab_init(&p->tasks, mem, sizeof(struct ti_task));
-  ti_task_queue_init(&p->queue);
-  ti_list_init(&p->free);
-  ti_list_init(&p->asleep);
-  ti_list_init(&p->ended);
-  return p;
-}
 
 static void free_pool(struct ti_pool *p) {
   const struct ti_alloc *mem = p->mem;
@@ -216,8 +63,8 @@ static void free_pool(struct ti_pool *p) {
   if (dispose != NULL) dispose(ud);
 }
 
-/* As in refcount.h: relaxed up, since a new reference comes from one that exists; acq_rel down,
-** paired with itself: who frees sees what all others did. */
+/* As in refcount.h: relaxed up, since a new reference comes from one that exists; acq_rel down, paired
+** with itself: who frees sees what all others did. */
 static void hold(struct ti_pool *p, uint64_t unit) {
   uint64_t before = atomic_fetch_add_explicit(&p->refs, unit, memory_order_relaxed);
   assert(before > 0);
@@ -230,10 +77,13 @@ static void rele(struct ti_pool *p, uint64_t unit) {
 
 void ti_pool_hold(struct ti_pool *p) { hold(p, 1); }
 void ti_pool_release(struct ti_pool *p) { rele(p, 1); }
-void ti_pool_hold_task(struct ti_pool *p) { hold(p, POOL_TASK); }
-void ti_pool_release_task(struct ti_pool *p) { rele(p, POOL_TASK); }
 
-struct ti_task *ti_pool_alloc_task(struct ti_pool *p) {
+/* A task's own reference is counted apart, for the counts. */
+static void hold_for_task(struct ti_task_home *home) { hold(home->pool, POOL_TASK); }
+static void release_for_task(struct ti_task_home *home) { rele(home->pool, POOL_TASK); }
+
+static struct ti_task *alloc_task(struct ti_task_home *home) {
+  struct ti_pool *p = home->pool;
   for (;;) {
     struct ti_slab_piece *piece;
     void *block;
@@ -251,7 +101,8 @@ struct ti_task *ti_pool_alloc_task(struct ti_pool *p) {
   }
 }
 
-void ti_pool_free_task(struct ti_pool *p, struct ti_task *t) {
+static void free_task(struct ti_task_home *home, struct ti_task *t) {
+  struct ti_pool *p = home->pool;
   struct ti_slab_piece *piece;
   ti_byte_lock_lock(&p->tasks_lock);
   piece = ti_slab_give(&p->tasks, t);
@@ -259,8 +110,48 @@ void ti_pool_free_task(struct ti_pool *p, struct ti_task *t) {
   ti_slab_free_piece(&p->tasks, piece);
 }
 
-void ti_pool_free_context(struct ti_pool *p, void *context) {
-  if (p->runner.free_context != NULL) p->runner.free_context(context);
+struct ti_pool *ti_pool_new(const struct ti_pool_config *cfg, const struct ti_alloc *mem,
+                            const struct ti_pool_runner *runner, void *ud, int *err) {
+  /* an allocator aligns for malloc's sake, not for that of lines */
+  void *block = ti_alloc_zero(mem, BLOCK_SIZE);
+  struct ti_pool *p =
+      (struct ti_pool *)(void *)(((uintptr_t)block + POOL_LINE - 1) & ~(uintptr_t)(POOL_LINE - 1));
+  size_t size = strlen(cfg->name) + 1;
+  char *name = (char *)ti_alloc_new(mem, size);
+  assert(cfg->max_workers >= 1 && cfg->max_threads >= cfg->max_workers);
+  *err = block != NULL && name != NULL ? init_sync(p) : ENOMEM;
+  if (*err != 0) {
+    ti_alloc_free(mem, name, size);
+    ti_alloc_free(mem, block, BLOCK_SIZE);
+    return NULL;
+  }
+  p->block = block;
+  ti_fork_guard_init(&p->mark);
+  memcpy(name, cfg->name, size);
+  atomic_init(&p->refs, 1);
+  atomic_init(&p->rung, 0);
+  atomic_init(&p->crowded, false);
+  p->turn = 1;
+  p->mem = mem;
+  p->home = (struct ti_task_home){
+      p, mem, alloc_task, free_task, hold_for_task, release_for_task, runner->free_context};
+  p->runner = *runner;
+  p->ud = ud;
+  p->cfg = *cfg;
+  p->cfg.name = name;
+  ti_signal_set_init(&p->signals, cfg->signal);
+  ti_child_mask_get(&p->programs);
+  ti_byte_lock_init(&p->tasks_lock);
+  ti_slab_init(&p->tasks, mem, sizeof(struct ti_task));
+  ti_task_queue_init(&p->queue);
+  ti_list_init(&p->free);
+  ti_list_init(&p->asleep);
+  ti_list_init(&p->ended);
+  return p;
+}
+
+struct ti_task_home *ti_pool_home(struct ti_pool *p) {
+  return &p->home;
 }
 
 bool ti_pool_forked(const struct ti_pool *p) { return ti_fork_guard_forked(&p->mark); }
@@ -279,7 +170,7 @@ static int admit_locked(struct ti_pool *p, const struct ti_task *t, ti_time dead
   for (;;) {
     if (p->state == POOL_BROKEN) return FAULT_BROKEN;
     if (p->state == POOL_CLOSING) return FAULT_SHUTDOWN;
-    if (ti_pool_full_locked(p)) {
+    if (ti_pool_state_full_locked(p)) {
       if (p->cfg.full_is_error) return FAULT_FULL;
       if (expired) return FAULT_TIMEOUT;
       p->blocked++;
@@ -305,9 +196,10 @@ static int admit_locked(struct ti_pool *p, const struct ti_task *t, ti_time dead
 static int enqueue_locked(struct ti_pool *p, struct ti_task *t, int *err) {
   int e;
   ti_task_queue_push(&p->queue, ti_task_hold(t));
-  if (!ti_pool_wanting_locked(p)) return FAULT_NONE;
+  if (!ti_pool_state_wanting_locked(p)) return FAULT_NONE;
   e = ti_pool_threads_start_locked(p);
-  if (e == 0 || ti_pool_served_locked(p)) return FAULT_NONE; /* those that exist will serve it */
+  if (e == 0 || ti_pool_state_served_locked(p))
+    return FAULT_NONE; /* those that exist will serve it */
   /* This was to be the only thread, the first or beside others that are away. The task may be gone
   ** from the queue all the same: taken, or cancelled, so there is nothing left to fail. */
   if (!ti_task_queue_remove(&p->queue, t)) return FAULT_NONE;
@@ -319,18 +211,18 @@ static int enqueue_locked(struct ti_pool *p, struct ti_task *t, int *err) {
 int ti_pool_submit(struct ti_pool *p, struct ti_task *t, ti_time deadline, int *err) {
   struct ti_pool_thread *sleeper;
   int fault;
-  assert(t->pool == p);
+  assert(t->home == &p->home);
   ti_mutex_lock(&p->lock);
   fault = admit_locked(p, t, deadline);
   if (fault == FAULT_NONE) fault = enqueue_locked(p, t, err);
   /* If this call was woken for room, or if more of it was made, the next one is let in here:
   ** one signal per place would be lost with a submitter that gave up. */
-  if (!ti_pool_full_locked(p)) ti_pool_room_locked(p);
-  sleeper = ti_pool_pick_locked(p);
-  ti_pool_check_locked(p);
+  if (!ti_pool_state_full_locked(p)) ti_pool_state_room_locked(p);
+  sleeper = ti_pool_state_pick_locked(p);
+  ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
-  ti_pool_advance_wake_sequence(p); /* after the lock: who spins can have it at once */
-  ti_pool_notify(sleeper);
+  ti_pool_state_advance_wake_sequence(p); /* after the lock: who spins can have it at once */
+  ti_pool_state_notify(sleeper);
   return fault;
 }
 
@@ -344,7 +236,7 @@ int ti_pool_run_begin(struct ti_pool *p) {
     p->waiting++; /* it takes no thread of the pool */
     p->errands++;
   }
-  ti_pool_check_locked(p);
+  ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
   return fault;
 }
@@ -357,37 +249,31 @@ bool ti_pool_run_end(struct ti_pool *p, bool failed) {
   p->waiting--;
   p->finished++;
   p->failed += failed;
-  ti_pool_check_locked(p);
+  ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
-  ti_pool_delivery_done(p);
+  ti_pool_state_delivery_done(p);
   return open;
 }
 
 /* ----------------------------------------------------------------- away -- */
 
-void ti_pool_count_locked(struct ti_pool *p, enum ti_pool_block how, int by) {
-  if (how == BLOCK_AWAY) p->away += by;
-  if (how == BLOCK_RESTING) p->resting += by;
-  ti_pool_turn_locked(p);
-}
-
 int ti_pool_block_begin(struct ti_pool *p, const struct ti_task *t, enum ti_pool_block *how) {
   struct ti_pool_thread *sleeper;
   int err = 0;
   ti_mutex_lock(&p->lock);
-  *how = t != NULL && t->pool == p && t->place == TASK_TAKEN ? BLOCK_RESTING : BLOCK_AWAY;
-  ti_pool_count_locked(p, *how, 1);
-  if (ti_pool_wanting_locked(p)) err = ti_pool_threads_start_locked(p);
-  if (ti_pool_served_locked(p)) err = 0; /* those that exist will serve it */
+  *how = t != NULL && t->home == &p->home && t->place == TASK_TAKEN ? BLOCK_RESTING : BLOCK_AWAY;
+  ti_pool_state_count_locked(p, *how, 1);
+  if (ti_pool_state_wanting_locked(p)) err = ti_pool_threads_start_locked(p);
+  if (ti_pool_state_served_locked(p)) err = 0; /* those that exist will serve it */
   if (err != 0) {
-    ti_pool_count_locked(p, *how, -1);
+    ti_pool_state_count_locked(p, *how, -1);
     *how = BLOCK_NONE;
   }
-  ti_pool_room_locked(p);
-  sleeper = ti_pool_pick_locked(p);
-  ti_pool_check_locked(p);
+  ti_pool_state_room_locked(p);
+  sleeper = ti_pool_state_pick_locked(p);
+  ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
-  ti_pool_notify(sleeper);
+  ti_pool_state_notify(sleeper);
   return err == 0 ? FAULT_NONE : err == ENOMEM ? FAULT_NOMEM : FAULT_THREAD;
 }
 
@@ -395,24 +281,28 @@ void ti_pool_block_end(struct ti_pool *p, enum ti_pool_block how) {
   struct ti_pool_thread *surplus = NULL;
   if (how == BLOCK_NONE) return;
   ti_mutex_lock(&p->lock);
-  ti_pool_count_locked(p, how, -1);
+  ti_pool_state_count_locked(p, how, -1);
   /* one too many now, and nothing to do: it ends. Those that are awake look for themselves. */
-  if (ti_pool_over_limit_locked(p) && !ti_list_empty(&p->asleep)) surplus = last_asleep_locked(p);
-  ti_pool_check_locked(p);
+  if (ti_pool_state_over_limit_locked(p) && !ti_list_empty(&p->asleep))
+    surplus = ti_pool_state_last_asleep_locked(p);
+  ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
-  ti_pool_notify(surplus);
+  ti_pool_state_notify(surplus);
 }
 
-/* That a wait of a thread is not over says nothing about the others, and may be old news. So each
-** thread notes the turn, looks at its wait, and agrees only if the turn is still the same; any task
-** that begins to wait, or goes on, makes another turn. If all threads agree on one turn, none has
-** done anything since it began: what ended before that, each has seen. Deliveries by others than
-** these threads are errands. */
+bool ti_pool_crowded(const struct ti_pool *p) {
+  return atomic_load_explicit(&p->crowded, memory_order_relaxed);
+}
+
+/* That a wait of a thread is not over says nothing about the others, and may be old news. So each thread
+** notes the turn, looks at its wait, and agrees only if the turn is still the same; any task that begins to wait, or
+** goes on, makes another turn. If all threads agree on one turn, none has done anything since it began: what
+** ended before that, each has seen. Deliveries by others than these threads are errands. */
 bool ti_pool_agree(struct ti_pool *p, struct ti_stop_token *self) {
   struct ti_pool_thread *s = TI_CONTAINER(self, struct ti_nested_worker, stop)->slot;
   bool all;
   ti_mutex_lock(&p->lock);
-  all = ti_pool_stranded_locked(p) && p->errands == 0;
+  all = ti_pool_state_stranded_locked(p) && p->errands == 0;
   if (all) {
     if (s->seen == p->turn && s->agreed != p->turn) {
       s->agreed = p->turn;
@@ -427,14 +317,6 @@ bool ti_pool_agree(struct ti_pool *p, struct ti_stop_token *self) {
 
 /* ------------------------------------------------------- close and wait -- */
 
-void ti_pool_delivery_done(struct ti_pool *p) {
-  ti_mutex_lock(&p->lock);
-  p->errands--;
-  ti_pool_turn_locked(p);
-  if (ti_pool_ended_locked(p)) ti_cond_broadcast(&p->quiet);
-  ti_mutex_unlock(&p->lock);
-}
-
 void ti_pool_close(struct ti_pool *p, bool cancel) {
   struct ti_list doomed;
   struct ti_list_node *n;
@@ -447,24 +329,24 @@ void ti_pool_close(struct ti_pool *p, bool cancel) {
     ti_list_push(&doomed, &t->queued);
   }
   p->errands++;
-  ti_pool_advance_wake_sequence(p);
-  ti_pool_wake_all_locked(p); /* to end; on an empty queue nobody would */
+  ti_pool_state_advance_wake_sequence(p);
+  ti_pool_state_wake_all_locked(p); /* to end; on an empty queue nobody would */
   ti_cond_broadcast(&p->room);
-  ti_pool_check_locked(p);
+  ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
   while ((n = ti_list_pop(&doomed)) != NULL) {
     t = TI_CONTAINER(n, struct ti_task, queued);
     ti_task_cancel(t);
     ti_task_release(t);
   }
-  ti_pool_delivery_done(p);
+  ti_pool_state_delivery_done(p);
 }
 
 bool ti_pool_wait(struct ti_pool *p, ti_time deadline) {
   bool over, expired = false;
   assert(!ti_pool_threads_is_worker(p));
   ti_mutex_lock(&p->lock);
-  while (!(over = ti_pool_ended_locked(p))) {
+  while (!(over = ti_pool_state_ended_locked(p))) {
     /* a thread in `ended` has nothing left to do but to return: joining it does not wait */
     if (ti_pool_threads_reap_locked(p)) continue;
     if (expired) break;
@@ -487,7 +369,7 @@ const char *ti_pool_broken_reason(struct ti_pool *p) {
 
 void ti_pool_stats(struct ti_pool *p, struct ti_pool_stats *out) {
   ti_mutex_lock(&p->lock);
-  ti_pool_check_locked(p);
+  ti_pool_state_check_locked(p);
   out->workers = (size_t)(p->alive + p->starting);
   out->idle = (size_t)p->idle;
   out->queued = p->queue.count;

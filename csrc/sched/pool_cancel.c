@@ -1,40 +1,41 @@
 /*
 ** sched/pool_cancel: cancelling and interrupting a pool's tasks.
 **
-** Invariants and lock: pool_impl.h. Signals are sent, and watches delivered, with no lock of the
-** pool.
+** Invariants and lock: pool_state.h. Signals are sent, and watches delivered, with no lock of the pool.
 **
 ** SPDX-License-Identifier: MIT
 */
+#include "sched/pool_cancel.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 
-#include "sched/pool_impl.h"
+#include "sched/pool_state.h"
 
 /* --------------------------------------------------------------- cancel -- */
 
-/* Cancels t if it has not begun. Without `taken_too` one that a worker took counts as begun. True
-** if it is cancelled now. */
+/* Cancels t if it has not begun. Without `taken_too` one that a worker took counts as begun. True if
+** it is cancelled now. */
 static bool withdraw(struct ti_pool *p, struct ti_task *t, bool taken_too) {
   bool queued, ours;
-  assert(t->pool == p);
+  assert(t->home == &p->home);
   ti_mutex_lock(&p->lock);
   queued = ti_task_queue_remove(&p->queue, t);
   if (queued) {
     p->cancelled++;
-    ti_pool_room_locked(p);
+    ti_pool_state_room_locked(p);
   }
   ours = taken_too || t->place != TASK_TAKEN;
   if (ours) p->errands++; /* who waits for the pool's end finds t done */
-  ti_pool_check_locked(p);
+  ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
   /* Who takes a task out of the queue decides its fate. Another canceller may have taken it
   ** and not have cancelled it yet: whichever of us is first does it, for both. */
   if (ours) {
     ti_task_cancel(t);
     if (queued) ti_task_release(t); /* not the last: the caller has one */
-    ti_pool_delivery_done(p);
+    ti_pool_state_delivery_done(p);
   }
   return ti_task_state(t) == TASK_CANCELLED;
 }

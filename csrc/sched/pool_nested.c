@@ -6,14 +6,16 @@
 ** task waits is touched by no other. Only what is waited for is run there: nothing else could keep
 ** the waiting task from going on.
 **
-** Invariants and lock: pool_impl.h. Never holds the lock in runner functions or deliveries.
+** Invariants and lock: pool_state.h. Never holds the lock in runner functions or deliveries.
 **
 ** SPDX-License-Identifier: MIT
 */
+#include "sched/pool_nested.h"
+
 #include <assert.h>
 #include <string.h>
 
-#include "sched/pool_impl.h"
+#include "sched/pool_state.h"
 
 /* ------------------------------------------------------------ running a task -- */
 
@@ -82,7 +84,7 @@ void ti_pool_nested_end_locked(struct ti_pool *p, struct ti_nested_worker *l, bo
   else
     p->finished++;
   if (outcome != FAULT_NONE) p->failed++;
-  ti_pool_room_locked(p);
+  ti_pool_state_room_locked(p);
 }
 
 /* Lets all know that it has, and gives its reference back. */
@@ -147,11 +149,11 @@ void ti_pool_nested_break(struct ti_pool *p, char *why, size_t whysize) {
     p->failed++;
     ti_list_push(&doomed, &t->queued);
   }
-  ti_pool_advance_wake_sequence(p);
-  ti_pool_wake_all_locked(p);
+  ti_pool_state_advance_wake_sequence(p);
+  ti_pool_state_wake_all_locked(p);
   ti_cond_broadcast(&p->room);
   ti_cond_broadcast(&p->quiet);
-  ti_pool_check_locked(p);
+  ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
   ti_alloc_free(p->mem, why, whysize);
   while ((n = ti_list_pop(&doomed)) != NULL)
@@ -167,7 +169,7 @@ struct ti_task *ti_pool_nested_out_of_memory_locked(struct ti_pool *p) {
   t->place = TASK_TAKEN;
   p->finished++;
   p->failed++;
-  ti_pool_room_locked(p);
+  ti_pool_state_room_locked(p);
   return t;
 }
 
@@ -258,7 +260,7 @@ struct ti_task *ti_pool_nested_task_of(struct ti_stop_token *self) {
 static void begin_above_locked(struct ti_pool *p, struct ti_nested_worker *up, struct ti_task *t) {
   ti_pool_nested_begin_locked(p, up, t);
   p->waiting++;
-  ti_pool_room_locked(p);
+  ti_pool_state_room_locked(p);
 }
 
 /* Runs it, and gives its reference back. */
@@ -270,7 +272,7 @@ static void run_above(struct ti_pool *p, struct ti_nested_worker *up, struct ti_
   ti_mutex_lock(&p->lock);
   ti_pool_nested_end_locked(p, up, begun, outcome);
   p->waiting--;
-  ti_pool_check_locked(p);
+  ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
   ti_pool_nested_deliver(t, begun, outcome, &out);
 }
@@ -278,16 +280,16 @@ static void run_above(struct ti_pool *p, struct ti_nested_worker *up, struct ti_
 bool ti_pool_nested_run_inline(struct ti_pool *p, struct ti_stop_token *self, struct ti_task *t) {
   struct ti_nested_worker *l = TI_CONTAINER(self, struct ti_nested_worker, stop), *up;
   bool taken;
-  if (t->pool != p || ti_task_state(t) != TASK_PENDING) return false;
+  if (t->home != &p->home || ti_task_state(t) != TASK_PENDING) return false;
   up = level_above(p, l);
   if (up == NULL) return false;
   ti_mutex_lock(&p->lock);
   while (t->place == TASK_QUEUED && ti_stop_token_requested(self) == FAULT_NONE &&
-         ti_pool_held_locked(p))
+         ti_pool_state_held_locked(p))
     ti_cond_wait(&l->slot->wake, &p->lock, ti_clock_deadline(POOL_HELD_SLICE));
   taken = ti_task_queue_remove(&p->queue, t);
   if (taken) begin_above_locked(p, up, t);
-  ti_pool_check_locked(p);
+  ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
   if (taken) run_above(p, up, t);
   return taken;
@@ -295,7 +297,7 @@ bool ti_pool_nested_run_inline(struct ti_pool *p, struct ti_stop_token *self, st
 
 /* The pool is stranded, and t (NULL: anything) is queued. */
 static bool helpful_locked(const struct ti_pool *p, const struct ti_task *t) {
-  return ti_pool_stranded_locked(p) && !ti_pool_held_locked(p) &&
+  return ti_pool_state_stranded_locked(p) && !ti_pool_state_held_locked(p) &&
          (t == NULL || t->place == TASK_QUEUED);
 }
 
@@ -303,7 +305,7 @@ bool ti_pool_nested_help(struct ti_pool *p, struct ti_stop_token *self, struct t
                          enum ti_pool_block *how) {
   struct ti_nested_worker *l = TI_CONTAINER(self, struct ti_nested_worker, stop), *up;
   bool helps;
-  if (t != NULL && t->pool != p) return false;
+  if (t != NULL && t->home != &p->home) return false;
   ti_mutex_lock(&p->lock);
   helps = helpful_locked(p, t);
   ti_mutex_unlock(&p->lock);
@@ -316,10 +318,10 @@ bool ti_pool_nested_help(struct ti_pool *p, struct ti_stop_token *self, struct t
       t = ti_task_queue_pop(&p->queue);
     else
       (void)ti_task_queue_remove(&p->queue, t);
-    ti_pool_count_locked(p, *how, -1);
+    ti_pool_state_count_locked(p, *how, -1);
     begin_above_locked(p, up, t);
   }
-  ti_pool_check_locked(p);
+  ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
   if (!helps) return false;
   *how = BLOCK_NONE;

@@ -8,17 +8,20 @@
 **                 +---- ending -> ended -> joined: the slot is free again
 **       tasks came while it closed its worker
 **
-** Invariants and lock: pool_impl.h. Never holds the lock in runner functions, deliveries, joins
+** Invariants and lock: pool_state.h. Never holds the lock in runner functions, deliveries, joins
 ** or starts.
 **
 ** SPDX-License-Identifier: MIT
 */
+#include "sched/pool_threads.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "sched/pool_impl.h"
+#include "sched/pool_nested.h"
+#include "sched/pool_state.h"
 
 /* Not by a thread-local variable: those that need no allocation are few (signal.c). This is asked
 ** only before waits that are long anyway. */
@@ -61,7 +64,8 @@ static bool look_locked(struct ti_pool *p, struct ti_pool_thread *self) {
 /* The next task of the queue, now running and no idle thread's any more; NULL if there is none. */
 static struct ti_task *pop_locked(struct ti_pool *p, struct ti_pool_thread *self) {
   struct ti_task *t;
-  if (p->queue.count == 0 || ti_pool_over_limit_locked(p) || ti_pool_held_locked(p)) return NULL;
+  if (p->queue.count == 0 || ti_pool_state_over_limit_locked(p) || ti_pool_state_held_locked(p))
+    return NULL;
   t = ti_task_queue_pop(&p->queue);
   p->idle--;
   ti_pool_nested_begin_locked(p, &self->base, t);
@@ -76,7 +80,7 @@ static struct ti_task *take_locked(struct ti_pool *p, struct ti_pool_thread *sel
   bool rested = false, expired = false;
   for (;;) {
     struct ti_task *t = pop_locked(p, self);
-    if (t == NULL && (ti_pool_over_limit_locked(p) ||
+    if (t == NULL && (ti_pool_state_over_limit_locked(p) ||
                       (p->queue.count == 0 && (p->state != POOL_OPEN || expired)))) {
       p->idle--;
       p->leaving++;
@@ -91,14 +95,14 @@ static struct ti_task *take_locked(struct ti_pool *p, struct ti_pool_thread *sel
         ti_mutex_lock(&p->lock);
       }
       if (look_locked(p, self) || p->queue.count > 0 || p->state != POOL_OPEN ||
-          ti_pool_over_limit_locked(p))
+          ti_pool_state_over_limit_locked(p))
         continue;
       if (!rested) deadline = ti_clock_deadline(p->cfg.idle_timeout);
       rested = true;
       self->woken = false;
       ti_list_push(&p->asleep, &self->link);
       p->nasleep++;
-      ti_pool_check_locked(p);
+      ti_pool_state_check_locked(p);
       began = ti_spin_wait_sleep(&self->spin);
       while (!self->woken && !expired) expired = !ti_cond_wait(&self->wake, &p->lock, deadline);
       ti_spin_wait_woke(&self->spin, began);
@@ -108,8 +112,8 @@ static struct ti_task *take_locked(struct ti_pool *p, struct ti_pool_thread *sel
       }
       continue;
     }
-    *sleeper = ti_pool_pick_locked(p);
-    ti_pool_check_locked(p);
+    *sleeper = ti_pool_state_pick_locked(p);
+    ti_pool_state_check_locked(p);
     return t;
   }
 }
@@ -129,11 +133,11 @@ static struct ti_task *serve(struct ti_pool *p, struct ti_pool_thread *self, str
   ti_pool_nested_end_locked(p, &self->base, begun, outcome);
   p->idle++;
   next = *worn ? NULL : pop_locked(p, self);
-  sleeper = ti_pool_pick_locked(p);
-  ti_pool_check_locked(p);
+  sleeper = ti_pool_state_pick_locked(p);
+  ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
   ti_pool_nested_deliver(t, begun, outcome, &out);
-  ti_pool_notify(sleeper);
+  ti_pool_state_notify(sleeper);
   return next;
 }
 
@@ -146,7 +150,7 @@ static bool open_worker(struct ti_pool *p, struct ti_pool_thread *self, bool *st
   bool wanted;
   ti_mutex_lock(&p->lock);
   /* a pool that was closed meanwhile: no worker is opened for nothing */
-  wanted = (p->state == POOL_OPEN && !ti_pool_over_limit_locked(p)) || p->queue.count > 0;
+  wanted = (p->state == POOL_OPEN && !ti_pool_state_over_limit_locked(p)) || p->queue.count > 0;
   if (!wanted) p->fresh--, p->leaving++;
   ti_mutex_unlock(&p->lock);
   if (!wanted) return false;
@@ -158,7 +162,7 @@ static bool open_worker(struct ti_pool *p, struct ti_pool_thread *self, bool *st
   else
     p->leaving++;
   if (*starved) failed = ti_pool_nested_out_of_memory_locked(p);
-  ti_pool_check_locked(p);
+  ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
   if (failed != NULL) { /* this thread counts as alive: no wait ends before */
     ti_task_finish(failed, FAULT_NOMEM, NULL);
@@ -176,18 +180,18 @@ static bool work(struct ti_pool *p, struct ti_pool_thread *self) {
   ti_mutex_lock(&p->lock);
   while (!worn && (t = take_locked(p, self, &sleeper)) != NULL) {
     ti_mutex_unlock(&p->lock);
-    ti_pool_notify(sleeper);
+    ti_pool_state_notify(sleeper);
     while (t != NULL) t = serve(p, self, t, &worn);
     ti_mutex_lock(&p->lock);
   }
   if (worn) {
     p->idle--;
     p->fresh++;
-    sleeper = ti_pool_pick_locked(p); /* it was awake, and takes no task now (invariant 3) */
-    ti_pool_check_locked(p);
+    sleeper = ti_pool_state_pick_locked(p); /* it was awake, and takes no task now (invariant 3) */
+    ti_pool_state_check_locked(p);
   }
   ti_mutex_unlock(&p->lock);
-  ti_pool_notify(sleeper);
+  ti_pool_state_notify(sleeper);
   return worn;
 }
 
@@ -230,18 +234,18 @@ static void *thread_main(void *arg) {
     /* Tasks came after it decided to go, and there was no place for another thread; or one is
     ** being made for them, which may fail: then the last one that can take them must not go. One
     ** that starved leaves them to others, if there are any, and does not try again and again. */
-    again = (!starved && ti_pool_short_locked(p) && !ti_pool_over_limit_locked(p)) ||
+    again = (!starved && ti_pool_state_short_locked(p) && !ti_pool_state_over_limit_locked(p)) ||
             (p->queue.count > 0 && p->alive - p->away == 1);
     if (again) {
       p->fresh++;
     } else {
       p->alive--;
-      ti_pool_recount_locked(p);
+      ti_pool_state_recount_locked(p);
       self->running = false;
       ti_list_push(&p->ended, &self->link);
       if (none_left_locked(p)) ti_cond_broadcast(&p->quiet); /* one joins them all */
     }
-    ti_pool_check_locked(p);
+    ti_pool_state_check_locked(p);
     ti_mutex_unlock(&p->lock);
   } while (again);
   return NULL; /* the slot is the joiner's now, and after the join the pool may be gone */
@@ -266,7 +270,7 @@ bool ti_pool_threads_reap_locked(struct ti_pool *p) {
   ti_list_splice(&p->free, &ended);
   p->threads -= joined;
   ti_cond_broadcast(&p->settled);
-  if (ti_pool_ended_locked(p)) ti_cond_broadcast(&p->quiet);
+  if (ti_pool_state_ended_locked(p)) ti_cond_broadcast(&p->quiet);
   return true;
 }
 
@@ -296,7 +300,7 @@ static struct ti_pool_thread *take_slot_locked(struct ti_pool *p) {
     n = ti_list_pop(&p->free);
     if (n != NULL) return TI_CONTAINER(n, struct ti_pool_thread, link);
     if (p->nslots + p->making < p->alive + p->starting) break;
-    /* predicate: see pool_impl.h. There are as many slots as threads, and this one has none yet: so
+    /* predicate: see pool_state.h. There are as many slots as threads, and this one has none yet: so
     ** another caller is joining the thread of one, which has nothing left to do. */
     ti_cond_wait(&p->settled, &p->lock, TI_CLOCK_NEVER);
   }
@@ -320,8 +324,8 @@ int ti_pool_threads_start_locked(struct ti_pool *p) {
   p->starting++;
   p->fresh++;
   p->threads++;
-  ti_pool_recount_locked(p);
-  ti_pool_check_locked(p);
+  ti_pool_state_recount_locked(p);
+  ti_pool_state_check_locked(p);
   s = take_slot_locked(p);
   if (s != NULL) {
     ti_mutex_unlock(&p->lock);
@@ -336,9 +340,9 @@ int ti_pool_threads_start_locked(struct ti_pool *p) {
   } else {
     p->fresh--;
     p->threads--;
-    ti_pool_recount_locked(p);
+    ti_pool_state_recount_locked(p);
     if (s != NULL) ti_list_push(&p->free, &s->link);
-    if (none_left_locked(p) || ti_pool_ended_locked(p)) ti_cond_broadcast(&p->quiet);
+    if (none_left_locked(p) || ti_pool_state_ended_locked(p)) ti_cond_broadcast(&p->quiet);
   }
   ti_cond_broadcast(&p->settled);
   return err;

@@ -12,17 +12,9 @@
 #include <assert.h>
 #include <string.h>
 
-#include "sched/waiter.h"
-#include "sched/pool.h"
-
-static struct ti_task *alloc(struct ti_pool *pool, const struct ti_alloc *mem) {
-  if (pool != NULL) return ti_pool_alloc_task(pool);
-  return (struct ti_task *)ti_alloc_new(mem, sizeof(struct ti_task));
-}
-
-static void dealloc(struct ti_task *t, struct ti_pool *pool, const struct ti_alloc *mem) {
-  if (pool != NULL)
-    ti_pool_free_task(pool, t);
+static void dealloc(struct ti_task *t, struct ti_task_home *home, const struct ti_alloc *mem) {
+  if (home != NULL)
+    home->free(home, t);
   else
     ti_alloc_free(mem, t, sizeof *t);
 }
@@ -49,34 +41,35 @@ static bool new_extras(const struct ti_task_options *terms, const struct ti_allo
   return true;
 }
 
-struct ti_task *ti_task_new(struct ti_pool *pool, const struct ti_alloc *mem,
+struct ti_task *ti_task_new(struct ti_task_home *home, const struct ti_alloc *mem,
                             const struct ti_task_options *terms) {
-  struct ti_task *t = alloc(pool, mem);
+  struct ti_task *t =
+      home != NULL ? home->alloc(home) : (struct ti_task *)ti_alloc_new(mem, sizeof *t);
   if (t == NULL) return NULL;
   if (!new_extras(terms, mem, &t->extras)) {
-    dealloc(t, pool, mem);
+    dealloc(t, home, mem);
     return NULL;
   }
   ti_refcount_init(&t->ref);
-  t->pool = pool;
-  if (pool != NULL)
+  t->home = home;
+  if (home != NULL)
     t->context = NULL;
   else
     t->mem = mem;
   ti_list_node_init(&t->queued);
-  t->watches = NULL;
+  t->waiters = NULL;
   t->priority = terms != NULL ? terms->priority : 0;
   atomic_init(&t->state, TASK_PENDING);
   ti_byte_lock_init(&t->lock);
   t->place = TASK_OUTSIDE;
   t->outcome = FAULT_NONE;
   ti_message_init(&t->msg, mem);
-  if (pool != NULL) ti_pool_hold_task(pool);
+  if (home != NULL) home->hold(home);
   return t;
 }
 
 const struct ti_alloc *ti_task_mem(const struct ti_task *t) {
-  return t->pool != NULL ? ti_pool_mem(t->pool) : t->mem;
+  return t->home != NULL ? t->home->mem : t->mem;
 }
 
 struct ti_task *ti_task_hold(struct ti_task *t) {
@@ -86,17 +79,18 @@ struct ti_task *ti_task_hold(struct ti_task *t) {
 
 void ti_task_release(struct ti_task *t) {
   const struct ti_alloc *mem;
-  struct ti_pool *pool;
+  struct ti_task_home *home;
   if (t == NULL || !ti_refcount_release(&t->ref)) return;
-  assert(t->watches == NULL && t->place != TASK_QUEUED);
-  pool = t->pool;
+  assert(t->waiters == NULL && t->place != TASK_QUEUED);
+  home = t->home;
   mem = ti_task_mem(t);
   ti_message_fini(&t->msg);
-  if (pool != NULL && t->context != NULL) ti_pool_free_context(pool, t->context);
+  if (home != NULL && home->free_context != NULL && t->context != NULL)
+    home->free_context(t->context);
   if (t->extras != NULL) ti_alloc_free(mem, t->extras, t->extras->size);
-  dealloc(t, pool, mem);
+  dealloc(t, home, mem);
   /* last: the memory may belong to who owns the pool */
-  if (pool != NULL) ti_pool_release_task(pool);
+  if (home != NULL) home->release(home);
 }
 
 /* The only writer of `state`; see the picture in task.h. */
@@ -173,11 +167,11 @@ bool ti_task_await(struct ti_task *self, struct ti_task *t) {
 /* --------------------------------------------------------------- watches -- */
 
 /* The ring goes through the watches' links; the oldest is before the newest. */
-static struct ti_wait_entry *next_of(const struct ti_wait_entry *w) {
-  return TI_CONTAINER(w->link.next, struct ti_wait_entry, link);
+static struct ti_task_waiter *next_of(const struct ti_task_waiter *w) {
+  return TI_CONTAINER(w->link.next, struct ti_task_waiter, link);
 }
 
-static void ring_push(struct ti_wait_entry **oldest, struct ti_wait_entry *w) {
+static void ring_push(struct ti_task_waiter **oldest, struct ti_task_waiter *w) {
   assert(!ti_list_linked(&w->link));
   if (*oldest == NULL) {
     w->link.next = w->link.prev = &w->link;
@@ -189,7 +183,7 @@ static void ring_push(struct ti_wait_entry **oldest, struct ti_wait_entry *w) {
   }
 }
 
-static void ring_remove(struct ti_wait_entry **oldest, struct ti_wait_entry *w) {
+static void ring_remove(struct ti_task_waiter **oldest, struct ti_task_waiter *w) {
   if (*oldest == w) *oldest = next_of(w) != w ? next_of(w) : NULL;
   ti_list_remove(&w->link);
 }
@@ -202,7 +196,7 @@ static bool failed(const struct ti_task *t) {
 ** the call that was there is in *out then. */
 static bool settle(struct ti_task *t, enum ti_task_state latest, enum ti_task_state to, int outcome,
                    struct ti_message *out) {
-  struct ti_wait_entry *flying, *w;
+  struct ti_task_waiter *flying, *w;
   struct ti_message call;
   bool failure;
   ti_byte_lock_lock(&t->lock);
@@ -214,8 +208,8 @@ static bool settle(struct ti_task *t, enum ti_task_state latest, enum ti_task_st
   ti_message_move(&t->msg, out);
   t->outcome = (unsigned char)outcome;
   set_state_locked(t, to);
-  flying = t->watches;
-  t->watches = NULL;
+  flying = t->waiters;
+  t->waiters = NULL;
   if ((w = flying) != NULL) do
       w->on_task = false;
     while ((w = next_of(w)) != flying);
@@ -226,7 +220,7 @@ static bool settle(struct ti_task *t, enum ti_task_state latest, enum ti_task_st
   failure = failed(t);
   while ((w = flying) != NULL) {
     ring_remove(&flying, w);
-    ti_waiter_entry_deliver(w, failure);
+    w->notify(w, failure);
   }
   return true;
 }
@@ -243,24 +237,24 @@ bool ti_task_finish(struct ti_task *t, int outcome, struct ti_message *out) {
   return settle(t, TASK_RUNNING, TASK_FINISHED, outcome, out != NULL ? out : &none);
 }
 
-bool ti_task_add_waiter(struct ti_task *t, struct ti_wait_entry *w) {
+bool ti_task_add_waiter(struct ti_task *t, struct ti_task_waiter *w) {
   bool pending;
   ti_byte_lock_lock(&t->lock);
   pending = !ti_task_done(t);
   if (pending) {
-    ring_push(&t->watches, w);
+    ring_push(&t->waiters, w);
     w->on_task = true;
   }
   ti_byte_lock_unlock(&t->lock);
   return pending;
 }
 
-bool ti_task_remove_waiter(struct ti_task *t, struct ti_wait_entry *w) {
+bool ti_task_remove_waiter(struct ti_task *t, struct ti_task_waiter *w) {
   bool on;
   ti_byte_lock_lock(&t->lock);
   on = w->on_task;
   if (on) {
-    ring_remove(&t->watches, w);
+    ring_remove(&t->waiters, w);
     w->on_task = false;
   }
   ti_byte_lock_unlock(&t->lock);

@@ -41,7 +41,26 @@ enum ti_task_state { TASK_PENDING, TASK_RUNNING, TASK_FINISHED, TASK_CANCELLED }
 enum ti_task_place { TASK_OUTSIDE, TASK_QUEUED, TASK_TAKEN };
 
 struct ti_pool;
-struct ti_wait_entry;
+
+/* Where tasks come from and belong to: their pool. All functions may be called by any thread. */
+struct ti_task_home {
+  struct ti_pool *pool;                                       /* I */
+  const struct ti_alloc *mem;                                 /* I: of the tasks' messages */
+  struct ti_task *(*alloc)(struct ti_task_home *home);        /* I; returns NULL if out of memory */
+  void (*free)(struct ti_task_home *home, struct ti_task *t); /* I */
+  void (*hold)(struct ti_task_home *home);    /* I: a task takes a reference to its home */
+  void (*release)(struct ti_task_home *home); /* I: and gives it back */
+  void (*free_context)(void *context);        /* I; NULL: nothing to free */
+};
+
+/* Who is told that a task is done. */
+struct ti_task_waiter {
+  struct ti_list_node link; /* task's lock while `on_task`, then the waiter's own */
+  bool on_task;             /* task's lock: it is in the task's list */
+  /* Called once by the thread that makes the task done, with no lock held, after `on_task` became
+  ** false; the task does not touch *w afterwards. */
+  void (*notify)(struct ti_task_waiter *w, bool failed);
+};
 
 /* What a submit may say of a task. */
 struct ti_task_options {
@@ -64,7 +83,7 @@ struct ti_task_stored_options {
 
 struct ti_task {
   struct ti_refcount ref;                /* A */
-  struct ti_pool *pool;                  /* I; a reference is held; NULL: a promise */
+  struct ti_task_home *home;             /* I; a reference is held; NULL: a promise */
   struct ti_task_stored_options *extras; /* I; owned; NULL: none of them */
   union {
     void *context; /* I; of a pool's: what msg is to be run with, for the runner, who frees it */
@@ -78,8 +97,8 @@ struct ti_task {
       struct ti_task *awaited;    /* what it waits for, without a limit of time; or NULL */
     };
   };
-  struct ti_wait_entry *watches; /* lock: who wants to know: the oldest, in a ring; NULL: nobody */
-  int priority;                  /* I */
+  struct ti_task_waiter *waiters; /* lock: the oldest of a ring; NULL: none */
+  int priority;                   /* I */
   _Atomic unsigned char
       state; /* enum ti_task_state; written under lock, read by anyone (release/acquire) */
   struct ti_byte_lock lock;
@@ -91,13 +110,17 @@ struct ti_task {
   struct ti_message msg;
 };
 
-/* NULL if out of memory. `pool` may be NULL; the task takes a reference of its own. terms: copied;
+/* NULL if out of memory. `home` may be NULL, for a promise; the task takes a reference of its own. terms: copied;
 ** NULL: nothing special. The caller owns one reference. */
-struct ti_task *ti_task_new(struct ti_pool *pool, const struct ti_alloc *mem,
+struct ti_task *ti_task_new(struct ti_task_home *home, const struct ti_alloc *mem,
                             const struct ti_task_options *terms);
 struct ti_task *ti_task_hold(struct ti_task *t);
 void ti_task_release(
     struct ti_task *t); /* NULL is legal; takes no lock that its caller may hold but mem's */
+
+static inline struct ti_pool *ti_task_pool(const struct ti_task *t) {
+  return t->home != NULL ? t->home->pool : NULL;
+}
 
 static inline const char *ti_task_name(const struct ti_task *t) {
   return t->extras != NULL && t->extras->name[0] != '\0' ? t->extras->name : NULL;
@@ -137,9 +160,9 @@ bool ti_task_cancel(struct ti_task *t);
 bool ti_task_finish(struct ti_task *t, int outcome, struct ti_message *out);
 
 /* For waiter.c: puts w on the task's list and true, or false if it is done. */
-bool ti_task_add_waiter(struct ti_task *t, struct ti_wait_entry *w);
+bool ti_task_add_waiter(struct ti_task *t, struct ti_task_waiter *w);
 /* Takes w off again; false if the completer has it (or it was never on). */
-bool ti_task_remove_waiter(struct ti_task *t, struct ti_wait_entry *w);
+bool ti_task_remove_waiter(struct ti_task *t, struct ti_task_waiter *w);
 
 TI_INTERNAL_END
 

@@ -13,8 +13,6 @@
 
 #include <assert.h>
 
-#include "sched/task.h"
-
 int ti_waiter_init(struct ti_waiter *box) {
   int err = ti_mutex_init(&box->lock);
   if (err != 0) return err;
@@ -44,33 +42,26 @@ void ti_waiter_set_init(struct ti_wait_set *set, struct ti_waiter *box) {
 /* --------------------------------------------------------------- watch -- */
 
 void ti_waiter_entry_init(struct ti_wait_entry *w) {
-  ti_list_node_init(&w->link);
+  ti_list_node_init(&w->waiter.link);
   w->set = NULL;
   w->task = NULL;
-  w->on_task = w->arrived = w->awaited = w->failure = false;
+  w->waiter.on_task = w->arrived = w->awaited = w->failure = false;
 }
 
-void ti_waiter_entry_start(struct ti_wait_entry *w, struct ti_task *t, struct ti_wait_set *set) {
-  ti_waiter_entry_init(w);
-  w->set = set;
-  w->task = t;
-  /* one that is done needs no lock, which in a child that was forked may be held for ever */
-  if (ti_task_done(t) || !ti_task_add_waiter(t, w))
-    ti_waiter_entry_deliver(w, ti_task_state(t) == TASK_FINISHED && t->outcome != FAULT_NONE);
-}
-
-void ti_waiter_entry_deliver(struct ti_wait_entry *w, bool failure) {
+/* The task is done: the entry arrives. The completer touches it no more afterwards, once the lock is free. */
+static void arrive(struct ti_task_waiter *waiter, bool failure) {
+  struct ti_wait_entry *w = TI_CONTAINER(waiter, struct ti_wait_entry, waiter);
   struct ti_wait_set *set = w->set;
   struct ti_waiter *box = set->box;
   bool wake;
   if (ti_fork_guard_forked(&box->mark))
     return; /* a child set a promise that its parent waits for */
   ti_mutex_lock(&box->lock);
-  assert(!w->arrived && !w->on_task);
+  assert(!w->arrived && !waiter->on_task);
   wake = w->awaited;
   w->arrived = true;
   w->failure = failure;
-  ti_list_push(&set->ready, &w->link);
+  ti_list_push(&set->ready, &waiter->link);
   set->nready++;
   if (failure) set->nfailed++;
   if (set->need > 0) {
@@ -85,10 +76,20 @@ void ti_waiter_entry_deliver(struct ti_wait_entry *w, bool failure) {
   ti_mutex_unlock(&box->lock);
 }
 
+void ti_waiter_entry_start(struct ti_wait_entry *w, struct ti_task *t, struct ti_wait_set *set) {
+  ti_waiter_entry_init(w);
+  w->set = set;
+  w->task = t;
+  w->waiter.notify = arrive;
+  /* one that is done needs no lock, which in a child that was forked may be held for ever */
+  if (ti_task_done(t) || !ti_task_add_waiter(t, &w->waiter))
+    arrive(&w->waiter, ti_task_state(t) == TASK_FINISHED && t->outcome != FAULT_NONE);
+}
+
 /* Takes an arrived watch out of its set. */
 static void leave_locked(struct ti_wait_entry *w) {
   struct ti_wait_set *set = w->set;
-  ti_list_remove(&w->link);
+  ti_list_remove(&w->waiter.link);
   assert(set->nready > 0 && set->nfailed >= w->failure);
   set->nready--;
   if (w->failure) set->nfailed--;
@@ -98,7 +99,7 @@ static void leave_locked(struct ti_wait_entry *w) {
 void ti_waiter_entry_cancel(struct ti_wait_entry *w) {
   struct ti_waiter *box;
   if (w->set == NULL) return;
-  if (ti_task_remove_waiter(w->task, w)) {
+  if (ti_task_remove_waiter(w->task, &w->waiter)) {
     w->set = NULL;
     return;
   }
@@ -156,7 +157,7 @@ struct ti_wait_entry *ti_waiter_set_take(struct ti_wait_set *set) {
   ti_mutex_lock(&set->box->lock);
   n = ti_list_peek(&set->ready);
   if (n != NULL) {
-    w = TI_CONTAINER(n, struct ti_wait_entry, link);
+    w = TI_CONTAINER(n, struct ti_wait_entry, waiter.link);
     leave_locked(w);
   }
   ti_mutex_unlock(&set->box->lock);

@@ -23,13 +23,12 @@
 #ifndef TI_SCHED_WAITER_H
 #define TI_SCHED_WAITER_H
 
+#include "sched/task.h"
 #include "util/list.h"
 #include "platform/fork_guard.h"
 #include "util/spin_wait.h"
 
 TI_INTERNAL_BEGIN
-
-struct ti_task;
 
 struct ti_waiter {
   struct ti_mutex lock;
@@ -52,13 +51,12 @@ struct ti_wait_set {
 };
 
 struct ti_wait_entry {
-  struct ti_list_node link; /* in task->watches (task lock), then in set->ready (box lock) */
-  struct ti_wait_set *set;  /* I while watching; NULL while idle */
-  struct ti_task *task;     /* I from start on; borrowed: the user of the watch holds it */
-  bool on_task;             /* task lock */
-  bool arrived;             /* box lock */
-  bool awaited;             /* box lock: a canceller sleeps until it arrives */
-  bool failure;             /* box lock, until taken: the task failed (cancelled is no failure) */
+  struct ti_task_waiter waiter; /* on the task's list, then linked in set->ready (box lock) */
+  struct ti_wait_set *set;      /* I while watching; NULL while idle */
+  struct ti_task *task;         /* I from start on; borrowed: the user of the watch holds it */
+  bool arrived;                 /* box lock */
+  bool awaited;                 /* box lock: a canceller sleeps until it arrives */
+  bool failure; /* box lock, until taken: the task failed (cancelled is no failure) */
 };
 
 int ti_waiter_init(struct ti_waiter *box); /* 0 or errno */
@@ -74,10 +72,6 @@ void ti_waiter_entry_start(struct ti_wait_entry *w, struct ti_task *t, struct ti
 /* Ends watching, arrived or not; nothing to do for an idle watch (never started, cancelled,
 ** taken). May wait for a completer that is just delivering it. */
 void ti_waiter_entry_cancel(struct ti_wait_entry *w);
-/* For the completer, no lock held: w was taken off its task's list. Afterwards w
-** belongs to the mailbox's side again and must not be touched. */
-void ti_waiter_entry_deliver(struct ti_wait_entry *w, bool failure);
-
 /* Sleeps until `need` watches of the set are ready (taken ones do not count) or, with
 ** stop_on_failure, a failed one is; false if the deadline passed first. The set must have
 ** that many, or the deadline is all that ends the sleep. One sleeper per mailbox. */

@@ -35,7 +35,7 @@
 ** (task.pml).
 **
 ** Shown, for each configuration:
-**   - invariants 1 to 4 of pool_impl.h, whenever the lock is released (`check`). If a task is
+**   - invariants 1 to 4 of pool_state.h, whenever the lock is released (`check`). If a task is
 **     queued that no idle or fresh thread is there for, all max_workers threads exist, unless a
 **     start failed.
 **   - each submitted task ends exactly once and is counted once, and each wait for it returns: no
@@ -91,7 +91,7 @@
 
 /* ---------------------------------------------------------------- fields -- */
 
-mtype = { OPEN, CLOSING, BROKEN };                /* enum ti_pool_state */
+mtype = { OPEN, CLOSING, BROKEN };                /* enum ti_pool_phase */
 mtype = { FREE, LIVE, ASLEEP, ENDED, JOINING };   /* the list of a slot; LIVE, JOINING: none */
 mtype = { OUTSIDE, QUEUED, TAKEN };               /* enum ti_task_place */
 mtype = { PENDING, RUNNING, FINISHED, CANCELLED } /* enum ti_task_state */
@@ -135,7 +135,7 @@ hidden byte i, j;             /* temporaries inside one step */
 #define none_left() (alive == 0 && starting == 0)
 #define done(t) (task[t] == FINISHED || task[t] == CANCELLED)
 
-inline check() { /* ti_pool_check_locked */
+inline check() { /* ti_pool_state_check_locked */
   d_step {
     assert(prefs > 0);
     assert(queued + running + finished + cancelled == submitted);
@@ -188,7 +188,7 @@ inline cond_signal(what) { /* wakes any one */
   fi
 }
 
-inline room() { /* ti_pool_room_locked */
+inline room() { /* ti_pool_state_room_locked */
   if
   :: blocked > 0 -> cond_signal(ROOM)
   :: else
@@ -227,7 +227,7 @@ inline pick(s) {
   fi
 }
 
-/* ti_pool_notify, with no lock held. */
+/* ti_pool_state_notify, with no lock held. */
 inline notify(s) {
   if
   :: s != NOBODY ->

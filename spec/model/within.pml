@@ -35,7 +35,7 @@
 **   - while the pool is open and no deadline of an idle thread passes, only threads over the limit
 **     end
 **   - taking a task never makes more than max_workers run
-**   - invariants 2 and 4 of pool_impl.h, and all counts are 0 in the end
+**   - invariants 2 and 4 of pool_state.h, and all counts are 0 in the end
 **
 ** A BUG_… plants the error that its comment describes; scripts/model requires that each is found.
 **
@@ -126,7 +126,7 @@ inline check() {
   }
 }
 
-inline turn() { /* ti_pool_turn_locked */
+inline turn() { /* ti_pool_state_turn_locked */
   d_step {
     for (i : 0 .. THREADS - 1) {
       seen[i] = false;

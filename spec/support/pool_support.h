@@ -11,8 +11,12 @@
 
 #include <sched.h>
 
+#include "sched/pool.h"
+#include "sched/pool_cancel.h"
+#include "sched/pool_nested.h"
+#include "sched/pool_state.h"
+#include "sched/pool_threads.h"
 #include "sched/waiter.h"
-#include "sched/pool_impl.h"
 #include "support.h"
 
 struct rig {
@@ -181,8 +185,8 @@ static inline struct job job_of(struct rig *rig) {
 }
 
 static inline struct ti_task *task_of(struct rig *rig, struct job *job, int priority) {
-  struct ti_task *t =
-      ti_task_new(rig->pool, &counted_mem, &(struct ti_task_options){.priority = priority});
+  struct ti_task *t = ti_task_new(ti_pool_home(rig->pool), &counted_mem,
+                                  &(struct ti_task_options){.priority = priority});
   if (t == NULL) exit(2);
   t->context = job;
   return t;

@@ -25,7 +25,7 @@ static void test_states(void) {
   struct ti_task *t =
       ti_task_new(NULL, &counted_mem, &(struct ti_task_options){.name = "one", .priority = 7});
   if (t == NULL) exit(1);
-  CHECK(strcmp(ti_task_name(t), "one") == 0 && t->priority == 7 && t->pool == NULL);
+  CHECK(strcmp(ti_task_name(t), "one") == 0 && t->priority == 7 && t->home == NULL);
   CHECK(ti_task_state(t) == TASK_PENDING && !ti_task_done(t));
   add_part(&t->msg);
   CHECK(ti_task_begin(t, NULL) && ti_task_state(t) == TASK_RUNNING && !ti_task_done(t));

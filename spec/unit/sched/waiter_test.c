@@ -41,7 +41,7 @@ static void test_order_and_counts(void) {
   CHECK(ti_waiter_set_take(&set) == NULL);
   CHECK(!ti_waiter_set_sleep(&set, 1, true, 0)); /* taken ones do not count, failed or not */
   for (i = 0; i < 4; i++) ti_waiter_entry_cancel(&w[i]); /* w[0] is on its task still */
-  CHECK(t[0]->watches == NULL && ti_task_finish(t[0], FAULT_NONE, NULL));
+  CHECK(t[0]->waiters == NULL && ti_task_finish(t[0], FAULT_NONE, NULL));
   CHECK(ti_waiter_set_take(&set) == NULL && set.nready == 0 && set.nfailed == 0);
   for (i = 0; i < 4; i++) ti_task_release(t[i]);
   ti_waiter_fini(&box);

@@ -1,17 +1,16 @@
 /*
-** sched/pool_impl: the pool's own fields, shared by the files pool*.c alone.
+** sched/pool_state: the fields of a pool, its invariants and its rules, for pool*.c alone.
 **
-** pool.c is the rules, and what callers do; pool_cancel.c is cancelling and interrupting;
-** pool_threads.c is the threads' life; pool_nested.c is running a task. All keep, whenever they let
-** go of the lock (ti_pool_check_locked asserts it, in builds with TI_CHECKS):
+** pool_state.c is the rules; pool.c is what callers do; pool_cancel.c is cancelling and interrupting; pool_threads.c is
+** the threads' life; pool_nested.c is running a task. All keep, whenever they
+** let go of the lock (ti_pool_state_check_locked asserts it, in builds with TI_CHECKS):
 **
 **   1  failed <= finished; what was ever submitted is queued, running, finished or cancelled
-**   2  idle + fresh + leaving + running - waiting = alive + starting <= max_threads. A thread is
-**      started only if alive + starting - away < max_workers, or all of these rest and others are
-**      away; one that is more, since another came back, ends instead of taking a task. So
-**      max_workers tasks run at a time, but for moments in which one comes back. A thread decides
-**      to end as one too many under the lock, and is `leaving` from then on; those that are leaving
-**      do not count when the next one decides. So max_workers of them stay.
+**   2  idle + fresh + leaving + running - waiting = alive + starting <= max_threads. A thread is started only
+**      if alive + starting - away < max_workers, or all of these rest and others are away; one that is more, since
+**      another came back, ends instead of taking a task. So max_workers tasks run at a time, but for moments
+**      in which one comes back. A thread decides to end as one too many under the lock, and is `leaving` from then
+**      on; those that are leaving do not count when the next one decides. So max_workers of them stay.
 **   3  a task is queued and an idle thread sleeps: another idle thread is awake (it spins, or was
 **      just woken). Awake ones look before they sleep, and one that takes a task sees to the
 **      invariant again. So a submit wakes a thread only if it must, sleepers are woken one after
@@ -29,11 +28,11 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#ifndef TI_SCHED_POOL_IMPL_H
-#define TI_SCHED_POOL_IMPL_H
+#ifndef TI_SCHED_POOL_STATE_H
+#define TI_SCHED_POOL_STATE_H
 
 #include "platform/fork_guard.h"
-#include "sched/pool.h"
+#include "sched/pool_config.h"
 #include "sched/task_queue.h"
 #include "util/slab.h"
 #include "util/spin_wait.h"
@@ -41,7 +40,7 @@
 
 TI_INTERNAL_BEGIN
 
-enum ti_pool_state { POOL_OPEN, POOL_CLOSING, POOL_BROKEN };
+enum ti_pool_phase { POOL_OPEN, POOL_CLOSING, POOL_BROKEN };
 
 /* A worker of a thread and what it does. A task that waits for another one may have its thread run
 ** that meanwhile, in a worker of its own: the level above. Level 0 is part of the slot. */
@@ -84,7 +83,7 @@ struct ti_pool_thread {
 struct ti_pool {
   /* Two lines: all that submitting and taking a task write. */
   _Alignas(POOL_LINE) struct ti_mutex lock;
-  enum ti_pool_state state;   /* L */
+  enum ti_pool_phase state;   /* L */
   int idle;                   /* L: threads with no task, asleep or on their way to look for one */
   int nasleep;                /* L: idle ones in `asleep` */
   int spinners;               /* L: idle threads that spin on `rung` */
@@ -116,21 +115,22 @@ struct ti_pool {
   struct ti_byte_lock tasks_lock;       /* a leaf */
   struct ti_slab tasks;                 /* tasks_lock: the memory of the tasks */
 
-  _Alignas(POOL_LINE) const struct ti_alloc *mem; /* I */
-  struct ti_pool_runner runner;                   /* I */
-  void *ud;                                       /* I */
-  struct ti_fork_guard mark;                      /* I: lost: no thread of this pool is here */
-  struct ti_pool_config cfg;                      /* I; cfg.name is owned */
-  void *block;                                    /* I: the memory that this struct was cut from */
-  bool haste;                                     /* L: ti_pool_cancel_interrupt_all was called */
-  struct ti_signal_set signals;                   /* by which its threads are reached */
-  struct ti_watchdog dog;                         /* has a lock of its own */
+  _Alignas(POOL_LINE) struct ti_task_home home; /* I: of its tasks */
+  const struct ti_alloc *mem;                   /* I */
+  struct ti_pool_runner runner;                 /* I */
+  void *ud;                                     /* I */
+  struct ti_fork_guard mark;                    /* I: lost: no thread of this pool is here */
+  struct ti_pool_config cfg;                    /* I; cfg.name is owned */
+  void *block;                                  /* I: the memory that this struct was cut from */
+  bool haste;                                   /* L: ti_pool_cancel_interrupt_all was called */
+  struct ti_signal_set signals;                 /* by which its threads are reached */
+  struct ti_watchdog dog;                       /* has a lock of its own */
   sigset_t programs;      /* I: what programs begin with that its threads start */
   struct ti_cond room;    /* blocked submitters: the queue is not full, or the pool not open */
   struct ti_cond settled; /* submitters: alive > 0, or starting == 0; those who start a thread:
                            ** one is in `free` or `ended`, or nslots + making < alive + starting; a
                            ** thread that ends: its slot is `started` */
-  struct ti_cond quiet;   /* waiters: all threads are in `ended`, or ti_pool_ended_locked */
+  struct ti_cond quiet;   /* waiters: all threads are in `ended`, or ti_pool_state_ended_locked */
   struct ti_list free, asleep, ended; /* L: slots; asleep: who went to sleep last is woken first */
   struct ti_pool_thread *slots;       /* L: all of them */
   int nslots, making;                 /* L: slots ever made, and those being made */
@@ -138,81 +138,53 @@ struct ti_pool {
   size_t whysize;                     /* the size of its block */
 };
 
-/* pool.c: */
+/* ------------------------------------------------------------ the rules -- */
 
 /* Asserts the invariants; with TI_CHECKS only, as it looks at more than its callers touch. */
 #ifdef TI_CHECKS
-void ti_pool_check_locked(const struct ti_pool *p);
+void ti_pool_state_check_locked(const struct ti_pool *p);
 #else
-static inline void ti_pool_check_locked(const struct ti_pool *p) { (void)p; }
+static inline void ti_pool_state_check_locked(const struct ti_pool *p) { (void)p; }
 #endif
 /* More is queued than the threads that are idle, or soon will be, can take. */
-bool ti_pool_short_locked(const struct ti_pool *p);
+bool ti_pool_state_short_locked(const struct ti_pool *p);
 /* More threads than max_workers can take tasks. */
-bool ti_pool_over_limit_locked(const struct ti_pool *p);
+bool ti_pool_state_over_limit_locked(const struct ti_pool *p);
 /* Something is queued, max_threads are there, and the task of each waits. */
-bool ti_pool_stranded_locked(const struct ti_pool *p);
+bool ti_pool_state_stranded_locked(const struct ti_pool *p);
 /* A task begins to wait, or goes on: what the threads agreed on holds no more. */
-void ti_pool_turn_locked(struct ti_pool *p);
+void ti_pool_state_turn_locked(struct ti_pool *p);
 /* To be called when alive or starting has changed: sets `crowded`. */
-void ti_pool_recount_locked(struct ti_pool *p);
+void ti_pool_state_recount_locked(struct ti_pool *p);
 /* Changes the count of what `how` is. */
-void ti_pool_count_locked(struct ti_pool *p, enum ti_pool_block how, int by);
+void ti_pool_state_count_locked(struct ti_pool *p, enum ti_pool_block how, int by);
 /* Tasks are held back now. */
-bool ti_pool_held_locked(const struct ti_pool *p);
+bool ti_pool_state_held_locked(const struct ti_pool *p);
 #define POOL_HELD_SLICE 0.002 /* seconds until that is asked again */
 /* Nothing is queued, or a thread is alive whose task does not wait for something out of reach. */
-bool ti_pool_served_locked(const struct ti_pool *p);
+bool ti_pool_state_served_locked(const struct ti_pool *p);
 /* A thread for what is queued may be started. */
-bool ti_pool_wanting_locked(const struct ti_pool *p);
+bool ti_pool_state_wanting_locked(const struct ti_pool *p);
 /* Something is queued, and all idle threads sleep. */
-bool ti_pool_sleepy_locked(const struct ti_pool *p);
-bool ti_pool_full_locked(const struct ti_pool *p);
+bool ti_pool_state_sleepy_locked(const struct ti_pool *p);
+bool ti_pool_state_full_locked(const struct ti_pool *p);
 /* Closed, and nothing is left to happen. */
-bool ti_pool_ended_locked(const struct ti_pool *p);
+bool ti_pool_state_ended_locked(const struct ti_pool *p);
 /* If the pool is sleepy, takes the thread that went to sleep last off `asleep`: awake from now on.
 ** The caller, who holds a reference to the pool, rings it once it has let the lock go: the woken
 ** thread need not wait for the lock then. NULL: nobody is to be rung. */
-struct ti_pool_thread *ti_pool_pick_locked(struct ti_pool *p);
-void ti_pool_notify(struct ti_pool_thread *s); /* NULL is legal */
+struct ti_pool_thread *ti_pool_state_pick_locked(struct ti_pool *p);
+/* Takes the thread that went to sleep last off `asleep`, of which there is one. */
+struct ti_pool_thread *ti_pool_state_last_asleep_locked(struct ti_pool *p);
+void ti_pool_state_notify(struct ti_pool_thread *s); /* NULL is legal */
 /* There is news for idle threads: raises `rung`. */
-void ti_pool_advance_wake_sequence(struct ti_pool *p);
+void ti_pool_state_advance_wake_sequence(struct ti_pool *p);
 /* Wakes all. */
-void ti_pool_wake_all_locked(struct ti_pool *p);
+void ti_pool_state_wake_all_locked(struct ti_pool *p);
 /* One task fewer is queued or running: a blocked submitter may go on. */
-void ti_pool_room_locked(struct ti_pool *p);
+void ti_pool_state_room_locked(struct ti_pool *p);
 /* A delivery that was counted in `errands` has been made. */
-void ti_pool_delivery_done(struct ti_pool *p);
-
-/* pool_nested.c: */
-
-/* t, out of the queue, runs in this level's worker from now on. */
-void ti_pool_nested_begin_locked(struct ti_pool *p, struct ti_nested_worker *l, struct ti_task *t);
-/* Runs it: true, and its outcome; or false if it was cancelled behind the pool's back. */
-bool ti_pool_nested_run(struct ti_pool *p, struct ti_nested_worker *l, struct ti_task *t,
-                        int *outcome, struct ti_message *out);
-/* Accounts for it. */
-void ti_pool_nested_end_locked(struct ti_pool *p, struct ti_nested_worker *l, bool begun,
-                               int outcome);
-/* Lets all know that it is done, and gives its reference back. */
-void ti_pool_nested_deliver(struct ti_task *t, bool begun, int outcome, struct ti_message *out);
-bool ti_pool_nested_needs_replacing(const struct ti_pool *p, const struct ti_nested_worker *l);
-/* Opens its worker. False: the pool is broken now, or (*starved) there was no memory. */
-bool ti_pool_nested_open(struct ti_pool *p, struct ti_nested_worker *l, bool *starved);
-/* The calling thread starved: a task that fails now with FAULT_NOMEM, once the lock is free; or
-** NULL. */
-struct ti_task *ti_pool_nested_out_of_memory_locked(struct ti_pool *p);
-void ti_pool_nested_close(struct ti_pool *p,
-                          struct ti_nested_worker *l); /* one that is not open: legal */
-/* Closes and frees those above `l` that are more than `depth` deep. */
-void ti_pool_nested_close_above(struct ti_pool *p, struct ti_nested_worker *l, int depth);
-
-/* pool_threads.c: */
-
-/* Starts a thread; the lock is let go meanwhile. There must be a place for one. 0 or errno. */
-int ti_pool_threads_start_locked(struct ti_pool *p);
-/* Joins the threads that have ended; the lock is let go meanwhile. False: there was none. */
-bool ti_pool_threads_reap_locked(struct ti_pool *p);
+void ti_pool_state_delivery_done(struct ti_pool *p);
 
 TI_INTERNAL_END
 
