@@ -1,14 +1,14 @@
--- tidepool.check: checks of arguments and options, with errors like those of Lua's own libraries.
+-- tidepool.check: checks arguments and options. Errors read like those of Lua's own libraries.
 --
--- A checker is a function of a value that answers the value to use, or nil and what was expected.
--- What is raised has the place of the script's line that called, however it called.
+-- A checker is a function of a value. It returns the value to use, or nil and what was expected.
+-- Error messages begin with the position of the script's line that called the library.
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
 
 local check = {}
 
--- The type of a value in words, as in Lua's own messages.
+-- Returns the type of a value in words, as in Lua's own messages.
 local function typename(value)
   local meta = getmetatable(value)
   local name = type(meta) == "table" and type(value) ~= "string" and rawget(meta, "__name")
@@ -16,14 +16,14 @@ local function typename(value)
 end
 check.typename = typename
 
--- What was given, for "expected ..., got ...".
+-- Returns the words for a value after "expected ..., got".
 local function got(value)
   if type(value) == "number" then return tostring(value) end
   if type(value) == "string" then return ("'%s'"):format(value) end
   return typename(value)
 end
 
--- Raises a message with the script's place.
+-- Raises a message, with the script's position before it.
 function check.fail(message)
   error(core.where() .. message, 0)
 end
@@ -32,12 +32,13 @@ function check.bad(n, fname, extra)
   check.fail(("bad argument #%d to '%s' (%s)"):format(n, fname, extra))
 end
 
--- Raises that a method was called on something else: ex.map(…) for ex:map(…).
+-- Raises that a method was called on a wrong value, as in ex.map(…) for ex:map(…).
 function check.bad_self(fname, expected, value)
   check.fail(("calling '%s' on bad self (%s expected, got %s)"):format(
     fname, expected, typename(value)))
 end
 
+-- Returns a checker of integers within bounds.
 function check.integer(least, most)
   most = most or math.maxinteger
   local expected = most == math.maxinteger and ("integer >= %d"):format(least)
@@ -49,7 +50,7 @@ function check.integer(least, most)
   end
 end
 
--- An integer of any size.
+-- Checks an integer of any size.
 function check.whole(value)
   local i = type(value) == "number" and math.tointeger(value)
   if i then return i end
@@ -66,19 +67,19 @@ function check.table(value)
   return nil, "table"
 end
 
--- A timeout: negative is 0, math.huge is forever.
+-- Checks a timeout. Negative ones become 0; math.huge is forever.
 function check.seconds(value)
   if type(value) == "number" and value == value then return math.max(value, 0) end
   return nil, "number of seconds"
 end
 
--- A duration: not negative, math.huge is forever.
+-- Checks a duration. It is not negative; math.huge is forever.
 function check.duration(value)
   if type(value) == "number" and value >= 0 then return value end
   return nil, "number of seconds >= 0"
 end
 
--- Seconds that something may take: more than 0; math.huge: any.
+-- Checks a limit in seconds. It is greater than 0; math.huge is no limit.
 function check.limit(value)
   if type(value) == "number" and value > 0 then return value end
   return nil, "number of seconds > 0"
@@ -89,6 +90,7 @@ function check.boolean(value)
   return nil, "boolean"
 end
 
+-- Returns a checker of the given strings.
 function check.oneof(...)
   local words = { ... }
   local quoted = {}
@@ -102,21 +104,21 @@ function check.oneof(...)
   end
 end
 
--- What a worker can run: a function, a table or userdata with `__call`, or "module.function".
+-- Checks what a worker can run: a function, a value with `__call`, or "module.function".
 function check.task(value)
   if core.callable(value) then return value end
   if type(value) == "string" and value:find("^.+%.[^.]+$") then return value end
   return nil, type(value) == "string" and "function or 'module.function'" or "function"
 end
 
--- The same as an option, where it is less expected to be a name.
+-- Checks the same as an option. Its error always says that a name is possible.
 function check.callee(value)
   local use = check.task(value)
   if use then return use end
   return nil, "function or 'module.function'"
 end
 
--- The checked options of a table; `known` maps names to checkers. Others are refused.
+-- Returns the checked options of a table. `known` maps names to checkers; other names are refused.
 function check.options(n, fname, given, known)
   if type(given) ~= "table" then
     check.bad(n, fname, ("table expected, got %s"):format(
@@ -142,7 +144,7 @@ function check.options(n, fname, given, known)
   return checked
 end
 
--- One argument through a checker.
+-- Returns the value that a checker returns for an argument, or raises what was expected.
 function check.argument(n, fname, value, checker)
   local use, expected = checker(value)
   if use == nil then

@@ -1,7 +1,7 @@
--- tidepool.executor: making executors, and their methods that are written in Lua: map and with.
+-- tidepool.executor: makes executors, and has their methods that are written in Lua: map and with.
 --
--- The rest of an executor's methods are the core's. A view (ex:with{...}) is an executor and the
--- options for the next submit or map; it owns nothing.
+-- An executor's other methods are in C (csrc/binding). A view, which ex:with{...} returns, is an
+-- executor with options for its submits and maps. It owns nothing.
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
@@ -9,9 +9,9 @@ local check = require "tidepool.check"
 local iter = require "tidepool.iter"
 local map = require "tidepool.map"
 
-local BIG = 0x7fffffff -- the core keeps these as C ints
-local MOST_ARGUMENTS = 10000 -- of an initializer: they lie on a stack
-local LONGEST_SPIN = 0.001 -- seconds, the core's TIDE_MAX_SPIN_TIME
+local BIG = 0x7fffffff -- the greatest C int
+local MOST_ARGUMENTS = 10000 -- of an initializer: they are on a Lua stack together
+local LONGEST_SPIN = 0.001 -- seconds, TIDE_MAX_SPIN_TIME of tidepool.h
 
 local executor_options = {
   max_workers = check.integer(1, BIG),
@@ -52,9 +52,9 @@ local executor_options = {
   end,
 }
 
-local made = 0 -- executors that this state made, for their default names
+local made = 0 -- executors that this state made without a thread_name_prefix
 
--- The public function: see types.lua.
+-- tidepool.executor, see types.lua.
 local function new(options)
   if options == nil then
     options = {}
@@ -110,7 +110,7 @@ local task_options = {
   ordered = check.boolean,
 }
 
--- Those that say nothing about a single task.
+-- The options that a single task cannot have.
 local map_options = { "timeout", "chunksize", "buffersize", "ordered" }
 
 local view = {}
@@ -126,7 +126,7 @@ local PAIRS = "; to map over its pairs: map(fn, tidepool.iter(pairs(t))), which 
 local STATE = "; what pairs(t), io.lines(name) or lfs.dir(path) return goes through tidepool.iter: "
   .. "map(fn, tidepool.iter(pairs(t)))"
 
--- Raises that input i of a map is none.
+-- Raises that argument i of a map's inputs is no input. `words` says what it is.
 local function refuse_input(inputs, i, words)
   local hint = ""
   if type(inputs[i]) == "table" then
@@ -141,7 +141,7 @@ local function refuse_input(inputs, i, words)
   check.bad(i + 1, "map", EXPECTED .. (i > inputs.n and "no value" or words) .. hint)
 end
 
--- What map needs to know of its inputs; checks them.
+-- Checks the inputs of a map. Returns them as sources (tidepool.map.input).
 local function check_inputs(inputs)
   local checked = {}
   for i = 1, math.max(inputs.n, 1) do
@@ -156,7 +156,7 @@ local function check_inputs(inputs)
   return checked
 end
 
--- Checks the function and the inputs; what is to be closed is closed if they are refused.
+-- Starts a map after checks of the function and the inputs. Closes the inputs if they are refused.
 local function run_map(executor, options, fn, ...)
   local inputs = table.pack(...)
   local ok, checked = pcall(function()
@@ -197,7 +197,7 @@ function view:map(fn, ...)
   return it, nil, nil, it
 end
 
--- The options of `with` for this executor.
+-- Returns the checked options of `with` for this executor.
 local function check_with(executor, options)
   local checked = check.options(1, "with", options, task_options)
   local limit = checked.time_limit and "time_limit" or checked.memory_limit and "memory_limit"
@@ -208,8 +208,9 @@ local function check_with(executor, options)
   return checked
 end
 
--- `counter` numbers the tasks of one seed; views that are made of others share it, so that no two
--- of their tasks draw the same numbers.
+-- Returns a view with the options of `options` and `more`. `counter`, an array of one integer or
+-- false, numbers the tasks of a seed. Views that were made from one another share it: no two of
+-- their tasks get the same random numbers.
 local function new_view(executor, options, more, counter)
   if more.seed then counter = core.array("i64", 1) end
   local merged = {}

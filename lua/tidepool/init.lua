@@ -1,6 +1,6 @@
--- tidepool: Lua functions in parallel. The public module; types.lua is its reference.
+-- tidepool: runs Lua functions in parallel. This is the public module; types.lua documents it.
 --
--- Lua 5.1 and LuaJIT can read this file, and are told here that they cannot run the rest.
+-- Lua 5.1 and LuaJIT can compile this file. The first check says that they cannot run the rest.
 -- SPDX-License-Identifier: MIT
 
 if _VERSION ~= "Lua 5.4" then
@@ -9,7 +9,7 @@ if _VERSION ~= "Lua 5.4" then
   error("tidepool needs Lua 5.4, and this is " .. this, 3) -- level 3: the line of the `require`
 end
 
-local VERSION = "0.1.0" -- of these files
+local VERSION = "0.1.0" -- of the Lua files
 
 local core = require "tidepool.core"
 if core.version ~= VERSION then
@@ -21,12 +21,12 @@ local executor = require "tidepool.executor"
 local iter = require "tidepool.iter"
 local waiting = require "tidepool.wait"
 
--- task:interrupted(): whether the task that runs here was asked to end.
+-- task:interrupted(): returns whether the running task was requested to stop.
 local function interrupted()
   return core.asked() ~= nil
 end
 
--- In a worker: what is known of the running task. Elsewhere nil.
+-- Returns a description of the running task in a worker, nil elsewhere.
 local function current_task()
   local name, worker, id = core.current_task()
   if not name then return nil end
@@ -34,29 +34,29 @@ local function current_task()
 end
 
 return {
-  -- executor(options | max_workers): a new pool of threads, each with a Lua state of its own.
+  -- executor(options | max_workers): a pool of threads, each with a Lua state of its own.
   executor = executor,
-  -- future(): a future that no executor runs, to be set by hand.
+  -- future(): a promise, whose result the script sets.
   future = core.future,
-  -- array(type, count | table | string): numbers of one type, outside of Lua, sent by reference.
+  -- array(type, count | table | string): numbers of one type in memory that all states share.
   array = core.array,
-  -- wait(futures, {timeout =, return_when =}): the list of the done, the list of the others.
+  -- wait(futures, {timeout =, return_when =}): a list of those done, a list of the others.
   wait = waiting.wait,
-  -- as_completed(futures, timeout): an iterator of futures in the order in which they finish.
+  -- as_completed(futures, timeout): an iterator over futures, in the order of their completion.
   as_completed = waiting.as_completed,
-  -- iter(pairs(t)): an iterator that comes with a state, as one value, for map and wait.
+  -- iter(pairs(t)): an iterator and its state as one value, for map and wait.
   iter = iter.new,
-  -- share(value): a handle that is sent by reference; handle:get() gives the value.
+  -- share(value): a handle that is sent by reference; handle:get() returns the value.
   share = core.share,
-  -- cpu_count(): the processors this process may use.
+  -- cpu_count(): the number of processors that the process may use.
   cpu_count = core.cpu_count,
-  -- error_kind(err): the kind of one of the library's own error objects, nil for anything else.
+  -- error_kind(err): the kind of an error object of the library, nil for other values.
   error_kind = core.error_kind,
-  -- string_errors(on): the library's errors are strings in this state from now on.
+  -- string_errors(on): makes the library raise strings in this state from now on.
   string_errors = core.string_errors,
-  -- traceback(err): a message handler, debug.traceback with the worker's traceback besides.
+  -- traceback(err): a message handler: debug.traceback, and the traceback of the worker.
   traceback = core.traceback,
-  -- current_task(): in a worker a table with the task's `name`, `worker` and `id`, nil elsewhere.
+  -- current_task(): the `name`, `worker` and `id` of the running task, nil outside of a worker.
   current_task = current_task,
   _VERSION = "tidepool " .. core.version,
 }

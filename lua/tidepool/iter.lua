@@ -1,9 +1,9 @@
--- tidepool.iter: an iterator that comes with a state, as one value.
+-- tidepool.iter: makes one value of an iterator function and its state.
 --
--- A generic for takes an iterator function, a state, a first value and a value to be closed, as
--- pairs(t), io.lines(name) and others return them. tidepool.iter keeps the four together: the
--- object is called without arguments for the next values. It is closed once: at its end, or by
--- whoever reads it and ends before that.
+-- A generic for takes four values: an iterator function, a state, an initial value and a closing
+-- value. pairs(t), io.lines(name) and others return them. tidepool.iter keeps them in an object,
+-- which is called without arguments for the next values. It is closed once: when it ends, or by its
+-- reader if that stops earlier.
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
@@ -11,7 +11,7 @@ local check = require "tidepool.check"
 
 local Iter = { __name = "tidepool.iter" }
 
--- Ends the iteration and closes what came to be closed; `err` is why, if it is an error.
+-- Ends the iteration and closes the closing value. `err` is the error that ended it, or nil.
 local function finish(self, err)
   local closing = self.closing
   self.step, self.state, self.control, self.closing = nil, nil, nil, nil
@@ -19,7 +19,7 @@ local function finish(self, err)
   if err == nil then
     local _ <close> = closing
   else
-    -- as an error that leaves a block: __close gets it
+    -- raised within a block that ends, so that __close gets it
     local ok, raised = pcall(function()
       local _ <close> = closing
       error(err, 0)
@@ -28,7 +28,7 @@ local function finish(self, err)
   end
 end
 
--- What a call gave: its first value is the next one's control.
+-- Returns the values of a call. The first is the control value of the next call.
 local function keep(self, control, ...)
   if control == nil then
     finish(self)
@@ -48,7 +48,7 @@ Iter.__close = finish
 
 local iter = {}
 
--- The public function: see types.lua.
+-- tidepool.iter, see types.lua.
 function iter.new(step, state, control, closing)
   if not core.callable(step) then
     local hint = ""
@@ -62,16 +62,17 @@ function iter.new(step, state, control, closing)
   return setmetatable({ step = step, state = state, control = control, closing = closing }, Iter)
 end
 
--- Closes `value` if it is such an object; anything else is left alone.
+-- Closes `value` if it is an object of this module.
 function iter.close(value, err)
   if getmetatable(value) == Iter then finish(value, err) end
 end
 
+-- Returns whether `value` is an object of this module.
 function iter.is(value)
   return getmetatable(value) == Iter
 end
 
--- Whether an iterator that is called without arguments raised `text` for want of its state.
+-- Returns whether an iterator raised `text` because it was called without its state.
 local function lacks_state(iterator, text)
   if not core.callable(iterator) or iter.is(iterator) then return false end
   if text:find("^bad argument #%d+ to ") or text:find("^calling '.-' on bad self") then
@@ -81,9 +82,10 @@ local function lacks_state(iterator, text)
   return text:find("nil value", 1, true) ~= nil or text:find("got n[oi]") ~= nil
 end
 
--- What a script sees of an error that an iterator raised, which a file of ours called. Lua's own
--- functions put the line of who called them in front: `here` is that file and a colon. `iterator`,
--- argument n of `fname`, is given if this was its first call.
+-- Returns the error to be raised after an iterator raised `err`. Lua's own functions put the line
+-- of their caller before a message, here one of the library. That is replaced by the script's line.
+-- `here` is the library's file and a colon. `iterator`, argument n of `fname`, is given if this was
+-- its first call.
 function iter.explain(err, here, iterator, n, fname)
   if type(err) ~= "string" then return err end
   local text = err

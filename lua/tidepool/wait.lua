@@ -1,7 +1,7 @@
--- tidepool.wait: waiting for many futures: wait and as_completed.
+-- tidepool.wait: waits for several futures: wait and as_completed.
 --
--- Futures come as a sequence or an iterator function; one that is given twice counts once. A group
--- of the core tells which are done, in the order in which they finished.
+-- Futures are given as a sequence or an iterator function. One that is given twice counts once. A
+-- group (csrc/binding/lua_group.c) returns them in the order of their completion.
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
@@ -9,24 +9,24 @@ local check = require "tidepool.check"
 local iter = require "tidepool.iter"
 
 local HERE = debug.getinfo(1, "S").short_src .. ":"
-local WHO = "sequence or iterator function of futures"
+local EXPECTED = "sequence or iterator function of futures"
 
--- The future among what an iterator function gave: the first value, or the second where the first
--- is its key; nil at the end.
+-- Returns the future among the values of an iterator's call: the first value, or the second if the
+-- first is its key. Returns nil at the end.
 local function pick(first, second)
   if first == nil then return nil end
   if core.type(first) ~= "future" and core.type(second) == "future" then return second end
   return first
 end
 
--- The next future of an iterator function.
+-- Returns the next future of an iterator function, nil at the end. `first`: this is its first call.
 local function read(iterator, first, fname)
   local ok, one, two = pcall(iterator)
   if ok then return pick(one, two) end
   error(iter.explain(one, HERE, first and iterator, 1, fname), 0)
 end
 
--- Adds the futures to the group; calls each(future) for every one that is new.
+-- Adds the futures to the group. Calls each(future) for every future that was not in it.
 local function add_all(group, futures, fname, each)
   local kind, words = core.iterable(futures)
   if not kind then
@@ -34,7 +34,7 @@ local function add_all(group, futures, fname, each)
     if type(futures) == "table" then
       hint = ("; of its values: %s(tidepool.iter(pairs(t)))"):format(fname)
     end
-    check.bad(1, fname, ("%s expected, got %s%s"):format(WHO, words, hint))
+    check.bad(1, fname, ("%s expected, got %s%s"):format(EXPECTED, words, hint))
   end
   local _ <close> = iter.is(futures) and futures or nil
   local last = math.huge
@@ -60,6 +60,7 @@ local wait_options = {
   return_when = check.oneof("all_completed", "first_completed", "first_exception"),
 }
 
+-- tidepool.wait, see types.lua.
 local function wait(futures, options)
   options = check.options(2, "wait", options == nil and {} or options, wait_options)
   local group <close> = core.group()
@@ -75,6 +76,7 @@ local function wait(futures, options)
   return done, not_done
 end
 
+-- tidepool.as_completed, see types.lua.
 local function as_completed(futures, timeout)
   if timeout ~= nil then
     timeout = check.argument(2, "as_completed", timeout, check.seconds)
@@ -97,7 +99,7 @@ local function as_completed(futures, timeout)
     return group:next()
   end
 
-  return step, nil, nil, group -- the group is closed when the loop is left
+  return step, nil, nil, group -- the closing value: a loop that ends closes the group
 end
 
 return { wait = wait, as_completed = as_completed }
