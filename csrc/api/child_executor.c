@@ -4,6 +4,8 @@
 ** SPDX-License-Identifier: MIT
 */
 #include "api/child_executor.h"
+#include "platform/clock.h"
+#include "platform/mutex.h"
 
 tide_executor *ti_child_executor_next(tide_executor *ex, size_t *last) {
   tide_executor *o;

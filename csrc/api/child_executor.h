@@ -15,6 +15,7 @@
 #define TI_API_CHILD_EXECUTOR_H
 
 #include "api/executor.h"
+#include "platform/clock.h"
 
 TI_INTERNAL_BEGIN
 

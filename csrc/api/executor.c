@@ -21,6 +21,11 @@
 #include "codec/pack.h"
 #include "codec/reftype.h"
 #include "api/task_wait.h"
+#include "platform/clock.h"
+#include "platform/cpu_count.h"
+#include "platform/mutex.h"
+#include "platform/signal.h"
+#include "platform/thread.h"
 
 _Static_assert((int)TIDE_ETIMEOUT == FAULT_TIMEOUT && (int)TIDE_EDEADLOCK == FAULT_DEADLOCK &&
                    (int)TIDE_EERROR == FAULT_ERROR && (int)TIDE_EARG == FAULT_ARG,

@@ -22,6 +22,8 @@
 #include "include/tidepool.h"
 #include "vm/worker_state.h"
 #include "sched/warnings.h"
+#include "platform/clock.h"
+#include "platform/mutex.h"
 
 TI_INTERNAL_BEGIN
 

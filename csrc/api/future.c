@@ -18,6 +18,7 @@
 #include "codec/unpack.h"
 #include "codec/wire.h"
 #include "api/task_wait.h"
+#include "platform/clock.h"
 
 tide_future *tide_future_hold(tide_future *f) {
   ti_task_hold(ti_task_of(f));

@@ -9,6 +9,7 @@
 
 #include "api/owner.h"
 #include "api/task_wait.h"
+#include "platform/clock.h"
 
 struct entry {
   struct ti_wait_entry watch;

@@ -15,6 +15,11 @@
 #include "luautil/interrupt.h"
 #include "api/inline_executor.h"
 #include "api/child_executor.h"
+#include "platform/byte_lock.h"
+#include "platform/clock.h"
+#include "platform/mutex.h"
+#include "platform/signal.h"
+#include "platform/thread.h"
 
 static const char registry_key = 0;
 

@@ -16,6 +16,8 @@
 
 #include "api/executor.h"
 #include "sched/waiter.h"
+#include "platform/clock.h"
+#include "platform/thread.h"
 
 TI_INTERNAL_BEGIN
 

@@ -17,6 +17,8 @@
 #include "api/task_seed.h"
 #include "codec/wire.h"
 #include "api/task_wait.h"
+#include "platform/clock.h"
+#include "platform/mutex.h"
 
 void tide_taskopts_init(tide_taskopts *o) {
   memset(o, 0, sizeof *o);

@@ -17,7 +17,7 @@
 
 #include "util/block_cache.h"
 #include "luautil/interrupt.h"
-#include "platform/thread.h"
+#include "platform/signal.h"
 #include "vm/gc_pacing.h"
 
 /* What frees the blocks of L when L is gone; false: L must not lend. */

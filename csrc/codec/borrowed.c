@@ -12,7 +12,7 @@
 
 #include "platform/fork_guard.h"
 #include "util/refcount.h"
-#include "platform/thread.h"
+#include "platform/mutex.h"
 
 const char ti_borrowed_part = 0;
 

@@ -11,6 +11,9 @@
 #ifndef TI_LUAUTIL_C_STACK_H
 #define TI_LUAUTIL_C_STACK_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "platform/thread.h"
 
 enum { C_STACK_EVERY = 16 }; /* levels between two looks */

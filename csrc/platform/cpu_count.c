@@ -9,7 +9,7 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "platform/thread.h"
+#include "platform/cpu_count.h"
 
 #include <limits.h>
 #include <sched.h>

@@ -1,8 +1,10 @@
 /*
-** platform/signal: the part of thread.h that reaches a thread with a signal.
+** platform/signal: reaching a running thread with a signal.
 **
 ** SPDX-License-Identifier: MIT
 */
+#include "platform/signal.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <sched.h>
@@ -16,8 +18,6 @@
 #else
 #include <sys/auxv.h>
 #endif
-
-#include "platform/thread.h"
 
 /* ThreadSanitizer holds signals back until the thread makes a call that it knows, which a loop
 ** in Lua never does; this is the same call, past it. */

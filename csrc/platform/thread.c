@@ -1,8 +1,7 @@
 /*
-** platform/thread: the only room that knows pthreads and the clock.
+** platform/thread: threads and their C stacks.
 **
-** Calls that can only fail by a mistake of ours (a lock taken twice, a thread
-** joined twice) are asserted, not reported.
+** Wrong use (a thread that is joined twice) is asserted, not reported.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -11,99 +10,19 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
-
-#define NS_PER_S UINT64_C(1000000000)
 
 static void must(int err) {
   assert(err == 0);
   (void)err;
 }
 
-/* ---------------------------------------------------------------- lock -- */
-
-int ti_mutex_init(struct ti_mutex *l) {
-#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
-  pthread_mutexattr_t attr;
-  int err = pthread_mutexattr_init(&attr);
-  if (err != 0) return err;
-  pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
-  err = pthread_mutex_init(&l->m, &attr);
-  pthread_mutexattr_destroy(&attr);
-  return err;
-#else
-  return pthread_mutex_init(&l->m, NULL);
-#endif
-}
-void ti_mutex_fini(struct ti_mutex *l) { must(pthread_mutex_destroy(&l->m)); }
-void ti_mutex_lock(struct ti_mutex *l) { must(pthread_mutex_lock(&l->m)); }
-void ti_mutex_unlock(struct ti_mutex *l) { must(pthread_mutex_unlock(&l->m)); }
-
-void ti_byte_lock_wait(struct ti_byte_lock *l) {
-  enum { LOOKS = 64 }; /* longer than any section; who holds it then has no processor */
-  do {
-    for (int i = 0; i < LOOKS && atomic_load_explicit(&l->held, memory_order_relaxed) != 0; i++)
-      ti_thread_relax();
-    if (atomic_load_explicit(&l->held, memory_order_relaxed) != 0) sched_yield();
-  } while (atomic_exchange_explicit(&l->held, 1, memory_order_acquire) != 0);
-}
-
-/* ----------------------------------------------------------- condition -- */
-
-int ti_cond_init(struct ti_cond *c) {
-  pthread_condattr_t attr;
-  int err = pthread_condattr_init(&attr);
-  if (err != 0) return err;
-  err = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-  if (err == 0) err = pthread_cond_init(&c->c, &attr);
-  pthread_condattr_destroy(&attr);
-  return err;
-}
-
-void ti_cond_fini(struct ti_cond *c) { must(pthread_cond_destroy(&c->c)); }
-void ti_cond_signal(struct ti_cond *c) { must(pthread_cond_signal(&c->c)); }
-void ti_cond_broadcast(struct ti_cond *c) { must(pthread_cond_broadcast(&c->c)); }
-
-bool ti_cond_wait(struct ti_cond *c, struct ti_mutex *l, ti_time deadline) {
-  struct timespec ts;
-  int err;
-  if (deadline == TI_CLOCK_NEVER) {
-    must(pthread_cond_wait(&c->c, &l->m));
-    return true;
-  }
-  ts.tv_sec = (time_t)(deadline / NS_PER_S);
-  ts.tv_nsec = (long)(deadline % NS_PER_S);
-  err = pthread_cond_timedwait(&c->c, &l->m, &ts);
-  assert(err == 0 || err == ETIMEDOUT);
-  return err == 0;
-}
-
-/* ---------------------------------------------------------------- time -- */
-
-ti_time ti_clock_now(void) {
-  struct timespec ts;
-  int err = clock_gettime(CLOCK_MONOTONIC, &ts);
-  must(err);
-  return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
-
-ti_time ti_clock_deadline(double seconds) {
-  /* a hundred years: far from where the sum, or a 64 bit time_t, could overflow */
-  const double forever = 100.0 * 366 * 86400;
-  if (!(seconds >= 0 && seconds < forever)) return TI_CLOCK_NEVER;
-  return ti_clock_now() + (uint64_t)(seconds * (double)NS_PER_S);
-}
-
-/* -------------------------------------------------------------- thread -- */
-
-/* All but those that the running code itself raises: blocking these would turn a
-** crash with a handler into one without, and have writers go on whose output nobody reads. */
+/* All signals except those that the running code itself raises. If these were blocked, a crash would
+** bypass its handler, and a writer would go on after its reader has closed. */
 static void maskable(sigset_t *set) {
   static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPIPE};
   size_t i;
@@ -111,7 +30,7 @@ static void maskable(sigset_t *set) {
   for (i = 0; i < sizeof faults / sizeof faults[0]; i++) sigdelset(set, faults[i]);
 }
 
-/* Rounded up to what the system takes: a whole number of pages, at least its minimum. */
+/* Sets the size, rounded up to whole pages and to the system's minimum. */
 static int set_stack(pthread_attr_t *attr, size_t size) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE), least = (size_t)PTHREAD_STACK_MIN;
   if (size < least) size = least;
@@ -119,7 +38,7 @@ static int set_stack(pthread_attr_t *attr, size_t size) {
   return pthread_attr_setstacksize(attr, (size + page - 1) / page * page);
 }
 
-/* Makes the thread with these signals blocked from its first instruction on. */
+/* Creates the thread with these signals blocked from its first instruction on. */
 static int create(struct ti_thread *t, pthread_attr_t *attr, const sigset_t *blocked,
                   void *(*fn)(void *), void *arg) {
 #if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 32)
@@ -146,7 +65,7 @@ int ti_thread_start(struct ti_thread *t, size_t stack_size, void *(*fn)(void *),
   if (err == 0) {
     maskable(&blocked);
     err = create(t, &attr, &blocked, fn, arg);
-    /* thread-local data of the program comes out of the stack: the minimum may be too small */
+    /* The program's thread-local data lies in the stack, so the minimum may be too small. */
     for (tries = 0; err == EINVAL && tries < 8; tries++) {
       size_t size;
       must(pthread_attr_getstacksize(&attr, &size));
@@ -169,8 +88,8 @@ bool ti_thread_is_self(const struct ti_thread *t) {
   return pthread_equal(t->t, pthread_self()) != 0;
 }
 
-/* Of each thread, where its stack lies: asked once, as that takes a while (for the first thread of
-** a process the C library reads a file). None is known: `end` is 0, or both are. */
+/* Where the thread's stack lies. It is asked for once, as that takes long: for the first thread of a
+** process the C library reads a file. `end` is 0 if it is not known. */
 static TI_THREAD_LOCAL struct {
   uintptr_t lowest, end;
   bool asked;
@@ -188,7 +107,7 @@ static void ask_stack(void) {
   }
   pthread_attr_destroy(&attr);
 #ifndef __GLIBC__
-  /* Others tell of a first thread's stack, which grows, only what it takes now. */
+  /* Other C libraries report only the current size of the first thread's stack, which grows. */
   if (syscall(SYS_gettid) == getpid()) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= own_stack.end)
@@ -200,7 +119,7 @@ static void ask_stack(void) {
 }
 
 size_t ti_thread_stack_room(size_t *size) {
-  /* not the address of a variable: AddressSanitizer may have these elsewhere */
+  /* AddressSanitizer may keep variables elsewhere, so none of their addresses serves. */
   uintptr_t here = (uintptr_t)__builtin_frame_address(0);
   bool known;
   if (!own_stack.asked) ask_stack();
@@ -215,42 +134,4 @@ void ti_thread_set_name(const char *name) {
   memcpy(cut, name, len);
   cut[len] = '\0';
   pthread_setname_np(pthread_self(), cut);
-}
-
-/* ------------------------------------------------------------- programs -- */
-
-/* On threads of ours: what programs begin with. A handler of fork reads it, so it is there from a
-** thread's beginning (see signal.c). */
-#ifdef __GLIBC__
-static _Thread_local __attribute__((tls_model("initial-exec"))) const sigset_t *programs;
-#else
-static _Thread_local const sigset_t *programs;
-#endif
-
-void ti_child_mask_get(sigset_t *mask) {
-  if (programs != NULL)
-    *mask = *programs;
-  else
-    must(pthread_sigmask(SIG_SETMASK, NULL, mask));
-}
-
-/* In the child of a fork. */
-static void unblock_child(void) {
-  if (programs != NULL) pthread_sigmask(SIG_SETMASK, programs, NULL);
-}
-
-/* If there is no memory for the handler, children keep the mask of the thread. The C library
-** forgets it when it unloads the library that this code is in. */
-static void register_child(void) { (void)pthread_atfork(NULL, NULL, unblock_child); }
-
-void ti_child_mask_set(const sigset_t *mask) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  must(pthread_once(&once, register_child));
-  programs = mask;
-  if (sigismember(mask, SIGPIPE) == 1) {
-    sigset_t pipe;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    must(pthread_sigmask(SIG_BLOCK, &pipe, NULL));
-  }
 }

@@ -13,6 +13,12 @@
 
 #include "sched/pool_state.h"
 #include "sched/pool_threads.h"
+#include "platform/byte_lock.h"
+#include "platform/child_mask.h"
+#include "platform/clock.h"
+#include "platform/cond.h"
+#include "platform/mutex.h"
+#include "platform/signal.h"
 
 /* ------------------------------------------------------------- lifetime -- */
 

@@ -23,6 +23,7 @@
 #define TI_SCHED_POOL_H
 
 #include "sched/pool_config.h"
+#include "platform/clock.h"
 
 TI_INTERNAL_BEGIN
 

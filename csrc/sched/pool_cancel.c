@@ -12,6 +12,8 @@
 #include <stdio.h>
 
 #include "sched/pool_state.h"
+#include "platform/mutex.h"
+#include "platform/signal.h"
 
 /* --------------------------------------------------------------- cancel -- */
 

@@ -7,6 +7,7 @@
 #define TI_SCHED_POOL_CONFIG_H
 
 #include "sched/task.h"
+#include "platform/clock.h"
 
 TI_INTERNAL_BEGIN
 

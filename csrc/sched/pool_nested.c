@@ -16,6 +16,10 @@
 #include <string.h>
 
 #include "sched/pool_state.h"
+#include "platform/clock.h"
+#include "platform/cond.h"
+#include "platform/mutex.h"
+#include "platform/thread.h"
 
 /* ------------------------------------------------------------ running a task -- */
 

@@ -4,6 +4,8 @@
 ** SPDX-License-Identifier: MIT
 */
 #include "sched/pool_state.h"
+#include "platform/cond.h"
+#include "platform/mutex.h"
 
 #include <assert.h>
 

@@ -37,6 +37,11 @@
 #include "util/slab.h"
 #include "util/spin_wait.h"
 #include "sched/watchdog.h"
+#include "platform/byte_lock.h"
+#include "platform/cond.h"
+#include "platform/mutex.h"
+#include "platform/signal.h"
+#include "platform/thread.h"
 
 TI_INTERNAL_BEGIN
 

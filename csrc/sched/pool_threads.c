@@ -22,6 +22,11 @@
 
 #include "sched/pool_nested.h"
 #include "sched/pool_state.h"
+#include "platform/child_mask.h"
+#include "platform/clock.h"
+#include "platform/cond.h"
+#include "platform/mutex.h"
+#include "platform/thread.h"
 
 /* Not by a thread-local variable: those that need no allocation are few (signal.c). This is asked
 ** only before waits that are long anyway. */

@@ -4,6 +4,9 @@
 ** SPDX-License-Identifier: MIT
 */
 #include "sched/stop_token.h"
+#include "platform/clock.h"
+#include "platform/signal.h"
+#include "platform/thread.h"
 
 #include <sched.h>
 

@@ -23,8 +23,15 @@
 #ifndef TI_SCHED_STOP_TOKEN_H
 #define TI_SCHED_STOP_TOKEN_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "util/errcode.h"
 #include "util/list.h"
+#include "platform/clock.h"
+#include "platform/signal.h"
 #include "platform/thread.h"
 
 TI_INTERNAL_BEGIN

@@ -8,6 +8,7 @@
 ** SPDX-License-Identifier: MIT
 */
 #include "sched/task.h"
+#include "platform/byte_lock.h"
 
 #include <assert.h>
 #include <string.h>

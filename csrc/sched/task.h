@@ -25,6 +25,8 @@
 #define TI_SCHED_TASK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #include "util/errcode.h"
 #include "util/list.h"
@@ -32,7 +34,8 @@
 #include "util/refcount.h"
 #include "util/seed.h"
 #include "sched/stop_token.h"
-#include "platform/thread.h"
+#include "platform/byte_lock.h"
+#include "platform/clock.h"
 
 TI_INTERNAL_BEGIN
 

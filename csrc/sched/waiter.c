@@ -10,6 +10,9 @@
 ** SPDX-License-Identifier: MIT
 */
 #include "sched/waiter.h"
+#include "platform/clock.h"
+#include "platform/cond.h"
+#include "platform/mutex.h"
 
 #include <assert.h>
 

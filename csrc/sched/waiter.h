@@ -27,6 +27,9 @@
 #include "util/list.h"
 #include "platform/fork_guard.h"
 #include "util/spin_wait.h"
+#include "platform/clock.h"
+#include "platform/cond.h"
+#include "platform/mutex.h"
 
 TI_INTERNAL_BEGIN
 

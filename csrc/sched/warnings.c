@@ -9,6 +9,7 @@
 
 #include "util/alloc.h"
 #include "util/refcount.h"
+#include "platform/mutex.h"
 
 /* Bytes of warnings that nobody has taken yet: more than any script reads, less than hurts. */
 #define LIMIT ((size_t)64 << 20)

@@ -14,8 +14,12 @@
 #ifndef TI_SCHED_WARNINGS_H
 #define TI_SCHED_WARNINGS_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "util/list.h"
-#include "platform/thread.h"
+#include "platform/compiler.h"
 
 TI_INTERNAL_BEGIN
 

@@ -4,6 +4,11 @@
 ** SPDX-License-Identifier: MIT
 */
 #include "sched/watchdog.h"
+#include "platform/clock.h"
+#include "platform/cond.h"
+#include "platform/mutex.h"
+#include "platform/signal.h"
+#include "platform/thread.h"
 
 #include <assert.h>
 

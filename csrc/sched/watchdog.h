@@ -13,6 +13,10 @@
 #define TI_SCHED_WATCHDOG_H
 
 #include "sched/stop_token.h"
+#include "platform/clock.h"
+#include "platform/cond.h"
+#include "platform/mutex.h"
+#include "platform/thread.h"
 
 TI_INTERNAL_BEGIN
 

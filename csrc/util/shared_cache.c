@@ -4,6 +4,7 @@
 ** SPDX-License-Identifier: MIT
 */
 #include "util/shared_cache.h"
+#include "platform/mutex.h"
 
 #include <string.h>
 

@@ -9,8 +9,10 @@
 #ifndef TI_UTIL_SHARED_CACHE_H
 #define TI_UTIL_SHARED_CACHE_H
 
+#include <stddef.h>
+
 #include "util/block_cache.h"
-#include "platform/thread.h"
+#include "platform/mutex.h"
 
 TI_INTERNAL_BEGIN
 

@@ -4,6 +4,9 @@
 ** SPDX-License-Identifier: MIT
 */
 #include "util/spin_wait.h"
+#include "platform/clock.h"
+#include "platform/cpu_count.h"
+#include "platform/thread.h"
 
 enum { LOOKS_PER_CLOCK = 32 };
 

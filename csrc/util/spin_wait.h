@@ -25,7 +25,9 @@
 #ifndef TI_UTIL_SPIN_WAIT_H
 #define TI_UTIL_SPIN_WAIT_H
 
-#include "platform/thread.h"
+#include <stdbool.h>
+
+#include "platform/clock.h"
 
 TI_INTERNAL_BEGIN
 

@@ -10,7 +10,7 @@
 
 #include "luautil/interrupt.h"
 #include "codec/borrowed.h"
-#include "platform/thread.h"
+#include "platform/signal.h"
 
 /* KiB. A value takes as much more memory than its message as GROWTH says, if not much more. */
 enum { MOST = 1 << 20, GROWTH = 64 };

@@ -20,7 +20,8 @@
 #include <stdio_ext.h>
 #endif
 
-#include "platform/thread.h"
+#include "platform/child_mask.h"
+#include "platform/signal.h"
 
 #define DEFAULT_OUTPUT "_IO_output" /* in the registry: that of Lua's io library */
 

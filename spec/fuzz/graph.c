@@ -21,7 +21,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "../../csrc/luautil/error.h"
+#include "luautil/error.h"
 #include "graph_types.h"
 
 enum {

@@ -6,8 +6,8 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "../../csrc/luautil/error.h"
-#include "../../csrc/codec/reftype.h"
+#include "luautil/error.h"
+#include "codec/reftype.h"
 #include "graph_types.h"
 
 static long held;

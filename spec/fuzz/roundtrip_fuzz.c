@@ -15,9 +15,9 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "../../csrc/luautil/error.h"
-#include "../../csrc/codec/pack.h"
-#include "../../csrc/codec/unpack.h"
+#include "luautil/error.h"
+#include "codec/pack.h"
+#include "codec/unpack.h"
 #include "graph.h"
 
 enum { STYLES = 7, FLAG_CLOSE = 8, FLAG_GC = 16, FLAG_STINGY = 64 };

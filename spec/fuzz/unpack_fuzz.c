@@ -16,12 +16,12 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "../../csrc/luautil/error.h"
-#include "../../csrc/codec/globals.h"
-#include "../../csrc/codec/borrow.h"
-#include "../../csrc/codec/pack.h"
-#include "../../csrc/codec/reftype.h"
-#include "../../csrc/codec/unpack.h"
+#include "luautil/error.h"
+#include "codec/globals.h"
+#include "codec/borrow.h"
+#include "codec/pack.h"
+#include "codec/reftype.h"
+#include "codec/unpack.h"
 #include "fuzz.h"
 #include "unpack_parts.h"
 

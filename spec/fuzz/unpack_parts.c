@@ -11,10 +11,10 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "../../csrc/codec/code.h"
-#include "../../csrc/codec/borrow.h"
-#include "../../csrc/codec/pack.h"
-#include "../../csrc/codec/reftype.h"
+#include "codec/code.h"
+#include "codec/borrow.h"
+#include "codec/pack.h"
+#include "codec/reftype.h"
 #include "fuzz.h"
 
 enum { CODES = 5, CFUNCTION = CODES, OBJECT, LOAN, STRANGE, KINDS };

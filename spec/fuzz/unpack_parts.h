@@ -6,7 +6,7 @@
 #ifndef UNPACK_PARTS_H
 #define UNPACK_PARTS_H
 
-#include "../../csrc/util/message.h"
+#include "util/message.h"
 
 /* Adds a part of this kind (any number is one) to m. */
 void parts_add(struct ti_message *m, unsigned kind);

@@ -9,8 +9,8 @@
 #include <lualib.h>
 #include <string.h>
 
-#include "../../csrc/luautil/error.h"
-#include "../../csrc/codec/pack.h"
+#include "luautil/error.h"
+#include "codec/pack.h"
 #include "fuzz.h"
 #include "unpack_parts.h"
 

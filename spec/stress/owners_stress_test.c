@@ -18,6 +18,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "platform/clock.h"
+#include "platform/mutex.h"
 #include "platform/thread.h"
 #include "include/tidepool.h"
 #include "check.h"

@@ -17,6 +17,8 @@
 #include "sched/pool_state.h"
 #include "sched/pool_threads.h"
 #include "sched/waiter.h"
+#include "platform/clock.h"
+#include "platform/mutex.h"
 #include "support.h"
 
 struct rig {

@@ -12,6 +12,9 @@
 #include <string.h>
 
 #include "util/alloc.h"
+#include "platform/clock.h"
+#include "platform/cond.h"
+#include "platform/mutex.h"
 #include "platform/thread.h"
 #include "check.h"
 

@@ -8,6 +8,7 @@
 #include <signal.h>
 
 #include "include/tidepool.h"
+#include "platform/thread.h"
 #include "support.h"
 
 static struct gate begun;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "include/tidepool.h"
+#include "platform/thread.h"
 #include "support.h"
 
 enum { ROUNDS = 200 };

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 
 #include "api/owner.h"
+#include "platform/thread.h"
 #include "support.h"
 
 enum { QUEUED = 20 };

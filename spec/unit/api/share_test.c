@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "include/tidepool.h"
+#include "platform/thread.h"
 #include "support.h"
 
 enum { READERS = 8, ROUNDS = 20 };

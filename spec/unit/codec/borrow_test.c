@@ -13,6 +13,7 @@
 #include "codec/pack.h"
 #include "include/tidepool.h"
 #include "codec/unpack.h"
+#include "platform/thread.h"
 #include "support.h"
 
 enum { LEN = 300 * 1024, READERS = 4 };

@@ -10,6 +10,7 @@
 #include <lualib.h>
 
 #include "include/tidepool.h"
+#include "platform/thread.h"
 #include "support.h"
 
 enum { PAINT = 0xA5, PAGE = 4096 };

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "platform/cpu_count.h"
 #include "support.h"
 
 static char root[] = "/tmp/tidepool-cpus-XXXXXX";

@@ -4,6 +4,7 @@
 ** SPDX-License-Identifier: MIT
 */
 #include "platform/entropy.h"
+#include "platform/thread.h"
 #include "support.h"
 
 enum { N = 4096 };

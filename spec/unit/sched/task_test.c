@@ -5,6 +5,8 @@
 */
 #include "sched/waiter.h"
 #include "sched/task.h"
+#include "platform/mutex.h"
+#include "platform/thread.h"
 #include "support.h"
 
 static atomic_int parts;

@@ -5,6 +5,10 @@
 */
 #include "sched/waiter.h"
 #include "sched/task.h"
+#include "platform/clock.h"
+#include "platform/cond.h"
+#include "platform/mutex.h"
+#include "platform/thread.h"
 #include "support.h"
 
 static struct ti_task *promise(void) {

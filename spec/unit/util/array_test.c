@@ -5,6 +5,7 @@
 ** SPDX-License-Identifier: MIT
 */
 #include "util/array.h"
+#include "platform/thread.h"
 #include "support.h"
 
 static struct ti_array *new_typed(enum ti_element type, size_t n) {

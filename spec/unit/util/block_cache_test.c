@@ -6,6 +6,7 @@
 */
 #include "util/block_cache.h"
 #include "util/shared_cache.h"
+#include "platform/thread.h"
 #include "support.h"
 
 enum { KIB = 1024, MIB = 1024 * KIB, SLOTS = 24, ROUNDS = 2000 };

@@ -5,6 +5,9 @@
 ** SPDX-License-Identifier: MIT
 */
 #include "util/spin_wait.h"
+#include "platform/clock.h"
+#include "platform/cpu_count.h"
+#include "platform/thread.h"
 
 #include "check.h"
 
