@@ -261,10 +261,21 @@ function h.runs(code, status, opts)
   return r.stdout
 end
 
---- Starts code and gives its lines, up to and including `ready`, time to come; then sends
---- SIGINT, with `group` to the process group of its id. Answers {status, stderr, seconds from the
---- signal to the end}.
-function h.interrupt(code, group)
+-- Whether a program of that name sleeps in the process group.
+local function sleeps(program, group)
+  local stats <close> = assert(io.popen "cat /proc/[0-9]*/stat 2>/dev/null")
+  local wanted = ("^%%d+ %%(%s%%) S %%d+ %d "):format(program, group)
+  for line in stats:lines() do
+    if line:find(wanted) then return true end
+  end
+  return false
+end
+
+--- Starts code and waits for its line `ready`; then sends SIGINT. With `program`, the code leads a
+--- process group of its own, and the signal goes to the group once a program of that name sleeps
+--- in it. A shell that has only just started one may lose the signal on the way (dash, vfork).
+--- Returns {status, stderr, seconds from the signal to the end}.
+function h.interrupt(code, program)
   local base = os.tmpname()
   local file, err = base .. ".lua", base .. ".err"
   writefile(file, code)
@@ -273,8 +284,11 @@ function h.interrupt(code, group)
   local pid = math.tointeger(tonumber(child:read "l"))
   local line
   repeat line = child:read "l" until line == "ready" or line == nil
+  if line and program then
+    h.eventually(function() return sleeps(program, pid) end, program .. " sleeps")
+  end
   local start = gate.now()
-  if line then gate.kill(group and -pid or pid, gate.SIGINT) end
+  if line then gate.kill(program and -pid or pid, gate.SIGINT) end
   local rest = child:read "a"
   local seconds = gate.now() - start
   local _, how, status = child:close()
