@@ -15,6 +15,7 @@
 #include "luautil/interrupt.h"
 #include "api/inline_executor.h"
 #include "api/child_executor.h"
+#include "codec/codec_state.h"
 #include "platform/byte_lock.h"
 #include "platform/clock.h"
 #include "platform/mutex.h"
@@ -278,6 +279,9 @@ struct ti_owner *ti_owner_of(lua_State *L) {
   /* Inside a finalizer, where lua_gc answers -1: that of a closing state perhaps, which will
   ** not finalise what is made now. */
   if (lua_gc(L, LUA_GCISRUNNING) < 0) return NULL;
+  /* finalised after this one: when no task is left, nothing that the state lent them is either */
+  ti_codec_state_get(L);
+  lua_pop(L, 1);
   o = (struct ti_owner *)lua_newuserdatauv(L, sizeof *o, 0);
   memset(o, 0, sizeof *o);
   lua_createtable(L, 0, 1);

@@ -5,9 +5,9 @@
 ** string. A string whose loan came back is dropped when its state next packs or unpacks, or has
 ** waited for a future or an executor's end.
 **
-** A block of the state may outlive it (borrowed.h). So only states whose memory is the C library's,
-** through Lua's own allocator or ours, lend; with a host's allocator, which may know of
-** one thread only, or end with the state, strings are copied.
+** Every state lends the strings of its calls and shares. Those of outcomes only a worker's state
+** lends, which leaves the bytes where they are when it closes (borrowed.h): tide_future_values
+** gives out pointers to the strings of an outcome, and these live as long as the future.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -16,47 +16,26 @@
 #include <lauxlib.h>
 
 #include "util/block_cache.h"
-#include "luautil/interrupt.h"
-#include "platform/signal.h"
-#include "vm/gc_pacing.h"
 
-/* What frees the blocks of L when L is gone; false: L must not lend. */
-static bool leftover_of(lua_State *L, const struct ti_codec_state *x, struct ti_alloc *mem) {
-  void *ud;
-  if (x->warm == NULL &&
-      ti_interrupt_allocf(L, &ud) == ti_block_cache_alloc) { /* a worker's: it is closed by us */
-    *mem = ti_block_cache_loose;
-    return true;
-  }
-  /* lua_close unloads a C module before it gives the last blocks back, and a closing state that has
-  ** lent strings does that through the library's own code */
-  return ti_gc_pacing_base(L, mem) && ti_signal_stay_loaded();
-}
-
-/* The state closes. [-0, +0, -] */
+/* The state closes: its strings are there still. May wait for readers that copy one (borrowed.h).
+** [-0, +0, -] */
 static void close_lender(lua_State *L, struct ti_codec_state *x) {
-  struct ti_alloc own;
-  if (x->lender == NULL) return;
-  own.alloc = lua_getallocf(L, &own.ud);
-  if (ti_borrowed_lender_close(x->lender, &own))
-    lua_setallocf(L, ti_borrowed_lender_alloc, x->lender);
+  struct ti_lender *l = x->lender;
+  (void)L;
   x->lender = NULL;
+  if (l == NULL || !ti_borrowed_lender_close(l)) return;
+  x->alloc->heir.take = ti_borrowed_take;
+  x->alloc->heir.end = ti_borrowed_end;
+  x->alloc->heir.ud = l;
 }
 
-/* The state's lender, or NULL. [-0, +0, m] */
+/* The state's lender, or NULL: it may be closing already. [-0, +0, m] */
 static struct ti_lender *lender_of(lua_State *L, struct ti_codec_state *x, int xidx) {
-  struct ti_alloc leftover;
-  if (x->lender != NULL || x->never_lends) return x->lender;
-  if (!leftover_of(L, x, &leftover)) {
-    x->never_lends = true;
-    return NULL;
-  }
+  if (x->lender != NULL || x->late) return x->lender;
   lua_newtable(L);
   lua_setiuservalue(L, xidx, CODEC_LENT);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   x->closers[CODEC_CLOSE_LEND] = close_lender;
-  x->lender = ti_borrowed_lender_new(&leftover, lua_tothread(L, -1));
-  lua_pop(L, 1);
+  x->lender = ti_borrowed_lender_new(x->alloc != NULL ? &ti_block_cache_loose : NULL);
   return x->lender;
 }
 
@@ -68,12 +47,13 @@ static void forget(lua_State *L, const char *s) {
   lua_rawsetp(L, -2, s + 1);
 }
 
-struct ti_borrowed *ti_borrow_string(lua_State *L, int idx, int xidx) {
+struct ti_borrowed *ti_borrow_string(lua_State *L, int idx, int xidx, bool outcome) {
   struct ti_codec_state *x = (struct ti_codec_state *)lua_touserdata(L, xidx);
   struct ti_lender *l;
   struct ti_borrowed *loan;
   const char *s;
   size_t len;
+  if (outcome && x->alloc == NULL) return NULL;
   luaL_checkstack(L, 4, NULL);
   l = lender_of(L, x, xidx);
   if (l == NULL || ti_borrowed_lender_lost(l)) return NULL;

@@ -14,8 +14,9 @@
 TI_INTERNAL_BEGIN
 
 /* A loan of the string at idx, a reference to which is the caller's; NULL: it must be copied, since
-** the state may not lend. The transfer userdata is at xidx. [-0, +0, m] */
-struct ti_borrowed *ti_borrow_string(lua_State *L, int idx, int xidx);
+** the state may not lend. `outcome`: the message is a task's or a promise's outcome. The transfer
+** userdata is at xidx. [-0, +0, m] */
+struct ti_borrowed *ti_borrow_string(lua_State *L, int idx, int xidx, bool outcome);
 
 /* Forgets the strings of loans that came back. [-0, +0, -] */
 void ti_borrow_collect(lua_State *L, int xidx);

@@ -13,20 +13,22 @@
 #include "platform/fork_guard.h"
 #include "util/refcount.h"
 #include "platform/mutex.h"
+#include "platform/clock.h"
+#include "platform/cond.h"
 
 const char ti_borrowed_part = 0;
 
-/* CLOSED: the state's last block was given back. */
+/* CLOSED: nothing of the state is left but what loans own. */
 enum stage { STAGE_OPEN, STAGE_CLOSING, STAGE_CLOSED };
 
 struct ti_lender {
   struct ti_refcount ref;   /* A: the state's, and one of each loan */
-  struct ti_alloc leftover; /* I */
-  const void *main;         /* I */
-  struct ti_alloc own;      /* the state's thread: its allocator, while it closes */
+  struct ti_alloc leftover; /* I: frees what loans own */
+  bool copies;              /* I: a host's state: what is lent is copied when it closes */
   struct ti_fork_guard
       mark; /* I: lost: readers may be gone with the lock; nothing is lent or given back */
   struct ti_mutex lock;       /* guards what is below */
+  struct ti_cond read;        /* while CLOSING: a loan has no pinned reader any more */
   struct ti_borrowed **loans; /* L; I while CLOSING, and sorted by `data` then */
   size_t n, cap;              /* L; I while CLOSING */
   struct ti_borrowed *back;   /* L: came back; OPEN only */
@@ -37,25 +39,29 @@ struct ti_lender {
 static void lender_rele(struct ti_lender *l) {
   if (!ti_refcount_release(&l->ref)) return;
   ti_alloc_free(&ti_alloc_default, l->loans, l->cap * sizeof *l->loans);
+  ti_cond_fini(&l->read);
   ti_mutex_fini(&l->lock);
   ti_fork_guard_fini(&l->mark);
   ti_alloc_free(&ti_alloc_default, l, sizeof *l);
 }
 
-struct ti_lender *ti_borrowed_lender_new(const struct ti_alloc *leftover, const void *main) {
+struct ti_lender *ti_borrowed_lender_new(const struct ti_alloc *leftover) {
   struct ti_lender *l = (struct ti_lender *)ti_alloc_zero(&ti_alloc_default, sizeof *l);
   if (l == NULL) return NULL;
-  if (ti_mutex_init(&l->lock) != 0) {
-    ti_alloc_free(&ti_alloc_default, l, sizeof *l);
-    return NULL;
-  }
+  if (ti_mutex_init(&l->lock) != 0) goto no_lock;
+  if (ti_cond_init(&l->read) != 0) goto no_cond;
   ti_refcount_init(&l->ref);
   ti_fork_guard_init(&l->mark);
   atomic_init(&l->due, false);
   l->stage = STAGE_OPEN;
-  l->leftover = *leftover;
-  l->main = main;
+  l->leftover = leftover != NULL ? *leftover : ti_alloc_default;
+  l->copies = leftover == NULL;
   return l;
+no_cond:
+  ti_mutex_fini(&l->lock);
+no_lock:
+  ti_alloc_free(&ti_alloc_default, l, sizeof *l);
+  return NULL;
 }
 
 /* Room for one more loan. Only the state's own thread, which is here, changes n and cap. */
@@ -79,6 +85,7 @@ struct ti_borrowed *ti_borrowed_lender_lend(struct ti_lender *l, const char *dat
   if (loan == NULL) return NULL;
   ti_refcount_hold(&l->ref);
   loan->lender = l;
+  loan->moves = l->copies;
   loan->data = data;
   loan->len = len;
   loan->held = 1;
@@ -119,6 +126,31 @@ void ti_borrowed_release(void *object) {
   if (last) ti_borrowed_free(loan);
 }
 
+/* ------------------------------------------------------------------ reading -- */
+
+const char *ti_borrowed_read(struct ti_borrowed *loan, bool *pinned) {
+  struct ti_lender *l = loan->lender;
+  const char *data;
+  *pinned = false;
+  if (!loan->moves || ti_fork_guard_forked(&l->mark)) return loan->data;
+  ti_mutex_lock(&l->lock);
+  data = loan->data;
+  *pinned = data != NULL && data != loan->block;
+  if (*pinned) loan->readers++;
+  ti_mutex_unlock(&l->lock);
+  return data;
+}
+
+void ti_borrowed_done(struct ti_borrowed *loan) {
+  struct ti_lender *l = loan->lender;
+  ti_mutex_lock(&l->lock);
+  assert(loan->readers > 0);
+  if (--loan->readers == 0 && l->stage == STAGE_CLOSING) ti_cond_signal(&l->read);
+  ti_mutex_unlock(&l->lock);
+}
+
+/* --------------------------------------------------------------- given back -- */
+
 bool ti_borrowed_lender_lost(const struct ti_lender *l) { return ti_fork_guard_forked(&l->mark); }
 
 bool ti_borrowed_lender_due(struct ti_lender *l) {
@@ -152,7 +184,46 @@ static int by_data(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-bool ti_borrowed_lender_close(struct ti_lender *l, const struct ti_alloc *own) {
+/* Makes the loan own a copy of its bytes, if a message holds it still. */
+static void save(struct ti_lender *l, struct ti_borrowed *loan) {
+  char *copy;
+  bool held;
+  ti_mutex_lock(&l->lock);
+  held = loan->held > 0;
+  ti_mutex_unlock(&l->lock);
+  if (!held) return;
+  copy = (char *)ti_alloc_new(&l->leftover, loan->len);
+  if (copy != NULL) memcpy(copy, loan->data, loan->len);
+  ti_mutex_lock(&l->lock);
+  loan->data = copy;
+  loan->block = copy;
+  loan->block_size = loan->len;
+  while (loan->readers > 0) ti_cond_wait(&l->read, &l->lock, TI_CLOCK_NEVER);
+  ti_mutex_unlock(&l->lock);
+}
+
+/* Nothing of the state is left but the blocks that loans have. */
+void ti_borrowed_end(void *lender) {
+  struct ti_lender *l = (struct ti_lender *)lender;
+  struct ti_borrowed *done = NULL, *loan;
+  ti_mutex_lock(&l->lock);
+  l->stage = STAGE_CLOSED; /* the last message that lets go of a loan frees it from now on */
+  for (size_t i = 0; i < l->n; i++) {
+    loan = l->loans[i];
+    assert(loan->held == 0 || loan->block != NULL || loan->data == NULL);
+    if (loan->held > 0) continue;
+    loan->next = done;
+    done = loan;
+  }
+  ti_mutex_unlock(&l->lock);
+  while ((loan = done) != NULL) {
+    done = loan->next;
+    ti_borrowed_free(loan);
+  }
+  lender_rele(l);
+}
+
+bool ti_borrowed_lender_close(struct ti_lender *l) {
   struct ti_borrowed *loan;
   if (ti_fork_guard_forked(&l->mark))
     return false; /* it stays, with what is lent: strings of this state */
@@ -161,13 +232,19 @@ bool ti_borrowed_lender_close(struct ti_lender *l, const struct ti_alloc *own) {
     lender_rele(l);
     return false;
   }
-  qsort(l->loans, l->n, sizeof *l->loans, by_data);
-  l->own = *own;
   ti_mutex_lock(&l->lock);
   l->stage = STAGE_CLOSING;
   ti_mutex_unlock(&l->lock);
-  return true;
+  if (!l->copies) {
+    qsort(l->loans, l->n, sizeof *l->loans, by_data);
+    return true;
+  }
+  for (size_t i = 0; i < l->n; i++) save(l, l->loans[i]);
+  ti_borrowed_end(l);
+  return false;
 }
+
+/* ------------------------------------------------------- a worker's blocks -- */
 
 static bool inside(const void *p, const void *block, size_t size) {
   return (uintptr_t)p >= (uintptr_t)block && (uintptr_t)p - (uintptr_t)block < size;
@@ -186,47 +263,17 @@ static struct ti_borrowed *find(const struct ti_lender *l, const void *block, si
   return low < l->n && inside(l->loans[low]->data, block, size) ? l->loans[low] : NULL;
 }
 
-/* The state gives a block back: true if a message still needs what is in it. */
-static bool leave(struct ti_lender *l, void *block, size_t size) {
-  struct ti_borrowed *loan = find(l, block, size);
-  bool left = false;
+bool ti_borrowed_take(void *lender, void *block, size_t size) {
+  struct ti_lender *l = (struct ti_lender *)lender;
+  struct ti_borrowed *loan = size >= BORROWED_LEAST ? find(l, block, size) : NULL;
+  bool taken = false;
   if (loan == NULL) return false;
   ti_mutex_lock(&l->lock);
   if (loan->held > 0) {
     loan->block = block;
     loan->block_size = size;
-    left = true;
+    taken = true;
   }
   ti_mutex_unlock(&l->lock);
-  return left;
-}
-
-/* Nothing of the state is left but the blocks that loans have. */
-static void end(struct ti_lender *l) {
-  struct ti_borrowed *done = NULL, *loan;
-  ti_mutex_lock(&l->lock);
-  l->stage = STAGE_CLOSED; /* the last message that lets go of a loan frees it from now on */
-  for (size_t i = 0; i < l->n; i++) {
-    loan = l->loans[i];
-    assert(loan->held == 0 || loan->block != NULL);
-    if (loan->held > 0) continue;
-    loan->next = done;
-    done = loan;
-  }
-  ti_mutex_unlock(&l->lock);
-  while ((loan = done) != NULL) {
-    done = loan->next;
-    ti_borrowed_free(loan);
-  }
-  lender_rele(l);
-}
-
-void *ti_borrowed_lender_alloc(void *lender, void *p, size_t osize, size_t nsize) {
-  struct ti_lender *l = (struct ti_lender *)lender;
-  void *answer = NULL;
-  bool last = nsize == 0 && p != NULL && inside(l->main, p, osize);
-  if (nsize > 0 || p == NULL || osize < BORROWED_LEAST || !leave(l, p, osize))
-    answer = l->own.alloc(l->own.ud, p, osize, nsize);
-  if (last) end(l);
-  return answer;
+  return taken;
 }

@@ -1,21 +1,29 @@
 /*
 ** codec/borrowed: long strings of one state that others read in place.
 **
-** A long string is not copied into a message: the message has a loan of it as a part, the state
-** that owns the string (the lender) keeps it alive, and who unpacks the message reads from the
-** lender's own memory. Where the bytes are, they stay as long as a message holds the loan:
+** A long string is not copied into a message. The message has a loan of it as a part, the state
+** that owns the string (the lender) keeps it alive, and whoever unpacks the message reads the
+** string from the memory of that state. A loan's life:
 **
 **     lent  --- the last message lets go ---> back  --- the state drops its string ---> freed
 **       |
-**       |  the state closes: lua_close gives the string's block back to the lender, which
-**       +--> left: keeps it. The block is the loan's own now, and freed with it.
+**       |  the state closes
+**       +--> left: the bytes are the loan's own, and are freed with it
 **
-** So readers need no lock and no count, only the reference to the message that they have anyway,
-** and closing copies nothing and waits for nobody. The price: only a state may lend whose blocks
-** any thread may free at any time (borrow.c knows which).
+** How the bytes become the loan's own depends on who made the state:
 **
-** The lock is a leaf; no allocator runs under it. ti_borrowed_release is for any thread, all else
-** for the state's own.
+**   A worker's state has an allocator of this library (lua_alloc.h). lua_close passes the string's
+**   block to the lender, which keeps it. The bytes stay where they are as long as a message holds
+**   the loan, so readers need no lock and no count.
+**
+**   A host's state has its host's allocator, which gets every block back. Before lua_close frees
+**   the strings, a finalizer of the state (ti_borrowed_lender_close) copies those lent. From then
+**   on readers get the copy. Those that began before are pinned: the state waits until they have
+**   read.
+**   A pinned reader only copies, and asks its own state for the memory: the wait is short.
+**
+** The lock is a leaf; no allocator runs under it. ti_borrowed_release, ti_borrowed_read and
+** ti_borrowed_done are for any thread, all else for the state's own.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -38,19 +46,21 @@ extern const char ti_borrowed_part;
 
 struct ti_borrowed {
   struct ti_lender *lender; /* I; a reference is held */
-  const char *data;         /* I: len bytes inside a block of the state */
-  size_t len;               /* I */
-  size_t held;              /* L: by so many messages */
-  size_t place;             /* L: in the lender's array */
-  bool listed;              /* L: in the lender's list of those that came back */
+  bool moves;               /* I: a host's: readers call ti_borrowed_read and ti_borrowed_done */
+  const char *data; /* I, if it moves L: len bytes; NULL: the copy failed for lack of memory */
+  size_t len;       /* I */
+  size_t readers;   /* L: so many are pinned */
+  size_t held;      /* L: by so many messages */
+  size_t place;     /* L: in the lender's array */
+  bool listed;      /* L: in the lender's list of those that came back */
   struct ti_borrowed *next; /* L: there */
   void *block;              /* L: its own since the state closed; else NULL */
   size_t block_size;        /* L */
 };
 
-/* NULL if out of memory. `leftover` frees blocks after the state's end; `main` is an address in
-** the block that a state gives back last. */
-struct ti_lender *ti_borrowed_lender_new(const struct ti_alloc *leftover, const void *main);
+/* NULL if out of memory. `leftover`: what frees the blocks of a worker's state after its end.
+** NULL: a host's state, whose strings are copied when it closes. */
+struct ti_lender *ti_borrowed_lender_new(const struct ti_alloc *leftover);
 
 /* In a child that was forked: its locks may be held for ever, and loans that are out stay so. Not
 ** to be lent from; rele, due and close do nothing then. */
@@ -61,16 +71,25 @@ struct ti_borrowed *ti_borrowed_lender_lend(struct ti_lender *l, const char *dat
 void ti_borrowed_hold(struct ti_borrowed *loan);
 void ti_borrowed_release(void *object); /* a loan: the form of a part's */
 
+/* Returns the string's bytes, NULL if there was no memory to save them. They stay until
+** ti_borrowed_done if *pinned is true on return, else as long as the message. A pinned thread
+** must neither call code of others nor wait. */
+const char *ti_borrowed_read(struct ti_borrowed *loan, bool *pinned);
+void ti_borrowed_done(struct ti_borrowed *loan);
+
 /* Whether loans came back, as far as one can tell without the lock. */
 bool ti_borrowed_lender_due(struct ti_lender *l);
 /* A loan that no message holds, or NULL. The state forgets the string, then calls free. */
 struct ti_borrowed *ti_borrowed_lender_back(struct ti_lender *l);
 void ti_borrowed_free(struct ti_borrowed *loan);
 
-/* The state closes, whose allocator is `own`. True if loans are out: then ti_borrowed_lender_alloc,
-** with l as its ud, must be the state's allocator from now on. Else l is gone. */
-bool ti_borrowed_lender_close(struct ti_lender *l, const struct ti_alloc *own);
-void *ti_borrowed_lender_alloc(void *lender, void *p, size_t osize, size_t nsize);
+/* The state closes; its strings are there still. Copies those that are lent if it is a host's,
+** and waits for pinned readers. True, for a worker's with loans that are out: each large block
+** that the state frees must be shown to ti_borrowed_take, and ti_borrowed_end called after the
+** last. Else l is gone. */
+bool ti_borrowed_lender_close(struct ti_lender *l);
+bool ti_borrowed_take(void *lender, void *block, size_t size);
+void ti_borrowed_end(void *lender);
 
 TI_INTERNAL_END
 

@@ -84,7 +84,7 @@ struct ti_codec_state *ti_codec_state_get(lua_State *L) {
   lua_pop(L, 1);
   x = (struct ti_codec_state *)lua_newuserdatauv(L, sizeof *x, CODEC_TABLES);
   memset(x, 0, sizeof *x);
-  x->late = x->never_lends = late;
+  x->late = late;
   x->strings = ti_error_strings(L);
   ti_buffer_init(&x->scratch, &ti_alloc_default);
   lua_createtable(L, 0, 1);

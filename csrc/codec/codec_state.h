@@ -15,11 +15,11 @@
 #include "util/buffer.h"
 #include "codec/code.h"
 #include "luautil/lua_internals.h"
+#include "luautil/lua_alloc.h"
 #include "codec/memo.h"
 
 TI_INTERNAL_BEGIN
 
-struct ti_block_cache;
 struct ti_lender;
 struct ti_codec_state;
 struct ti_pack_rules;
@@ -49,12 +49,7 @@ enum ti_codec_table {
 
 /* What others release when the state closes, in this order. Each sets its entry of `closers` once
 ** it has something to release. */
-enum ti_codec_state_closer {
-  CODEC_CLOSE_PATHS,
-  CODEC_CLOSE_LARGE,
-  CODEC_CLOSE_LEND,
-  CODEC_CLOSERS
-};
+enum ti_codec_state_closer { CODEC_CLOSE_PATHS, CODEC_CLOSE_LEND, CODEC_CLOSERS };
 
 enum { CODEC_SEEN = 16 };
 
@@ -84,13 +79,10 @@ struct ti_codec_state {
   struct ti_lua_internals layout;      /* found with the first value that is not plain */
   struct ti_memo_spare memo;           /* owned: a block for the next message (pack.c) */
   struct ti_lender *lender;            /* owned; NULL: none yet (borrow.c) */
-  bool never_lends;                    /* or no lender is to be made (borrow.c) */
-  int owed;        /* KiB that the collector is to do the work for yet (gc_pacing.c) */
-  bool tried_warm; /* no other attempt is to be made (gc_pacing.c) */
-  struct ti_block_cache
-      *warm;    /* owned: what the state's allocator goes through, or NULL (gc_pacing.c) */
-  bool opening; /* the initializer's message is unpacked (worker_calls.c) */
-  bool natives; /* NATIVES is as new as NAMES (cfunction.c) */
+  int owed;                   /* KiB that the collector is to do the work for yet (gc_pacing.c) */
+  struct ti_lua_alloc *alloc; /* a worker's state: its allocator; NULL: a host's */
+  bool opening;               /* the initializer's message is unpacked (worker_calls.c) */
+  bool natives;               /* NATIVES is as new as NAMES (cfunction.c) */
   const struct ti_pack_rules *rules; /* by which results are packed; NULL: no worker's (pack.h) */
   bool late;             /* made while the state closes, perhaps: will not be closed itself */
   bool wary;             /* the last message met a __transfer or a weak table (pack_impl.h) */

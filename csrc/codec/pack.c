@@ -285,7 +285,8 @@ static void pack_userdata(struct ti_packer *P, int idx, const struct ti_value_pa
 
 /* A long string goes in place, if the state may lend it. */
 static bool pack_lent(struct ti_packer *P, int idx) {
-  struct ti_borrowed *loan = ti_borrow_string(P->L, idx, P->transfer);
+  bool outcome = P->style == PACK_RESULTS || P->style == PACK_ERROR;
+  struct ti_borrowed *loan = ti_borrow_string(P->L, idx, P->transfer, outcome);
   if (loan == NULL) return false;
   ti_pack_tag(P, WIRE_LENT);
   ti_pack_part(P, &ti_borrowed_part, loan, ti_borrowed_release);

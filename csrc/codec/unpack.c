@@ -158,11 +158,61 @@ static void unpack_native(struct ti_unpacker *U) {
   ti_cfunction_resolve(U->L, path, len, fn, U->transfer);
 }
 
+struct pinned {
+  const char *data;
+  size_t len;
+};
+
+static int push_pinned(lua_State *L) {
+  const struct pinned *p = (const struct pinned *)lua_touserdata(L, 1);
+  lua_pushlstring(L, p->data, p->len);
+  return 1;
+}
+
+/* Pushes a string whose bytes the thread has pinned. Neither finalizers nor hooks may run
+** meanwhile (borrowed.h): the collector waits, and so does an error. [-0, +1, m] */
+static void push_and_unpin(lua_State *L, struct ti_borrowed *loan, const char *data) {
+  enum { REST = 1 << 20 }; /* KiB */
+  struct pinned p = {data, loan->len};
+  bool collects = lua_gc(L, LUA_GCISRUNNING) == 1;
+  int status;
+  if (collects) lua_gc(L, LUA_GCSTEP, -REST);
+  lua_pushcfunction(L, push_pinned);
+  lua_pushlightuserdata(L, &p);
+  status = lua_pcall(L, 1, 1, 0);
+  ti_borrowed_done(loan);
+  if (collects) lua_gc(L, LUA_GCSTEP, REST);
+  if (status != LUA_OK) lua_error(L);
+}
+
+/* The same in a state with a hook for calls, which would run inside: by way of one more copy. */
+static void push_with_hook(lua_State *L, struct ti_borrowed *loan) {
+  char *copy = (char *)lua_newuserdatauv(L, loan->len, 0);
+  bool pinned;
+  const char *data = ti_borrowed_read(loan, &pinned);
+  if (data != NULL) memcpy(copy, data, loan->len);
+  if (pinned) ti_borrowed_done(loan);
+  if (data == NULL) luaL_error(L, "not enough memory");
+  lua_pushlstring(L, copy, loan->len);
+  lua_remove(L, -2);
+}
+
 static void unpack_lent(struct ti_unpacker *U) {
   const struct ti_message_part *part = ti_unpack_part(U);
-  const struct ti_borrowed *loan = (const struct ti_borrowed *)part->object;
+  struct ti_borrowed *loan = (struct ti_borrowed *)part->object;
+  const char *data;
+  bool pinned;
   if (part->type != &ti_borrowed_part) ti_unpack_damaged(U, "a part that is no string");
-  lua_pushlstring(U->L, loan->data, loan->len);
+  if (loan->moves && (lua_gethookmask(U->L) & (LUA_MASKCALL | LUA_MASKRET)) != 0) {
+    push_with_hook(U->L, loan);
+    return;
+  }
+  data = ti_borrowed_read(loan, &pinned);
+  if (data == NULL) luaL_error(U->L, "not enough memory");
+  if (pinned)
+    push_and_unpin(U->L, loan, data);
+  else
+    lua_pushlstring(U->L, data, loan->len);
 }
 
 static void no_room(struct ti_unpacker *U) {

@@ -169,7 +169,8 @@ typedef struct tide_config {
   /* Memory of the executor and of its states; called from many threads at
   ** once, and until the last future of the executor is released. NULL: the C
   ** library's realloc and free for small blocks, the system's memory for large
-  ** ones. Long strings of states with an allocator of a host's are copied, not lent. */
+  ** ones. lua_getallocf of a worker's state returns a function of the library, which calls this
+  ** one, and stays the same as long as the state. */
   lua_Alloc alloc;
   void *alloc_ud;
 
@@ -438,9 +439,8 @@ TIDE_API int tide_future_outcome(const tide_future *f);
 ** task's error value, or a kind and its error object. Every call decodes anew. What
 ** cannot be rebuilt in L answers TIDE_ETRANSFER or, if code that rebuilds raised a value of
 ** its own, TIDE_EERROR and that value. Before large outcomes (64 KiB) L's collector does the work
-** for them, and waits meanwhile; and if L's allocator is Lua's own, that of luaL_newstate, its
-** large blocks are kept for the next from then on. They stay the C library's: lua_setallocf with
-** either allocator is legal at any time. [-0, +*n, m] */
+** for them, and waits meanwhile. L's allocator is its host's: the library never exchanges it.
+** [-0, +*n, m] */
 TIDE_API int tide_pushoutcome(lua_State *L, const tide_future *f, int *n);
 
 /* If it has outcome TIDE_OK and a few plain values (nil, booleans, numbers, short strings; userdata

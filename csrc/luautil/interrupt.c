@@ -252,7 +252,6 @@ void ti_interrupt_open(struct ti_interrupt *h, lua_State *L, struct ti_stop_toke
   struct ti_interrupt **box;
   h->stop = stop;
   h->main = L;
-  h->alloc = NULL;
   atomic_init(&h->running, NULL);
   atomic_init(&h->phase, INTERRUPT_ASKED);
   atomic_init(&h->lenient, 0);
@@ -270,63 +269,12 @@ void ti_interrupt_open(struct ti_interrupt *h, lua_State *L, struct ti_stop_toke
   ti_stop_token_set_hook(stop, on_ring, h);
 }
 
-/* ------------------------------------------------------------------ memory -- */
-
-/* Past the limit, so that errors and tracebacks can be made. */
-#define RELIEF ((size_t)64 << 10)
-
-size_t ti_interrupt_used(lua_State *L) {
-  return ((size_t)lua_gc(L, LUA_GCCOUNT) << 10) + (size_t)lua_gc(L, LUA_GCCOUNTB);
-}
-
-/* The task needs more than it may have: it ends, whatever it makes of the error. Lua raises
-** one, "not enough memory", as it gets no block: to-be-closed variables and handlers have their
-** time after that. */
-static void exceed(struct ti_interrupt *h) {
-  if (ti_stop_token_request(h->stop, FAULT_MEMORY_LIMIT)) {
-    h->limit += RELIEF;
-    set_phase(h, INTERRUPT_OVERDRAWN);
+bool ti_interrupt_exceeded(struct ti_interrupt *h) {
+  bool first = ti_stop_token_request(h->stop, FAULT_MEMORY_LIMIT);
+  if (first) {
+    set_phase(h, INTERRUPT_OVERDRAWN); /* to-be-closed variables and handlers have their time */
     ti_watchdog_follow(h->stop);
   }
   stop_running(h);
-}
-
-/* Refuses what would exceed the limit. Lua then collects all garbage and asks for the same
-** block once more, with nothing between that grows; only if it is refused again, or Lua gave up
-** and asks for something else, there is too little. */
-static void *meter(void *ud, void *p, size_t osize, size_t nsize) {
-  struct ti_interrupt *h = (struct ti_interrupt *)ud;
-  size_t old = p != NULL ? osize : 0;
-  if (nsize > old) {
-    bool twice = h->refused != 0;
-    bool over = h->used > h->limit || nsize - old > h->limit - h->used;
-    if (twice && (over || h->refused != nsize)) exceed(h);
-    h->refused = over ? nsize : 0;
-    if (over) return NULL;
-  }
-  p = h->alloc(h->alloc_ud, p, osize, nsize);
-  if (p != NULL || nsize == 0) h->used += nsize - old;
-  return p;
-}
-
-void ti_interrupt_limit(struct ti_interrupt *h, size_t limit) {
-  h->used = ti_interrupt_used(h->main);
-  h->limit = limit < SIZE_MAX - RELIEF ? limit : SIZE_MAX - RELIEF;
-  h->refused = 0;
-  h->alloc = lua_getallocf(h->main, &h->alloc_ud);
-  lua_setallocf(h->main, meter, h);
-}
-
-void ti_interrupt_lift(struct ti_interrupt *h) {
-  if (h->alloc == NULL) return;
-  if (h->refused != 0) exceed(h);
-  lua_setallocf(h->main, h->alloc, h->alloc_ud);
-  h->alloc = NULL;
-}
-
-lua_Alloc ti_interrupt_allocf(lua_State *L, void **ud) {
-  const struct ti_interrupt *h = ti_interrupt_of(L);
-  if (h == NULL || h->alloc == NULL) return lua_getallocf(L, ud);
-  *ud = h->alloc_ud;
-  return h->alloc;
+  return first;
 }

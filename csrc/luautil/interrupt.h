@@ -45,12 +45,7 @@ struct ti_interrupt {
   atomic_int lenient; /* A: signals that may still find a finalizer running; the handler's too */
   lua_State *volatile armed; /* the coroutine whose hook was set last; the handler's too */
   volatile int arms;         /* how many hooks were set in this phase; the handler's too */
-  /* memory: in force while a task with a limit runs */
-  lua_Alloc alloc; /* the state's own; NULL: no limit is in force */
-  void *alloc_ud;
-  size_t used, limit;    /* bytes */
-  size_t refused;        /* the block that was refused last, its new size; 0: none; see meter */
-  atomic_bool finalizer; /* A: stopped in one; the handler's too */
+  atomic_bool finalizer;     /* A: stopped in one; the handler's too */
 };
 
 /* For a new state, before anything with a finalizer is in it. h must outlive it. [-0, +0, m] */
@@ -68,13 +63,10 @@ void ti_interrupt_end(struct ti_interrupt *h);
 ** afterwards. */
 void ti_interrupt_collect(struct ti_interrupt *h);
 
-/* The state may grow to `limit` bytes, until it is lifted. */
-void ti_interrupt_limit(struct ti_interrupt *h, size_t limit);
-void ti_interrupt_lift(struct ti_interrupt *h);
-/* How many bytes a state holds. [-0, +0, -] */
-size_t ti_interrupt_used(lua_State *L);
-/* As lua_getallocf, but the state's own allocator while a limit is in force. [-0, +0, -] */
-lua_Alloc ti_interrupt_allocf(lua_State *L, void **ud);
+/* The task that runs needs more memory than its limit (memory_limit.h): asks it to end. Returns
+** whether it was not asked before. On the worker's own thread, also from its allocator: calls
+** nothing in Lua that allocates. */
+bool ti_interrupt_exceeded(struct ti_interrupt *h);
 
 /* Raises the error of a task that was asked to end; nothing if it was not: for waits. [-0, +0,
 ** e] */

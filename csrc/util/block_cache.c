@@ -10,15 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define KIB ((size_t)1024)
 #define HUGE_PAGE (2048 * KIB)
 #define LARGE ((size_t)BLOCK_CACHE_LARGE)
 /* Blocks from here on are whole huge pages if that wastes no more than a quarter. */
 #define HUGE (HUGE_PAGE / 4 * 3)
-/* From here on glibc's malloc gives each block a mapping of its own, whatever was freed before. */
-#define ALONE (32768 * KIB)
 /* Large blocks are mapped: by malloc they would lie between small ones of any thread, and what is
 ** free there does not go back. Not those below HUGE if a tool shall see them (see arena.h). */
 #if defined(__SANITIZE_ADDRESS__) || defined(TIDE_NO_ARENA)
@@ -56,18 +53,6 @@ static void unmap(void *p, size_t room) {
   if (munmap(p, room) != 0) madvise(p, room, MADV_DONTNEED);
 }
 
-/* Asks for huge pages for all pages that the block is in: were it fewer, mremap could not move it.
-** If there are none, small pages do. */
-static void advise_huge(char *p, size_t size) {
-#ifdef MADV_HUGEPAGE
-  size_t page = (size_t)sysconf(_SC_PAGESIZE), head = (uintptr_t)p % page;
-  madvise(p - head, (head + size + page - 1) / page * page, MADV_HUGEPAGE);
-#else
-  (void)p;
-  (void)size;
-#endif
-}
-
 /* Aligned to a huge page: more is asked for, and the ends given back. */
 static char *map_huge(size_t room) {
   size_t asked = room + HUGE_PAGE, head, tail;
@@ -77,16 +62,13 @@ static char *map_huge(size_t room) {
   tail = asked - head - room;
   if (head > 0) unmap(p, head);
   if (tail > 0) unmap(p + head + room, tail);
-  advise_huge(p + head, room);
+#ifdef MADV_HUGEPAGE
+  madvise(p + head, room, MADV_HUGEPAGE); /* where there are none, small pages do */
+#endif
   return p + head;
 }
 
-static void *obtain(const struct ti_block_cache *b, size_t room) {
-  if (b->around) {
-    char *p = (char *)ti_alloc_new(&b->small, room);
-    if (p != NULL && room >= ALONE) advise_huge(p, room);
-    return p;
-  }
+static void *obtain(size_t room) {
   if (room < MAPPED) return realloc(NULL, room);
   return room < HUGE ? map(room) : map_huge(room);
 }
@@ -104,19 +86,6 @@ void ti_block_cache_init(struct ti_block_cache *b, const struct ti_alloc *small,
   b->small = *small;
 }
 
-void ti_block_cache_init_around(struct ti_block_cache *b, const struct ti_alloc *all,
-                                size_t least) {
-  ti_block_cache_init(b, all, least);
-  b->around = true;
-}
-
-static void discard(struct ti_block_cache *b, void *p, size_t room) {
-  if (b->around)
-    ti_alloc_free(&b->small, p, room);
-  else
-    release(p, room);
-}
-
 static void drop(struct ti_block_cache *b, size_t i) {
   b->kept -= b->warm[i].size;
   b->n--;
@@ -125,7 +94,7 @@ static void drop(struct ti_block_cache *b, size_t i) {
 
 /* Gives the oldest back to the system. */
 static void evict(struct ti_block_cache *b) {
-  discard(b, b->warm[0].p, b->warm[0].size);
+  release(b->warm[0].p, b->warm[0].size);
   drop(b, 0);
 }
 
@@ -135,34 +104,32 @@ void ti_block_cache_fini(struct ti_block_cache *b) {
 
 /* A large block: one that was kept, the latest first, or a new one. */
 static void *take(struct ti_block_cache *b, size_t size) {
-  size_t room = b->around ? size : room_for(size);
-  size_t most = b->around ? room + room / 8 : room;
+  size_t room = room_for(size);
   void *p;
   if (room == 0) return NULL;
   for (size_t i = b->n; i > 0; i--)
-    if (b->warm[i - 1].size >= room && b->warm[i - 1].size <= most) {
+    if (b->warm[i - 1].size == room) {
       p = b->warm[i - 1].p;
       drop(b, i - 1);
       b->used += room;
       return p;
     }
-  p = obtain(b, room);
+  p = obtain(room);
   while (p == NULL && b->n > 0) { /* what is kept may be what is missing */
     evict(b);
-    p = obtain(b, room);
+    p = obtain(room);
   }
   if (p != NULL) b->used += room;
   return p;
 }
 
 static void give(struct ti_block_cache *b, void *p, size_t size) {
-  size_t room = b->around ? size : room_for(size), used = b->used, most;
-  b->used -= room < used ? room : used; /* one of before was not counted */
-  /* a worker's next call may be as large as this one; a script keeps what it needs */
-  most = b->around ? b->used : used;
+  size_t room = room_for(size), most = b->used;
+  b->used -= room;
+  /* the next call may be as large as this one */
   if (most < b->least) most = b->least;
-  if (room > most || b->least == 0) {
-    discard(b, p, room);
+  if (room > most) {
+    release(p, room);
     return;
   }
   while (b->n == BLOCK_CACHE_WARM || b->kept + room > most) evict(b);
@@ -172,20 +139,8 @@ static void give(struct ti_block_cache *b, void *p, size_t size) {
   b->kept += room;
 }
 
-/* The allocator around which b is knows best how its blocks grow. */
-static void *pass(struct ti_block_cache *b, void *p, size_t osize, size_t nsize) {
-  void *q;
-  do q = b->small.alloc(b->small.ud, p, osize, nsize);
-  while (q == NULL && b->n > 0 && (evict(b), true));
-  if (q == NULL) return NULL;
-  if (osize >= LARGE) b->used -= osize < b->used ? osize : b->used;
-  if (nsize >= LARGE) b->used += nsize;
-  return q;
-}
-
 static void *resize(struct ti_block_cache *b, void *p, size_t osize, size_t nsize) {
   void *q;
-  if (b->around) return pass(b, p, osize, nsize);
   if (ti_block_cache_same(osize, nsize)) return p;
   q = nsize < LARGE ? ti_alloc_new(&b->small, nsize) : take(b, nsize);
   if (q == NULL) return NULL;
@@ -199,12 +154,6 @@ static void *resize(struct ti_block_cache *b, void *p, size_t osize, size_t nsiz
 
 void *ti_block_cache_alloc(void *blocks, void *p, size_t osize, size_t nsize) {
   struct ti_block_cache *b = (struct ti_block_cache *)blocks;
-#ifdef TI_COLLECT
-  if (b->collect && p == NULL && osize > 0 && nsize > 0) { /* osize: a new object's type */
-    b->refused = !b->refused;
-    if (b->refused) return NULL;
-  }
-#endif
   if (nsize < LARGE && (p == NULL || osize < LARGE))
     return b->small.alloc(b->small.ud, p, osize, nsize);
   if (p == NULL) return take(b, nsize);

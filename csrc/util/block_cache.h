@@ -7,10 +7,6 @@
 ** and blocks from 1.5 MiB on come in huge pages where the system has them. What a block really
 ** takes follows from its size alone: there is no header.
 **
-** Around an allocator that has large blocks of its own (ti_block_cache_init_around) all blocks are
-** that one's, and large ones it gave out before may come back. So both can be exchanged for each
-** other at any time.
-**
 ** No locks: one thread at a time. Only ti_block_cache_loose is for any thread.
 **
 ** SPDX-License-Identifier: MIT
@@ -32,23 +28,18 @@ enum {
 
 struct ti_block_cache {
   struct ti_alloc small; /* what smaller blocks are passed on to */
-  bool around;           /* I: and large ones come from, of just their size */
-  bool collect; /* I: with TI_COLLECT, each new object is refused first, so that Lua collects */
-  bool refused; /* it was */
-  size_t least; /* I */
-  size_t used;  /* bytes in large blocks that are out */
-  size_t kept;  /* bytes in `warm` */
+  size_t least;          /* I */
+  size_t used;           /* bytes in large blocks that are out */
+  size_t kept;           /* bytes in `warm` */
   size_t n;
   struct warm {
     void *p;
-    size_t size;            /* of the block; `around`: at least */
+    size_t size;            /* of the block */
   } warm[BLOCK_CACHE_WARM]; /* oldest first */
 };
 
-/* `least`: bytes that may be kept even if nothing is used; 0: nothing ever is kept. */
+/* `least`: bytes that may be kept even if nothing is used. */
 void ti_block_cache_init(struct ti_block_cache *b, const struct ti_alloc *small, size_t least);
-/* The same, around `all`. */
-void ti_block_cache_init_around(struct ti_block_cache *b, const struct ti_alloc *all, size_t least);
 /* Frees what is kept; what is out may still be freed by ti_block_cache_loose. */
 void ti_block_cache_fini(struct ti_block_cache *b);
 /* As lua_Alloc, with a struct ti_block_cache as ud. */

@@ -1,15 +1,9 @@
 /*
-** vm/gc_pacing: what is done for large results, so that they are not made in fresh memory each
-** time.
+** vm/gc_pacing: pacing the collector while large results are made.
 **
 ** Pages that come from the system are faulted in and cleared, which takes longer than to fill them.
-** Memory that was used lately lies in the processor's caches, too. So three things are done for a
-** message of BLOCK_CACHE_LARGE and more:
-**
-** Warm blocks: what Lua frees, malloc often gives back to the system. The state's allocator, if it
-** is Lua's own, goes through a struct ti_block_cache (block_cache.h) from then on. All blocks are
-** still the C library's: who has Lua's own allocator at hand may use it on any of them, at any
-** time.
+** Memory that was used lately also lies in the processor's caches. So few blocks should be in use
+** at a time. Two things are done for a message of BLOCK_CACHE_LARGE and more:
 **
 ** The collector's work: it does not see what a future keeps alive, so results, and what they were
 ** decoded to, would pile up. Before a message is decoded, the collector does the work for twice its
@@ -26,7 +20,6 @@
 
 #include <lua.h>
 
-#include "util/block_cache.h"
 #include "util/message.h"
 #include "codec/codec_state.h"
 
@@ -45,10 +38,6 @@ size_t ti_gc_pacing_weight(const struct ti_message *m);
 /* Around the decoding of a message, also if that raises. [-0, +0, m] and [-0, +0, -] */
 void ti_gc_pacing_begin(lua_State *L, const struct ti_message *m, struct ti_gc_pacing *l);
 void ti_gc_pacing_end(lua_State *L, struct ti_gc_pacing *l); /* legal more than once */
-
-/* Whether L's memory is the C library's, through Lua's own allocator; if so *base is that. [-0, +0,
-** -] */
-bool ti_gc_pacing_base(lua_State *L, struct ti_alloc *base);
 
 TI_INTERNAL_END
 

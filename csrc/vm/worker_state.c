@@ -8,13 +8,12 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "util/arena.h"
-#include "util/block_cache.h"
 #include "luautil/library_copy.h"
 #include "luautil/error.h"
 #include "codec/globals.h"
 #include "luautil/interrupt.h"
 #include "vm/gc_pacing.h"
+#include "luautil/lua_alloc.h"
 #include "codec/module_names.h"
 #include "vm/worker_calls.h"
 #include "codec/outcome.h"
@@ -40,11 +39,10 @@ struct ti_worker_state {
   struct ti_lua_random rng;   /* the generator of math.random */
   struct ti_interrupt halt;   /* how a task is stopped */
   struct ti_worker_debug debug;
-  bool spoiled;                 /* the last task left it near its memory limit */
-  bool closing;                 /* by ti_worker_state_free */
-  bool opened;                  /* its initializer, if there is one, has run: finalizers are due */
-  struct ti_arena arena;        /* L's memory, if the host gives none: small blocks */
-  struct ti_block_cache blocks; /* and large ones */
+  bool spoiled;              /* the last task left it near its memory limit */
+  bool closing;              /* by ti_worker_state_free */
+  bool opened;               /* its initializer, if there is one, has run: finalizers are due */
+  struct ti_lua_alloc alloc; /* L's memory */
 };
 
 static const char registry_key = 0, final_key = 0;
@@ -196,7 +194,7 @@ static void recover(struct ti_worker_state *vm, size_t before, size_t left) {
   if (ti_worker_state_stopped_in_finalizer(vm)) return;
   ti_interrupt_collect(&vm->halt);
   if (ti_stop_token_requested(vm->halt.stop) != FAULT_MEMORY_LIMIT) return;
-  after = ti_interrupt_used(vm->L);
+  after = ti_memory_limit_used(vm->L);
   vm->spoiled = vm->spoiled || (after > before && after - before > left / 2);
 }
 
@@ -207,7 +205,7 @@ int ti_worker_state_run(struct ti_worker_state *vm, const struct ti_worker_call 
   lua_Hook hook = lua_gethook(L);
   int outcome = FAULT_NONE, mask = lua_gethookmask(L), count = lua_gethookcount(L), kind;
   bool limited = vm->cfg->memory_limit > 0 || call->memory_limit > 0;
-  size_t used = limited ? ti_interrupt_used(L) : 0;
+  size_t used = limited ? ti_memory_limit_used(L) : 0;
   size_t left = limited ? room(vm, call, used) : SIZE_MAX;
   vm->taskname = call->name != NULL ? call->name : "";
   vm->taskid = 0;
@@ -215,7 +213,9 @@ int ti_worker_state_run(struct ti_worker_state *vm, const struct ti_worker_call 
   vm->rng.current = false;
   lua_settop(L, 0);
   ti_interrupt_begin(&vm->halt);
-  if (limited) ti_interrupt_limit(&vm->halt, left < SIZE_MAX - used ? used + left : SIZE_MAX);
+  if (limited)
+    ti_memory_limit_begin(&vm->alloc.limit, &vm->halt,
+                          left < SIZE_MAX - used ? used + left : SIZE_MAX);
   lua_pushcfunction(L, handler);
   lua_pushcfunction(L, run_body);
   lua_pushlightuserdata(L, &r);
@@ -225,7 +225,7 @@ int ti_worker_state_run(struct ti_worker_state *vm, const struct ti_worker_call 
     if (ti_stop_token_requested(vm->halt.stop) == FAULT_NONE) lua_sethook(L, hook, mask, count);
     outcome = ti_outcome_fail(L, &vm->traceback, r.task_code, out);
   }
-  ti_interrupt_lift(&vm->halt);
+  ti_memory_limit_end(&vm->alloc.limit);
   vm->taskname = NULL;
   lua_settop(L, 0);
   if (!ti_worker_state_stopped_in_finalizer(vm) && !ti_worker_debug_reset(L, &vm->debug))
@@ -255,6 +255,7 @@ struct vm_opening {
 static int open_body(lua_State *L) {
   struct vm_opening *o = (struct vm_opening *)lua_touserdata(L, 1);
   struct ti_worker_state *vm = o->vm;
+  struct ti_codec_state *x;
   luaL_checkversion(L);
   ti_interrupt_open(&vm->halt, L, o->stop);
   ti_interrupt_begin(&vm->halt);
@@ -272,7 +273,9 @@ static int open_body(lua_State *L) {
   vm->rules.ud = vm->cfg->ud;
   vm->rules.named = true;
   vm->rules.objects = vm->cfg->open_state != NULL;
-  ti_codec_state_get(L)->rules = &vm->rules;
+  x = ti_codec_state_get(L);
+  x->rules = &vm->rules;
+  if (vm->cfg->alloc == NULL) x->alloc = &vm->alloc;
   lua_settop(L, 1);
   if (vm->cfg->open_state != NULL) {
     o->what = "open_state failed";
@@ -287,8 +290,8 @@ static int open_body(lua_State *L) {
   if (o->given->both != NULL || o->given->final != NULL) ti_globals_own(L, false);
   vm->opened = true;
   o->what = "a new state holds more than memory_limit allows";
-  if (vm->cfg->memory_limit > 0 && ti_interrupt_used(L) > vm->cfg->memory_limit)
-    luaL_error(L, "%d bytes", (int)ti_interrupt_used(L));
+  if (vm->cfg->memory_limit > 0 && ti_memory_limit_used(L) > vm->cfg->memory_limit)
+    luaL_error(L, "%d bytes", (int)ti_memory_limit_used(L));
   ti_worker_debug_opened(L, &vm->debug);
   ti_worker_lib_warn_opened(&vm->warn);
   return 0;
@@ -342,21 +345,13 @@ static int close_body(lua_State *L) {
   return 0;
 }
 
-/* The arena for small blocks, warm ones for large blocks. */
-static void use_blocks(struct ti_worker_state *vm) {
-  struct ti_alloc small;
-  small.alloc = lua_getallocf(vm->L, &small.ud);
-  ti_block_cache_init(&vm->blocks, &small, BLOCK_CACHE_STATE);
-  vm->blocks.collect = true;
-  lua_setallocf(vm->L, ti_block_cache_alloc, &vm->blocks);
-}
-
 struct ti_worker_state *ti_worker_state_new(const struct ti_worker_config *cfg,
                                             struct ti_stop_token *stop,
                                             struct ti_package_paths *paths,
                                             const struct ti_worker_calls *given, char **why,
                                             size_t *whysize) {
   struct vm_opening o;
+  const struct ti_alloc host = {cfg->alloc, cfg->alloc_ud};
   int status;
   struct ti_worker_state *vm = (struct ti_worker_state *)ti_alloc_zero(cfg->mem, sizeof *vm);
   *why = NULL;
@@ -368,12 +363,11 @@ struct ti_worker_state *ti_worker_state_new(const struct ti_worker_config *cfg,
   vm->warn.deliver = cfg->deliver;
   vm->warn.user = cfg->user;
   ti_buffer_init(&vm->warn.line, cfg->mem);
-  ti_arena_init(&vm->arena, &ti_alloc_default);
-  vm->L = cfg->alloc != NULL ? lua_newstate(cfg->alloc, cfg->alloc_ud)
-                             : lua_newstate(ti_arena_alloc, &vm->arena);
+  ti_lua_alloc_init(&vm->alloc, &host);
+  vm->L = lua_newstate(ti_lua_alloc_realloc, &vm->alloc);
+  vm->alloc.collect = true;
   /* Lua leaves the main thread's extra space as it finds it, and copies it for each coroutine. */
   if (vm->L != NULL) memset(lua_getextraspace(vm->L), 0, LUA_EXTRASPACE);
-  if (vm->L != NULL && cfg->alloc == NULL) use_blocks(vm);
   if (vm->L != NULL) {
     o.vm = vm;
     o.stop = stop;
@@ -423,9 +417,8 @@ void ti_worker_state_free(struct ti_worker_state *vm) {
     /* a signal for who is closed in haste may come until the caller has left */
     if (vm->halt.main != NULL) ti_stop_token_set_hook(vm->halt.stop, NULL, NULL);
   }
-  ti_block_cache_fini(&vm->blocks);
   ti_retained_fini(&vm->keeper);
-  ti_arena_fini(&vm->arena);
+  ti_lua_alloc_fini(&vm->alloc);
   ti_package_paths_release(vm->paths);
   ti_buffer_fini(&vm->traceback);
   ti_worker_lib_warn_reset(&vm->warn);

@@ -1,4 +1,4 @@
-/* link: tidepool */
+/* link: tidepool -Wl,--wrap=malloc,--wrap=realloc */
 /*
 ** borrow_test.c: long strings that are lent, not copied, outlive every state they came from: the
 ** submitter's, a worker's that is replaced, and the executor; for states and for C hosts that
@@ -17,6 +17,22 @@
 #include "support.h"
 
 enum { LEN = 300 * 1024, READERS = 4 };
+
+/* What the library gets of the C library, while `refused` not for blocks of just LEN bytes. */
+static atomic_bool refused;
+
+void *__real_malloc(size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size); /* which compilers make of realloc(NULL, size) */
+void *__wrap_realloc(void *p, size_t size);
+
+void *__wrap_malloc(size_t size) {
+  return size == LEN && atomic_load(&refused) ? NULL : __real_malloc(size);
+}
+
+void *__wrap_realloc(void *p, size_t size) {
+  return size == LEN && atomic_load(&refused) ? NULL : __real_realloc(p, size);
+}
 
 static lua_State *new_state(void) {
   lua_State *L = luaL_newstate();
@@ -79,11 +95,11 @@ static void test_states(void) {
   push_long(from, 'a');
   lua_pushvalue(from, -1);
   lua_pushvalue(from, -1);
-  CHECK(ti_pack_values(from, &m, 1, PACK_RESULTS) == LUA_OK && is_lent(&m));
-  CHECK(ti_pack_values(from, &again, 1, PACK_RESULTS) == LUA_OK && is_lent(&again));
+  CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK && is_lent(&m));
+  CHECK(ti_pack_values(from, &again, 1, PACK_CALL) == LUA_OK && is_lent(&again));
   CHECK(ti_message_part(&m, 0)->object ==
         ti_message_part(&again, 0)->object); /* one loan per string */
-  CHECK(ti_pack_values(from, &later, 1, PACK_RESULTS) == LUA_OK);
+  CHECK(ti_pack_values(from, &later, 1, PACK_CALL) == LUA_OK);
   CHECK(used(from) - before >= LEN / 1024); /* only the loan keeps it */
   CHECK(try_unpack(to, &m) == LUA_OK && long_at(to, 1, 'a'));
   CHECK(try_unpack(from, &m) == LUA_OK && long_at(from, 1, 'a'));
@@ -91,12 +107,12 @@ static void test_states(void) {
   ti_message_fini(&m);
   ti_message_fini(&later);
   push_long(from, 'b'); /* packing looks what came back: nothing did */
-  CHECK(ti_pack_values(from, &m, 1, PACK_RESULTS) == LUA_OK);
+  CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK);
   CHECK(used(from) - before >= 2 * LEN / 1024);
   ti_message_fini(&m);
   ti_message_fini(&again);
   lua_pushnil(from);
-  CHECK(ti_pack_values(from, &m, 1, PACK_RESULTS) == LUA_OK);
+  CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK);
   CHECK(used(from) - before < LEN / 1024); /* now both did */
   ti_message_fini(&m);
   lua_close(from);
@@ -115,9 +131,9 @@ static void test_closed(void) {
     if (i == 5) {
       ti_message_init(&twice, &counted_mem);
       lua_pushvalue(from, -1);
-      CHECK(ti_pack_values(from, &twice, 1, PACK_RESULTS) == LUA_OK);
+      CHECK(ti_pack_values(from, &twice, 1, PACK_CALL) == LUA_OK);
     }
-    CHECK(ti_pack_values(from, &m[i], 1, PACK_RESULTS) == LUA_OK && is_lent(&m[i]));
+    CHECK(ti_pack_values(from, &m[i], 1, PACK_CALL) == LUA_OK && is_lent(&m[i]));
     if (i % 3 == 0) ti_message_fini(&m[i]);
   }
   lua_close(from);
@@ -137,7 +153,7 @@ static struct ti_message from_finalizer;
 
 static int pack_late(lua_State *L) {
   push_long(L, 'z');
-  CHECK(ti_pack_values(L, &from_finalizer, 1, PACK_RESULTS) == LUA_OK);
+  CHECK(ti_pack_values(L, &from_finalizer, 1, PACK_CALL) == LUA_OK);
   CHECK(from_finalizer.nparts == 0);
   return 0;
 }
@@ -154,7 +170,7 @@ static void test_finalizer(bool lend_before) {
   lua_setmetatable(from, -2);
   if (lend_before) {
     push_long(from, 'a');
-    CHECK(ti_pack_values(from, &m, 1, PACK_RESULTS) == LUA_OK && is_lent(&m));
+    CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK && is_lent(&m));
   }
   lua_close(from);
   CHECK(try_unpack(to, &from_finalizer) == LUA_OK && long_at(to, 1, 'z'));
@@ -164,16 +180,147 @@ static void test_finalizer(bool lend_before) {
   lua_close(to);
 }
 
-/* A state whose allocator is a host's own copies: its blocks may end with it. */
-static void test_foreign(void) {
-  lua_State *L = lua_newstate(counted_alloc, &memory);
+/* The outcomes of a host's state are copied: pointers to their strings are given out. */
+static void test_outcome(enum ti_pack_style style) {
+  lua_State *L = new_state();
+  struct ti_message m;
+  ti_message_init(&m, &counted_mem);
+  push_long(L, 'a');
+  CHECK(ti_pack_values(L, &m, 1, style) == LUA_OK && m.nparts == 0);
+  lua_close(L);
+  CHECK(try_unpack(L = new_state(), &m) == LUA_OK && long_at(L, 1, 'a'));
+  ti_message_fini(&m);
+  lua_close(L);
+}
+
+/* A state closes without memory to save what it lent: who reads that is told so, every time. */
+static void test_not_saved(void) {
+  lua_State *from = new_state(), *to = new_state();
+  struct ti_message m;
+  ti_message_init(&m, &counted_mem);
+  push_long(from, 'a');
+  CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK && is_lent(&m));
+  atomic_store(&refused, true);
+  lua_close(from);
+  atomic_store(&refused, false);
+  for (int i = 0; i < 2; i++) CHECK(try_unpack(to, &m) == LUA_ERRMEM);
+  ti_message_fini(&m);
+  lua_close(to);
+}
+
+/* ------------------------------------------------------- reading while it closes -- */
+
+/* No finalizer of the reader runs while the closing state would wait for it: this one closes it. */
+static lua_State *to_close;
+
+static int close_other(lua_State *L) {
+  (void)L;
+  if (to_close != NULL) lua_close(to_close);
+  to_close = NULL;
+  return 0;
+}
+
+static void test_reader_collects(int mode) {
+  lua_State *to = new_state();
+  struct ti_message m;
+  ti_message_init(&m, &counted_mem);
+  to_close = new_state();
+  push_long(to_close, 'c');
+  CHECK(ti_pack_values(to_close, &m, 1, PACK_CALL) == LUA_OK && is_lent(&m));
+  lua_gc(to, mode, 0, 0, 0);
+  lua_newtable(to);
+  lua_createtable(to, 0, 1);
+  lua_pushcfunction(to, close_other);
+  lua_setfield(to, -2, "__gc");
+  lua_setmetatable(to, -2);
+  while (to_close != NULL) CHECK(try_unpack(to, &m) == LUA_OK && long_at(to, 1, 'c'));
+  CHECK(try_unpack(to, &m) == LUA_OK && long_at(to, 1, 'c'));
+  lua_close(to);
+  ti_message_fini(&m);
+}
+
+/* Nor a hook of it. */
+static void hook_calls(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_getinfo(L, "f", ar);
+  if (lua_tocfunction(L, -1) != unpack_body) close_other(L);
+  lua_pop(L, 1);
+}
+
+static void test_reader_hook(void) {
+  lua_State *to = new_state();
+  struct ti_message m;
+  ti_message_init(&m, &counted_mem);
+  to_close = new_state();
+  push_long(to_close, 'h');
+  CHECK(ti_pack_values(to_close, &m, 1, PACK_CALL) == LUA_OK && is_lent(&m));
+  lua_sethook(to, hook_calls, LUA_MASKCALL | LUA_MASKRET, 0);
+  CHECK(try_unpack(to, &m) == LUA_OK && long_at(to, 1, 'h'));
+  lua_sethook(to, NULL, 0, 0);
+  close_other(to);
+  CHECK(try_unpack(to, &m) == LUA_OK && long_at(to, 1, 'h'));
+  ti_message_fini(&m);
+  lua_close(to);
+}
+
+/* Refuses large blocks while *ud. */
+static void *no_large_alloc(void *ud, void *p, size_t osize, size_t nsize) {
+  if (nsize >= LEN && *(const bool *)ud) return NULL;
+  return ti_alloc_default.alloc(NULL, p, osize, nsize);
+}
+
+/* A reader without memory for its own copy lets go of the state all the same. */
+static void test_reader_without_memory(void) {
+  bool short_of = true;
+  lua_State *from = new_state(), *to = lua_newstate(no_large_alloc, &short_of);
   struct ti_message m;
   ti_message_init(&m, &ti_alloc_default);
-  push_long(L, 'a');
-  CHECK(ti_pack_values(L, &m, 1, PACK_RESULTS) == LUA_OK && m.nparts == 0);
-  lua_close(L);
-  CHECK(memory_clean());
+  push_long(from, 'n');
+  CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK && is_lent(&m));
+  CHECK(try_unpack(to, &m) == LUA_ERRMEM);
+  short_of = false;
+  lua_close(from);
+  CHECK(try_unpack(to, &m) == LUA_OK && long_at(to, 1, 'n'));
   ti_message_fini(&m);
+  lua_close(to);
+}
+
+/* Threads read again and again; the state closes amid that. */
+struct closing {
+  struct ti_message m;
+  atomic_int reading;
+  atomic_bool closed;
+};
+
+static void *read_message(void *ud) {
+  struct closing *c = (struct closing *)ud;
+  lua_State *L = new_state();
+  bool begun = false, closed;
+  do {
+    closed = atomic_load(&c->closed);
+    CHECK(try_unpack(L, &c->m) == LUA_OK && long_at(L, 1, 'x'));
+    if (!begun) atomic_fetch_add(&c->reading, 1);
+    begun = true;
+  } while (!closed);
+  lua_close(L);
+  return NULL;
+}
+
+static void test_closes_amid(void) {
+  struct ti_thread t[READERS];
+  struct closing c;
+  lua_State *from = new_state();
+  ti_message_init(&c.m, &counted_mem);
+  atomic_init(&c.reading, 0);
+  atomic_init(&c.closed, false);
+  push_long(from, 'x');
+  CHECK(ti_pack_values(from, &c.m, 1, PACK_CALL) == LUA_OK && is_lent(&c.m));
+  for (int i = 0; i < READERS; i++) spawn(&t[i], read_message, &c);
+  while (atomic_load(&c.reading) < READERS) ti_thread_relax();
+  lua_close(from);
+  atomic_store(&c.closed, true);
+  for (int i = 0; i < READERS; i++) ti_thread_join(&t[i]);
+  ti_message_fini(&c.m);
 }
 
 /* A message's own memory fails at every place. */
@@ -186,7 +333,7 @@ static void test_no_memory(void) {
     push_long(L, 'a');
     push_long(L, 'b');
     atomic_store(&memory.fail_at, n);
-    status = ti_pack_values(L, &m, 2, PACK_RESULTS);
+    status = ti_pack_values(L, &m, 2, PACK_CALL);
     atomic_store(&memory.fail_at, 0);
     ti_message_fini(&m);
     lua_settop(L, 0);
@@ -316,7 +463,14 @@ int main(void) {
   test_closed();
   test_finalizer(false);
   test_finalizer(true);
-  test_foreign();
+  test_outcome(PACK_RESULTS);
+  test_outcome(PACK_ERROR);
+  test_not_saved();
+  test_reader_collects(LUA_GCINC);
+  test_reader_collects(LUA_GCGEN);
+  test_reader_hook();
+  test_reader_without_memory();
+  test_closes_amid();
   test_no_memory();
   test_submitter_closes();
   test_readers();

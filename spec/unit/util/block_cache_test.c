@@ -89,57 +89,6 @@ static void test_warm(void) {
   ti_block_cache_fini(&b);
 }
 
-/* The C library's, but for blocks that are too large. */
-static void *limited_alloc(void *ud, void *p, size_t osize, size_t nsize) {
-  (void)ud;
-  if (nsize <= 64 * (size_t)MIB) return ti_alloc_default.alloc(NULL, p, osize, nsize);
-  return NULL;
-}
-
-/* Around an allocator: what that one gave out before may come back, and it may have all of them, at
-** any time. */
-static void test_around(void) {
-  static const struct ti_alloc limited = {limited_alloc, NULL};
-  struct ti_block_cache b;
-  void *before = malloc(MIB), *p, *q;
-  ti_block_cache_init_around(&b, &limited, BLOCK_CACHE_STATE);
-  ti_block_cache_alloc(&b, before, MIB, 0);
-  CHECK(b.used == 0 && b.kept == MIB);
-  p = ti_block_cache_alloc(&b, NULL, 0, MIB - MIB / 16); /* a little smaller fits */
-  CHECK(p == before && b.kept == 0);
-  ti_block_cache_alloc(&b, p, MIB - MIB / 16, 0);
-  p = ti_block_cache_alloc(&b, NULL, 0, MIB / 2); /* half of it does not */
-  CHECK(p != NULL && p != before && b.n == 1);
-  mark((unsigned char *)p, 100, 7);
-  q = ti_block_cache_alloc(&b, p, MIB / 2, 100);
-  CHECK(q != NULL && b.used == 0 && ((unsigned char *)q)[99] == 7);
-  q = ti_block_cache_alloc(&b, q, 100, 3 * MIB);
-  CHECK(q != NULL && b.used == 3 * MIB && ((unsigned char *)q)[99] == 7);
-  q = ti_block_cache_alloc(&b, q, 3 * MIB, 4 * MIB);
-  CHECK(q != NULL && b.used == 4 * MIB && ((unsigned char *)q)[99] == 7);
-  CHECK(b.n == 1);
-  if (q == NULL) exit(1);
-  CHECK(ti_block_cache_alloc(&b, q, 4 * MIB, 65 * (size_t)MIB) == NULL);
-  CHECK(b.n == 0 && ((unsigned char *)q)[99] == 7 && b.used == 4 * MIB);
-  ti_block_cache_alloc(&b, q, 4 * MIB, 0);
-  p = ti_block_cache_alloc(&b, NULL, 0,
-                           33 * (size_t)MIB); /* in huge pages, and grows all the same */
-  if (p == NULL) exit(1);
-  mark((unsigned char *)p, 33 * (size_t)MIB, 9);
-  p = ti_block_cache_alloc(&b, p, 33 * (size_t)MIB, 60 * (size_t)MIB);
-  CHECK(p != NULL && ((unsigned char *)p)[33 * MIB - 1] == 9 && b.used == 60 * (size_t)MIB);
-  ti_block_cache_alloc(&b, p, 60 * (size_t)MIB, 0);
-  CHECK(b.used == 0 && b.kept <= BLOCK_CACHE_STATE); /* nothing so large is in use any more */
-  CHECK(ti_block_cache_alloc(&b, NULL, 0, 65 * (size_t)MIB) == NULL);
-  CHECK(b.n == 0); /* what was kept might have been what was missing */
-  ti_block_cache_fini(&b);
-  b.least = 0; /* nothing is kept */
-  p = ti_block_cache_alloc(&b, NULL, 0, MIB);
-  CHECK(p != NULL);
-  ti_block_cache_alloc(&b, p, MIB, 0);
-  CHECK(b.kept == 0);
-}
-
 /* ------------------------------------------------------------------ shelf -- */
 
 struct sharing {
@@ -186,7 +135,6 @@ int main(void) {
   if (seed == 0) seed = 1;
   test_warm();
   test_model();
-  test_around();
   test_shelf();
   return check_done();
 }

@@ -1,8 +1,7 @@
 /* link: tidepool */
 /*
-** gc_pacing_test.c: what is done for large results leaves a state as it was: its allocator can be
-** exchanged, wrapped and taken back at any time, whatever closes first; its collector goes on as
-** before, also after a message that cannot be read; and garbage of large results does not pile up.
+** gc_pacing_test.c: what is done for large results leaves a state's collector as it was, also after
+** a message that cannot be read; and garbage of large results does not pile up.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -18,19 +17,10 @@
 
 enum { KIB = 1024, MIB = 1024 * KIB };
 
-static lua_Alloc lua_alloc; /* Lua's own */
-
 static lua_State *new_state(void) {
   lua_State *L = luaL_newstate();
-  void *ud;
   luaL_openlibs(L);
-  lua_alloc = lua_getallocf(L, &ud);
   return L;
-}
-
-static bool is_warm(lua_State *L) {
-  void *ud;
-  return lua_getallocf(L, &ud) == ti_block_cache_alloc;
 }
 
 static void push_long(lua_State *L, char c, size_t len) {
@@ -62,103 +52,6 @@ static void results(lua_State *L, int n) {
     CHECK(len == MIB && s[0] == (char)('a' + i % 26) && s[len - 1] == s[0]);
     lua_setglobal(L, "result");
   }
-}
-
-/* ------------------------------------------------------------- allocator -- */
-
-static void test_starts(void) {
-  lua_State *L = new_state();
-  struct ti_gc_pacing large;
-  begin(L, BLOCK_CACHE_LARGE - 1, &large);
-  ti_gc_pacing_end(L, &large);
-  CHECK(!is_warm(L));
-  results(L, 5);
-  CHECK(is_warm(L));
-  lua_close(L);
-}
-
-/* All blocks are malloc's: Lua's own allocator may take over, and be replaced again. */
-static void test_taken_back(void) {
-  lua_State *L = new_state();
-  void *ud;
-  results(L, 3);
-  lua_getallocf(L, &ud);
-  lua_setallocf(L, lua_alloc, NULL);
-  results(L, 3);
-  lua_gc(L, LUA_GCCOLLECT);
-  lua_setallocf(L, ti_block_cache_alloc, ud);
-  results(L, 3);
-  lua_setallocf(L, lua_alloc, NULL);
-  lua_close(L);
-}
-
-struct wrapper {
-  lua_Alloc alloc;
-  void *ud;
-  size_t calls;
-};
-
-static void *wrapper_alloc(void *ud, void *p, size_t osize, size_t nsize) {
-  struct wrapper *w = (struct wrapper *)ud;
-  w->calls++;
-  return w->alloc(w->ud, p, osize, nsize);
-}
-
-/* A host's allocator goes through ours, to the end of the state, also while strings are out on
-** loan. Then ours cannot know when nobody needs it any more, and stays. */
-static void test_wrapped(bool lend) {
-  static struct wrapper wrappers[2];
-  struct wrapper *w = &wrappers[lend];
-  lua_State *L = new_state(), *to = new_state();
-  struct ti_message m;
-  size_t calls;
-  ti_message_init(&m, &counted_mem);
-  results(L, 3);
-  if (lend) {
-    push_long(L, 'l', MIB);
-    CHECK(ti_pack_values(L, &m, 1, PACK_RESULTS) == LUA_OK && m.nparts == 1);
-  }
-  w->alloc = lua_getallocf(L, &w->ud);
-  CHECK(w->alloc == ti_block_cache_alloc);
-  lua_setallocf(L, wrapper_alloc, w);
-  results(L, 3);
-  calls = w->calls;
-  lua_close(L);
-  CHECK(w->calls > calls);
-  if (lend) {
-    CHECK(ti_unpack_values(to, &m, 0, UNPACK_ALL) == 1 && lua_rawlen(to, -1) == MIB);
-    ti_message_fini(&m);
-  }
-  lua_close(to);
-}
-
-/* Strings on loan outlive their state, whose blocks were kept warm. */
-static void test_lent(bool lend_first) {
-  lua_State *L = new_state(), *to = new_state();
-  struct ti_message m;
-  ti_message_init(&m, &counted_mem);
-  if (!lend_first) results(L, 3);
-  push_long(L, 'l', MIB);
-  CHECK(ti_pack_values(L, &m, 1, PACK_RESULTS) == LUA_OK && m.nparts == 1 &&
-        ti_message_part(&m, 0)->type == &ti_borrowed_part);
-  if (lend_first) results(L, 3);
-  CHECK(is_warm(L));
-  lua_close(L);
-  CHECK(ti_unpack_values(to, &m, 0, UNPACK_ALL) == 1 && lua_rawlen(to, -1) == MIB);
-  ti_message_fini(&m);
-  lua_close(to);
-}
-
-/* A state with a host's own allocator keeps that. */
-static void test_host(void) {
-  struct wrapper w = {NULL, NULL, 0};
-  lua_State *L = new_state();
-  lua_close(L);
-  w.alloc = lua_alloc;
-  L = lua_newstate(wrapper_alloc, &w);
-  results(L, 5);
-  CHECK(!is_warm(L));
-  lua_close(L);
 }
 
 /* ------------------------------------------------------------- collector -- */
@@ -269,24 +162,15 @@ static void test_damaged(void) {
       "  assert(not ok and tostring(err):find('not here', 1, true), err)\n"
       "end\n";
   lua_State *L = new_state();
-  void *ud;
   if (luaL_dostring(L, script) != LUA_OK) {
     fprintf(stderr, "%s\n", lua_tostring(L, -1));
     CHECK(!"the script ran");
   }
-  CHECK(lua_getallocf(L, &ud) != lua_alloc); /* tidepool/core.so has an allocator of its own */
   CHECK(collects(L, 64 * MIB));
   lua_close(L);
 }
 
 int main(void) {
-  test_starts();
-  test_taken_back();
-  test_wrapped(false);
-  test_wrapped(true);
-  test_lent(false);
-  test_lent(true);
-  test_host();
   test_collector(LUA_GCINC);
   test_collector(LUA_GCGEN);
   test_growth(LUA_GCINC);
