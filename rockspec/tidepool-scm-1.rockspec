@@ -108,6 +108,8 @@ build = {
         "csrc/platform/entropy.c",
         "csrc/platform/fork_guard.c",
         "csrc/platform/mutex.c",
+        "csrc/platform/pages.c",
+        "csrc/platform/shell.c",
         "csrc/platform/signal.c",
         "csrc/platform/thread.c",
         "csrc/sched/pool.c",

@@ -17,7 +17,7 @@
 #include "sched/pool_cancel.h"
 #include "sched/pool_nested.h"
 #include "sched/pool_threads.h"
-#include "util/seed.h"
+#include "platform/seed.h"
 #include "util/shared_cache.h"
 #include "include/tidepool.h"
 #include "vm/worker_state.h"
@@ -76,11 +76,15 @@ struct tide_executor {
 };
 
 /* A future is a task under the API's name. */
-static inline struct ti_task *ti_task_of(tide_future *f) { return (struct ti_task *)(void *)f; }
+static inline struct ti_task *ti_executor_task_of(tide_future *f) {
+  return (struct ti_task *)(void *)f;
+}
 static inline const struct ti_task *ti_executor_c_task_of(const tide_future *f) {
   return (const struct ti_task *)(const void *)f;
 }
-static inline tide_future *ti_future_of(struct ti_task *t) { return (tide_future *)(void *)t; }
+static inline tide_future *ti_executor_future_of(struct ti_task *t) {
+  return (tide_future *)(void *)t;
+}
 
 /* By which its tasks are packed. */
 static inline const struct ti_pack_rules *ti_executor_rules(const struct tide_executor *ex) {
@@ -88,7 +92,7 @@ static inline const struct ti_pack_rules *ti_executor_rules(const struct tide_ex
 }
 
 /* In a child that was forked: the task's threads are not here. Promises have none. */
-static inline bool ti_future_forked(const tide_future *f) {
+static inline bool ti_executor_future_forked(const tide_future *f) {
   const struct ti_task *t = ti_executor_c_task_of(f);
   return t->home != NULL && ti_pool_forked(t->home->pool);
 }

@@ -21,12 +21,12 @@
 #include "platform/clock.h"
 
 tide_future *tide_future_hold(tide_future *f) {
-  ti_task_hold(ti_task_of(f));
+  ti_task_hold(ti_executor_task_of(f));
   return f;
 }
 
 void tide_future_rele(tide_future *f) {
-  if (f != NULL && !ti_future_forked(f)) ti_task_release(ti_task_of(f));
+  if (f != NULL && !ti_executor_future_forked(f)) ti_task_release(ti_executor_task_of(f));
 }
 
 const char *tide_future_name(const tide_future *f) {
@@ -38,15 +38,15 @@ tide_status tide_future_status(const tide_future *f) {
 }
 
 int tide_future_cancel(tide_future *f) {
-  struct ti_task *t = ti_task_of(f);
-  if (ti_future_forked(f)) return ti_task_state(t) == TASK_CANCELLED;
+  struct ti_task *t = ti_executor_task_of(f);
+  if (ti_executor_future_forked(f)) return ti_task_state(t) == TASK_CANCELLED;
   if (ti_task_pool(t) != NULL) return ti_pool_cancel_task(ti_task_pool(t), t);
   return ti_task_cancel(t) || ti_task_state(t) == TASK_CANCELLED;
 }
 
 int tide_future_interrupt(tide_future *f) {
-  struct ti_task *t = ti_task_of(f);
-  if (ti_task_pool(t) == NULL || ti_future_forked(f)) return tide_future_cancel(f);
+  struct ti_task *t = ti_executor_task_of(f);
+  if (ti_task_pool(t) == NULL || ti_executor_future_forked(f)) return tide_future_cancel(f);
   return ti_pool_cancel_interrupt(ti_task_pool(t), t);
 }
 
@@ -129,13 +129,13 @@ static bool for_own_worker(lua_State *L, const struct ti_task *t) {
 }
 
 int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
-  struct ti_task *t = ti_task_of(f);
+  struct ti_task *t = ti_executor_task_of(f);
   struct ti_owner *o;
   struct ti_owner_hookwatch hook;
   struct ti_task_wait w;
   int fault, status;
   if (ti_task_done(t)) return TIDE_OK;
-  if (ti_future_forked(f)) return TIDE_EBROKEN;
+  if (ti_executor_future_forked(f)) return TIDE_EBROKEN;
   if (timeout == 0) return TIDE_ETIMEOUT;
   if (timeout < 0 && for_own_worker(L, t)) return TIDE_EDEADLOCK;
   o = L != NULL ? ti_owner_of(L) : NULL;
@@ -313,7 +313,7 @@ int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
       text = get_text(t, 0, &len);
       if (text == NULL &&
           outcome == FAULT_BROKEN) { /* no memory for the words; the pool has them */
-        text = ti_future_forked(f) ? TI_FORKED : ti_pool_broken_reason(ti_task_pool(t));
+        text = ti_executor_future_forked(f) ? TI_FORKED : ti_pool_broken_reason(ti_task_pool(t));
         len = strlen(text);
       }
       if (text == NULL && ti_errcode_is_stop(outcome)) {
@@ -354,12 +354,12 @@ void tide_pushtraceback(lua_State *L, const tide_future *f) {
 
 int tide_promise_new(tide_future **f) {
   struct ti_task *t = ti_task_new(NULL, &ti_alloc_default, NULL);
-  *f = t != NULL ? ti_future_of(t) : NULL;
+  *f = t != NULL ? ti_executor_future_of(t) : NULL;
   return t != NULL ? TIDE_OK : TIDE_ENOMEM;
 }
 
 int tide_promise_begin(tide_future *f) {
-  struct ti_task *t = ti_task_of(f);
+  struct ti_task *t = ti_executor_task_of(f);
   if (ti_task_pool(t) != NULL) return TIDE_EINVALIDSTATE;
   if (ti_task_begin(t, NULL)) return TIDE_OK;
   return ti_task_state(t) == TASK_CANCELLED ? TIDE_ECANCELLED : TIDE_EINVALIDSTATE;
@@ -367,7 +367,7 @@ int tide_promise_begin(tide_future *f) {
 
 /* Finishes a promise with the n values on top, packed. [-n, +0, e] */
 static void finish(tide_future *f, lua_State *L, int n, int outcome) {
-  struct ti_task *t = ti_task_of(f);
+  struct ti_task *t = ti_executor_task_of(f);
   struct ti_message m;
   if (ti_task_pool(t) != NULL)
     ti_error_raise(L, FAULT_INVALID_STATE, "the future belongs to an executor");

@@ -66,7 +66,7 @@ void tide_group_free(tide_group *g) {
     struct ti_task *t = e->task;
     ti_waiter_entry_cancel(&e->watch);
     free_entry(g, e);
-    tide_future_rele(ti_future_of(t));
+    tide_future_rele(ti_executor_future_of(t));
   }
   if (g->owner != NULL) {
     g->owner->groups--;
@@ -78,9 +78,9 @@ void tide_group_free(tide_group *g) {
 }
 
 int tide_group_add(tide_group *g, tide_future *f, void *tag) {
-  struct ti_task *t = ti_task_of(f);
+  struct ti_task *t = ti_executor_task_of(f);
   struct entry *e;
-  if (is_lost(g) || (ti_future_forked(f) && !ti_task_done(t))) return TIDE_EBROKEN;
+  if (is_lost(g) || (ti_executor_future_forked(f) && !ti_task_done(t))) return TIDE_EBROKEN;
   e = (struct entry *)ti_alloc_zero(&ti_alloc_default, sizeof *e);
   if (e == NULL) return TIDE_ENOMEM;
   e->task = ti_task_hold(t);
@@ -100,8 +100,8 @@ static int wait_each(const tide_group *g, lua_State *L) {
   const struct ti_list_node *n;
   int status = TIDE_OK;
   for (n = g->entries.head.next; n != &g->entries.head && status == TIDE_OK; n = n->next)
-    status =
-        tide_future_wait(ti_future_of(TI_CONTAINER(n, struct entry, link)->task), L, TIDE_FOREVER);
+    status = tide_future_wait(ti_executor_future_of(TI_CONTAINER(n, struct entry, link)->task), L,
+                              TIDE_FOREVER);
   return status;
 }
 
@@ -164,5 +164,5 @@ tide_future *tide_group_next(tide_group *g, void **tag) {
   t = e->task;
   if (tag != NULL) *tag = e->tag;
   free_entry(g, e);
-  return ti_future_of(t); /* with the entry's reference */
+  return ti_executor_future_of(t); /* with the entry's reference */
 }

@@ -591,7 +591,7 @@ tide_future *ti_inline_executor_submit(tide_executor *ex, lua_State *L, int narg
     ti_task_release(t);
     lua_error(L);
   }
-  return ti_future_of(t);
+  return ti_executor_future_of(t);
 }
 
 int tide_pushinlineshares(lua_State *L) {

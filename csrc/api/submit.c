@@ -126,7 +126,7 @@ tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs, const tide_
   status = ti_pack_below(L, &t->msg, nargs + 1, PACK_CALL, ti_executor_rules(ex));
   if (status == LUA_OK) {
     fault = enqueue(ex, t, o, L, &err, &status);
-    if (fault == FAULT_NONE) return ti_future_of(t);
+    if (fault == FAULT_NONE) return ti_executor_future_of(t);
     ti_task_release(t);
     ti_task_seed_undo(&number);
     if (status == LUA_OK) ti_submit_refuse(L, ex, fault, err);
@@ -169,7 +169,7 @@ static int submit_values(tide_future **f, tide_executor *ex, struct ti_task *t,
     ti_task_seed_undo(number);
     return fault;
   }
-  *f = ti_future_of(t);
+  *f = ti_executor_future_of(t);
   return TIDE_OK;
 }
 

@@ -33,7 +33,7 @@ int tide_future_values(const tide_future *f, tide_value *out, size_t max, size_t
 }
 
 int tide_promise_setvalues(tide_future *f, const tide_value *v, size_t n) {
-  struct ti_task *t = ti_task_of(f);
+  struct ti_task *t = ti_executor_task_of(f);
   struct ti_message m;
   int fault = TIDE_OK;
   if (ti_task_pool(t) != NULL || ti_task_done(t)) return TIDE_EINVALIDSTATE;

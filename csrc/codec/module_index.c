@@ -8,7 +8,6 @@
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "codec/bytecode.h"
 #include "luautil/stdlibs.h"
@@ -416,6 +415,12 @@ static void mark_own(struct builder *b, int n) {
   }
 }
 
+static bool readable(const char *path) {
+  FILE *f = fopen(path, "rb");
+  if (f != NULL) fclose(f);
+  return f != NULL;
+}
+
 /* Whose the function at idx is, for module m. A C library may load Lua code from anywhere but
 ** from a file. [-0, +0, m] */
 static enum whose whose(struct builder *b, int idx, int m, lua_Debug *ar) {
@@ -435,7 +440,7 @@ static enum whose whose(struct builder *b, int idx, int m, lua_Debug *ar) {
     else if (module(b, m)->origin == ORIGIN_OTHER &&
              ((ar->source[0] == '=' && strcmp(ar->source, "=stdin") != 0 &&
                strcmp(ar->source, "=(command line)") != 0) ||
-              (ar->source[0] == '@' && access(ar->source + 1, R_OK) != 0)))
+              (ar->source[0] == '@' && !readable(ar->source + 1))))
       w = WHOSE_OWN;
     lua_pop(L, 1);
   }

@@ -15,7 +15,7 @@
 #include <lua.h>
 #include <stdbool.h>
 
-#include "util/seed.h"
+#include "platform/seed.h"
 
 TI_INTERNAL_BEGIN
 

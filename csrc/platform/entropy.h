@@ -6,7 +6,7 @@
 #ifndef TI_PLATFORM_ENTROPY_H
 #define TI_PLATFORM_ENTROPY_H
 
-#include "util/seed.h"
+#include "platform/seed.h"
 
 TI_INTERNAL_BEGIN
 

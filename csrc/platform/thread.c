@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -127,6 +128,8 @@ size_t ti_thread_stack_room(size_t *size) {
   if (size != NULL) *size = known ? own_stack.end - own_stack.lowest : SIZE_MAX;
   return known ? here - own_stack.lowest : SIZE_MAX;
 }
+
+void ti_thread_yield(void) { (void)sched_yield(); }
 
 void ti_thread_set_name(const char *name) {
   char cut[16]; /* Linux: 15 bytes and a zero */

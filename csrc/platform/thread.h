@@ -53,6 +53,9 @@ bool ti_thread_is_self(const struct ti_thread *t);
 ** fibre's). */
 size_t ti_thread_stack_room(size_t *size);
 
+/* Lets other threads run first. */
+void ti_thread_yield(void);
+
 /* Names the calling thread for the system, which may cut the name. */
 void ti_thread_set_name(const char *name);
 

@@ -8,8 +8,6 @@
 #include "platform/signal.h"
 #include "platform/thread.h"
 
-#include <sched.h>
-
 /* In the handler, on the thread itself. */
 TI_IN_HANDLER static void ring(void *ud, int sig) {
   struct ti_signal_target *b = (struct ti_signal_target *)ud;
@@ -126,7 +124,7 @@ enum ti_stop_answer ti_stop_token_pin(struct ti_stop_token *s, int kind) {
 void ti_stop_token_leave(struct ti_stop_token *s) {
   atomic_store_explicit(&s->left, true, memory_order_seq_cst);
   /* It holds no lock that is needed here, and may be starting the watchdog's thread. */
-  while (atomic_load_explicit(&s->visitors, memory_order_seq_cst) != 0) sched_yield();
+  while (atomic_load_explicit(&s->visitors, memory_order_seq_cst) != 0) ti_thread_yield();
 }
 
 void ti_stop_token_unpin(struct ti_stop_token *s) {

@@ -32,7 +32,7 @@
 #include "util/list.h"
 #include "util/message.h"
 #include "util/refcount.h"
-#include "util/seed.h"
+#include "platform/seed.h"
 #include "sched/stop_token.h"
 #include "platform/byte_lock.h"
 #include "platform/clock.h"

@@ -15,7 +15,7 @@
 #define MOST_CHUNK ((size_t)128 << 10)
 #define KEEP ((size_t)256 << 10)
 
-#if defined(__SANITIZE_ADDRESS__) || defined(TIDE_NO_ARENA)
+#if defined(__SANITIZE_ADDRESS__) || defined(TI_NO_ARENA)
 #define OFF true
 #else
 #define OFF false

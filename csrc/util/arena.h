@@ -13,7 +13,7 @@
 **      to the mem below: a state that was big once does not stay big. `low` is at most a quarter
 **      of `total`, and halves what is live if that did not help: looking is rare.
 **
-** Under AddressSanitizer, or with -DTIDE_NO_ARENA (for valgrind and the like), every block is one
+** Under AddressSanitizer, or with -DTI_NO_ARENA (for valgrind and the like), every block is one
 ** of the mem below, so that such tools see each.
 **
 ** SPDX-License-Identifier: MIT

@@ -6,7 +6,8 @@
 #include "util/array.h"
 
 #include <string.h>
-#include <sys/mman.h>
+
+#include "platform/pages.h"
 
 /* Elements start at a cache line: the counter before them is nobody's neighbour. */
 #define LINE ((size_t)64)
@@ -65,9 +66,7 @@ static bool add_block(struct ti_array *t, size_t bytes) {
   t->block = ti_alloc_new(&t->mem, t->blocksize);
   if (t->block == NULL) return false;
   t->data = align(t->block, HUGE_PAGE);
-#ifdef MADV_HUGEPAGE
-  (void)madvise(t->data, pages, MADV_HUGEPAGE); /* an advice: small pages do as well */
-#endif
+  ti_pages_advise_huge(t->data, pages);
   return true;
 }
 

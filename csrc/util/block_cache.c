@@ -9,7 +9,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "platform/pages.h"
 
 #define KIB ((size_t)1024)
 #define HUGE_PAGE (2048 * KIB)
@@ -18,7 +19,7 @@
 #define HUGE (HUGE_PAGE / 4 * 3)
 /* Large blocks are mapped: by malloc they would lie between small ones of any thread, and what is
 ** free there does not go back. Not those below HUGE if a tool shall see them (see arena.h). */
-#if defined(__SANITIZE_ADDRESS__) || defined(TIDE_NO_ARENA)
+#if defined(__SANITIZE_ADDRESS__) || defined(TI_NO_ARENA)
 #define MAPPED HUGE
 #else
 #define MAPPED LARGE
@@ -42,42 +43,29 @@ bool ti_block_cache_same(size_t a, size_t b) {
   return a >= LARGE && b >= LARGE && room_for(a) == room_for(b);
 }
 
-static char *map(size_t room) {
-  void *p = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  return p != MAP_FAILED ? (char *)p : NULL;
-}
-
-static void unmap(void *p, size_t room) {
-  /* a hole in a mapping makes two, of which there may be too many: the pages go back all the
-  ** same */
-  if (munmap(p, room) != 0) madvise(p, room, MADV_DONTNEED);
-}
-
 /* Aligned to a huge page: more is asked for, and the ends given back. */
 static char *map_huge(size_t room) {
   size_t asked = room + HUGE_PAGE, head, tail;
-  char *p = map(asked);
+  char *p = (char *)ti_pages_map(asked);
   if (p == NULL) return NULL;
   head = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
   tail = asked - head - room;
-  if (head > 0) unmap(p, head);
-  if (tail > 0) unmap(p + head + room, tail);
-#ifdef MADV_HUGEPAGE
-  madvise(p + head, room, MADV_HUGEPAGE); /* where there are none, small pages do */
-#endif
+  if (head > 0) ti_pages_unmap(p, head);
+  if (tail > 0) ti_pages_unmap(p + head + room, tail);
+  ti_pages_advise_huge(p + head, room);
   return p + head;
 }
 
 static void *obtain(size_t room) {
   if (room < MAPPED) return realloc(NULL, room);
-  return room < HUGE ? map(room) : map_huge(room);
+  return room < HUGE ? ti_pages_map(room) : map_huge(room);
 }
 
 static void release(void *p, size_t room) {
   if (room < MAPPED)
     free(p);
   else
-    unmap(p, room);
+    ti_pages_unmap(p, room);
 }
 
 void ti_block_cache_init(struct ti_block_cache *b, const struct ti_alloc *small, size_t least) {

@@ -32,7 +32,7 @@ struct ti_block_cache {
   size_t used;           /* bytes in large blocks that are out */
   size_t kept;           /* bytes in `warm` */
   size_t n;
-  struct warm {
+  struct ti_cached_block {
     void *p;
     size_t size;            /* of the block */
   } warm[BLOCK_CACHE_WARM]; /* oldest first */

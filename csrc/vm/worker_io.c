@@ -6,22 +6,13 @@
 #include "vm/worker_io.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#ifdef __linux__
-#include <stdio_ext.h>
-#endif
 
-#include "platform/child_mask.h"
-#include "platform/signal.h"
+#include "platform/shell.h"
 
 #define DEFAULT_OUTPUT "_IO_output" /* in the registry: that of Lua's io library */
 
@@ -29,58 +20,24 @@
 ** replaced. */
 enum { FILES = 1, ORIGINAL };
 
-/* ----------------------------------------------------------------- starting -- */
-
-/* Starts `sh -c command` with the signals of the script, its descriptor `to`, if that is not
-** negative, being `from`. 0 or errno. */
-static int start_shell(const char *command, int from, int to, pid_t *pid) {
-  union {
-    const char *in;
-    char *out;
-  } arg = {command}; /* posix_spawn does not write to it */
-  char sh[] = "sh", c[] = "-c", *argv[] = {sh, c, arg.out, NULL};
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attr;
-  sigset_t mask;
-  int err = posix_spawnattr_init(&attr);
-  if (err != 0) return err;
-  err = posix_spawn_file_actions_init(&actions);
-  if (err == 0) {
-    ti_child_mask_get(&mask);
-    err = posix_spawnattr_setsigmask(&attr, &mask);
-    if (err == 0) err = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-    if (err == 0 && to >= 0) err = posix_spawn_file_actions_adddup2(&actions, from, to);
-    if (err == 0) err = posix_spawn(pid, "/bin/sh", &actions, &attr, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-  }
-  posix_spawnattr_destroy(&attr);
-  return err;
-}
+/* ------------------------------------------------------------------- ending -- */
 
 /* Waits for a program's end, and pushes what Lua's functions return then. [-0, +3, m] */
 static int push_end(lua_State *L, pid_t pid, int err) {
-  int status = 0;
-  while (waitpid(pid, &status, 0) == -1)
-    if (errno != EINTR) return luaL_fileresult(L, 0, NULL);
-  /* before the worker takes its next task: the script's thread may have to hear of a Ctrl-C
-  ** first */
-  ti_signal_settle((WIFSIGNALED(status) && WTERMSIG(status) == SIGINT) ||
-                   (WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGINT));
-  if (status == 0 && err != 0) { /* it ended well, but what was written last did not reach it */
-    errno = err;
+  struct ti_shell_end end;
+  int failed = ti_shell_wait(pid, &end);
+  bool well = failed == 0 && !end.by_signal && end.code == 0;
+  if (failed == 0 && well) failed = err; /* what was written last did not reach it */
+  if (failed != 0) {
+    errno = failed;
     return luaL_fileresult(L, 0, NULL);
   }
-  if (status == 0)
+  if (well)
     lua_pushboolean(L, 1);
   else
     luaL_pushfail(L);
-  if (WIFSIGNALED(status)) {
-    lua_pushliteral(L, "signal");
-    lua_pushinteger(L, WTERMSIG(status));
-  } else {
-    lua_pushliteral(L, "exit");
-    lua_pushinteger(L, WEXITSTATUS(status));
-  }
+  lua_pushstring(L, end.by_signal ? "signal" : "exit");
+  lua_pushinteger(L, end.code);
   return 3;
 }
 
@@ -90,10 +47,10 @@ static int worker_execute(lua_State *L) {
   int err;
   pid_t pid;
   if (command == NULL) {
-    lua_pushboolean(L, access("/bin/sh", X_OK) == 0);
+    lua_pushboolean(L, ti_shell_exists());
     return 1;
   }
-  err = start_shell(command, -1, -1, &pid);
+  err = ti_shell_start(command, &pid);
   if (err != 0) {
     errno = err;
     return luaL_fileresult(L, 0, NULL);
@@ -103,27 +60,19 @@ static int worker_execute(lua_State *L) {
 
 /* -------------------------------------------------------------------- files -- */
 
-/* Writes out what waits in an open stream. */
-static void flush_stream(FILE *f) {
-#ifdef __linux__
-  if (__fpending(f) == 0) return; /* of one that is read, this would move the place in its file */
-#endif
-  (void)fflush(f);
-}
-
 /* Flushes what this state may have written to, so that a program finds it. [-0, +0, -], with 4 free
 ** slots */
 static void flush_files(lua_State *L) {
   const luaL_Stream *s;
-  flush_stream(stdout);
-  flush_stream(stderr);
+  ti_shell_flush(stdout);
+  ti_shell_flush(stderr);
   lua_getfield(L, LUA_REGISTRYINDEX, DEFAULT_OUTPUT);
   s = (const luaL_Stream *)luaL_testudata(L, -1, LUA_FILEHANDLE);
-  if (s != NULL && s->closef != NULL) flush_stream(s->f);
+  if (s != NULL && s->closef != NULL) ti_shell_flush(s->f);
   lua_pop(L, 1);
   for (lua_pushnil(L); lua_next(L, lua_upvalueindex(FILES)) != 0; lua_pop(L, 1)) {
     s = (const luaL_Stream *)lua_touserdata(L, -2);
-    if (s->closef != NULL) flush_stream(s->f);
+    if (s->closef != NULL) ti_shell_flush(s->f);
   }
 }
 
@@ -182,37 +131,22 @@ static int close_program(lua_State *L) {
   return push_end(L, p->pid, fclose(f) == 0 ? 0 : errno);
 }
 
-/* Starts it with a pipe, of which no other program gets an end. False, and errno. */
-static bool start_program(struct program *p, const char *command, const char *mode) {
-  bool reads = mode[0] == 'r';
-  int ends[2], err;
-  if (pipe2(ends, O_CLOEXEC) != 0) return false;
-  p->stream.f = fdopen(ends[reads ? 0 : 1], mode);
-  if (p->stream.f == NULL) {
-    err = errno;
-    close(ends[0]);
-    close(ends[1]);
-  } else {
-    err = start_shell(command, ends[reads ? 1 : 0], reads ? STDOUT_FILENO : STDIN_FILENO, &p->pid);
-    close(ends[reads ? 1 : 0]);
-    if (err != 0) fclose(p->stream.f);
-  }
-  errno = err;
-  return err == 0;
-}
-
 /* io.popen(command [, mode]) */
 static int worker_popen(lua_State *L) {
   const char *command = luaL_checkstring(L, 1), *mode = luaL_optstring(L, 2, "r");
   struct program *p = (struct program *)lua_newuserdatauv(L, sizeof *p, 0);
+  int err;
   p->stream.closef = NULL; /* closed, until all is there */
   p->stream.f = NULL;
   luaL_setmetatable(L, LUA_FILEHANDLE);
   luaL_argcheck(L, (mode[0] == 'r' || mode[0] == 'w') && mode[1] == '\0', 2, "invalid mode");
   remember(L, -1);
   flush_files(L);
-  errno = 0;
-  if (!start_program(p, command, mode)) return luaL_fileresult(L, 0, command);
+  err = ti_shell_start_pipe(command, mode, &p->stream.f, &p->pid);
+  if (err != 0) {
+    errno = err;
+    return luaL_fileresult(L, 0, command);
+  }
   p->stream.closef = close_program;
   return 1;
 }

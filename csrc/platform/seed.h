@@ -1,13 +1,13 @@
 /*
-** util/seed: where generators of random numbers begin.
+** platform/seed: where generators of random numbers begin.
 **
 ** A seed is 128 bits. Seeds are derived from others by adding numbers: the same numbers in the same
 ** order give the same seed, and two numbers added to one seed never do.
 **
 ** SPDX-License-Identifier: MIT
 */
-#ifndef TI_UTIL_SEED_H
-#define TI_UTIL_SEED_H
+#ifndef TI_PLATFORM_SEED_H
+#define TI_PLATFORM_SEED_H
 
 #include <stddef.h>
 #include <stdint.h>
