@@ -6,10 +6,11 @@
 #                     SAN=address, SAN=thread: built with that sanitizer; SAN=collect: a collector
 #                     that collects all garbage at every allocation
 #   make collect      the specs of sending, and round trips, with that collector
-#   make fuzz         the fuzz targets of spec/fuzz, FUZZ_TIME=60 seconds each; fuzz-seeds: their seeds anew
+#   make fuzz         the fuzz targets of spec/fuzz, FUZZ_TIME=60 seconds each
+#   make fuzz-seeds   makes their seeds anew
 #   make bench        the figures of bench/README.md; bench-quick: fewer rounds of less work
 #   make soak         ten million tasks of mixed kinds in bounded memory; N=TASKS: as many
-#   make musl         built with musl's C library: all compiles, and the tests of the layers below Lua
+#   make musl         compiles all with musl's C library, runs the tests of the layers below Lua
 #   make model        all interleavings of the models of csrc/sched (spec/model), with spin
 #   make lint layers valgrind overhead rock-test    the other checks; .ci/run runs them all
 #   make install uninstall                 PREFIX, DESTDIR
@@ -181,7 +182,7 @@ collect-build: $(B)/tidepool/core.so $(spec_modules) $(B)/fuzz/roundtrip $(B)/lu
 test-build: $(libraries) $(spec_modules) $(c_tests) $(fuzz_targets) $(hosts) $(if $(SAN),$(B)/lua)
 
 # The first ten lines of a test may say what it is linked with beyond the layers below Lua:
-#   /* link: lua -lm */     lua: Lua and luautil, codec, vm; tidepool: Lua and all layers; else a flag
+#   /* link: lua -lm */   lua: Lua and luautil, codec, vm; tidepool: Lua and all layers; else a flag
 $(B)/c/%: spec/%.c $(objects) $(san_objects)
 	@mkdir -p $(@D)
 	$(call quiet,cc)set -e; objects='$(low_objects)'; libs='$(san_objects)'; \
@@ -250,7 +251,8 @@ $(fuzz_targets) $(B)/fuzz/unpack_seeds: $(wildcard spec/fuzz/*.h) spec/fuzz/repl
 
 # ----------------------------------------------------------------------- musl
 
-# No Lua is packaged for musl: its headers are taken, the module is linked, and what runs is what needs no Lua.
+# No Lua is packaged for musl. Its headers are used, the module is linked, and the tests that need
+# no Lua run.
 # `scripts/test` looks in build/$SAN.
 MUSL_CC = musl-gcc
 musl_lua = $(shell $(PKG_CONFIG) --cflags $(LUA_PC)) -idirafter /usr/include/$(shell gcc -print-multiarch)

@@ -172,7 +172,8 @@ static int finish(lua_State *L, int flags, double timeout) {
   if (status == TIDE_EDEADLOCK)
     ti_lua_support_raise(
         L, status,
-        "an executor cannot be awaited from one of its own tasks, nor from those of one that they left");
+        "an executor cannot be awaited from one of its own tasks, nor from those of one that "
+        "they left");
   if (status != TIDE_OK && status != TIDE_ETIMEOUT) ti_lua_support_raise(L, status, NULL);
   lua_pushboolean(L, status == TIDE_OK);
   return 1;

@@ -28,8 +28,8 @@ static void unblock_child(void) {
   if (programs != NULL) pthread_sigmask(SIG_SETMASK, programs, NULL);
 }
 
-/* Without memory for the handler, children keep the thread's mask. The C library removes the handler
-** when it unloads the library that this code is in. */
+/* Without memory for the handler, children keep the thread's mask. The C library removes the
+** handler when it unloads the library that this code is in. */
 static void register_child(void) { (void)pthread_atfork(NULL, NULL, unblock_child); }
 
 void ti_child_mask_set(const sigset_t *mask) {

@@ -19,8 +19,8 @@ TI_INTERNAL_BEGIN
 ** not the library's, that is the thread's own mask. */
 void ti_child_mask_get(sigset_t *mask);
 
-/* Sets that mask for the calling thread, a new one of the library. A child that any library forks on
-** this thread begins with it, too. Blocks SIGPIPE on this thread if `mask` does. `mask` lives as
+/* Sets that mask for the calling thread, a new one of the library. A child that any library forks
+** on this thread begins with it, too. Blocks SIGPIPE on this thread if `mask` does. `mask` lives as
 ** long as the thread. */
 void ti_child_mask_set(const sigset_t *mask);
 

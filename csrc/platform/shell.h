@@ -21,8 +21,8 @@ bool ti_shell_exists(void);
 ** code. Any thread. */
 int ti_shell_start(const char *command, pid_t *pid);
 
-/* The same with a pipe: mode "r" reads what the program writes, "w" writes what it reads. Stores the
-** open end in *f. No other program inherits an end of the pipe. */
+/* The same with a pipe: mode "r" reads what the program writes, "w" writes what it reads. Stores
+** the open end in *f. No other program inherits an end of the pipe. */
 int ti_shell_start_pipe(const char *command, const char *mode, FILE **f, pid_t *pid);
 
 /* How a program ended: its exit status, or the signal that ended it. */
@@ -31,7 +31,8 @@ struct ti_shell_end {
   int code;
 };
 
-/* Blocks until the program has ended, then as long as ti_signal_settle. Returns 0 or an errno code. */
+/* Blocks until the program has ended, then as long as ti_signal_settle. Returns 0 or an errno code.
+** */
 int ti_shell_wait(pid_t pid, struct ti_shell_end *end);
 
 /* Writes out what is buffered in a stream that is written to. */

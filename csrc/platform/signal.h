@@ -58,8 +58,8 @@ static inline uint64_t ti_signal_set_now(const struct ti_signal_set *s) {
   return atomic_load_explicit(&s->set, memory_order_relaxed);
 }
 
-/* Returns a signal that is ours now, of those in `open` that a thread takes; 0: the program has them
-** all. Claims spare ones when the program has taken one. Some system calls. Any thread. */
+/* Returns a signal that is ours now, of those in `open` that a thread takes; 0: the program has
+** them all. Claims spare ones when the program has taken one. Some system calls. Any thread. */
 int ti_signal_set_find(struct ti_signal_set *s, uint64_t open);
 
 /* Whether a thread that takes ti_signal_set_now can be reached. Otherwise as ti_signal_set_find. */
@@ -76,22 +76,23 @@ void ti_signal_set_take(uint64_t before, uint64_t now);
 ** real-time signals. Never blocks. Returns 0 or an errno code. */
 int ti_signal_send(const struct ti_thread *t, int sig);
 
-/* To be called by a thread that blocks signals, after a child process has ended. A signal that ended
-** the child (Ctrl-C reaches all processes of a terminal's foreground) may still be on its way to the
-** program's own thread. Returns when none of the usual ones is pending for the process, after a tenth
-** of a second at most. */
+/* To be called by a thread that blocks signals, after a child process has ended. A signal that
+** ended the child (Ctrl-C reaches all processes of a terminal's foreground) may still be on its way
+** to the program's own thread. Returns when none of the usual ones is pending for the process,
+** after a tenth of a second at most. */
 void ti_signal_settle(bool by_interrupt);
 
 /* Returns when the signals that were sent to the calling thread have been delivered. */
 void ti_signal_drain(void);
 
-/* Whether a thread that takes `open` may have a timer. Only SIGURG serves for timers: it does no harm
-** if the program sets it back to SIG_DFL meanwhile. */
+/* Whether a thread that takes `open` may have a timer. Only SIGURG serves for timers: it does no
+** harm if the program sets it back to SIG_DFL meanwhile. */
 bool ti_signal_ticks(uint64_t open);
 
-/* A timer that sends SIGURG to the calling thread every `period` ns. `start` returns false where there
-** is no such timer. After `end` no signal of it comes. `pause` is for the handler: for a signal other
-** than SIGURG, which means that the program has taken SIGURG, it stops the timer for good. */
+/* A timer that sends SIGURG to the calling thread every `period` ns. `start` returns false where
+** there is no such timer. After `end` no signal of it comes. `pause` is for the handler: for a
+** signal other than SIGURG, which means that the program has taken SIGURG, it stops the timer for
+** good. */
 struct ti_signal_timer {
   timer_t id;
 };

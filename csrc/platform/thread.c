@@ -22,8 +22,8 @@ static void must(int err) {
   (void)err;
 }
 
-/* All signals except those that the running code itself raises. If these were blocked, a crash would
-** bypass its handler, and a writer would go on after its reader has closed. */
+/* All signals except those that the running code itself raises. If these were blocked, a crash
+** would bypass its handler, and a writer would go on after its reader has closed. */
 static void maskable(sigset_t *set) {
   static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGPIPE};
   size_t i;
@@ -89,8 +89,8 @@ bool ti_thread_is_self(const struct ti_thread *t) {
   return pthread_equal(t->t, pthread_self()) != 0;
 }
 
-/* Where the thread's stack lies. It is asked for once, as that takes long: for the first thread of a
-** process the C library reads a file. `end` is 0 if it is not known. */
+/* Where the thread's stack lies. It is asked for once, as that takes long: for the first thread of
+** a process the C library reads a file. `end` is 0 if it is not known. */
 static TI_THREAD_LOCAL struct {
   uintptr_t lowest, end;
   bool asked;

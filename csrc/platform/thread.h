@@ -17,9 +17,9 @@
 
 TI_INTERNAL_BEGIN
 
-/* Bytes of C stack: what a thread gets if its size is 0, the least that may be asked for, and what Lua
-** code may take that recurses through C functions as far as Lua lets it (spec/unit/luautil/c_stack_test.c has the
-** deepest cases). A sanitizer's frames are larger. */
+/* Bytes of C stack: what a thread gets if its size is 0, the least that may be asked for, and what
+** Lua code may take that recurses through C functions as far as Lua lets it
+** (spec/unit/luautil/c_stack_test.c has the deepest cases). A sanitizer's frames are larger. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define TI_THREAD_STACK_UNIT ((size_t)4 << 20)
 #else
@@ -33,10 +33,10 @@ struct ti_thread {
   pthread_t t;
 };
 
-/* Starts a thread. It blocks all signals except those that running code raises itself, by a fault or
-** by writing to a closed pipe (SIGPIPE): the host's handlers run on the host's threads. stack_size 0 is
-** TI_THREAD_STACK, whatever the system's default. A size that the system refuses is rounded up.
-** Returns 0 or an errno code. */
+/* Starts a thread. It blocks all signals except those that running code raises itself, by a fault
+** or by writing to a closed pipe (SIGPIPE): the host's handlers run on the host's threads.
+** stack_size 0 is TI_THREAD_STACK, whatever the system's default. A size that the system refuses is
+** rounded up. Returns 0 or an errno code. */
 int ti_thread_start(struct ti_thread *t, size_t stack_size, void *(*fn)(void *), void *arg);
 
 /* Blocks until the thread has ended. */
@@ -48,9 +48,9 @@ struct ti_thread ti_thread_self(void);
 /* Whether `t`, which has not been joined, is the calling thread. */
 bool ti_thread_is_self(const struct ti_thread *t);
 
-/* Returns how many bytes of the calling thread's stack are free, and stores its whole size in *size,
-** which may be NULL. Both are SIZE_MAX where this is not known, or on a stack of the program's own (a
-** fibre's). */
+/* Returns how many bytes of the calling thread's stack are free, and stores its whole size in
+** *size, which may be NULL. Both are SIZE_MAX where this is not known, or on a stack of the
+** program's own (a fibre's). */
 size_t ti_thread_stack_room(size_t *size);
 
 /* Lets other threads run first. */

@@ -1,7 +1,8 @@
 /*
 ** sched/pool: a queue of tasks and the threads that serve it.
 **
-** This file is what callers do: make, submit, close, wait. Invariants, rules and lock: pool_state.h.
+** This file is what callers do: make, submit, close, wait. Invariants, rules and the lock are in
+** pool_state.h.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -69,8 +70,8 @@ static void free_pool(struct ti_pool *p) {
   if (dispose != NULL) dispose(ud);
 }
 
-/* As in refcount.h: relaxed up, since a new reference comes from one that exists; acq_rel down, paired
-** with itself: who frees sees what all others did. */
+/* As in refcount.h: relaxed up, since a new reference comes from one that exists; acq_rel down,
+** paired with itself: who frees sees what all others did. */
 static void hold(struct ti_pool *p, uint64_t unit) {
   uint64_t before = atomic_fetch_add_explicit(&p->refs, unit, memory_order_relaxed);
   assert(before > 0);
@@ -300,10 +301,11 @@ bool ti_pool_crowded(const struct ti_pool *p) {
   return atomic_load_explicit(&p->crowded, memory_order_relaxed);
 }
 
-/* That a wait of a thread is not over says nothing about the others, and may be old news. So each thread
-** notes the turn, looks at its wait, and agrees only if the turn is still the same; any task that begins to wait, or
-** goes on, makes another turn. If all threads agree on one turn, none has done anything since it began: what
-** ended before that, each has seen. Deliveries by others than these threads are errands. */
+/* That a wait of a thread is not over says nothing about the others, and may be old news. So each
+** thread notes the turn, looks at its wait, and agrees only if the turn is still the same; any task
+** that begins to wait, or goes on, makes another turn. If all threads agree on one turn, none has
+** done anything since it began: what ended before that, each has seen. Deliveries by others than
+** these threads are errands. */
 bool ti_pool_agree(struct ti_pool *p, struct ti_stop_token *self) {
   struct ti_pool_thread *s = TI_CONTAINER(self, struct ti_nested_worker, stop)->slot;
   bool all;

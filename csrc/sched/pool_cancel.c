@@ -1,7 +1,8 @@
 /*
 ** sched/pool_cancel: cancelling and interrupting a pool's tasks.
 **
-** Invariants and lock: pool_state.h. Signals are sent, and watches delivered, with no lock of the pool.
+** Invariants and the lock are in pool_state.h. Signals are sent, and waiters notified, while no
+** lock of the pool is held.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -17,8 +18,8 @@
 
 /* --------------------------------------------------------------- cancel -- */
 
-/* Cancels t if it has not begun. Without `taken_too` one that a worker took counts as begun. True if
-** it is cancelled now. */
+/* Cancels t if it has not begun. Without `taken_too` one that a worker took counts as begun. True
+** if it is cancelled now. */
 static bool withdraw(struct ti_pool *p, struct ti_task *t, bool taken_too) {
   bool queued, ours;
   assert(t->home == &p->home);

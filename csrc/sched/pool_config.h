@@ -12,26 +12,26 @@
 TI_INTERNAL_BEGIN
 
 struct ti_pool_runner {
-  /* On the worker's thread. open answers a worker, or NULL and a message in *why: a block
-  ** of *whysize bytes that ends with a zero, from the pool's mem, freed by the pool; or NULL:
-  ** out of memory, which does not break the pool. `stop` lives longer than the worker, and is open during open, close and run:
-  ** it says how they are asked to end. */
+  /* On the worker's thread. open answers a worker, or NULL and a message in *why: a block of
+  ** *whysize bytes that ends with a zero, from the pool's mem, freed by the pool; or NULL: out of
+  ** memory, which does not break the pool. `stop` lives longer than the worker, and is open during
+  ** open, close and run: it says how they are asked to end. */
   void *(*open)(void *ud, int index, struct ti_stop_token *stop, char **why, size_t *whysize);
-  /* Runs a task that has begun: fills *out (empty, of the task's mem) and answers the outcome;
-  ** out of memory in *out makes it FAULT_NOMEM. May close the stop as its last act; if that was asked
+  /* Runs a task that has begun: fills *out (empty, of the task's mem) and answers the outcome; out
+  ** of memory in *out makes it FAULT_NOMEM. May close the stop as its last act; if that was asked
   ** for a kind, this is the outcome, whatever it answers. */
   int (*run)(void *worker, struct ti_task *t, struct ti_message *out);
-  /* After a task: whether a finalizer was stopped in it. Others like it may come when it is closed, so
-  ** this is asked to end at once then. May be NULL: never. */
+  /* After a task: whether a finalizer was stopped in it. Others like it may come when it is closed,
+  ** so this is asked to end at once then. May be NULL: never. */
   bool (*tainted)(void *worker);
   /* After a task: whether the worker is to be closed and, before the next task it takes, opened
   ** anew (a failing open then breaks the pool as at the start). May be NULL: never. */
   bool (*worn)(void *worker);
   void (*close)(void *worker);
   void (*free_context)(void *context); /* of a task that is freed; may be NULL */
-  /* Whether queued tasks are held back now: before each that a thread takes. May be NULL: never. The one
-  ** function here that is called with the lock held: it reads some words and calls nothing. It answers true
-  ** for a while only, and is asked again meanwhile. */
+  /* Whether queued tasks are held back now: before each that a thread takes. May be NULL: never.
+  ** The one function here that is called with the lock held: it reads some words and calls nothing.
+  ** It answers true for a while only, and is asked again meanwhile. */
   bool (*held)(void *ud);
   void (*thread_start)(void *ud, int index); /* may be NULL */
   void (*thread_stop)(void *ud, int index);  /* may be NULL */

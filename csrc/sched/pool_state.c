@@ -35,8 +35,8 @@ bool ti_pool_state_sleepy_locked(const struct ti_pool *p) {
   return p->nasleep > 0 && p->queue.count > 0 && p->idle == p->nasleep;
 }
 
-/* Of `present` threads all rest, and what they rest for may be away. If nobody is, one of those has just
-** ended, and who rests for it is about to wake up. */
+/* Of `present` threads all rest, and what they rest for may be away. If nobody is, one of those has
+** just ended, and who rests for it is about to wake up. */
 static bool stuck_locked(const struct ti_pool *p, int present) {
   return p->away > 0 && p->resting > 0 && present <= p->resting;
 }
@@ -75,8 +75,8 @@ void ti_pool_state_recount_locked(struct ti_pool *p) {
     atomic_store_explicit(&p->crowded, crowded, memory_order_relaxed);
 }
 
-/* Tasks that free or future threads will take at once do not count as waiting, so that the
-** answer does not depend on how quick they are; nor do those that run, be they more than max_workers. */
+/* Tasks that free or future threads will take at once do not count as waiting, so that the answer
+** does not depend on how quick they are; nor do those that run, be they more than max_workers. */
 bool ti_pool_state_full_locked(const struct ti_pool *p) {
   size_t places = (size_t)p->cfg.max_workers, busy = p->running - p->waiting - (size_t)p->away;
   size_t unused = busy < places ? places - busy : 0;

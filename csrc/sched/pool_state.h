@@ -1,16 +1,17 @@
 /*
 ** sched/pool_state: the fields of a pool, its invariants and its rules, for pool*.c alone.
 **
-** pool_state.c is the rules; pool.c is what callers do; pool_cancel.c is cancelling and interrupting; pool_threads.c is
-** the threads' life; pool_nested.c is running a task. All keep, whenever they
-** let go of the lock (ti_pool_state_check_locked asserts it, in builds with TI_CHECKS):
+** pool_state.c is the rules, pool.c what callers do, pool_cancel.c cancelling and interrupting,
+** pool_threads.c the threads' life, pool_nested.c running a task. All of them keep these invariants
+** whenever the lock is free (ti_pool_state_check_locked asserts them in builds with TI_CHECKS):
 **
 **   1  failed <= finished; what was ever submitted is queued, running, finished or cancelled
-**   2  idle + fresh + leaving + running - waiting = alive + starting <= max_threads. A thread is started only
-**      if alive + starting - away < max_workers, or all of these rest and others are away; one that is more, since
-**      another came back, ends instead of taking a task. So max_workers tasks run at a time, but for moments
-**      in which one comes back. A thread decides to end as one too many under the lock, and is `leaving` from then
-**      on; those that are leaving do not count when the next one decides. So max_workers of them stay.
+**   2  idle + fresh + leaving + running - waiting = alive + starting <= max_threads. A thread is
+**      started only if alive + starting - away < max_workers, or if all of these rest and others
+**      are away. A thread that is one too many, since another came back, ends instead of taking a
+**      task. So max_workers tasks run at a time, except for the moments in which one comes back. A
+**      thread decides under the lock to end as one too many, and is `leaving` from then on. Those
+**      that are leaving do not count when the next one decides. So max_workers of them stay.
 **   3  a task is queued and an idle thread sleeps: another idle thread is awake (it spins, or was
 **      just woken). Awake ones look before they sleep, and one that takes a task sees to the
 **      invariant again. So a submit wakes a thread only if it must, sleepers are woken one after

@@ -305,8 +305,8 @@ static struct ti_pool_thread *take_slot_locked(struct ti_pool *p) {
     n = ti_list_pop(&p->free);
     if (n != NULL) return TI_CONTAINER(n, struct ti_pool_thread, link);
     if (p->nslots + p->making < p->alive + p->starting) break;
-    /* predicate: see pool_state.h. There are as many slots as threads, and this one has none yet: so
-    ** another caller is joining the thread of one, which has nothing left to do. */
+    /* predicate: see pool_state.h. There are as many slots as threads, and this one has none yet:
+    ** so another caller is joining the thread of one, which has nothing left to do. */
     ti_cond_wait(&p->settled, &p->lock, TI_CLOCK_NEVER);
   }
   p->making++;

@@ -113,8 +113,8 @@ struct ti_task {
   struct ti_message msg;
 };
 
-/* NULL if out of memory. `home` may be NULL, for a promise; the task takes a reference of its own. terms: copied;
-** NULL: nothing special. The caller owns one reference. */
+/* NULL if out of memory. `home` may be NULL, for a promise; the task takes a reference of its own.
+** terms: copied; NULL: nothing special. The caller owns one reference. */
 struct ti_task *ti_task_new(struct ti_task_home *home, const struct ti_alloc *mem,
                             const struct ti_task_options *terms);
 struct ti_task *ti_task_hold(struct ti_task *t);

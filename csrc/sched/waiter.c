@@ -51,7 +51,8 @@ void ti_waiter_entry_init(struct ti_wait_entry *w) {
   w->waiter.on_task = w->arrived = w->awaited = w->failure = false;
 }
 
-/* The task is done: the entry arrives. The completer touches it no more afterwards, once the lock is free. */
+/* The task is done: the entry arrives. The completer touches it no more afterwards, once the lock
+** is free. */
 static void arrive(struct ti_task_waiter *waiter, bool failure) {
   struct ti_wait_entry *w = TI_CONTAINER(waiter, struct ti_wait_entry, waiter);
   struct ti_wait_set *set = w->set;

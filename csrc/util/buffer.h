@@ -60,7 +60,7 @@ struct ti_cursor {
 };
 
 static inline void ti_buffer_cursor_init(struct ti_cursor *c, const void *data, size_t len) {
-  /* an empty buffer may be NULL, but no bytes of it are not: NULL is get's word for a failure */
+  /* an empty buffer may be NULL, but no bytes of it are not: cursor's NULL is a failure */
   c->base = c->p = data != NULL ? (const unsigned char *)data : (const unsigned char *)"";
   c->end = c->p + len;
   c->failed = false;

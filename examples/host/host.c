@@ -119,7 +119,8 @@ static lua_Integer ask_script(lua_State *L, tide_executor *ex, const char *scrip
 static lua_Integer ask_array(lua_State *L, tide_executor *ex) {
   static const char code[] =
       "local pool, readings = ...\n"
-      "local function sum(part) local s = 0 for _, t in ipairs(part) do s = s + t end return s end\n"
+      "local function sum(part) local s = 0 for _, t in ipairs(part) do s = s + t end "
+      "return s end\n"
       "local half = #readings // 2\n"
       "local a = pool:submit(sum, readings:slice(1, half))\n"
       "local b = pool:submit(sum, readings:slice(half + 1))\n"

@@ -1,5 +1,6 @@
 /* link: -Wl,-Bstatic tidepool -Wl,-Bdynamic -lm -ldl -Wl,--wrap=malloc,--wrap=realloc
-   link: -Wl,--wrap=free,--wrap=mmap,--wrap=munmap,--wrap=clock_gettime,--wrap=pthread_create,--wrap=pthread_join
+   link: -Wl,--wrap=free,--wrap=mmap,--wrap=munmap,--wrap=clock_gettime
+   link: -Wl,--wrap=pthread_create,--wrap=pthread_join
    link: -Wl,--wrap=pthread_mutex_init,--wrap=pthread_mutex_destroy,--wrap=pthread_mutexattr_init
    link: -Wl,--wrap=pthread_cond_init,--wrap=pthread_cond_destroy,--wrap=pthread_condattr_init
    link: -Wl,--wrap=pthread_attr_init,--wrap=fopen,--wrap=posix_spawn */

@@ -107,10 +107,12 @@ int main(void) {
   /* What is pushed makes this copy known: `require` gives it. */
   script(
       "local pool = host.executor() assert(pool:submit(function() return 42 end):result() == 42)"
-      "local list = pool:map(function(x) return x + 1 end, { 1, 2, 3 }):collect() assert(#list == 3)"
+      "local list = pool:map(function(x) return x + 1 end, { 1, 2, 3 }):collect() "
+      "assert(#list == 3)"
       "local t = require 'tidepool'"
       "assert(#t.wait { pool:submit(print) } == 1)"
-      "local a = t.array('u8', 2) pool:submit(function(x) x[1] = 9 end, a):result() assert(a[1] == 9)"
+      "local a = t.array('u8', 2) pool:submit(function(x) x[1] = 9 end, a):result() "
+      "assert(a[1] == 9)"
       "local own <close> = t.executor(1)"
       "return own:submit(function(p) return p:submit(function() return 7 end):result() end, pool)"
       "  :result() == 7");

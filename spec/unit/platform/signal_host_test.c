@@ -90,13 +90,15 @@ static bool run(lua_State *L, const char *code) {
   "function endless(view) local f = (view or ex):submit(function() while true do end end) " \
   "while f:status() == 'pending' do end return f end"
 /* The task is stopped, and so are others, by calls and by limits; the worker goes on. */
-#define STOPS                                                                                                     \
-  "local f = f and not f:done() and f or endless() "                                                              \
-  "if not f:interrupt() or not f:wait(60) or t.error_kind(f:exception()) ~= 'interrupted' then return false end " \
-  "f = endless(ex:with { time_limit = 0.02 }) "                                                                   \
-  "if not f:wait(60) or t.error_kind(f:exception()) ~= 'time_limit' then return false end "                       \
-  "f = endless() "                                                                                                \
-  "if not f:interrupt() or not f:wait(60) then return false end "                                                 \
+#define STOPS                                                             \
+  "local f = f and not f:done() and f or endless() "                      \
+  "if not f:interrupt() or not f:wait(60) or "                            \
+  "  t.error_kind(f:exception()) ~= 'interrupted' then return false end " \
+  "f = endless(ex:with { time_limit = 0.02 }) "                           \
+  "if not f:wait(60) or "                                                 \
+  "  t.error_kind(f:exception()) ~= 'time_limit' then return false end "  \
+  "f = endless() "                                                        \
+  "if not f:interrupt() or not f:wait(60) then return false end "         \
   "return ex:submit(function() return true end):result()"
 
 /* -------------------------------------------------------------------- the cases -- */
@@ -250,10 +252,9 @@ static void resets_all(void) {
 /* Many finalizers, each of which needs a signal, while signals are set back. */
 static void resets_all_while_it_stops(void) {
   lua_State *L = begin(MAKE("daemon = true"));
-  CHECK(run(
-      L,
-      "f = ex:submit(function() for i = 1, 200 do setmetatable({}, { __gc = function() while true do "
-      "end end }) end collectgarbage() while true do end end) while f:status() == 'pending' do end"));
+  CHECK(run(L, "f = ex:submit(function() for i = 1, 200 do setmetatable({}, { __gc = function() "
+               "while true do end end }) end collectgarbage() while true do end end) "
+               "while f:status() == 'pending' do end"));
   CHECK(run(L, "return f:interrupt()"));
   for (int i = 0; i < 1000; i++) set_all(SIG_DFL);
   CHECK(run(L, "return f:wait(60)"));
@@ -276,10 +277,9 @@ static void resets_again_and_again(void) {
   L = begin(MAKE("daemon = true"));
   atomic_store(&storm, true);
   CHECK(pthread_create(&thread, NULL, set_back, NULL) == 0);
-  CHECK(run(
-      L,
-      "for i = 1, 100 do local f = endless() if not f:interrupt() or not f:wait(60) then return false end "
-      "end return true"));
+  CHECK(run(L, "for i = 1, 100 do local f = endless() "
+               "if not f:interrupt() or not f:wait(60) then return false end "
+               "end return true"));
   atomic_store(&storm, false);
   CHECK(pthread_join(thread, NULL) == 0);
   CHECK(atomic_load(&heard) == 0);
