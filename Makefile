@@ -53,9 +53,9 @@ san_address = -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-om
 # Of `make fuzz` only: that of `address`, and what a fuzzer steers by.
 san_fuzzer = $(san_address) -fsanitize=fuzzer-no-link
 # Not under AddressSanitizer, which gives no address out again for long.
-san_collect = -O2 -DTIDE_COLLECT
+san_collect = -O2 -DTI_COLLECT
 san_thread = -O1 -fsanitize=thread -fno-omit-frame-pointer
-sanflags = $(if $(SAN),$(san_$(SAN)) -DTIDE_CHECKS)
+sanflags = $(if $(SAN),$(san_$(SAN)) -DTI_CHECKS)
 # What the programs of a sanitizer's build are linked with: for Lua's errors and for fork.
 san_object_thread = tsan_longjmp.o
 san_object_address = asan_fork.o
