@@ -8,10 +8,6 @@
 #include "util/errcode.h"
 #include "util/array.h"
 
-_Static_assert((int)TIDE_I8 == ELEMENT_I8 && (int)TIDE_U8 == ELEMENT_U8 &&
-                   (int)TIDE_F64 == ELEMENT_F64 && (int)TIDE_F64 + 1 == ELEMENT_TYPES,
-               "tide_element and enum ti_element are the same numbers");
-
 /* An array is a `typed` under the API's name. */
 static struct ti_array *typed_of(tide_array *a) { return (struct ti_array *)(void *)a; }
 static const struct ti_array *ctyped_of(const tide_array *a) {
@@ -24,32 +20,32 @@ static bool is_element(int type) { return ti_array_element_name(type) != NULL; }
 const char *tide_element_name(int type) { return ti_array_element_name(type); }
 
 size_t tide_element_size(int type) {
-  return is_element(type) ? ti_array_element_size((enum ti_element)type) : 0;
+  return is_element(type) ? ti_array_element_size((tide_element)type) : 0;
 }
 
 int tide_array_new(tide_array **out, tide_element type, size_t n) {
   struct ti_array *t = NULL;
-  int fault = FAULT_ARG;
-  if (is_element((int)type)) fault = ti_array_new(&t, &ti_alloc_default, (enum ti_element)type, n);
+  int code = TIDE_EARG;
+  if (is_element((int)type)) code = ti_array_new(&t, &ti_alloc_default, (tide_element)type, n);
   *out = array_of(t);
-  return fault;
+  return code;
 }
 
 int tide_array_wrap(tide_array **out, tide_element type, void *data, size_t n,
                     void (*release)(void *ud, void *data, size_t bytes), void *ud) {
   struct ti_array *t = NULL;
-  int fault = FAULT_ARG;
+  int code = TIDE_EARG;
   if (is_element((int)type))
-    fault = ti_array_wrap(&t, &ti_alloc_default, (enum ti_element)type, data, n, release, ud);
+    code = ti_array_wrap(&t, &ti_alloc_default, (tide_element)type, data, n, release, ud);
   *out = array_of(t);
-  return fault;
+  return code;
 }
 
 int tide_array_slice(tide_array **out, tide_array *a, size_t at, size_t n) {
   struct ti_array *t;
-  int fault = ti_array_slice(&t, typed_of(a), at, n);
+  int code = ti_array_slice(&t, typed_of(a), at, n);
   *out = array_of(t);
-  return fault;
+  return code;
 }
 
 tide_array *tide_array_hold(tide_array *a) {

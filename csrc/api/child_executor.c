@@ -45,24 +45,24 @@ static bool works_for_orphan(tide_executor *ex) {
 
 static int wait_for_orphans(tide_executor *ex, ti_time deadline) {
   tide_executor *o;
-  int fault = FAULT_NONE;
+  int code = TIDE_OK;
   size_t last = 0;
   while ((o = ti_child_executor_next(ex, &last)) != NULL) {
     int one = ti_child_executor_wait(o, deadline);
-    if (one == FAULT_NONE)
+    if (one == TIDE_OK)
       let_go(ex, o);
-    else if (fault != FAULT_DEADLOCK)
-      fault = one;
+    else if (code != TIDE_EDEADLOCK)
+      code = one;
     ti_pool_release(o->pool);
   }
-  return fault;
+  return code;
 }
 
 int ti_child_executor_wait(tide_executor *ex, ti_time deadline) {
-  if (ti_pool_threads_is_worker(ex->pool) || works_for_orphan(ex)) return FAULT_DEADLOCK;
-  if (!ti_pool_wait(ex->pool, deadline)) return FAULT_TIMEOUT;
+  if (ti_pool_threads_is_worker(ex->pool) || works_for_orphan(ex)) return TIDE_EDEADLOCK;
+  if (!ti_pool_wait(ex->pool, deadline)) return TIDE_ETIMEOUT;
   if (works_for_orphan(ex))
-    return FAULT_DEADLOCK; /* one that came meanwhile; now the list is final */
+    return TIDE_EDEADLOCK; /* one that came meanwhile; now the list is final */
   return wait_for_orphans(ex, deadline);
 }
 

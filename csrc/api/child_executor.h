@@ -30,8 +30,8 @@ tide_executor *ti_child_executor_next(tide_executor *ex, size_t *last);
 /* As ti_executor_close, for the orphans of ex. */
 void ti_child_executor_close(tide_executor *ex, int flags);
 
-/* Waits as ti_pool_wait for ex, then for its orphans, and lets go of those: FAULT_NONE, or
-** FAULT_TIMEOUT. FAULT_DEADLOCK: the calling thread is a worker of one of them; there may have been
+/* Waits as ti_pool_wait for ex, then for its orphans, and lets go of those: TIDE_OK, or
+** TIDE_ETIMEOUT. TIDE_EDEADLOCK: the calling thread is a worker of one of them; there may have been
 ** a wait before that was seen. */
 int ti_child_executor_wait(tide_executor *ex, ti_time deadline);
 

@@ -27,12 +27,6 @@
 #include "platform/signal.h"
 #include "platform/thread.h"
 
-_Static_assert((int)TIDE_ETIMEOUT == FAULT_TIMEOUT && (int)TIDE_EDEADLOCK == FAULT_DEADLOCK &&
-                   (int)TIDE_EERROR == FAULT_ERROR && (int)TIDE_EARG == FAULT_ARG,
-               "tide_kind and enum ti_errcode are the same numbers");
-_Static_assert((int)TIDE_PENDING == TASK_PENDING && (int)TIDE_CANCELLED == TASK_CANCELLED,
-               "tide_status and enum ti_task_state are the same numbers");
-
 _Static_assert((uintmax_t)TI_THREAD_STACK_LEAST >= TIDE_MIN_STACK_SIZE,
                "stacks that are taken are large enough");
 
@@ -197,7 +191,7 @@ ti_time ti_executor_nanoseconds(double seconds) {
   return seconds < 1e9 ? (ti_time)(seconds * 1e9) + 1 : TI_CLOCK_NEVER / 2;
 }
 
-/* A pool for ex, or a fault. Takes ex. */
+/* Starts the pool of ex, which takes the reference to ex. Returns TIDE_OK or an error code. */
 static int start_pool(struct tide_executor *ex, const tide_config *cfg) {
   struct ti_pool_config pc;
   int err = ti_mutex_init(&ex->lock);
@@ -213,10 +207,10 @@ static int start_pool(struct tide_executor *ex, const tide_config *cfg) {
     pc.spin_time = (ti_time)(cfg->spin_time * 1e9);
     pc.name = cfg->thread_name_prefix != NULL ? cfg->thread_name_prefix : "tidepool";
     ex->pool = ti_pool_new(&pc, &ex->mem, &runner, ex, &err);
-    if (ex->pool != NULL) return FAULT_NONE;
+    if (ex->pool != NULL) return TIDE_OK;
     ti_mutex_fini(&ex->lock);
   }
-  return FAULT_NOMEM;
+  return TIDE_ENOMEM;
 }
 
 /* Asked only by an executor that needs it: it reads a dozen files. */
@@ -232,7 +226,7 @@ static int default_threads(int workers) {
 int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   struct ti_alloc mem = ti_alloc_default;
   struct tide_executor *ex;
-  int fault, signal = 0, err;
+  int code, signal = 0, err;
   *out = NULL;
   if (cfg->struct_size != sizeof *cfg || cfg->max_workers < 0 || cfg->max_threads < 0 ||
       (cfg->max_threads > 0 && cfg->max_threads < cfg->max_workers) ||
@@ -305,11 +299,11 @@ int tide_executor_new(tide_executor **out, const tide_config *cfg) {
   ex->vm.ud = cfg->ud;
   ex->vm.copy = &copy;
   ex->vm.user = ex;
-  fault = start_pool(ex, cfg);
-  if (fault != FAULT_NONE) {
+  code = start_pool(ex, cfg);
+  if (code != TIDE_OK) {
     ti_shared_cache_fini(&ex->shelf);
     ti_alloc_free(&mem, ex, sizeof *ex);
-    return fault;
+    return code;
   }
   *out = ex;
   return TIDE_OK;
@@ -330,7 +324,7 @@ void tide_executor_rele(tide_executor *ex) {
     ti_pool_close(ex->pool, false);
     /* Threads that nobody will join still use the pool: then it must stay. */
     joined = atomic_load_explicit(&ex->adopted, memory_order_acquire) ||
-             ti_child_executor_wait(ex, 0) == FAULT_NONE;
+             ti_child_executor_wait(ex, 0) == TIDE_OK;
   }
   if (joined) ti_pool_release(ex->pool);
 }
@@ -345,7 +339,7 @@ void tide_executor_drop(tide_executor *ex, lua_State *L) {
 }
 
 static void check_lost(tide_executor *ex, lua_State *L) {
-  if (ti_pool_forked(ex->pool)) ti_error_raise(L, FAULT_BROKEN, "%s", TI_FORKED);
+  if (ti_pool_forked(ex->pool)) ti_error_raise(L, TIDE_EBROKEN, "%s", TI_FORKED);
 }
 
 void tide_executor_adopt(tide_executor *ex, lua_State *L) {
@@ -390,7 +384,7 @@ static void set_opening(tide_executor *ex, lua_State *L, int n, struct ti_messag
   ti_mutex_unlock(&ex->lock);
   if (late || twice) {
     free_message(ex, m);
-    ti_error_raise(L, FAULT_INVALID_STATE, "the %s must be set once, before any submit", what);
+    ti_error_raise(L, TIDE_EINVALIDSTATE, "the %s must be set once, before any submit", what);
   }
 }
 
@@ -429,7 +423,7 @@ int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double ti
   struct ti_task_wait w;
   enum ti_pool_block how;
   ti_time deadline = ti_clock_deadline(timeout), slice;
-  int status, fault;
+  int status, code;
   bool inside;
   if (ti_pool_forked(ex->pool)) return TIDE_EBROKEN;
   inside = ex->run_inline && L != NULL && ti_inline_executor_running(L, ex);
@@ -439,19 +433,19 @@ int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double ti
   if (timeout == 0 && ti_pool_threads_is_worker(ex->pool)) return TIDE_ETIMEOUT;
   w = ti_task_wait_of(timeout != 0 ? L : NULL);
   status = ti_task_wait_block_begin(&w, &how); /* what it waits for may wait for L's executor */
-  if (status != FAULT_NONE) return status;
+  if (status != TIDE_OK) return status;
   ti_owner_hook_start(&hook, L, ti_owner_known(L), timeout == 0 || flags != 0);
   do {
     slice = ti_owner_hook_slice(&hook, deadline);
-    fault = ti_child_executor_wait(ex, timeout == 0 ? 0 : slice);
+    code = ti_child_executor_wait(ex, timeout == 0 ? 0 : slice);
     status = ti_owner_hook_run(&hook);
-  } while (fault == FAULT_TIMEOUT && slice < deadline && timeout != 0 && status == LUA_OK);
+  } while (code == TIDE_ETIMEOUT && slice < deadline && timeout != 0 && status == LUA_OK);
   ti_task_wait_block_end(&w, how);
   ti_owner_hook_end(&hook);
   if (status != LUA_OK) lua_error(L);
   if (L != NULL && ex->run_inline) ti_inline_executor_close(L, ex);
   if (L != NULL) ti_borrow_peek(L); /* what the last tasks had on loan */
-  return fault == FAULT_DEADLOCK && timeout == 0 ? TIDE_ETIMEOUT : fault;
+  return code == TIDE_EDEADLOCK && timeout == 0 ? TIDE_ETIMEOUT : code;
 }
 
 void tide_executor_stats(tide_executor *ex, tide_stats *st) {
@@ -531,12 +525,6 @@ int tide_stringerrors(lua_State *L, int on) { return ti_codec_state_set_error_st
 
 void tide_pusherrormessage(lua_State *L, int idx) { ti_error_message(L, idx); }
 
-_Static_assert(sizeof(tide_reftype) == sizeof(struct ti_reftype) &&
-                   offsetof(tide_reftype, push) == offsetof(struct ti_reftype, push) &&
-                   offsetof(tide_reftype, rele) == offsetof(struct ti_reftype, rele) &&
-                   offsetof(tide_reftype, quick) == offsetof(struct ti_reftype, quick),
-               "the same struct, two names");
-
 void tide_setreftype(lua_State *L, int idx, const tide_reftype *type) {
-  ti_reftype_set(L, idx, (const struct ti_reftype *)(const void *)type);
+  ti_reftype_set(L, idx, type);
 }

@@ -115,8 +115,8 @@ void ti_executor_close(tide_executor *ex, int flags);
 struct ti_numbered;
 struct ti_task *ti_submit_new_task(tide_executor *ex, lua_State *L, const tide_taskopts *o,
                                    struct ti_numbered *n);
-/* Raises what kept a task out of the pool; err: errno of FAULT_THREAD. [-0, +0, e] (submit.c) */
-int ti_submit_refuse(lua_State *L, tide_executor *ex, int fault, int err);
+/* Raises what kept a task out of the pool; err: errno of TIDE_ETHREAD. [-0, +0, e] (submit.c) */
+int ti_submit_refuse(lua_State *L, tide_executor *ex, int code, int err);
 /* The first submit ends the time when an initializer may be set. (submit.c) */
 void ti_submit_mark(tide_executor *ex);
 

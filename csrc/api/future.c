@@ -39,9 +39,9 @@ tide_status tide_future_status(const tide_future *f) {
 
 int tide_future_cancel(tide_future *f) {
   struct ti_task *t = ti_executor_task_of(f);
-  if (ti_executor_future_forked(f)) return ti_task_state(t) == TASK_CANCELLED;
+  if (ti_executor_future_forked(f)) return ti_task_state(t) == TIDE_CANCELLED;
   if (ti_task_pool(t) != NULL) return ti_pool_cancel_task(ti_task_pool(t), t);
-  return ti_task_cancel(t) || ti_task_state(t) == TASK_CANCELLED;
+  return ti_task_cancel(t) || ti_task_state(t) == TIDE_CANCELLED;
 }
 
 int tide_future_interrupt(tide_future *f) {
@@ -71,32 +71,31 @@ static bool look(const struct ti_task *t, struct ti_spin_wait *s) {
 ** BLOCK_NONE), or notes that this wait is not over. */
 static int look_after(const struct ti_task_wait *w, struct ti_task *t, ti_time deadline,
                       enum ti_pool_block *how) {
-  if (!ti_task_wait_crowded(w) || ti_task_wait_help(w, t, how)) return FAULT_NONE;
-  return deadline == TI_CLOCK_NEVER && ti_task_pool(t) == w->pool ? ti_task_wait_agree(w)
-                                                                  : FAULT_NONE;
+  if (!ti_task_wait_crowded(w) || ti_task_wait_help(w, t, how)) return TIDE_OK;
+  return deadline == TI_CLOCK_NEVER && ti_task_pool(t) == w->pool ? ti_task_wait_agree(w) : TIDE_OK;
 }
 
-/* Sleeps in `box` until t is done. LUA_OK and *fault, or a hook's error on top. */
+/* Sleeps in `box` until t is done. LUA_OK and *code, or a hook's error on top. */
 static int sleep_on(struct ti_task *t, const struct ti_task_wait *w, struct ti_waiter *box,
                     struct ti_owner_hookwatch *hook, ti_time deadline, enum ti_pool_block *how,
-                    int *fault) {
+                    int *code) {
   struct ti_wait_set set;
   struct ti_wait_entry watch;
   ti_time slice;
   bool done;
   int status = LUA_OK;
-  *fault = FAULT_NONE;
+  *code = TIDE_OK;
   if (look(t, &box->spin)) return ti_owner_hook_run(hook);
   ti_waiter_set_init(&set, box);
   set.spin_time = 0; /* it looked already */
   ti_waiter_entry_start(&watch, t, &set);
   do {
-    *fault = look_after(w, t, deadline, how);
-    if (*fault != FAULT_NONE) break;
+    *code = look_after(w, t, deadline, how);
+    if (*code != TIDE_OK) break;
     slice = ti_owner_hook_slice(hook, deadline);
     done = ti_waiter_set_sleep(&set, 1, false, slice);
     status = ti_owner_hook_run(hook); /* also when done: not inside what protects the decoding */
-    *fault = done ? FAULT_NONE : FAULT_TIMEOUT;
+    *code = done ? TIDE_OK : TIDE_ETIMEOUT;
   } while (!done && slice < deadline && status == LUA_OK);
   ti_waiter_entry_cancel(&watch);
   return status;
@@ -104,20 +103,20 @@ static int sleep_on(struct ti_task *t, const struct ti_task_wait *w, struct ti_w
 
 /* The same, from inside a task or not. */
 static int wait_in(struct ti_task *t, const struct ti_task_wait *w, struct ti_waiter *box,
-                   struct ti_owner_hookwatch *hook, ti_time deadline, int *fault) {
+                   struct ti_owner_hookwatch *hook, ti_time deadline, int *code) {
   enum ti_pool_block how;
   int status;
   if (deadline != TI_CLOCK_NEVER) {
-    *fault = ti_task_wait_block_begin(w, &how);
-    if (*fault != FAULT_NONE) return LUA_OK;
-    status = sleep_on(t, w, box, hook, deadline, &how, fault);
+    *code = ti_task_wait_block_begin(w, &how);
+    if (*code != TIDE_OK) return LUA_OK;
+    status = sleep_on(t, w, box, hook, deadline, &how, code);
     ti_task_wait_block_end(w, how);
     return status;
   }
-  *fault = ti_task_wait_begin(w, t, &how);
-  if (*fault != FAULT_NONE) return LUA_OK;
+  *code = ti_task_wait_begin(w, t, &how);
+  if (*code != TIDE_OK) return LUA_OK;
   status =
-      ti_task_done(t) ? ti_owner_hook_run(hook) : sleep_on(t, w, box, hook, deadline, &how, fault);
+      ti_task_done(t) ? ti_owner_hook_run(hook) : sleep_on(t, w, box, hook, deadline, &how, code);
   ti_task_wait_end(w, how);
   return status;
 }
@@ -133,7 +132,7 @@ int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
   struct ti_owner *o;
   struct ti_owner_hookwatch hook;
   struct ti_task_wait w;
-  int fault, status;
+  int code, status;
   if (ti_task_done(t)) return TIDE_OK;
   if (ti_executor_future_forked(f)) return TIDE_EBROKEN;
   if (timeout == 0) return TIDE_ETIMEOUT;
@@ -142,17 +141,17 @@ int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
   ti_owner_hook_start(&hook, L, o, false);
   w = ti_task_wait_of(L);
   if (o != NULL) {
-    status = wait_in(t, &w, &o->box, &hook, ti_clock_deadline(timeout), &fault);
+    status = wait_in(t, &w, &o->box, &hook, ti_clock_deadline(timeout), &code);
   } else {
     struct ti_waiter box;
     if (ti_waiter_init(&box) != 0) return TIDE_ENOMEM;
-    status = wait_in(t, &w, &box, &hook, ti_clock_deadline(timeout), &fault);
+    status = wait_in(t, &w, &box, &hook, ti_clock_deadline(timeout), &code);
     ti_waiter_fini(&box);
   }
   ti_owner_hook_end(&hook);
   if (status != LUA_OK) lua_error(L);
   if (o != NULL) ti_borrow_peek(L); /* who waited has the time; plain results are read without it */
-  return fault;
+  return code;
 }
 
 /* ------------------------------------------------------------------- outcomes -- */
@@ -160,8 +159,8 @@ int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
 int tide_future_outcome(const tide_future *f) {
   const struct ti_task *t = ti_executor_c_task_of(f);
   switch (ti_task_state(t)) {
-    case TASK_FINISHED: return t->outcome;
-    case TASK_CANCELLED: return TIDE_ECANCELLED;
+    case TIDE_FINISHED: return t->outcome;
+    case TIDE_CANCELLED: return TIDE_ECANCELLED;
     default: return TIDE_EINVALIDSTATE;
   }
 }
@@ -204,7 +203,7 @@ static int try_decode(lua_State *L, struct decoding *d) {
 static int push_packed(lua_State *L, const struct ti_task *t, int outcome, int *n) {
   struct decoding d = {t, 0};
   int base = lua_gettop(L), status;
-  if (outcome == FAULT_ERROR) { /* the traceback comes first */
+  if (outcome == TIDE_EERROR) { /* the traceback comes first */
     size_t len;
     const char *s = get_text(t, 0, &len);
     if (s != NULL) d.offset = (size_t)((const unsigned char *)s - t->msg.bytes.data) + len;
@@ -214,8 +213,8 @@ static int push_packed(lua_State *L, const struct ti_task *t, int outcome, int *
   if (status == LUA_ERRMEM)
     lua_error(L); /* says nothing of the task: a later look may fare better */
   if (status != LUA_OK) {
-    outcome = FAULT_TRANSFER;
-    if (ti_error_kind(L, -1) != FAULT_TRANSFER) {
+    outcome = TIDE_ETRANSFER;
+    if (ti_error_kind(L, -1) != TIDE_ETRANSFER) {
       /* What rebuilds a value raised this, or a hook that a signal set meanwhile: a hook's error
       ** (Ctrl-C) must end the script, not become the outcome. A second try tells them apart. */
       if (try_decode(L, &d) == LUA_OK) {
@@ -223,7 +222,7 @@ static int push_packed(lua_State *L, const struct ti_task *t, int outcome, int *
         lua_error(L);
       }
       lua_replace(L, base + 1);
-      outcome = ti_error_kind(L, -1) == FAULT_TRANSFER ? FAULT_TRANSFER : FAULT_ERROR;
+      outcome = ti_error_kind(L, -1) == TIDE_ETRANSFER ? TIDE_ETRANSFER : TIDE_EERROR;
     }
   }
   *n = lua_gettop(L) - base;
@@ -255,7 +254,7 @@ static bool is_plain(const struct ti_cursor *c) {
 /* Pushes the userdata that stands next, if it is one whose each push is the same. [-0, +(0|1),
 ** m] */
 static bool push_ref(lua_State *L, struct ti_cursor *c, const struct ti_message *m) {
-  const struct ti_reftype *type;
+  const tide_reftype *type;
   uint64_t i;
   if (WIRE_TAG(ti_buffer_get_u8(c)) != WIRE_REF) return false;
   i = ti_buffer_get_varint(c);
@@ -274,7 +273,7 @@ int tide_pushplain(lua_State *L, const tide_future *f, int *n) {
   struct ti_cursor c;
   uint64_t count;
   *n = 0;
-  if (ti_task_state(t) != TASK_FINISHED || t->outcome != FAULT_NONE) return 0;
+  if (ti_task_state(t) != TIDE_FINISHED || t->outcome != TIDE_OK) return 0;
   ti_buffer_cursor_init(&c, t->msg.bytes.data, t->msg.bytes.len);
   count = ti_buffer_get_varint(&c);
   if (count > MOST || !lua_checkstack(L, MOST)) return 0;
@@ -304,15 +303,15 @@ int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
   luaL_checkstack(L, 8, NULL);
   *n = 1;
   switch (outcome) {
-    case FAULT_NONE:
-    case FAULT_ERROR: return push_packed(L, t, outcome, n);
-    case FAULT_INVALID_STATE: ti_error_push(L, outcome, "the future is not done"); break;
-    case FAULT_CANCELLED: ti_error_push(L, outcome, "the future was cancelled"); break;
-    case FAULT_NOMEM: lua_pushliteral(L, "not enough memory"); break;
+    case TIDE_OK:
+    case TIDE_EERROR: return push_packed(L, t, outcome, n);
+    case TIDE_EINVALIDSTATE: ti_error_push(L, outcome, "the future is not done"); break;
+    case TIDE_ECANCELLED: ti_error_push(L, outcome, "the future was cancelled"); break;
+    case TIDE_ENOMEM: lua_pushliteral(L, "not enough memory"); break;
     default:
       text = get_text(t, 0, &len);
       if (text == NULL &&
-          outcome == FAULT_BROKEN) { /* no memory for the words; the pool has them */
+          outcome == TIDE_EBROKEN) { /* no memory for the words; the pool has them */
         text = ti_executor_future_forked(f) ? TI_FORKED : ti_pool_broken_reason(ti_task_pool(t));
         len = strlen(text);
       }
@@ -337,11 +336,11 @@ void tide_pushtraceback(lua_State *L, const tide_future *f) {
   size_t len = 0;
   luaL_checkstack(L, 1, NULL);
   switch (tide_future_outcome(f)) {
-    case FAULT_NONE:
-    case FAULT_CANCELLED:
-    case FAULT_INVALID_STATE:
-    case FAULT_NOMEM: break;
-    case FAULT_ERROR: s = get_text(t, 0, &len); break;
+    case TIDE_OK:
+    case TIDE_ECANCELLED:
+    case TIDE_EINVALIDSTATE:
+    case TIDE_ENOMEM: break;
+    case TIDE_EERROR: s = get_text(t, 0, &len); break;
     default: s = get_text(t, 1, &len);
   }
   if (s != NULL && len > 0)
@@ -362,7 +361,7 @@ int tide_promise_begin(tide_future *f) {
   struct ti_task *t = ti_executor_task_of(f);
   if (ti_task_pool(t) != NULL) return TIDE_EINVALIDSTATE;
   if (ti_task_begin(t, NULL)) return TIDE_OK;
-  return ti_task_state(t) == TASK_CANCELLED ? TIDE_ECANCELLED : TIDE_EINVALIDSTATE;
+  return ti_task_state(t) == TIDE_CANCELLED ? TIDE_ECANCELLED : TIDE_EINVALIDSTATE;
 }
 
 /* Finishes a promise with the n values on top, packed. [-n, +0, e] */
@@ -370,21 +369,21 @@ static void finish(tide_future *f, lua_State *L, int n, int outcome) {
   struct ti_task *t = ti_executor_task_of(f);
   struct ti_message m;
   if (ti_task_pool(t) != NULL)
-    ti_error_raise(L, FAULT_INVALID_STATE, "the future belongs to an executor");
-  if (ti_task_done(t)) ti_error_raise(L, FAULT_INVALID_STATE, "the future is done already");
+    ti_error_raise(L, TIDE_EINVALIDSTATE, "the future belongs to an executor");
+  if (ti_task_done(t)) ti_error_raise(L, TIDE_EINVALIDSTATE, "the future is done already");
   luaL_checkstack(L, 8, NULL); /* here, so that packing need not raise while m holds memory */
   ti_message_init(&m, ti_task_mem(t));
-  if (outcome == FAULT_ERROR) ti_buffer_put_varint(&m.bytes, 0); /* no traceback */
-  if (ti_pack_values(L, &m, n, outcome == FAULT_NONE ? PACK_RESULTS : PACK_ERROR) != LUA_OK) {
+  if (outcome == TIDE_EERROR) ti_buffer_put_varint(&m.bytes, 0); /* no traceback */
+  if (ti_pack_values(L, &m, n, outcome == TIDE_OK ? PACK_RESULTS : PACK_ERROR) != LUA_OK) {
     ti_message_fini(&m);
     lua_error(L);
   }
   if (!ti_task_finish(t, outcome, &m)) { /* another thread was first */
     ti_message_fini(&m);
-    ti_error_raise(L, FAULT_INVALID_STATE, "the future is done already");
+    ti_error_raise(L, TIDE_EINVALIDSTATE, "the future is done already");
   }
 }
 
-void tide_promise_setresult(tide_future *f, lua_State *L, int n) { finish(f, L, n, FAULT_NONE); }
+void tide_promise_setresult(tide_future *f, lua_State *L, int n) { finish(f, L, n, TIDE_OK); }
 
-void tide_promise_seterror(tide_future *f, lua_State *L) { finish(f, L, 1, FAULT_ERROR); }
+void tide_promise_seterror(tide_future *f, lua_State *L) { finish(f, L, 1, TIDE_EERROR); }

@@ -111,14 +111,14 @@ static int look_after(const tide_group *g, const struct ti_task_wait *w, ti_time
                       enum ti_pool_block *how) {
   const struct ti_list_node *n;
   bool own = true, helped = false;
-  if (!ti_task_wait_crowded(w)) return FAULT_NONE;
+  if (!ti_task_wait_crowded(w)) return TIDE_OK;
   for (n = g->entries.head.next; n != &g->entries.head && !helped; n = n->next) {
     struct ti_task *t = TI_CONTAINER(n, struct entry, link)->task;
     if (ti_task_pool(t) != w->pool) own = own && ti_task_done(t);
     helped = ti_task_pool(t) == w->pool && ti_task_wait_help(w, t, how);
   }
   if (helped) return ti_task_wait_block_begin(w, how);
-  return own && deadline == TI_CLOCK_NEVER ? ti_task_wait_agree(w) : FAULT_NONE;
+  return own && deadline == TI_CLOCK_NEVER ? ti_task_wait_agree(w) : TIDE_OK;
 }
 
 int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failure, double timeout) {
@@ -127,7 +127,7 @@ int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failur
   ti_time deadline = ti_clock_deadline(timeout), slice;
   enum ti_pool_block how = BLOCK_NONE;
   bool done;
-  int status, fault;
+  int status, code;
   if (is_lost(g)) return TIDE_EBROKEN;
   if (need > g->n) need = g->n;
   /* In a task, all of them as long as that takes: one after the other, so that each can be run
@@ -137,20 +137,20 @@ int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failur
     return status;
   ti_owner_hook_start(&hook, L, g->owner, timeout == 0);
   done = ti_waiter_set_sleep(&g->set, need, stop_on_failure != 0, 0);
-  if (timeout != 0 && !done && (fault = ti_task_wait_block_begin(&w, &how)) != FAULT_NONE) {
+  if (timeout != 0 && !done && (code = ti_task_wait_block_begin(&w, &how)) != TIDE_OK) {
     ti_owner_hook_end(&hook);
-    return fault;
+    return code;
   }
   do {
-    fault = done || timeout == 0 ? FAULT_NONE : look_after(g, &w, deadline, &how);
-    if (fault != FAULT_NONE) break;
+    code = done || timeout == 0 ? TIDE_OK : look_after(g, &w, deadline, &how);
+    if (code != TIDE_OK) break;
     slice = timeout == 0 ? 0 : ti_owner_hook_slice(&hook, deadline);
     done = ti_waiter_set_sleep(&g->set, need, stop_on_failure != 0, slice);
     status = ti_owner_hook_run(&hook);
   } while (!done && slice < deadline && timeout != 0 && status == LUA_OK);
   ti_task_wait_block_end(&w, how);
   ti_owner_hook_end(&hook);
-  if (fault != FAULT_NONE) return fault;
+  if (code != TIDE_OK) return code;
   if (status != LUA_OK) lua_error(L);
   return done ? TIDE_OK : TIDE_ETIMEOUT;
 }

@@ -308,17 +308,17 @@ static int fail_open(lua_State *L, struct run *r, int status) {
     ti_pool_nested_break(r->ex->pool, why, size);
   }
   lua_pop(L, 1);
-  return why != NULL ? FAULT_BROKEN : FAULT_NOMEM;
+  return why != NULL ? TIDE_EBROKEN : TIDE_ENOMEM;
 }
 
-/* Pushes the place for r, opened; FAULT_NONE, or why there is none. [-0, +1, -] */
+/* Pushes the place for r, opened; TIDE_OK, or why there is none. [-0, +1, -] */
 static int open_place(lua_State *L, struct run *r) {
   int place, status;
   lua_pushcfunction(L, get_place);
   lua_pushlightuserdata(L, r->ex);
   status = lua_pcall(L, 1, 2, 0);
-  if (status == LUA_ERRMEM) return FAULT_NOMEM;
-  if (status != LUA_OK) return FAULT_ERROR; /* too deep */
+  if (status == LUA_ERRMEM) return TIDE_ENOMEM;
+  if (status != LUA_OK) return TIDE_EERROR; /* too deep */
   place = lua_gettop(L) - 1;
   if (lua_toboolean(L, -1)) {
     const char *name = r->name;
@@ -341,11 +341,11 @@ static int open_place(lua_State *L, struct run *r) {
       status = lua_pcall(L, 3, 0, 0);
     }
     /* one that a task needs for its own tasks: perhaps too deeply nested */
-    if (status != LUA_OK && status != LUA_ERRMEM && depth_of(L, r->ex) > 0) return FAULT_ERROR;
+    if (status != LUA_OK && status != LUA_ERRMEM && depth_of(L, r->ex) > 0) return TIDE_EERROR;
     if (status != LUA_OK) return fail_open(L, r, status);
   }
   lua_settop(L, place);
-  return FAULT_NONE;
+  return TIDE_OK;
 }
 
 /* Protected, in the place: (run, place): calls its finalizer. */
@@ -450,7 +450,7 @@ static int task_body(lua_State *L) {
   ti_gc_pacing_begin(L, &r->t->msg, &r->large);
   n = ti_unpack_values(L, &r->t->msg, 0, UNPACK_ALL);
   ti_gc_pacing_end(L, &r->large);
-  if (n == 0) ti_error_raise(L, FAULT_TRANSFER, "damaged message: nothing to call");
+  if (n == 0) ti_error_raise(L, TIDE_ETRANSFER, "damaged message: nothing to call");
   if (lua_type(L, 2) == LUA_TSTRING) {
     size_t len;
     const char *name = lua_tolstring(L, 2, &len);
@@ -524,9 +524,9 @@ static int run_task(lua_State *L, struct run *r, bool *signalled) {
   base = lua_gettop(L);
   place = base + 1;
   outcome = open_place(L, r);
-  if (outcome == FAULT_ERROR) { /* the error is on top */
+  if (outcome == TIDE_EERROR) { /* the error is on top */
     outcome = ti_outcome_fail(L, &r->traceback, true, &r->out);
-  } else if (outcome == FAULT_NONE) {
+  } else if (outcome == TIDE_OK) {
     begin_run(L, r, place);
     if (call_task(L, r, signalled) != LUA_OK) {
       if (*signalled) lua_copy(L, -1, base);
@@ -552,7 +552,7 @@ tide_future *ti_inline_executor_submit(tide_executor *ex, lua_State *L, int narg
   struct ti_task *t;
   struct ti_numbered number;
   bool signalled;
-  int fault;
+  int code;
   if (o != NULL && (o->time_limit > 0 || o->memory_limit > 0))
     luaL_error(L, "an executor that is inline cannot bound tasks: no thread watches them");
   luaL_checkstack(L, 32, NULL);
@@ -567,11 +567,11 @@ tide_future *ti_inline_executor_submit(tide_executor *ex, lua_State *L, int narg
     lua_error(L);
   }
   ti_submit_mark(ex);
-  fault = ti_pool_run_begin(ex->pool);
-  if (fault != FAULT_NONE) {
+  code = ti_pool_run_begin(ex->pool);
+  if (code != TIDE_OK) {
     ti_task_release(t);
     ti_task_seed_undo(&number);
-    ti_submit_refuse(L, ex, fault, 0);
+    ti_submit_refuse(L, ex, code, 0);
   }
   (void)ti_task_begin(t, NULL);
   memset(&r, 0, sizeof r);
@@ -581,11 +581,11 @@ tide_future *ti_inline_executor_submit(tide_executor *ex, lua_State *L, int narg
   r.what = "cannot open a worker";
   ti_buffer_init(&r.traceback, &ex->mem);
   ti_message_init(&r.out, &ex->mem);
-  fault = run_task(L, &r, &signalled);
-  ti_task_finish(t, fault, &r.out);
+  code = run_task(L, &r, &signalled);
+  ti_task_finish(t, code, &r.out);
   ti_message_fini(&r.out);
   ti_buffer_fini(&r.traceback);
-  if (!ti_pool_run_end(ex->pool, fault != FAULT_NONE) && depth_of(L, ex) == 0)
+  if (!ti_pool_run_end(ex->pool, code != TIDE_OK) && depth_of(L, ex) == 0)
     ti_inline_executor_close(L, ex); /* shut down by its own task */
   if (signalled) {
     ti_task_release(t);

@@ -38,7 +38,7 @@ static bool is_spent(struct tide_executor *ex) {
   ti_child_executor_trim(ex); /* one may have a handle of it */
   if (atomic_load_explicit(&ex->handles, memory_order_acquire) > 0) return false;
   ti_pool_stats(ex->pool, &st);
-  return st.tasks == 0 && ti_child_executor_wait(ex, 0) == FAULT_NONE;
+  return st.tasks == 0 && ti_child_executor_wait(ex, 0) == TIDE_OK;
 }
 
 /* Lets go of spent executors, so that a script may make any number of them. */
@@ -95,11 +95,11 @@ static bool await_end(lua_State *L, tide_executor *ex) {
   ti_mutex_lock(&ex->lock);
   interrupted = (ex->closed & TIDE_SHUTDOWN_INTERRUPT) != 0;
   ti_mutex_unlock(&ex->lock);
-  if (ti_child_executor_wait(ex, ti_clock_deadline(TI_PATIENCE)) != FAULT_TIMEOUT) return true;
+  if (ti_child_executor_wait(ex, ti_clock_deadline(TI_PATIENCE)) != TIDE_ETIMEOUT) return true;
   tell_of_tasks(L, ex);
   while (n == 0 || ti_clock_now() - since < PATIENCE || !ti_signal_stay_loaded()) {
     ti_time deadline = interrupted ? ti_clock_deadline(TI_SLICE) : TI_CLOCK_NEVER;
-    if (ti_child_executor_wait(ex, deadline) != FAULT_TIMEOUT) return true;
+    if (ti_child_executor_wait(ex, deadline) != TIDE_ETIMEOUT) return true;
     n = unreachable(ex);
     if (n == 0 || since == 0) since = ti_clock_now();
   }
@@ -309,7 +309,7 @@ void ti_owner_adopt(lua_State *L, struct tide_executor *ex) {
   if (o == NULL) {
     luaL_error(L, "the state is closing, or a finalizer makes its first executor");
   } else if (ex == home) {
-    ti_error_raise(L, FAULT_DEADLOCK, "a task cannot adopt its own executor");
+    ti_error_raise(L, TIDE_EDEADLOCK, "a task cannot adopt its own executor");
   } else {
     reap(o);
     if (o->n == o->cap) {
@@ -408,7 +408,7 @@ void ti_owner_hook_end(struct ti_owner_hookwatch *h) {
 /* What L's thread runs was asked to stop. */
 static bool asked(lua_State *L) {
   const struct ti_interrupt *halt = ti_interrupt_of(L);
-  return halt != NULL && ti_stop_token_requested(halt->stop) != FAULT_NONE;
+  return halt != NULL && ti_stop_token_requested(halt->stop) != TIDE_OK;
 }
 
 ti_time ti_owner_hook_slice(const struct ti_owner_hookwatch *h, ti_time deadline) {

@@ -55,7 +55,7 @@ void ti_submit_mark(tide_executor *ex) {
 /* Inside a task of the pool whose queue is full: if nobody else can, runs here what is next, and is
 ** away again; or notes that there is no room yet. */
 static int make_room(const struct ti_task_wait *w, enum ti_pool_block *how) {
-  if (!ti_task_wait_crowded(w)) return FAULT_NONE;
+  if (!ti_task_wait_crowded(w)) return TIDE_OK;
   return ti_task_wait_help(w, NULL, how) ? ti_task_wait_block_begin(w, how) : ti_task_wait_agree(w);
 }
 
@@ -67,41 +67,40 @@ static int enqueue(tide_executor *ex, struct ti_task *t, const tide_taskopts *o,
   struct ti_owner_hookwatch hook;
   struct ti_task_wait w;
   enum ti_pool_block how;
-  int fault;
+  int code;
   *status = LUA_OK;
   ti_submit_mark(ex);
   if (ex->limited || (o != NULL && o->time_limit > 0)) {
     *err = ti_pool_cancel_watch(ex->pool);
-    if (*err != 0) return FAULT_THREAD;
+    if (*err != 0) return TIDE_ETHREAD;
   }
-  fault = ti_pool_submit(ex->pool, t, 0, err);
-  if (fault != FAULT_TIMEOUT) return fault; /* as nearly always: there was room */
-  if (o != NULL && o->nowait) return FAULT_FULL;
+  code = ti_pool_submit(ex->pool, t, 0, err);
+  if (code != TIDE_ETIMEOUT) return code; /* as nearly always: there was room */
+  if (o != NULL && o->nowait) return TIDE_EFULL;
   w = ti_task_wait_of(L);
-  fault = ti_task_wait_block_begin(&w, &how);
-  if (fault != FAULT_NONE) {
+  code = ti_task_wait_block_begin(&w, &how);
+  if (code != TIDE_OK) {
     *err = EAGAIN;
-    return fault;
+    return code;
   }
   ti_owner_hook_start(&hook, L, ti_owner_known(L), false);
   do {
-    if (w.pool == ex->pool && (fault = make_room(&w, &how)) != FAULT_NONE) break;
-    fault = ti_pool_submit(ex->pool, t, ti_owner_hook_slice(&hook, TI_CLOCK_NEVER), err);
-    if (fault == FAULT_TIMEOUT) *status = ti_owner_hook_run(&hook);
-  } while (fault == FAULT_TIMEOUT && *status == LUA_OK);
+    if (w.pool == ex->pool && (code = make_room(&w, &how)) != TIDE_OK) break;
+    code = ti_pool_submit(ex->pool, t, ti_owner_hook_slice(&hook, TI_CLOCK_NEVER), err);
+    if (code == TIDE_ETIMEOUT) *status = ti_owner_hook_run(&hook);
+  } while (code == TIDE_ETIMEOUT && *status == LUA_OK);
   ti_task_wait_block_end(&w, how);
   ti_owner_hook_end(&hook);
-  return fault;
+  return code;
 }
 
-int ti_submit_refuse(lua_State *L, tide_executor *ex, int fault, int err) {
+int ti_submit_refuse(lua_State *L, tide_executor *ex, int code, int err) {
   char why[128];
-  switch (fault) {
-    case FAULT_SHUTDOWN:
-      return ti_error_raise(L, fault, "cannot submit: the executor is shut down");
-    case FAULT_BROKEN: return ti_error_raise(L, fault, "%s", ti_pool_broken_reason(ex->pool));
-    case FAULT_FULL: return ti_error_raise(L, fault, "cannot submit: the queue is full");
-    case FAULT_THREAD:
+  switch (code) {
+    case TIDE_ESHUTDOWN: return ti_error_raise(L, code, "cannot submit: the executor is shut down");
+    case TIDE_EBROKEN: return ti_error_raise(L, code, "%s", ti_pool_broken_reason(ex->pool));
+    case TIDE_EFULL: return ti_error_raise(L, code, "cannot submit: the queue is full");
+    case TIDE_ETHREAD:
       if (err == ENOTSUP)
         return ti_error_plain(L, "cannot submit with a time limit: there is no signal by which a "
                                  "task could be stopped (option 'interrupt_signal')");
@@ -115,8 +114,8 @@ tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs, const tide_
   struct ti_package_paths *paths;
   struct ti_task *t;
   struct ti_numbered number;
-  int fault, err = 0, status;
-  if (ti_pool_forked(ex->pool)) ti_error_raise(L, FAULT_BROKEN, "cannot submit: " TI_FORKED);
+  int code, err = 0, status;
+  if (ti_pool_forked(ex->pool)) ti_error_raise(L, TIDE_EBROKEN, "cannot submit: " TI_FORKED);
   if (ti_warnings_any()) tide_warnings(L);
   if (ex->run_inline) return ti_inline_executor_submit(ex, L, nargs, o);
   paths = ti_package_paths_of(L, 0); /* leaves the transfer userdata */
@@ -125,11 +124,11 @@ tide_future *tide_submit(tide_executor *ex, lua_State *L, int nargs, const tide_
   t->context = ti_package_paths_hold(paths);
   status = ti_pack_below(L, &t->msg, nargs + 1, PACK_CALL, ti_executor_rules(ex));
   if (status == LUA_OK) {
-    fault = enqueue(ex, t, o, L, &err, &status);
-    if (fault == FAULT_NONE) return ti_executor_future_of(t);
+    code = enqueue(ex, t, o, L, &err, &status);
+    if (code == TIDE_OK) return ti_executor_future_of(t);
     ti_task_release(t);
     ti_task_seed_undo(&number);
-    if (status == LUA_OK) ti_submit_refuse(L, ex, fault, err);
+    if (status == LUA_OK) ti_submit_refuse(L, ex, code, err);
   } else {
     ti_task_release(t);
     ti_task_seed_undo(&number);
@@ -147,7 +146,7 @@ int tide_sendable(lua_State *L, int n) {
   status = ti_pack_values(L, &m, n, PACK_RESULTS);
   ti_message_fini(&m);
   if (status == LUA_OK) return TIDE_OK;
-  if (ti_error_kind(L, -1) == FAULT_TRANSFER) return TIDE_ETRANSFER;
+  if (ti_error_kind(L, -1) == TIDE_ETRANSFER) return TIDE_ETRANSFER;
   return lua_error(L);
 }
 
@@ -158,16 +157,16 @@ static int submit_values(tide_future **f, tide_executor *ex, struct ti_task *t,
                          const struct ti_numbered *number, const tide_value *args, size_t nargs,
                          const tide_taskopts *o) {
   struct ti_buffer *b = &t->msg.bytes;
-  int fault = FAULT_NONE, err, status;
-  for (size_t i = 0; i < nargs && fault == FAULT_NONE; i++)
-    if (!ti_scalar_put(b, &args[i])) fault = FAULT_ARG;
+  int code = TIDE_OK, err, status;
+  for (size_t i = 0; i < nargs && code == TIDE_OK; i++)
+    if (!ti_scalar_put(b, &args[i])) code = TIDE_EARG;
   ti_buffer_put_u8(b, WIRE_END);
-  if (b->failed) fault = FAULT_NOMEM;
-  if (fault == FAULT_NONE) fault = enqueue(ex, t, o, NULL, &err, &status);
-  if (fault != FAULT_NONE) {
+  if (b->failed) code = TIDE_ENOMEM;
+  if (code == TIDE_OK) code = enqueue(ex, t, o, NULL, &err, &status);
+  if (code != TIDE_OK) {
     ti_task_release(t);
     ti_task_seed_undo(number);
-    return fault;
+    return code;
   }
   *f = ti_executor_future_of(t);
   return TIDE_OK;

@@ -15,15 +15,15 @@ struct ti_task_wait ti_task_wait_of(lua_State *L) {
 }
 
 int ti_task_wait_begin(const struct ti_task_wait *w, struct ti_task *t, enum ti_pool_block *how) {
-  int fault = FAULT_NONE;
+  int code = TIDE_OK;
   *how = BLOCK_NONE;
-  if (w->pool == NULL) return FAULT_NONE;
-  if (!ti_task_await(ti_pool_nested_task_of(w->stop), t)) return FAULT_DEADLOCK;
-  if (ti_pool_nested_run_inline(w->pool, w->stop, t)) return FAULT_NONE;
-  if (ti_task_done(t)) return FAULT_NONE;
-  fault = ti_pool_block_begin(w->pool, t, how);
-  if (fault != FAULT_NONE) ti_task_wait_end(w, BLOCK_NONE);
-  return fault;
+  if (w->pool == NULL) return TIDE_OK;
+  if (!ti_task_await(ti_pool_nested_task_of(w->stop), t)) return TIDE_EDEADLOCK;
+  if (ti_pool_nested_run_inline(w->pool, w->stop, t)) return TIDE_OK;
+  if (ti_task_done(t)) return TIDE_OK;
+  code = ti_pool_block_begin(w->pool, t, how);
+  if (code != TIDE_OK) ti_task_wait_end(w, BLOCK_NONE);
+  return code;
 }
 
 void ti_task_wait_end(const struct ti_task_wait *w, enum ti_pool_block how) {
@@ -34,7 +34,7 @@ void ti_task_wait_end(const struct ti_task_wait *w, enum ti_pool_block how) {
 
 int ti_task_wait_block_begin(const struct ti_task_wait *w, enum ti_pool_block *how) {
   *how = BLOCK_NONE;
-  return w->pool != NULL ? ti_pool_block_begin(w->pool, NULL, how) : FAULT_NONE;
+  return w->pool != NULL ? ti_pool_block_begin(w->pool, NULL, how) : TIDE_OK;
 }
 
 void ti_task_wait_block_end(const struct ti_task_wait *w, enum ti_pool_block how) {
@@ -50,5 +50,5 @@ bool ti_task_wait_help(const struct ti_task_wait *w, struct ti_task *t, enum ti_
 }
 
 int ti_task_wait_agree(const struct ti_task_wait *w) {
-  return w->pool != NULL && ti_pool_agree(w->pool, w->stop) ? FAULT_DEADLOCK : FAULT_NONE;
+  return w->pool != NULL && ti_pool_agree(w->pool, w->stop) ? TIDE_EDEADLOCK : TIDE_OK;
 }

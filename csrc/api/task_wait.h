@@ -11,7 +11,7 @@
 ** With max_threads no other thread comes. If then all threads of the executor wait, each runs in
 ** its place what it waits for, as far as that is queued: in waits with a limit of time, and for the
 ** first of several, too. If that cannot be, as no C stack is left, and all wait as long as it takes
-** for tasks of this executor, one of them gets FAULT_DEADLOCK.
+** for tasks of this executor, one of them gets TIDE_EDEADLOCK.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -31,13 +31,13 @@ struct ti_task_wait {
 /* L may be NULL. [-0, +0, -] */
 struct ti_task_wait ti_task_wait_of(lua_State *L);
 
-/* Before a sleep for t, with no limit of time: FAULT_NONE, and *how is for `end`; t may be done
-** already. Or FAULT_DEADLOCK: it would never end; FAULT_NOMEM, FAULT_THREAD: no thread could be
+/* Before a sleep for t, with no limit of time: TIDE_OK, and *how is for `end`; t may be done
+** already. Or TIDE_EDEADLOCK: it would never end; TIDE_ENOMEM, TIDE_ETHREAD: no thread could be
 ** started for what is queued, and no other one can serve it. */
 int ti_task_wait_begin(const struct ti_task_wait *w, struct ti_task *t, enum ti_pool_block *how);
 void ti_task_wait_end(const struct ti_task_wait *w, enum ti_pool_block how);
 
-/* Around any other sleep. A fault as above, but for DEADLOCK: then there is no sleep, and no
+/* Around any other sleep. Returns as above. After TIDE_EDEADLOCK there is no sleep, and no
 ** `back`. */
 int ti_task_wait_block_begin(const struct ti_task_wait *w, enum ti_pool_block *how);
 void ti_task_wait_block_end(const struct ti_task_wait *w, enum ti_pool_block how);
@@ -49,7 +49,7 @@ bool ti_task_wait_crowded(const struct ti_task_wait *w);
 ** queue of the task's executor. Then *how is BLOCK_NONE; to go on waiting, call `away` once
 ** more. */
 bool ti_task_wait_help(const struct ti_task_wait *w, struct ti_task *t, enum ti_pool_block *how);
-/* For waits without a limit of time, for tasks of the task's own executor. FAULT_DEADLOCK: it never
+/* For waits without a limit of time, for tasks of the task's own executor. TIDE_EDEADLOCK: it never
 ** ends. To be called when it is known that the wait is not over; two calls at least decide. */
 int ti_task_wait_agree(const struct ti_task_wait *w);
 

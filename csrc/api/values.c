@@ -35,15 +35,15 @@ int tide_future_values(const tide_future *f, tide_value *out, size_t max, size_t
 int tide_promise_setvalues(tide_future *f, const tide_value *v, size_t n) {
   struct ti_task *t = ti_executor_task_of(f);
   struct ti_message m;
-  int fault = TIDE_OK;
+  int code = TIDE_OK;
   if (ti_task_pool(t) != NULL || ti_task_done(t)) return TIDE_EINVALIDSTATE;
   ti_message_init(&m, ti_task_mem(t));
   ti_buffer_put_varint(&m.bytes, n);
-  for (size_t i = 0; i < n && fault == TIDE_OK; i++)
-    if (!ti_scalar_put(&m.bytes, &v[i])) fault = TIDE_EARG;
+  for (size_t i = 0; i < n && code == TIDE_OK; i++)
+    if (!ti_scalar_put(&m.bytes, &v[i])) code = TIDE_EARG;
   ti_buffer_put_u8(&m.bytes, WIRE_END);
-  if (m.bytes.failed) fault = TIDE_ENOMEM;
-  if (fault == TIDE_OK && !ti_task_finish(t, FAULT_NONE, &m)) fault = TIDE_EINVALIDSTATE;
-  if (fault != TIDE_OK) ti_message_fini(&m);
-  return fault;
+  if (m.bytes.failed) code = TIDE_ENOMEM;
+  if (code == TIDE_OK && !ti_task_finish(t, TIDE_OK, &m)) code = TIDE_EINVALIDSTATE;
+  if (code != TIDE_OK) ti_message_fini(&m);
+  return code;
 }

@@ -328,11 +328,11 @@ void ti_cfunction_resolve(lua_State *L, const char *path, size_t len, lua_CFunct
   lua_pushlstring(L, path, len);
   ti_cfunction_words(L);
   if (lua_isnil(L, -2))
-    ti_error_raise(L, FAULT_TRANSFER,
+    ti_error_raise(L, TIDE_ETRANSFER,
                    "the receiving state has no '%s', which goes by name: " CFUNCTION_ADVICE,
                    lua_tostring(L, -1));
   else
-    ti_error_raise(L, FAULT_TRANSFER,
+    ti_error_raise(L, TIDE_ETRANSFER,
                    "'%s' is another function in the receiving state than the C function that was "
                    "sent by this name",
                    lua_tostring(L, -1));

@@ -270,7 +270,7 @@ static void check_loaded(lua_State *L, int status) {
   if (status == LUA_ERRMEM) lua_error(L);
   if (status != LUA_OK) {
     lua_pushfstring(L, "cannot load a function: %s", lua_tostring(L, -1));
-    ti_error_raise(L, FAULT_TRANSFER, "%s", lua_tostring(L, -1));
+    ti_error_raise(L, TIDE_ETRANSFER, "%s", lua_tostring(L, -1));
   }
 }
 

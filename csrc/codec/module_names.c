@@ -229,7 +229,7 @@ static void require_module(lua_State *L, const char *name, size_t len) {
   if (lua_rawget(L, -3) == LUA_TNIL) {
     lua_pop(L, 1);
     if (lua_getglobal(L, "require") != LUA_TFUNCTION)
-      ti_error_raise(L, FAULT_TRANSFER, "cannot load module '%s': there is no 'require' here",
+      ti_error_raise(L, TIDE_ETRANSFER, "cannot load module '%s': there is no 'require' here",
                      lua_tostring(L, -2));
     lua_insert(L, -2);
     lua_call(L, 1, 1);
@@ -342,11 +342,11 @@ void ti_module_names_resolve(lua_State *L, const char *name, size_t len, int xid
     const char *word;
     size_t n;
     if (!take_step(L, &nm.steps, &word, &n)) {
-      ti_error_raise(L, FAULT_TRANSFER, "damaged message: a name of no form");
+      ti_error_raise(L, TIDE_ETRANSFER, "damaged message: a name of no form");
     } else if (lua_isnil(L, -1)) {
       lua_pushlstring(L, nm.module, nm.len);
       lua_pushlstring(L, word, n);
-      ti_error_raise(L, FAULT_TRANSFER, "module '%s' has no field '%s' in the receiving state",
+      ti_error_raise(L, TIDE_ETRANSFER, "module '%s' has no field '%s' in the receiving state",
                      lua_tostring(L, -2), lua_tostring(L, -1));
     }
   }
@@ -374,7 +374,7 @@ void ti_module_names_function(lua_State *L, const char *name, size_t len) {
   luaL_checkstack(L, 8, NULL);
   if (dot == NULL || dot == name || dot == name + len - 1) {
     lua_pushlstring(L, name, len);
-    ti_error_raise(L, FAULT_TRANSFER, "'%s' is not of the form 'module.function'",
+    ti_error_raise(L, TIDE_ETRANSFER, "'%s' is not of the form 'module.function'",
                    lua_tostring(L, -1));
   } else {
     require_module(L, name, (size_t)(dot - name));
@@ -387,7 +387,7 @@ void ti_module_names_function(lua_State *L, const char *name, size_t len) {
     if (lua_isnil(L, -1)) {
       lua_pushlstring(L, name, (size_t)(dot - name));
       lua_pushlstring(L, dot + 1, (size_t)(name + len - dot - 1));
-      ti_error_raise(L, FAULT_TRANSFER, "module '%s' has no function '%s'", lua_tostring(L, -2),
+      ti_error_raise(L, TIDE_ETRANSFER, "module '%s' has no function '%s'", lua_tostring(L, -2),
                      lua_tostring(L, -1));
     }
     lua_remove(L, -2);

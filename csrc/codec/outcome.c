@@ -64,7 +64,7 @@ struct failure {
 };
 
 /* A kind's outcome with the message of the error object on top. */
-static int put_kind(lua_State *L, const struct failure *f, int fault) {
+static int put_kind(lua_State *L, const struct failure *f, int code) {
   struct ti_buffer *b = &f->out->bytes;
   size_t len = 0;
   const char *text;
@@ -72,14 +72,14 @@ static int put_kind(lua_State *L, const struct failure *f, int fault) {
   text = lua_tolstring(L, -1, &len);
   ti_outcome_put_text(b, text, len);
   ti_outcome_put_text(b, (const char *)f->traceback->data, f->traceback->len);
-  return b->failed ? FAULT_NOMEM : fault;
+  return b->failed ? TIDE_ENOMEM : code;
 }
 
 /* Protected: (failure, error value) to the outcome's message. */
 static int failure_body(lua_State *L) {
   struct failure *f = (struct failure *)lua_touserdata(L, 1);
-  if (!f->task_code && ti_error_kind(L, 2) == FAULT_TRANSFER) {
-    f->outcome = put_kind(L, f, FAULT_TRANSFER);
+  if (!f->task_code && ti_error_kind(L, 2) == TIDE_ETRANSFER) {
+    f->outcome = put_kind(L, f, TIDE_ETRANSFER);
     return 0;
   }
   lua_settop(L, 2);
@@ -88,22 +88,22 @@ static int failure_body(lua_State *L) {
     ti_outcome_put_text(&f->out->bytes, (const char *)f->traceback->data, f->traceback->len);
     status = ti_pack_values(L, f->out, 1, PACK_ERROR);
     if (status == LUA_OK) {
-      f->outcome = FAULT_ERROR;
+      f->outcome = TIDE_EERROR;
       return 0;
     }
     ti_outcome_restart(f->out);
     if (status == LUA_ERRMEM) return 0;
-    if (ti_error_kind(L, -1) == FAULT_TRANSFER) break;
+    if (ti_error_kind(L, -1) == TIDE_ETRANSFER) break;
     /* else its __transfer raised this, which takes its place; but only once */
-    if (tries > 0) ti_error_push(L, FAULT_TRANSFER, "error value: __transfer raised an error");
+    if (tries > 0) ti_error_push(L, TIDE_ETRANSFER, "error value: __transfer raised an error");
   }
-  f->outcome = put_kind(L, f, FAULT_TRANSFER);
+  f->outcome = put_kind(L, f, TIDE_ETRANSFER);
   return 0;
 }
 
 int ti_outcome_fail(lua_State *L, const struct ti_buffer *traceback, bool task_code,
                     struct ti_message *out) {
-  struct failure f = {traceback, out, task_code, FAULT_NOMEM};
+  struct failure f = {traceback, out, task_code, TIDE_ENOMEM};
   ti_outcome_restart(out);
   lua_pushcfunction(L, failure_body);
   lua_insert(L, -2);
@@ -111,9 +111,9 @@ int ti_outcome_fail(lua_State *L, const struct ti_buffer *traceback, bool task_c
   lua_insert(L, -2);
   if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
     lua_pop(L, 1);
-    f.outcome = FAULT_NOMEM;
+    f.outcome = TIDE_ENOMEM;
   }
-  if (f.outcome == FAULT_NOMEM) ti_outcome_restart(out);
+  if (f.outcome == TIDE_ENOMEM) ti_outcome_restart(out);
   return f.outcome;
 }
 

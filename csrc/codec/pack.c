@@ -259,7 +259,7 @@ bool ti_pack_rebuild(struct ti_packer *P, int idx, const struct ti_value_path *u
 static void pack_userdata(struct ti_packer *P, int idx, const struct ti_value_path *up) {
   lua_State *L = P->L;
   const void *address = lua_topointer(L, idx);
-  const struct ti_reftype *type;
+  const tide_reftype *type;
   if (ti_pack_backref(P, idx, address)) return;
   type = ti_reftype_get(L, idx); /* before its name: a module in the worker has another one */
   if (type == NULL && ti_pack_name(P, idx, address)) return;

@@ -28,7 +28,7 @@ struct plain {
   int nrefs;
   struct ref_held {
     const void *userdata;
-    const struct ti_reftype *type;
+    const tide_reftype *type;
     void *object;
   } refs[MAX_REFS]; /* parts in the end */
 };

@@ -223,7 +223,7 @@ static lua_Integer try_maybe(struct ti_packer *P, lua_Integer from) {
     if (P->again) lua_error(L);
     ti_pack_enter(P); /* a __transfer raised, perhaps */
     kind = ti_error_kind(L, -1);
-    if (status == LUA_ERRMEM || P->b->failed || (kind != FAULT_NONE && kind != FAULT_TRANSFER))
+    if (status == LUA_ERRMEM || P->b->failed || (kind != TIDE_OK && kind != TIDE_ETRANSFER))
       lua_error(L);
     unlist(P, from);
     ti_memo_forget(&P->memo, start);

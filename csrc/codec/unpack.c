@@ -20,7 +20,7 @@
 #include "codec/unpack_impl.h"
 
 int ti_unpack_damaged(struct ti_unpacker *U, const char *what) {
-  return ti_error_raise(U->L, FAULT_TRANSFER, "damaged message: %s at byte %d", what,
+  return ti_error_raise(U->L, TIDE_ETRANSFER, "damaged message: %s at byte %d", what,
                         (int)(U->c.p - U->c.base));
 }
 
@@ -128,7 +128,7 @@ void ti_unpack_recall(struct ti_unpacker *U, lua_Integer key, int type) {
 
 static void unpack_ref(struct ti_unpacker *U) {
   const struct ti_message_part *part = ti_unpack_part(U);
-  const struct ti_reftype *type = ti_reftype_of(part);
+  const tide_reftype *type = ti_reftype_of(part);
   if (type == NULL) ti_unpack_damaged(U, "a part that is no object");
   type->push(U->L, part->object);
 }
@@ -216,7 +216,7 @@ static void unpack_lent(struct ti_unpacker *U) {
 }
 
 static void no_room(struct ti_unpacker *U) {
-  ti_error_raise(U->L, FAULT_TRANSFER, "cannot rebuild a value: " C_STACK_WORDS, C_STACK_LEFT);
+  ti_error_raise(U->L, TIDE_ETRANSFER, "cannot rebuild a value: " C_STACK_WORDS, C_STACK_LEFT);
 }
 
 static void unpack_rebuild(struct ti_unpacker *U) {
@@ -264,7 +264,7 @@ static const char *refused(unsigned tag) {
 
 static void refuse(struct ti_unpacker *U, const char *what) {
   if (what != NULL)
-    ti_error_raise(U->L, FAULT_TRANSFER, "refused message: %s, where only data is allowed", what);
+    ti_error_raise(U->L, TIDE_ETRANSFER, "refused message: %s, where only data is allowed", what);
 }
 
 /* A table or function that may be that of a module here. */

@@ -105,6 +105,6 @@ int ti_value_path_refuse(lua_State *L, const struct ti_value_path *s, const char
   lua_pushvfstring(L, fmt, ap);
   va_end(ap);
   lua_concat(L, pieces + 2);
-  ti_error_wrap(L, FAULT_TRANSFER);
+  ti_error_wrap(L, TIDE_ETRANSFER);
   return lua_error(L);
 }

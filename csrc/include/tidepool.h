@@ -30,6 +30,8 @@
 #include <stddef.h>
 #include <lua.h>
 
+#include "tidepool_types.h"
+
 #if LUA_VERSION_NUM != 504 || LUA_VERSION_RELEASE_NUM < 50404
 #error "tidepool needs Lua 5.4.4 or later of 5.4"
 #endif
@@ -63,27 +65,6 @@ typedef struct tide_future tide_future;
 typedef struct tide_group tide_group;
 typedef struct tide_share tide_share;
 typedef struct tide_array tide_array;
-
-/* What went wrong; tide_kindname gives the word that scripts see. */
-typedef enum tide_kind {
-  TIDE_OK = 0,
-  TIDE_ETIMEOUT,      /* "timeout": the time passed first */
-  TIDE_ECANCELLED,    /* "cancelled" */
-  TIDE_ESHUTDOWN,     /* "shutdown": no more tasks are taken */
-  TIDE_EBROKEN,       /* "broken": the initializer or open_state failed, or a fork */
-  TIDE_EINVALIDSTATE, /* "invalid_state" */
-  TIDE_ETRANSFER,     /* "transfer": a value that cannot be sent or rebuilt */
-  TIDE_EINTERRUPTED,  /* "interrupted": tide_future_interrupt, or a shutdown that interrupts */
-  TIDE_ETIMELIMIT,    /* "time_limit": it ran longer than it may */
-  TIDE_EMEMORYLIMIT,  /* "memory_limit": its state would have held more than it may */
-  TIDE_EFULL,         /* "full": the bounded queue has no room */
-  TIDE_EDEADLOCK,     /* "deadlock": a task would wait for itself, or for ever at max_threads */
-  /* those below are no kinds of error objects, only answers */
-  TIDE_EERROR,  /* the task raised an error of its own */
-  TIDE_ENOMEM,  /* out of memory */
-  TIDE_ETHREAD, /* no thread could be started */
-  TIDE_EARG     /* a wrong argument */
-} tide_kind;
 
 /* The word for a kind ("timeout"), or NULL for those without one. */
 TIDE_API const char *tide_kindname(int kind);
@@ -369,17 +350,7 @@ TIDE_API void tide_current_item(lua_State *L, lua_Unsigned offset);
 ** TIDE_ETRANSFER and the error object that says why not. They stay. [-0, +(0|1), e] */
 TIDE_API int tide_sendable(lua_State *L, int n);
 
-/* Values a C host can send and read without a lua_State. */
-typedef enum tide_type {
-  TIDE_TNIL,
-  TIDE_TBOOLEAN,
-  TIDE_TINTEGER,
-  TIDE_TNUMBER,
-  TIDE_TSTRING,
-  TIDE_TPOINTER, /* light userdata */
-  TIDE_TOTHER    /* reading only: needs a lua_State, see tide_pushoutcome */
-} tide_type;
-
+/* A value that a C host can send and read without a lua_State. */
 typedef struct tide_value {
   tide_type type;
   union {
@@ -404,8 +375,6 @@ TIDE_API int tide_submit_cfunction(tide_future **f, tide_executor *ex, lua_CFunc
                                    const tide_value *args, size_t nargs, const tide_taskopts *o);
 
 /* -------------------------------------------------------------- future -- */
-
-typedef enum tide_status { TIDE_PENDING, TIDE_RUNNING, TIDE_FINISHED, TIDE_CANCELLED } tide_status;
 
 TIDE_API tide_future *tide_future_hold(tide_future *f);
 TIDE_API void tide_future_rele(tide_future *f);
@@ -530,19 +499,6 @@ TIDE_API void tide_share_unkeep(tide_share *s);
 ** Elements lie on multiples of their size. Scripts read them with atomic loads (acquire) and write
 ** them with atomic stores (release), those of `copy`, `fill` and `read` are relaxed. A host that
 ** uses the memory at the same time does as much, or keeps the others away from that part. */
-typedef enum tide_element {
-  TIDE_I8,
-  TIDE_I16,
-  TIDE_I32,
-  TIDE_I64,
-  TIDE_U8,
-  TIDE_U16,
-  TIDE_U32,
-  TIDE_U64,
-  TIDE_F32,
-  TIDE_F64
-} tide_element;
-
 TIDE_API const char *tide_element_name(int type); /* "u8"; NULL for what is no type */
 TIDE_API size_t tide_element_size(int type);      /* in bytes; 0 for what is no type */
 

@@ -126,18 +126,18 @@ void ti_error_to_text(lua_State *L) {
   lua_settop(L, top);
 }
 
-/* The fault that a string of ours tells, else FAULT_NONE. */
+/* Returns the error code of a string that stands for an error object, or TIDE_OK. */
 static int kind_of_text(const char *s, size_t len) {
   const char *end = s + len - 1;
   size_t mark = strlen(MARK);
-  if (len == 0 || *end != ')') return FAULT_NONE;
-  for (int f = FAULT_NONE + 1; f < FAULT_KINDS; f++) {
+  if (len == 0 || *end != ')') return TIDE_OK;
+  for (int f = TIDE_OK + 1; f < TI_ERRCODE_NAMED; f++) {
     size_t n = strlen(ti_errcode_name(f));
     if (len > mark + n && memcmp(end - n, ti_errcode_name(f), n) == 0 &&
         memcmp(end - n - mark, MARK, mark) == 0)
       return f;
   }
-  return FAULT_NONE;
+  return TIDE_OK;
 }
 
 /* Where the message begins in a string of ours: behind "file:line: ". */
@@ -161,7 +161,7 @@ void ti_error_message(lua_State *L, int idx) {
   } else if (lua_type(L, idx) == LUA_TSTRING) {
     size_t len;
     const char *s = lua_tolstring(L, idx, &len), *end;
-    int fault = kind_of_text(s, len);
+    int code = kind_of_text(s, len);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &text_key);
     if (lua_rawequal(L, -1, idx)) {
       lua_rawgetp(L, LUA_REGISTRYINDEX, &message_key);
@@ -169,8 +169,8 @@ void ti_error_message(lua_State *L, int idx) {
       return;
     }
     end = s + len;
-    if (fault != FAULT_NONE) end -= strlen(MARK) + strlen(ti_errcode_name(fault)) + 1;
-    if (fault != FAULT_NONE) s = behind_where(s, end);
+    if (code != TIDE_OK) end -= strlen(MARK) + strlen(ti_errcode_name(code)) + 1;
+    if (code != TIDE_OK) s = behind_where(s, end);
     lua_pushlstring(L, s, (size_t)(end - s));
     lua_replace(L, top + 1);
     return;
@@ -181,12 +181,12 @@ void ti_error_message(lua_State *L, int idx) {
 
 /* ---------------------------------------------------------------- making -- */
 
-void ti_error_wrap(lua_State *L, int fault) {
+void ti_error_wrap(lua_State *L, int code) {
   luaL_checkstack(L, 4, NULL);
   lua_createtable(L, 0, 3);
   lua_insert(L, -2);
   lua_setfield(L, -2, "message");
-  lua_pushstring(L, ti_errcode_name(fault));
+  lua_pushstring(L, ti_errcode_name(code));
   lua_setfield(L, -2, "kind");
   push_where(L);
   lua_setfield(L, -2, "where");
@@ -202,10 +202,10 @@ void ti_error_wrap(lua_State *L, int fault) {
   lua_setmetatable(L, -2);
 }
 
-void ti_error_push(lua_State *L, int fault, const char *message) {
+void ti_error_push(lua_State *L, int code, const char *message) {
   luaL_checkstack(L, 4, NULL);
   lua_pushstring(L, message);
-  ti_error_wrap(L, fault);
+  ti_error_wrap(L, code);
 }
 
 void ti_error_where(lua_State *L) {
@@ -226,35 +226,35 @@ int ti_error_plain(lua_State *L, const char *fmt, ...) {
   return lua_error(L);
 }
 
-int ti_error_raise(lua_State *L, int fault, const char *fmt, ...) {
+int ti_error_raise(lua_State *L, int code, const char *fmt, ...) {
   va_list ap;
   luaL_checkstack(L, 4, NULL);
   va_start(ap, fmt);
   lua_pushvfstring(L, fmt, ap);
   va_end(ap);
-  ti_error_wrap(L, fault);
+  ti_error_wrap(L, code);
   return lua_error(L);
 }
 
 int ti_error_kind(lua_State *L, int idx) {
-  int fault = FAULT_NONE;
+  int code = TIDE_OK;
   if (lua_type(L, idx) == LUA_TSTRING) {
     size_t len;
     const char *s = lua_tolstring(L, idx, &len);
     return kind_of_text(s, len);
   }
-  if (lua_type(L, idx) != LUA_TTABLE || !lua_getmetatable(L, idx)) return FAULT_NONE;
+  if (lua_type(L, idx) != LUA_TTABLE || !lua_getmetatable(L, idx)) return TIDE_OK;
   luaL_getmetatable(L, TYPE_NAME);
   if (lua_rawequal(L, -1, -2)) {
     lua_pushliteral(L, "kind");
     lua_rawget(L, idx < 0 ? idx - 3 : idx);
     if (lua_type(L, -1) == LUA_TSTRING) {
       const char *name = lua_tostring(L, -1);
-      for (int f = FAULT_NONE + 1; f < FAULT_KINDS && fault == FAULT_NONE; f++)
-        if (strcmp(name, ti_errcode_name(f)) == 0) fault = f;
+      for (int f = TIDE_OK + 1; f < TI_ERRCODE_NAMED && code == TIDE_OK; f++)
+        if (strcmp(name, ti_errcode_name(f)) == 0) code = f;
     }
     lua_pop(L, 1);
   }
   lua_pop(L, 2);
-  return fault;
+  return code;
 }

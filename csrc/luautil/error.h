@@ -19,16 +19,16 @@
 TI_INTERNAL_BEGIN
 
 /* Pushes an error object. [-0, +1, m] */
-void ti_error_push(lua_State *L, int fault, const char *message);
+void ti_error_push(lua_State *L, int code, const char *message);
 /* Pushes the object made of the kind and the message on top. [-1, +1, m] */
-void ti_error_wrap(lua_State *L, int fault);
+void ti_error_wrap(lua_State *L, int code);
 /* Raises an error object with a formatted message (as lua_pushfstring). [-0, +0, e] */
-int ti_error_raise(lua_State *L, int fault, const char *fmt, ...);
+int ti_error_raise(lua_State *L, int code, const char *fmt, ...);
 /* Pushes where the script is, as `file:line: `, or "" if no line of Lua is known. [-0, +1, m] */
 void ti_error_where(lua_State *L);
 /* Raises a string, as luaL_error does, with the place of ti_error_where. [-0, +0, e] */
 int ti_error_plain(lua_State *L, const char *fmt, ...);
-/* The fault of the error object at idx, or of a string that stands for one, FAULT_NONE if it is
+/* Returns the error code of the object at idx, or of a string that stands for one; TIDE_OK if it is
 ** neither. [-0, +0, m] */
 int ti_error_kind(lua_State *L, int idx);
 /* Pushes its message, without the place. [-0, +1, m] */

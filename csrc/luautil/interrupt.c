@@ -68,8 +68,8 @@ TI_IN_HANDLER static bool in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCIS
 
 const char *ti_interrupt_words(int kind) {
   switch (kind) {
-    case FAULT_TIME_LIMIT: return "the task ran longer than its time limit";
-    case FAULT_MEMORY_LIMIT: return "the task needs more memory than its limit";
+    case TIDE_ETIMELIMIT: return "the task ran longer than its time limit";
+    case TIDE_EMEMORYLIMIT: return "the task needs more memory than its limit";
     default: return "the task was interrupted";
   }
 }
@@ -78,7 +78,7 @@ static void hook(lua_State *L, lua_Debug *ar) {
   struct ti_interrupt *h = ti_interrupt_of(L);
   int kind = ti_stop_token_requested(h->stop);
   (void)ar;
-  if (kind == FAULT_NONE) { /* an earlier task's, on a coroutine that it left behind */
+  if (kind == TIDE_OK) { /* an earlier task's, on a coroutine that it left behind */
     lua_sethook(L, NULL, 0, 0);
     return;
   }
@@ -97,8 +97,8 @@ static void hook(lua_State *L, lua_Debug *ar) {
 
 void ti_interrupt_check(lua_State *L) {
   const struct ti_interrupt *h = ti_interrupt_of(L);
-  int kind = h != NULL ? ti_stop_token_requested(h->stop) : FAULT_NONE;
-  if (kind != FAULT_NONE) ti_error_raise(L, kind, "%s", ti_interrupt_words(kind));
+  int kind = h != NULL ? ti_stop_token_requested(h->stop) : TIDE_OK;
+  if (kind != TIDE_OK) ti_error_raise(L, kind, "%s", ti_interrupt_words(kind));
 }
 
 /* Finalizers have their time still. */
@@ -144,7 +144,7 @@ TI_IN_HANDLER static void on_ring(void *ud) { stop_running((struct ti_interrupt 
 /* Sets the hook of L, which is about to run, if the task was asked to end. One that counts
 ** already goes on counting; one that a new coroutine has from its maker is set anew. */
 static void arm_next(struct ti_interrupt *h, lua_State *L, bool fresh) {
-  if (ti_stop_token_requested(h->stop) == FAULT_NONE) return;
+  if (ti_stop_token_requested(h->stop) == TIDE_OK) return;
   if (lenient(h, L)) return;
   if (fresh || phase_of(h) == INTERRUPT_FINAL || lua_gethook(L) != hook) arm(h, L);
 }
@@ -168,12 +168,12 @@ void ti_interrupt_leave(struct ti_interrupt *h, lua_State *before) {
 
 void ti_interrupt_begin(struct ti_interrupt *h) {
   bool haste =
-      ti_stop_token_requested(h->stop) != FAULT_NONE; /* asked before it begins: it is closed */
+      ti_stop_token_requested(h->stop) != TIDE_OK; /* asked before it begins: it is closed */
   /* time to tidy up, as for code that was stopped once */
   set_phase(h, haste ? INTERRUPT_CAUGHT : INTERRUPT_ASKED);
   atomic_store_explicit(&h->running, h->main, memory_order_relaxed);
   /* asked meanwhile: the handler has found nothing. Asked from now on: it finds this one. */
-  if (ti_stop_token_requested(h->stop) != FAULT_NONE) arm(h, h->main);
+  if (ti_stop_token_requested(h->stop) != TIDE_OK) arm(h, h->main);
 }
 
 void ti_interrupt_end(struct ti_interrupt *h) {
@@ -270,7 +270,7 @@ void ti_interrupt_open(struct ti_interrupt *h, lua_State *L, struct ti_stop_toke
 }
 
 bool ti_interrupt_exceeded(struct ti_interrupt *h) {
-  bool first = ti_stop_token_request(h->stop, FAULT_MEMORY_LIMIT);
+  bool first = ti_stop_token_request(h->stop, TIDE_EMEMORYLIMIT);
   if (first) {
     set_phase(h, INTERRUPT_OVERDRAWN); /* to-be-closed variables and handlers have their time */
     ti_watchdog_follow(h->stop);

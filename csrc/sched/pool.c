@@ -171,15 +171,15 @@ const char *ti_pool_name(struct ti_pool *p) { return p->cfg.name; }
 
 /* --------------------------------------------------------------- submit -- */
 
-/* Waits until t may be queued: FAULT_NONE, or why it may not. The lock is let go meanwhile. */
+/* Waits until t may be queued: TIDE_OK, or why it may not. The lock is let go meanwhile. */
 static int admit_locked(struct ti_pool *p, const struct ti_task *t, ti_time deadline) {
   bool expired = false;
   for (;;) {
-    if (p->state == POOL_BROKEN) return FAULT_BROKEN;
-    if (p->state == POOL_CLOSING) return FAULT_SHUTDOWN;
+    if (p->state == POOL_BROKEN) return TIDE_EBROKEN;
+    if (p->state == POOL_CLOSING) return TIDE_ESHUTDOWN;
     if (ti_pool_state_full_locked(p)) {
-      if (p->cfg.full_is_error) return FAULT_FULL;
-      if (expired) return FAULT_TIMEOUT;
+      if (p->cfg.full_is_error) return TIDE_EFULL;
+      if (expired) return TIDE_ETIMEOUT;
       p->blocked++;
       expired = !ti_cond_wait(&p->room, &p->lock, deadline);
       p->blocked--;
@@ -191,10 +191,10 @@ static int admit_locked(struct ti_pool *p, const struct ti_task *t, ti_time dead
       ti_mutex_unlock(&p->lock);
       level = ti_task_queue_new_level(p->mem);
       ti_mutex_lock(&p->lock);
-      if (level == NULL) return FAULT_NOMEM;
+      if (level == NULL) return TIDE_ENOMEM;
       ti_task_queue_add_level(&p->queue, level);
     } else {
-      return FAULT_NONE;
+      return TIDE_OK;
     }
   }
 }
@@ -203,25 +203,24 @@ static int admit_locked(struct ti_pool *p, const struct ti_task *t, ti_time dead
 static int enqueue_locked(struct ti_pool *p, struct ti_task *t, int *err) {
   int e;
   ti_task_queue_push(&p->queue, ti_task_hold(t));
-  if (!ti_pool_state_wanting_locked(p)) return FAULT_NONE;
+  if (!ti_pool_state_wanting_locked(p)) return TIDE_OK;
   e = ti_pool_threads_start_locked(p);
-  if (e == 0 || ti_pool_state_served_locked(p))
-    return FAULT_NONE; /* those that exist will serve it */
+  if (e == 0 || ti_pool_state_served_locked(p)) return TIDE_OK; /* those that exist will serve it */
   /* This was to be the only thread, the first or beside others that are away. The task may be gone
   ** from the queue all the same: taken, or cancelled, so there is nothing left to fail. */
-  if (!ti_task_queue_remove(&p->queue, t)) return FAULT_NONE;
+  if (!ti_task_queue_remove(&p->queue, t)) return TIDE_OK;
   ti_task_release(t); /* not the last: the caller has one */
   *err = e;
-  return FAULT_THREAD;
+  return TIDE_ETHREAD;
 }
 
 int ti_pool_submit(struct ti_pool *p, struct ti_task *t, ti_time deadline, int *err) {
   struct ti_pool_thread *sleeper;
-  int fault;
+  int code;
   assert(t->home == &p->home);
   ti_mutex_lock(&p->lock);
-  fault = admit_locked(p, t, deadline);
-  if (fault == FAULT_NONE) fault = enqueue_locked(p, t, err);
+  code = admit_locked(p, t, deadline);
+  if (code == TIDE_OK) code = enqueue_locked(p, t, err);
   /* If this call was woken for room, or if more of it was made, the next one is let in here:
   ** one signal per place would be lost with a submitter that gave up. */
   if (!ti_pool_state_full_locked(p)) ti_pool_state_room_locked(p);
@@ -230,22 +229,22 @@ int ti_pool_submit(struct ti_pool *p, struct ti_task *t, ti_time deadline, int *
   ti_mutex_unlock(&p->lock);
   ti_pool_state_advance_wake_sequence(p); /* after the lock: who spins can have it at once */
   ti_pool_state_notify(sleeper);
-  return fault;
+  return code;
 }
 
 int ti_pool_run_begin(struct ti_pool *p) {
-  int fault = FAULT_NONE;
+  int code = TIDE_OK;
   ti_mutex_lock(&p->lock);
-  if (p->state == POOL_BROKEN) fault = FAULT_BROKEN;
-  if (p->state == POOL_CLOSING) fault = FAULT_SHUTDOWN;
-  if (fault == FAULT_NONE) {
+  if (p->state == POOL_BROKEN) code = TIDE_EBROKEN;
+  if (p->state == POOL_CLOSING) code = TIDE_ESHUTDOWN;
+  if (code == TIDE_OK) {
     p->running++;
     p->waiting++; /* it takes no thread of the pool */
     p->errands++;
   }
   ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
-  return fault;
+  return code;
 }
 
 bool ti_pool_run_end(struct ti_pool *p, bool failed) {
@@ -281,7 +280,7 @@ int ti_pool_block_begin(struct ti_pool *p, const struct ti_task *t, enum ti_pool
   ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
   ti_pool_state_notify(sleeper);
-  return err == 0 ? FAULT_NONE : err == ENOMEM ? FAULT_NOMEM : FAULT_THREAD;
+  return err == 0 ? TIDE_OK : err == ENOMEM ? TIDE_ENOMEM : TIDE_ETHREAD;
 }
 
 void ti_pool_block_end(struct ti_pool *p, enum ti_pool_block how) {

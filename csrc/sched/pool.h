@@ -6,9 +6,9 @@
 **
 ** States:  OPEN -> CLOSING (no more tasks; the queue is served, then threads end)
 **          OPEN or CLOSING -> BROKEN (a worker could not be opened: what is queued
-**          fails with FAULT_BROKEN and so does every submit; threads end)
+**          fails with TIDE_EBROKEN and so does every submit; threads end)
 ** A worker that there is no memory to open breaks nothing: its thread ends and leaves the queue to
-** the others; the only one fails a task (FAULT_NOMEM) for each time it tried.
+** the others; the only one fails a task (TIDE_ENOMEM) for each time it tried.
 **
 ** One lock guards everything marked L. No task's or mailbox's lock is taken and no
 ** runner function is called while it is held.
@@ -48,12 +48,12 @@ const struct ti_alloc *ti_pool_mem(const struct ti_pool *p);
 ti_time ti_pool_spin_time(const struct ti_pool *p);
 const char *ti_pool_name(struct ti_pool *p);
 
-/* Takes a reference to t when it answers FAULT_NONE. Starts a thread if no worker is idle and fewer
+/* Takes a reference to t when it answers TIDE_OK. Starts a thread if no worker is idle and fewer
 ** than max_workers exist, those not counted that wait, and fewer than max_threads in all. A worker
 ** counts as idle before its task is seen to be done, so who submits, waits and submits again keeps
-** one thread busy. While the queue is full it waits until `deadline` (FAULT_TIMEOUT: try again, so
-** that callers can look at signals), or answers FAULT_FULL. FAULT_NOMEM, for a priority other than
-** 0 only; FAULT_SHUTDOWN; FAULT_BROKEN (ti_pool_broken_reason says why); FAULT_THREAD with errno in
+** one thread busy. While the queue is full it waits until `deadline` (TIDE_ETIMEOUT: try again, so
+** that callers can look at signals), or answers TIDE_EFULL. TIDE_ENOMEM, for a priority other than
+** 0 only; TIDE_ESHUTDOWN; TIDE_EBROKEN (ti_pool_broken_reason says why); TIDE_ETHREAD with errno in
 ** *err if no thread could be started and none exists. After any of these nothing is queued. */
 int ti_pool_submit(struct ti_pool *p, struct ti_task *t, ti_time deadline, int *err);
 
@@ -61,7 +61,7 @@ int ti_pool_submit(struct ti_pool *p, struct ti_task *t, ti_time deadline, int *
 ** the thread is away: it does not count as one of max_workers, so that others can do what is waited
 ** for. If another thread of this pool has t it is resting: it counts, as that one goes on by
 ** itself; but one that is away may need a thread to come back, so that they do not all rest then.
-** *how is for `back`. Never waits. FAULT_NONE; or FAULT_NOMEM, FAULT_THREAD: something is queued,
+** *how is for `back`. Never waits. TIDE_OK; or TIDE_ENOMEM, TIDE_ETHREAD: something is queued,
 ** and no thread that could serve it is there or can be started; then it is neither (BLOCK_NONE),
 ** and must not sleep. With max_threads there nobody takes its place; then _help and _agree are to
 ** be called before the sleep, and now and then. */
@@ -78,8 +78,8 @@ bool ti_pool_crowded(const struct ti_pool *p);
 ** end. */
 bool ti_pool_agree(struct ti_pool *p, struct ti_stop_token *self);
 
-/* Around a task of this pool that its submitter runs itself, out of any queue. FAULT_NONE; or
-** FAULT_SHUTDOWN, FAULT_BROKEN, and then it must not run. ti_pool_wait waits for it. `runend`
+/* Around a task of this pool that its submitter runs itself, out of any queue. TIDE_OK; or
+** TIDE_ESHUTDOWN, TIDE_EBROKEN, and then it must not run. ti_pool_wait waits for it. `runend`
 ** answers whether the pool is still open. */
 int ti_pool_run_begin(struct ti_pool *p);
 bool ti_pool_run_end(struct ti_pool *p, bool failed);

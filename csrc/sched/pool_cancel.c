@@ -40,7 +40,7 @@ static bool withdraw(struct ti_pool *p, struct ti_task *t, bool taken_too) {
     if (queued) ti_task_release(t); /* not the last: the caller has one */
     ti_pool_state_delivery_done(p);
   }
-  return ti_task_state(t) == TASK_CANCELLED;
+  return ti_task_state(t) == TIDE_CANCELLED;
 }
 
 bool ti_pool_cancel_task(struct ti_pool *p, struct ti_task *t) { return withdraw(p, t, false); }
@@ -56,12 +56,12 @@ size_t ti_pool_cancel_unreachable(struct ti_pool *p) { return ti_watchdog_unreac
 bool ti_pool_cancel_interrupt(struct ti_pool *p, struct ti_task *t) {
   struct ti_stop_token *stop;
   if (withdraw(p, t, true)) return true;
-  switch (ti_task_stop(t, FAULT_INTERRUPTED, &stop)) {
+  switch (ti_task_stop(t, TIDE_EINTERRUPTED, &stop)) {
     case STOP_TOLD:
     case STOP_KNOWN: return ti_watchdog_keep_signalling(&p->dog, stop);
     case STOP_PAST: return true;
     default: /* it has ended, perhaps by an earlier stop */
-      return ti_task_state(t) == TASK_FINISHED && ti_errcode_is_stop(t->outcome);
+      return ti_task_state(t) == TIDE_FINISHED && ti_errcode_is_stop(t->outcome);
   }
 }
 
@@ -92,8 +92,8 @@ static struct ti_stop_token *next_upkeep(struct ti_pool *p) {
   p->haste = true; /* for those whose upkeep begins later */
   for (struct ti_nested_worker *l = p->slots != NULL ? &p->slots->base : NULL;
        l != NULL && stop == NULL; l = next_level_locked(l)) {
-    if (!l->upkeep || ti_stop_token_requested(&l->stop) != FAULT_NONE) continue;
-    if (ti_stop_token_pin(&l->stop, FAULT_INTERRUPTED) == STOP_TOLD) stop = &l->stop;
+    if (!l->upkeep || ti_stop_token_requested(&l->stop) != TIDE_OK) continue;
+    if (ti_stop_token_pin(&l->stop, TIDE_EINTERRUPTED) == STOP_TOLD) stop = &l->stop;
   }
   ti_mutex_unlock(&p->lock);
   return stop;

@@ -14,7 +14,7 @@ TI_INTERNAL_BEGIN
 ** before. Delivers its watches: no lock may be held. The caller holds a reference. */
 bool ti_pool_cancel_task(struct ti_pool *p, struct ti_task *t);
 
-/* Cancels t (of this pool) as above or, if it runs, asks it to end with FAULT_INTERRUPTED. True: it
+/* Cancels t (of this pool) as above or, if it runs, asks it to end with TIDE_EINTERRUPTED. True: it
 ** was cancelled, or ends by a stop: this one, or one that came before. False: it ended by itself;
 ** or it was asked, and there is no signal for its thread, so that it ends only if it looks. Never
 ** waits. */

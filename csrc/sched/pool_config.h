@@ -18,7 +18,7 @@ struct ti_pool_runner {
   ** open, close and run: it says how they are asked to end. */
   void *(*open)(void *ud, int index, struct ti_stop_token *stop, char **why, size_t *whysize);
   /* Runs a task that has begun: fills *out (empty, of the task's mem) and answers the outcome; out
-  ** of memory in *out makes it FAULT_NOMEM. May close the stop as its last act; if that was asked
+  ** of memory in *out makes it TIDE_ENOMEM. May close the stop as its last act; if that was asked
   ** for a kind, this is the outcome, whatever it answers. */
   int (*run)(void *worker, struct ti_task *t, struct ti_message *out);
   /* After a task: whether a finalizer was stopped in it. Others like it may come when it is closed,

@@ -40,14 +40,14 @@ static int run_guarded(struct ti_pool *p, void *worker, struct ti_task *t,
                        struct ti_stop_token *stop, struct ti_message *out) {
   ti_time limit = time_limit(p, t);
   int outcome, kind;
-  if (limit > 0) ti_watchdog_limit(&p->dog, stop, ti_clock_now() + limit, FAULT_TIME_LIMIT);
+  if (limit > 0) ti_watchdog_limit(&p->dog, stop, ti_clock_now() + limit, TIDE_ETIMELIMIT);
   outcome = p->runner.run(worker, t, out);
   /* The task forked, and its child came back: nobody is here who waits for the outcome, and what is
   ** queued is the parent's to run. The end of its only thread is that of the child. */
   if (ti_fork_guard_forked(&p->mark)) ti_fork_guard_leave();
   kind = ti_stop_token_close(stop);
-  if (limit > 0 || kind != FAULT_NONE) ti_watchdog_remove(&p->dog, stop);
-  if (kind != FAULT_NONE && outcome != kind) { /* the runner did not look */
+  if (limit > 0 || kind != TIDE_OK) ti_watchdog_remove(&p->dog, stop);
+  if (kind != TIDE_OK && outcome != kind) { /* the runner did not look */
     ti_message_fini(out);
     ti_message_init(out, ti_task_mem(t));
     outcome = kind;
@@ -59,7 +59,7 @@ static int run_guarded(struct ti_pool *p, void *worker, struct ti_task *t,
 ** released here: who sees that a task is done finds it gone. */
 bool ti_pool_nested_run(struct ti_pool *p, struct ti_nested_worker *l, struct ti_task *t,
                         int *outcome, struct ti_message *out) {
-  *outcome = FAULT_NONE;
+  *outcome = TIDE_OK;
   ti_message_init(out, ti_task_mem(t));
   ti_stop_token_refresh_signals(&l->slot->bell);
   ti_stop_token_open(&l->stop);
@@ -72,7 +72,7 @@ bool ti_pool_nested_run(struct ti_pool *p, struct ti_nested_worker *l, struct ti
   if (out->bytes.failed) {
     ti_message_fini(out);
     ti_message_init(out, ti_task_mem(t));
-    if (*outcome == FAULT_NONE || *outcome == FAULT_ERROR) *outcome = FAULT_NOMEM;
+    if (*outcome == TIDE_OK || *outcome == TIDE_EERROR) *outcome = TIDE_ENOMEM;
   }
   ti_message_fini(&t->msg);
   return true;
@@ -87,7 +87,7 @@ void ti_pool_nested_end_locked(struct ti_pool *p, struct ti_nested_worker *l, bo
     p->cancelled++;
   else
     p->finished++;
-  if (outcome != FAULT_NONE) p->failed++;
+  if (outcome != TIDE_OK) p->failed++;
   ti_pool_state_room_locked(p);
 }
 
@@ -123,7 +123,7 @@ static void fail_broken(struct ti_task *t, const char *why, size_t len) {
     ti_message_init(&out, ti_task_mem(t));
   }
   /* false if it was cancelled behind the pool's back: it is done either way */
-  ti_task_finish(t, FAULT_BROKEN, &out);
+  ti_task_finish(t, TIDE_EBROKEN, &out);
   ti_message_fini(&out);
   ti_task_release(t);
 }
@@ -186,7 +186,7 @@ static void upkeep(struct ti_pool *p, struct ti_nested_worker *l, bool ask) {
   ti_mutex_lock(&p->lock);
   ti_stop_token_open(&l->stop);
   l->upkeep = true;
-  told = (ask || p->haste) && ti_stop_token_pin(&l->stop, FAULT_INTERRUPTED) == STOP_TOLD;
+  told = (ask || p->haste) && ti_stop_token_pin(&l->stop, TIDE_EINTERRUPTED) == STOP_TOLD;
   ti_mutex_unlock(&p->lock);
   if (told) ti_watchdog_keep_signalling(&p->dog, &l->stop);
 }
@@ -197,7 +197,7 @@ static void upkeep_done(struct ti_pool *p, struct ti_nested_worker *l) {
   l->upkeep = false;
   kind = ti_stop_token_close(&l->stop);
   ti_mutex_unlock(&p->lock);
-  if (kind != FAULT_NONE) ti_watchdog_remove(&p->dog, &l->stop);
+  if (kind != TIDE_OK) ti_watchdog_remove(&p->dog, &l->stop);
 }
 
 /* Opens the level's worker. False: the pool is broken now, or (*starved) there was no memory. */
@@ -284,11 +284,11 @@ static void run_above(struct ti_pool *p, struct ti_nested_worker *up, struct ti_
 bool ti_pool_nested_run_inline(struct ti_pool *p, struct ti_stop_token *self, struct ti_task *t) {
   struct ti_nested_worker *l = TI_CONTAINER(self, struct ti_nested_worker, stop), *up;
   bool taken;
-  if (t->home != &p->home || ti_task_state(t) != TASK_PENDING) return false;
+  if (t->home != &p->home || ti_task_state(t) != TIDE_PENDING) return false;
   up = level_above(p, l);
   if (up == NULL) return false;
   ti_mutex_lock(&p->lock);
-  while (t->place == TASK_QUEUED && ti_stop_token_requested(self) == FAULT_NONE &&
+  while (t->place == TASK_QUEUED && ti_stop_token_requested(self) == TIDE_OK &&
          ti_pool_state_held_locked(p))
     ti_cond_wait(&l->slot->wake, &p->lock, ti_clock_deadline(POOL_HELD_SLICE));
   taken = ti_task_queue_remove(&p->queue, t);

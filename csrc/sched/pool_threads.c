@@ -170,7 +170,7 @@ static bool open_worker(struct ti_pool *p, struct ti_pool_thread *self, bool *st
   ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
   if (failed != NULL) { /* this thread counts as alive: no wait ends before */
-    ti_task_finish(failed, FAULT_NOMEM, NULL);
+    ti_task_finish(failed, TIDE_ENOMEM, NULL);
     ti_task_release(failed);
   }
   return wanted;

@@ -73,7 +73,7 @@ void ti_stop_token_init(struct ti_stop_token *s, struct ti_signal_target *b) {
   atomic_init(&s->visitors, 0);
   ti_list_node_init(&s->link);
   s->due = TI_CLOCK_NEVER;
-  s->kind = FAULT_NONE;
+  s->kind = TIDE_OK;
   atomic_store_explicit(&b->first, s, memory_order_release);
 }
 
@@ -90,20 +90,20 @@ void ti_stop_token_set_hook(struct ti_stop_token *s, void (*arm)(void *), void *
 void ti_stop_token_open(struct ti_stop_token *s) {
   /* relaxed: who asks finds this task through its lock, which orders it */
   atomic_store_explicit(&s->left, false, memory_order_relaxed);
-  atomic_store_explicit(&s->want, FAULT_NONE, memory_order_relaxed);
+  atomic_store_explicit(&s->want, TIDE_OK, memory_order_relaxed);
 }
 
 int ti_stop_token_close(struct ti_stop_token *s) {
-  int want = FAULT_NONE;
+  int want = TIDE_OK;
   /* acquire: pairs with the release in ask, so leave sees who visits */
   if (atomic_compare_exchange_strong_explicit(&s->want, &want, STOP_CLOSED, memory_order_acquire,
                                               memory_order_acquire))
-    return FAULT_NONE;
-  return want > 0 ? want : FAULT_NONE;
+    return TIDE_OK;
+  return want > 0 ? want : TIDE_OK;
 }
 
 bool ti_stop_token_request(struct ti_stop_token *s, int kind) {
-  int want = FAULT_NONE;
+  int want = TIDE_OK;
   return atomic_compare_exchange_strong_explicit(&s->want, &want, kind, memory_order_release,
                                                  memory_order_relaxed);
 }
@@ -115,7 +115,7 @@ enum ti_stop_answer ti_stop_token_pin(struct ti_stop_token *s, int kind) {
   atomic_fetch_add_explicit(&s->visitors, 1, memory_order_seq_cst);
   if (!ti_stop_token_request(s, kind)) {
     bool left = atomic_load_explicit(&s->left, memory_order_seq_cst);
-    answer = ti_stop_token_requested(s) == FAULT_NONE ? STOP_NOT : left ? STOP_PAST : STOP_KNOWN;
+    answer = ti_stop_token_requested(s) == TIDE_OK ? STOP_NOT : left ? STOP_PAST : STOP_KNOWN;
   }
   if (answer < STOP_KNOWN) ti_stop_token_unpin(s);
   return answer;

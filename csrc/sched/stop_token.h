@@ -104,14 +104,14 @@ void ti_stop_token_fini(struct ti_stop_token *s);
 ** nothing. */
 void ti_stop_token_set_hook(struct ti_stop_token *s, void (*arm)(void *ud), void *ud);
 
-/* The worker's: before a task, and at its end. `close` answers FAULT_NONE or what was asked for. */
+/* The worker's: before a task, and at its end. `close` answers TIDE_OK or what was asked for. */
 void ti_stop_token_open(struct ti_stop_token *s);
 int ti_stop_token_close(struct ti_stop_token *s);
 
-/* What was asked of the running task, or FAULT_NONE. */
+/* What was asked of the running task, or TIDE_OK. */
 static inline int ti_stop_token_requested(const struct ti_stop_token *s) {
   int want = atomic_load_explicit(&s->want, memory_order_acquire);
-  return want > 0 ? want : FAULT_NONE;
+  return want > 0 ? want : TIDE_OK;
 }
 
 /* Asks the task that runs, which the caller knows not to have ended. False: it was asked already,

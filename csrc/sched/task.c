@@ -60,10 +60,10 @@ struct ti_task *ti_task_new(struct ti_task_home *home, const struct ti_alloc *me
   ti_list_node_init(&t->queued);
   t->waiters = NULL;
   t->priority = terms != NULL ? terms->priority : 0;
-  atomic_init(&t->state, TASK_PENDING);
+  atomic_init(&t->state, TIDE_PENDING);
   ti_byte_lock_init(&t->lock);
   t->place = TASK_OUTSIDE;
-  t->outcome = FAULT_NONE;
+  t->outcome = TIDE_OK;
   ti_message_init(&t->msg, mem);
   if (home != NULL) home->hold(home);
   return t;
@@ -95,10 +95,10 @@ void ti_task_release(struct ti_task *t) {
 }
 
 /* The only writer of `state`; see the picture in task.h. */
-static void set_state_locked(struct ti_task *t, enum ti_task_state to) {
-  enum ti_task_state from = ti_task_state(t);
-  assert((from == TASK_PENDING && to != TASK_PENDING) ||
-         (from == TASK_RUNNING && to == TASK_FINISHED));
+static void set_state_locked(struct ti_task *t, tide_status to) {
+  tide_status from = ti_task_state(t);
+  assert((from == TIDE_PENDING && to != TIDE_PENDING) ||
+         (from == TIDE_RUNNING && to == TIDE_FINISHED));
   (void)from;
   /* release: pairs with the acquire in ti_task_state, so who sees it done sees the outcome */
   atomic_store_explicit(&t->state, (unsigned char)to, memory_order_release);
@@ -107,11 +107,11 @@ static void set_state_locked(struct ti_task *t, enum ti_task_state to) {
 bool ti_task_begin(struct ti_task *t, struct ti_stop_token *stop) {
   bool mine;
   ti_byte_lock_lock(&t->lock);
-  mine = ti_task_state(t) == TASK_PENDING;
+  mine = ti_task_state(t) == TIDE_PENDING;
   if (mine) {
     t->stop = stop;
     t->awaited = NULL;
-    set_state_locked(t, TASK_RUNNING);
+    set_state_locked(t, TIDE_RUNNING);
   }
   ti_byte_lock_unlock(&t->lock);
   return mine;
@@ -120,7 +120,7 @@ bool ti_task_begin(struct ti_task *t, struct ti_stop_token *stop) {
 enum ti_stop_answer ti_task_stop(struct ti_task *t, int kind, struct ti_stop_token **stop) {
   enum ti_stop_answer answer = STOP_NOT;
   ti_byte_lock_lock(&t->lock);
-  *stop = ti_task_state(t) == TASK_RUNNING ? t->stop : NULL;
+  *stop = ti_task_state(t) == TIDE_RUNNING ? t->stop : NULL;
   /* under the lock it has not finished, and its worker's stop is about it */
   if (*stop != NULL) answer = ti_stop_token_pin(*stop, kind);
   ti_byte_lock_unlock(&t->lock);
@@ -138,7 +138,7 @@ static struct ti_task *awaited_by(struct ti_task *t) {
   struct ti_task *next = NULL;
   ti_byte_lock_lock(&t->lock);
   /* the waiter has a reference until it has said under this lock that it waits no more */
-  if (ti_task_state(t) == TASK_RUNNING && t->awaited != NULL) next = ti_task_hold(t->awaited);
+  if (ti_task_state(t) == TIDE_RUNNING && t->awaited != NULL) next = ti_task_hold(t->awaited);
   ti_byte_lock_unlock(&t->lock);
   return next;
 }
@@ -190,12 +190,12 @@ static void ring_remove(struct ti_task_waiter **oldest, struct ti_task_waiter *w
 }
 
 static bool failed(const struct ti_task *t) {
-  return ti_task_state(t) == TASK_FINISHED && t->outcome != FAULT_NONE;
+  return ti_task_state(t) == TIDE_FINISHED && t->outcome != TIDE_OK;
 }
 
 /* Makes it done if its state is at most `latest`, with what *out holds as its message;
 ** the call that was there is in *out then. */
-static bool settle(struct ti_task *t, enum ti_task_state latest, enum ti_task_state to, int outcome,
+static bool settle(struct ti_task *t, tide_status latest, tide_status to, int outcome,
                    struct ti_message *out) {
   struct ti_task_waiter *flying, *w;
   struct ti_message call;
@@ -229,13 +229,13 @@ static bool settle(struct ti_task *t, enum ti_task_state latest, enum ti_task_st
 bool ti_task_cancel(struct ti_task *t) {
   struct ti_message none;
   ti_message_init(&none, ti_task_mem(t));
-  return settle(t, TASK_PENDING, TASK_CANCELLED, FAULT_CANCELLED, &none);
+  return settle(t, TIDE_PENDING, TIDE_CANCELLED, TIDE_ECANCELLED, &none);
 }
 
 bool ti_task_finish(struct ti_task *t, int outcome, struct ti_message *out) {
   struct ti_message none;
   ti_message_init(&none, ti_task_mem(t));
-  return settle(t, TASK_RUNNING, TASK_FINISHED, outcome, out != NULL ? out : &none);
+  return settle(t, TIDE_RUNNING, TIDE_FINISHED, outcome, out != NULL ? out : &none);
 }
 
 bool ti_task_add_waiter(struct ti_task *t, struct ti_task_waiter *w) {

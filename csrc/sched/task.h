@@ -8,7 +8,7 @@
 **      +-----------> CANCELLED                     |  promise that was never begun)
 **      +-------------------------------------------+
 **
-** An outcome's bytes: those of FAULT_NONE and FAULT_ERROR are floor 2's (worker_state.h). A kind's:
+** An outcome's bytes: those of TIDE_OK and TIDE_EERROR are floor 2's (worker_state.h). A kind's:
 ** varint n, message of n bytes, varint k, traceback of k bytes (k is 0: none); or no bytes
 ** at all, when there was no memory for them, and for every cancelled task.
 **
@@ -38,8 +38,6 @@
 #include "platform/clock.h"
 
 TI_INTERNAL_BEGIN
-
-enum ti_task_state { TASK_PENDING, TASK_RUNNING, TASK_FINISHED, TASK_CANCELLED };
 
 enum ti_task_place { TASK_OUTSIDE, TASK_QUEUED, TASK_TAKEN };
 
@@ -103,10 +101,10 @@ struct ti_task {
   struct ti_task_waiter *waiters; /* lock: the oldest of a ring; NULL: none */
   int priority;                   /* I */
   _Atomic unsigned char
-      state; /* enum ti_task_state; written under lock, read by anyone (release/acquire) */
+      state; /* tide_status; written under lock, read by anyone (release/acquire) */
   struct ti_byte_lock lock;
   unsigned char place; /* pool's lock: enum ti_task_place: in the queue; with a worker, or failed */
-  unsigned char outcome; /* as msg. FAULT_NONE: values; FAULT_ERROR: its own error; a kind */
+  unsigned char outcome; /* as msg. TIDE_OK: values; TIDE_EERROR: its own error; a kind */
   /* The call before it is done: written by the submitter before the pool takes it, then the
   ** worker's. Its outcome once done: written by who finishes it, before the state, and
   ** read-only from then on. A cancelled task's is empty. */
@@ -132,12 +130,12 @@ static inline const char *ti_task_name(const struct ti_task *t) {
 /* Where it and its messages are allocated: the pool's, or a promise's own. */
 const struct ti_alloc *ti_task_mem(const struct ti_task *t);
 
-static inline enum ti_task_state ti_task_state(const struct ti_task *t) {
+static inline tide_status ti_task_state(const struct ti_task *t) {
   /* acquire: pairs with the release in set_state, so `outcome` and `msg` are seen */
-  return (enum ti_task_state)atomic_load_explicit(&t->state, memory_order_acquire);
+  return (tide_status)atomic_load_explicit(&t->state, memory_order_acquire);
 }
 static inline bool ti_task_done(const struct ti_task *t) {
-  return ti_task_state(t) >= TASK_FINISHED;
+  return ti_task_state(t) >= TIDE_FINISHED;
 }
 
 /* PENDING -> RUNNING; false: it was not pending. `stop` (NULL: none), which is open, is how it is

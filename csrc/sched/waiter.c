@@ -87,7 +87,7 @@ void ti_waiter_entry_start(struct ti_wait_entry *w, struct ti_task *t, struct ti
   w->waiter.notify = arrive;
   /* one that is done needs no lock, which in a child that was forked may be held for ever */
   if (ti_task_done(t) || !ti_task_add_waiter(t, &w->waiter))
-    arrive(&w->waiter, ti_task_state(t) == TASK_FINISHED && t->outcome != FAULT_NONE);
+    arrive(&w->waiter, ti_task_state(t) == TIDE_FINISHED && t->outcome != TIDE_OK);
 }
 
 /* Takes an arrived watch out of its set. */

@@ -69,7 +69,7 @@ static ti_time look_locked(struct ti_watchdog *w) {
     if (s->due <= now) {
       ti_stop_token_request(
           s, s->kind); /* false: it was asked before, or it is closed and will leave */
-      if (ti_stop_token_requested(s) != FAULT_NONE) ring_locked(s->bell);
+      if (ti_stop_token_requested(s) != TIDE_OK) ring_locked(s->bell);
       s->due = now + INTERVAL;
     }
     if (s->due < next) next = s->due;
@@ -161,7 +161,7 @@ size_t ti_watchdog_unreachable(struct ti_watchdog *w) {
   ti_mutex_lock(&w->lock);
   for (const struct ti_list_node *f = w->list.head.next; f != &w->list.head; f = f->next) {
     const struct ti_stop_token *s = TI_CONTAINER(f, const struct ti_stop_token, link);
-    if (s->bell->mute && ti_stop_token_requested(s) != FAULT_NONE) n++;
+    if (s->bell->mute && ti_stop_token_requested(s) != TIDE_OK) n++;
   }
   ti_mutex_unlock(&w->lock);
   return n;

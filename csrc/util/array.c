@@ -21,14 +21,14 @@
 static const struct {
   const char *name;
   size_t size;
-} elems[ELEMENT_TYPES] = {{"i8", 1},  {"i16", 2}, {"i32", 4}, {"i64", 8}, {"u8", 1},
-                          {"u16", 2}, {"u32", 4}, {"u64", 8}, {"f32", 4}, {"f64", 8}};
+} elems[TI_ARRAY_TYPES] = {{"i8", 1},  {"i16", 2}, {"i32", 4}, {"i64", 8}, {"u8", 1},
+                           {"u16", 2}, {"u32", 4}, {"u64", 8}, {"f32", 4}, {"f64", 8}};
 
 const char *ti_array_element_name(int type) {
-  return type >= 0 && type < ELEMENT_TYPES ? elems[type].name : NULL;
+  return type >= 0 && type < TI_ARRAY_TYPES ? elems[type].name : NULL;
 }
 
-size_t ti_array_element_size(enum ti_element type) { return elems[type].size; }
+size_t ti_array_element_size(tide_element type) { return elems[type].size; }
 
 /* ------------------------------------------------------------- life -- */
 
@@ -38,8 +38,7 @@ static unsigned char *align(void *p, size_t to) {
 }
 
 /* A struct with `extra` bytes behind it, or NULL. */
-static struct ti_array *make(const struct ti_alloc *m, enum ti_element type, size_t n,
-                             size_t extra) {
+static struct ti_array *make(const struct ti_alloc *m, tide_element type, size_t n, size_t extra) {
   size_t size = sizeof(struct ti_array) + extra;
   struct ti_array *t = (struct ti_array *)ti_alloc_new(m, size);
   if (t == NULL) return NULL;
@@ -70,52 +69,52 @@ static bool add_block(struct ti_array *t, size_t bytes) {
   return true;
 }
 
-int ti_array_new(struct ti_array **out, const struct ti_alloc *m, enum ti_element type, size_t n) {
+int ti_array_new(struct ti_array **out, const struct ti_alloc *m, tide_element type, size_t n) {
   size_t esize = ti_array_element_size(type), bytes;
   struct ti_array *t;
   *out = NULL;
-  if (n > MOST / esize) return FAULT_NOMEM;
+  if (n > MOST / esize) return TIDE_ENOMEM;
   bytes = n * esize;
   t = make(m, type, n, bytes < BIG ? bytes + LINE - 1 : 0);
-  if (t == NULL) return FAULT_NOMEM;
+  if (t == NULL) return TIDE_ENOMEM;
   if (bytes < BIG) {
     t->data = align(t + 1, LINE);
   } else if (!add_block(t, bytes)) {
     give_back(t);
-    return FAULT_NOMEM;
+    return TIDE_ENOMEM;
   }
   t->owned = t->size + t->blocksize;
   memset(t->data, 0, bytes);
   *out = t;
-  return FAULT_NONE;
+  return TIDE_OK;
 }
 
-int ti_array_wrap(struct ti_array **out, const struct ti_alloc *m, enum ti_element type, void *data,
+int ti_array_wrap(struct ti_array **out, const struct ti_alloc *m, tide_element type, void *data,
                   size_t n, void (*release)(void *ud, void *data, size_t bytes), void *ud) {
   size_t esize = ti_array_element_size(type);
   struct ti_array *t;
   *out = NULL;
-  if ((data == NULL && n > 0) || (uintptr_t)data % esize != 0 || n > MOST / esize) return FAULT_ARG;
+  if ((data == NULL && n > 0) || (uintptr_t)data % esize != 0 || n > MOST / esize) return TIDE_EARG;
   t = make(m, type, n, 0);
-  if (t == NULL) return FAULT_NOMEM;
+  if (t == NULL) return TIDE_ENOMEM;
   t->data = (unsigned char *)data;
   t->release = release;
   t->ud = ud;
   t->owned = t->size + (release != NULL ? n * esize : 0);
   *out = t;
-  return FAULT_NONE;
+  return TIDE_OK;
 }
 
 int ti_array_slice(struct ti_array **out, struct ti_array *t, size_t at, size_t n) {
   struct ti_array *view;
   *out = NULL;
-  if (!ti_array_within(t, at, n)) return FAULT_ARG;
+  if (!ti_array_within(t, at, n)) return TIDE_EARG;
   view = make(&t->root->mem, t->type, n, 0);
-  if (view == NULL) return FAULT_NOMEM;
+  if (view == NULL) return TIDE_ENOMEM;
   view->data = t->data == NULL ? NULL : t->data + at * ti_array_element_size(t->type);
   view->root = ti_array_hold(t->root);
   *out = view;
-  return FAULT_NONE;
+  return TIDE_OK;
 }
 
 struct ti_array *ti_array_hold(struct ti_array *t) {

@@ -22,28 +22,16 @@
 
 TI_INTERNAL_BEGIN
 
-enum ti_element {
-  ELEMENT_I8,
-  ELEMENT_I16,
-  ELEMENT_I32,
-  ELEMENT_I64,
-  ELEMENT_U8,
-  ELEMENT_U16,
-  ELEMENT_U32,
-  ELEMENT_U64,
-  ELEMENT_F32,
-  ELEMENT_F64,
-  ELEMENT_TYPES
-};
+enum { TI_ARRAY_TYPES = TIDE_F64 + 1 }; /* how many element types there are */
 
 /* "u8"; NULL for what is no type. */
 const char *ti_array_element_name(int type);
 /* Bytes of one element: 1, 2, 4 or 8. */
-size_t ti_array_element_size(enum ti_element type);
+size_t ti_array_element_size(tide_element type);
 
 struct ti_array {
   struct ti_refcount ref;
-  enum ti_element type;  /* I */
+  tide_element type;     /* I */
   size_t n;              /* I */
   unsigned char *data;   /* I */
   struct ti_array *root; /* I: whose the memory is, itself or held */
@@ -56,14 +44,14 @@ struct ti_array {
   void *ud;                                            /* I */
 };
 
-/* All that make one answer FAULT_NONE, FAULT_NOMEM or FAULT_ARG, and set *out to NULL unless
+/* All that make one answer TIDE_OK, TIDE_ENOMEM or TIDE_EARG, and set *out to NULL unless
 ** they succeed. The caller owns one reference. */
 
 /* n zeros. */
-int ti_array_new(struct ti_array **out, const struct ti_alloc *m, enum ti_element type, size_t n);
+int ti_array_new(struct ti_array **out, const struct ti_alloc *m, tide_element type, size_t n);
 /* Takes memory of somebody else: release(ud, data, bytes), if not NULL, is called when the last
 ** reference goes, on that thread. On failure the memory stays the caller's. */
-int ti_array_wrap(struct ti_array **out, const struct ti_alloc *m, enum ti_element type, void *data,
+int ti_array_wrap(struct ti_array **out, const struct ti_alloc *m, tide_element type, void *data,
                   size_t n, void (*release)(void *ud, void *data, size_t bytes), void *ud);
 /* A view of n elements of t from number `at` on, counted from 0. */
 int ti_array_slice(struct ti_array **out, struct ti_array *t, size_t at, size_t n);

@@ -1,5 +1,5 @@
 /*
-** util/errcode: the codes that all floors answer.
+** util/errcode: the words of the error codes.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -7,20 +7,20 @@
 
 #include <stddef.h>
 
-static const char *const names[FAULT_KINDS] = {
-    [FAULT_TIMEOUT] = "timeout",
-    [FAULT_CANCELLED] = "cancelled",
-    [FAULT_SHUTDOWN] = "shutdown",
-    [FAULT_BROKEN] = "broken",
-    [FAULT_INVALID_STATE] = "invalid_state",
-    [FAULT_TRANSFER] = "transfer",
-    [FAULT_INTERRUPTED] = "interrupted",
-    [FAULT_TIME_LIMIT] = "time_limit",
-    [FAULT_MEMORY_LIMIT] = "memory_limit",
-    [FAULT_FULL] = "full",
-    [FAULT_DEADLOCK] = "deadlock",
+static const char *const names[TI_ERRCODE_NAMED] = {
+    [TIDE_ETIMEOUT] = "timeout",
+    [TIDE_ECANCELLED] = "cancelled",
+    [TIDE_ESHUTDOWN] = "shutdown",
+    [TIDE_EBROKEN] = "broken",
+    [TIDE_EINVALIDSTATE] = "invalid_state",
+    [TIDE_ETRANSFER] = "transfer",
+    [TIDE_EINTERRUPTED] = "interrupted",
+    [TIDE_ETIMELIMIT] = "time_limit",
+    [TIDE_EMEMORYLIMIT] = "memory_limit",
+    [TIDE_EFULL] = "full",
+    [TIDE_EDEADLOCK] = "deadlock",
 };
 
-const char *ti_errcode_name(int fault) {
-  return fault >= 0 && fault < FAULT_KINDS ? names[fault] : NULL;
+const char *ti_errcode_name(int code) {
+  return code >= 0 && code < TI_ERRCODE_NAMED ? names[code] : NULL;
 }

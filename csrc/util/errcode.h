@@ -1,7 +1,7 @@
 /*
-** util/errcode: the codes that all floors answer.
+** util/errcode: the words of the error codes, which are those of enum tide_kind.
 **
-** Same order as tide_kind in tidepool.h (floor 3 asserts it).
+** Functions that can fail return one of them as an int, TIDE_OK for success. Each says which.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -10,37 +10,22 @@
 
 #include <stdbool.h>
 
+#include "include/tidepool_types.h"
 #include "platform/compiler.h"
 
 TI_INTERNAL_BEGIN
 
-enum ti_errcode {
-  FAULT_NONE = 0,
-  FAULT_TIMEOUT,
-  FAULT_CANCELLED,
-  FAULT_SHUTDOWN,
-  FAULT_BROKEN,
-  FAULT_INVALID_STATE,
-  FAULT_TRANSFER,
-  FAULT_INTERRUPTED,
-  FAULT_TIME_LIMIT,
-  FAULT_MEMORY_LIMIT,
-  FAULT_FULL,
-  FAULT_DEADLOCK,
-  FAULT_KINDS, /* those above have a name */
-  FAULT_ERROR = FAULT_KINDS,
-  FAULT_NOMEM,
-  FAULT_THREAD,
-  FAULT_ARG
-};
+/* The codes below this one have a word. */
+enum { TI_ERRCODE_NAMED = TIDE_EERROR };
 
-/* The outcome of a task that was stopped (stop_token.h). */
-static inline bool ti_errcode_is_stop(int fault) {
-  return fault == FAULT_INTERRUPTED || fault == FAULT_TIME_LIMIT || fault == FAULT_MEMORY_LIMIT;
+/* Returns whether `code` is the outcome of a task that was stopped (sched/stop_token.h). */
+static inline bool ti_errcode_is_stop(int code) {
+  return code == TIDE_EINTERRUPTED || code == TIDE_ETIMELIMIT || code == TIDE_EMEMORYLIMIT;
 }
 
-/* "timeout"; NULL for those without a name. */
-const char *ti_errcode_name(int fault);
+/* Returns the word of a code, "timeout" for instance; NULL for a code without one, and for what is
+** no code. */
+const char *ti_errcode_name(int code);
 
 TI_INTERNAL_END
 

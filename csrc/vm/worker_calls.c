@@ -39,7 +39,7 @@ static void run_one(lua_State *L, const struct ti_message *m, const struct ti_wo
   n = ti_unpack_values(L, m, 0, UNPACK_ALL);
   x->opening = false;
   ti_gc_pacing_end(L, &large);
-  if (n < 2) ti_error_raise(L, FAULT_TRANSFER, "damaged message: nothing to call");
+  if (n < 2) ti_error_raise(L, TIDE_ETRANSFER, "damaged message: nothing to call");
   if (!lua_isnil(L, base + 2)) {
     *what = "the finalizer cannot be had";
     resolve(L, base + 2);
@@ -67,7 +67,7 @@ void ti_worker_calls_run(lua_State *L, const struct ti_worker_calls *o, struct t
 
 int ti_worker_calls_why(lua_State *L) {
   const char *what = (const char *)lua_touserdata(L, 1);
-  if (ti_error_kind(L, 2) != FAULT_NONE)
+  if (ti_error_kind(L, 2) != TIDE_OK)
     ti_error_message(L, 2);
   else
     luaL_tolstring(L, 2, NULL);

@@ -67,7 +67,7 @@ static void keep_hook(lua_State *L, lua_State *co, int at) {
 static int worker_sethook(lua_State *L) {
   struct ti_worker_debug *d = here(L);
   lua_State *co = lua_tothread(L, 1);
-  if (ti_stop_token_requested(d->halt->stop) != FAULT_NONE) return 0;
+  if (ti_stop_token_requested(d->halt->stop) != TIDE_OK) return 0;
   if (d->opened) {
     d->hooked = true;
     if (co == NULL) {

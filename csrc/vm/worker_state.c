@@ -84,7 +84,7 @@ struct ti_stop_token *ti_worker_state_stop(lua_State *L) {
 
 int ti_worker_state_stop_requested(lua_State *L) {
   const struct ti_stop_token *stop = ti_worker_state_stop(L);
-  return stop != NULL ? ti_stop_token_requested(stop) : FAULT_NONE;
+  return stop != NULL ? ti_stop_token_requested(stop) : TIDE_OK;
 }
 
 bool ti_worker_state_closing(lua_State *L) {
@@ -139,7 +139,7 @@ static void call(struct ti_worker_state *vm, const struct ti_message *in, int ba
   ti_gc_pacing_begin(L, in, large);
   n = ti_unpack_values(L, in, 0, UNPACK_ALL);
   ti_gc_pacing_end(L, large);
-  if (n == 0) ti_error_raise(L, FAULT_TRANSFER, "damaged message: nothing to call");
+  if (n == 0) ti_error_raise(L, TIDE_ETRANSFER, "damaged message: nothing to call");
   if (lua_type(L, base + 1) == LUA_TSTRING) {
     size_t len;
     const char *name = lua_tolstring(L, base + 1, &len);
@@ -193,7 +193,7 @@ static void recover(struct ti_worker_state *vm, size_t before, size_t left) {
   size_t after;
   if (ti_worker_state_stopped_in_finalizer(vm)) return;
   ti_interrupt_collect(&vm->halt);
-  if (ti_stop_token_requested(vm->halt.stop) != FAULT_MEMORY_LIMIT) return;
+  if (ti_stop_token_requested(vm->halt.stop) != TIDE_EMEMORYLIMIT) return;
   after = ti_memory_limit_used(vm->L);
   vm->spoiled = vm->spoiled || (after > before && after - before > left / 2);
 }
@@ -203,7 +203,7 @@ int ti_worker_state_run(struct ti_worker_state *vm, const struct ti_worker_call 
   lua_State *L = vm->L;
   struct run r = {vm, call->in, call->paths, out, call->seeding, {NULL, 0, 0, 0}, false};
   lua_Hook hook = lua_gethook(L);
-  int outcome = FAULT_NONE, mask = lua_gethookmask(L), count = lua_gethookcount(L), kind;
+  int outcome = TIDE_OK, mask = lua_gethookmask(L), count = lua_gethookcount(L), kind;
   bool limited = vm->cfg->memory_limit > 0 || call->memory_limit > 0;
   size_t used = limited ? ti_memory_limit_used(L) : 0;
   size_t left = limited ? room(vm, call, used) : SIZE_MAX;
@@ -222,7 +222,7 @@ int ti_worker_state_run(struct ti_worker_state *vm, const struct ti_worker_call 
   if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
     ti_gc_pacing_end(L, &r.large);
     /* A hook that the task set ends with it, a host's own stays; that of a stop stays as well. */
-    if (ti_stop_token_requested(vm->halt.stop) == FAULT_NONE) lua_sethook(L, hook, mask, count);
+    if (ti_stop_token_requested(vm->halt.stop) == TIDE_OK) lua_sethook(L, hook, mask, count);
     outcome = ti_outcome_fail(L, &vm->traceback, r.task_code, out);
   }
   ti_memory_limit_end(&vm->alloc.limit);
@@ -230,13 +230,13 @@ int ti_worker_state_run(struct ti_worker_state *vm, const struct ti_worker_call 
   lua_settop(L, 0);
   if (!ti_worker_state_stopped_in_finalizer(vm) && !ti_worker_debug_reset(L, &vm->debug))
     vm->spoiled = true;
-  if (ti_stop_token_requested(vm->halt.stop) != FAULT_NONE) recover(vm, used, left);
+  if (ti_stop_token_requested(vm->halt.stop) != TIDE_OK) recover(vm, used, left);
   if (vm->keeper.n > 0) ti_retained_find(&vm->keeper, L);
   ti_interrupt_end(&vm->halt);
   ti_worker_lib_warn_reset(&vm->warn);
   lua_sethook(L, hook, mask, count);
   kind = ti_stop_token_close(vm->halt.stop);
-  if (kind == FAULT_NONE) return outcome;
+  if (kind == TIDE_OK) return outcome;
   put_stopped(vm, kind, out);
   return kind;
 }

@@ -66,8 +66,8 @@ struct ti_worker_call {
 };
 
 /* Runs it, and closes the stop. Answers the outcome (errcode.h) and fills the empty message *out:
-**   FAULT_NONE   packed values
-**   FAULT_ERROR  varint length and traceback, then the packed error value
+**   TIDE_OK   packed values
+**   TIDE_EERROR  varint length and traceback, then the packed error value
 **   others       varint length and message, varint length and traceback */
 int ti_worker_state_run(struct ti_worker_state *vm, const struct ti_worker_call *call,
                         struct ti_message *out);
@@ -84,7 +84,7 @@ const char *ti_worker_state_task_name(lua_State *L);
 ** can be kept, 0 when it begins, NULL outside of tasks. [-0, +0, -] */
 int ti_worker_state_index(lua_State *L);
 uint64_t *ti_worker_state_task_id(lua_State *L);
-/* What the task that runs in L was asked for (stop_token.h), FAULT_NONE outside of tasks. [-0, +0,
+/* What the task that runs in L was asked for (stop_token.h), TIDE_OK outside of tasks. [-0, +0,
 ** -] */
 int ti_worker_state_stop_requested(lua_State *L);
 /* Whether L is a worker's state that is being closed. [-0, +0, -] */

@@ -258,7 +258,7 @@ static void fixed(struct builder *G) {
 }
 
 static void error_object(struct builder *G) {
-  ti_error_push(G->L, FAULT_TIMEOUT, "too late");
+  ti_error_push(G->L, TIDE_ETIMEOUT, "too late");
   note(G);
   lua_pushliteral(G->L, "why");
   value(G);

@@ -28,8 +28,8 @@ static void rele_counted(void *object) {
   held--;
 }
 
-static const struct ti_reftype counted = {"counted", hold_counted, push_counted, rele_counted,
-                                          hold_counted};
+static const tide_reftype counted = {"counted", hold_counted, push_counted, rele_counted,
+                                     hold_counted};
 
 static void push_counted(lua_State *L, void *object) {
   luaL_checkstack(L, 3, NULL);

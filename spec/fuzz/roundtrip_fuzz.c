@@ -73,7 +73,7 @@ static int unpack_body(lua_State *L) {
 /* Whether the error on top is one that these values may meet. */
 static bool may_refuse(lua_State *L, const struct graph *g) {
   const char *text;
-  if (ti_error_kind(L, -1) != FAULT_TRANSFER) return false;
+  if (ti_error_kind(L, -1) != TIDE_ETRANSFER) return false;
   lua_getfield(L, -1, "message");
   text = lua_tostring(L, -1);
   if (strstr(text, "nested deeper") != NULL) return g->objects > 900;

@@ -179,7 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   if (status == LUA_OK)
     look(L, flags);
   else if ((flags & FLAG_ALL) == 0)
-    WANT(ti_error_kind(L, -1) == FAULT_TRANSFER);
+    WANT(ti_error_kind(L, -1) == TIDE_ETRANSFER);
   lua_close(L);
   WANT(budget.used == 0);
   ti_message_fini(&m);

@@ -42,8 +42,7 @@ static void *hold_object(lua_State *L, int idx) {
 static void push_object(lua_State *L, void *object);
 static void rele_object(void *object) { WANT(object == &parts[OBJECT]); }
 
-static const struct ti_reftype object_type = {"object", hold_object, push_object, rele_object,
-                                              NULL};
+static const tide_reftype object_type = {"object", hold_object, push_object, rele_object, NULL};
 
 static void push_object(lua_State *L, void *object) {
   WANT(object == &parts[OBJECT]);

@@ -84,7 +84,7 @@ static void write_seed(const char *directory, size_t i) {
   lua_setglobal(L, "closure");
   lua_pushlightuserdata(L, NULL);
   lua_setglobal(L, "pointer");
-  ti_error_push(L, FAULT_TIMEOUT, "too late");
+  ti_error_push(L, TIDE_ETIMEOUT, "too late");
   lua_setglobal(L, "mistake");
   WANT(luaL_dostring(L, prelude) == LUA_OK);
   lua_settop(L, 0);

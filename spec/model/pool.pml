@@ -94,7 +94,7 @@
 mtype = { OPEN, CLOSING, BROKEN };                /* enum ti_pool_phase */
 mtype = { FREE, LIVE, ASLEEP, ENDED, JOINING };   /* the list of a slot; LIVE, JOINING: none */
 mtype = { OUTSIDE, QUEUED, TAKEN };               /* enum ti_task_place */
-mtype = { PENDING, RUNNING, FINISHED, CANCELLED } /* enum ti_task_state */
+mtype = { PENDING, RUNNING, FINISHED, CANCELLED } /* tide_status */
 mtype = { NOTHING, WAKE, ROOM, SETTLED, QUIET };  /* the conditions */
 mtype = { NONE, FAULT };
 

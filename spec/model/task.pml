@@ -67,7 +67,7 @@
 
 /* ---------------------------------------------------------------- fields -- */
 
-mtype = { PENDING, RUNNING, FINISHED, CANCELLED } /* enum ti_task_state */
+mtype = { PENDING, RUNNING, FINISHED, CANCELLED } /* tide_status */
 mtype = { NO_OUTCOME, VALUES, FAILED, NO_VALUES };
 
 bool tlock[TASKS];

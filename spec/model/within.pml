@@ -319,7 +319,7 @@ perform: /* task t, in a nested worker of its own */
     atomic {
       await(t, u, ring);
       if
-      :: ring -> goto finish /* FAULT_DEADLOCK */
+      :: ring -> goto finish /* TIDE_EDEADLOCK */
       :: else
       fi
     }
@@ -435,7 +435,7 @@ perform: /* task t, in a nested worker of its own */
     fi;
     check();
     if
-    :: failed -> awaits[t] = NONE; goto finish /* FAULT_DEADLOCK */
+    :: failed -> awaits[t] = NONE; goto finish /* TIDE_EDEADLOCK */
     :: else
     fi
   }

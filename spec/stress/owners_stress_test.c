@@ -187,7 +187,7 @@ static void send_parcel(uint64_t *r, const struct ware *w) {
   tide_value args[2];
   tide_taskopts o;
   unsigned bits = 0;
-  int fault;
+  int code;
   tide_taskopts_init(&o);
   o.priority = (int)check_random(r, 5) - 2;
   o.nowait = check_random(r, 2) == 0;
@@ -207,13 +207,13 @@ static void send_parcel(uint64_t *r, const struct ware *w) {
   p.ex = w->id;
   if (check_random(r, 2) == 0) {
     p.value = args[0].u.integer + args[1].u.integer;
-    fault = tide_submit_cfunction(&p.f, w->ex, sum, args, 2, &o);
+    code = tide_submit_cfunction(&p.f, w->ex, sum, args, 2, &o);
   } else {
     p.value = args[0].u.integer > args[1].u.integer ? args[0].u.integer : args[1].u.integer;
-    fault = tide_submit_named(&p.f, w->ex, "math.max", args, 2, &o);
+    code = tide_submit_named(&p.f, w->ex, "math.max", args, 2, &o);
   }
-  if (fault != TIDE_OK) {
-    CHECK((fault == TIDE_EFULL && o.nowait) || (atomic_load(&allowed[w->id]) >> fault & 1) != 0);
+  if (code != TIDE_OK) {
+    CHECK((code == TIDE_EFULL && o.nowait) || (atomic_load(&allowed[w->id]) >> code & 1) != 0);
     return;
   }
   p = swap_parcel(check_random(r, SQUARE), p);

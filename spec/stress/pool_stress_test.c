@@ -47,15 +47,15 @@ static void settle(struct user *u, struct deed *d) {
   struct ti_task *t = d->task;
   int ran = atomic_load(&d->job.ran);
   if (!d->accepted) {
-    CHECK(ti_task_state(t) != TASK_FINISHED && ran == 0);
+    CHECK(ti_task_state(t) != TIDE_FINISHED && ran == 0);
   } else {
     CHECK(wait_for(t, -1));
     ran = atomic_load(&d->job.ran);
     u->tally.accepted++;
-    if (ti_task_state(t) == TASK_CANCELLED) {
-      CHECK(ran == 0 && t->msg.bytes.len == 0 && t->outcome == FAULT_CANCELLED);
+    if (ti_task_state(t) == TIDE_CANCELLED) {
+      CHECK(ran == 0 && t->msg.bytes.len == 0 && t->outcome == TIDE_ECANCELLED);
       u->tally.cancelled++;
-    } else if (t->outcome == FAULT_BROKEN) {
+    } else if (t->outcome == TIDE_EBROKEN) {
       CHECK(ran == 0);
       u->tally.broken++;
     } else {
@@ -69,16 +69,16 @@ static void settle(struct user *u, struct deed *d) {
 
 static void submit_one(struct user *u, struct deed *d) {
   uint64_t *r = &u->seed;
-  int err = 0, fault;
+  int err = 0, code;
   ti_time deadline =
       check_random(r, 4) == 0 ? ti_clock_now() + check_random(r, 200000) : TI_CLOCK_NEVER;
   d->job = job_of(u->rig);
-  d->job.outcome = check_random(r, 5) == 0 ? FAULT_ERROR : FAULT_NONE;
+  d->job.outcome = check_random(r, 5) == 0 ? TIDE_EERROR : TIDE_OK;
   d->task = task_of(u->rig, &d->job, check_random(r, 3) == 0 ? (int)check_random(r, 5) - 2 : 0);
-  fault = ti_pool_submit(u->rig->pool, d->task, deadline, &err);
-  CHECK(fault == FAULT_NONE || fault == FAULT_SHUTDOWN || fault == FAULT_BROKEN ||
-        (fault == FAULT_TIMEOUT && deadline != TI_CLOCK_NEVER));
-  d->accepted = fault == FAULT_NONE;
+  code = ti_pool_submit(u->rig->pool, d->task, deadline, &err);
+  CHECK(code == TIDE_OK || code == TIDE_ESHUTDOWN || code == TIDE_EBROKEN ||
+        (code == TIDE_ETIMEOUT && deadline != TI_CLOCK_NEVER));
+  d->accepted = code == TIDE_OK;
   if (d->accepted && check_random(r, 4) == 0)
     ti_task_release(swap_square(check_random(r, 16), ti_task_hold(d->task)));
 }
@@ -101,7 +101,7 @@ static void *use(void *arg) {
         break;
       case 0:
         if (d->task != NULL && ti_pool_cancel_task(p, d->task))
-          CHECK(ti_task_state(d->task) == TASK_CANCELLED);
+          CHECK(ti_task_state(d->task) == TIDE_CANCELLED);
         break;
       case 1:
         if (d->task != NULL && d->accepted) wait_for(d->task, 1e-6 * (double)check_random(r, 300));
@@ -112,7 +112,7 @@ static void *use(void *arg) {
       case 3: { /* somebody's */
         struct ti_task *t = swap_square(check_random(r, 16), NULL);
         if (t != NULL && check_random(r, 2) == 0 && ti_pool_cancel_task(p, t))
-          CHECK(ti_task_state(t) == TASK_CANCELLED);
+          CHECK(ti_task_state(t) == TIDE_CANCELLED);
         if (t != NULL && check_random(r, 2) == 0) wait_for(t, -1);
         ti_task_release(t);
         break;

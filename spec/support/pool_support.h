@@ -77,12 +77,12 @@ static void *hand_open(void *ud, int index, struct ti_stop_token *stop, char **w
 static int hand_run(void *worker, struct ti_task *t, struct ti_message *out) {
   struct hand *h = (struct hand *)worker;
   struct job *job = (struct job *)t->context;
-  CHECK(ti_task_state(t) == TASK_RUNNING && ti_pool_threads_is_worker(h->rig->pool));
+  CHECK(ti_task_state(t) == TIDE_RUNNING && ti_pool_threads_is_worker(h->rig->pool));
   CHECK(out->bytes.len == 0 && out->nparts == 0);
   h->tasks++;
   atomic_store(&h->rig->last_index, h->index);
   atomic_fetch_add(&h->rig->ran, 1);
-  if (job == NULL) return FAULT_NONE;
+  if (job == NULL) return TIDE_OK;
   CHECK(atomic_fetch_add(&job->ran, 1) == 0);
   if (job->gate != NULL) gate_enter(job->gate);
   if (job->call != NULL) job->call(job);
@@ -198,7 +198,7 @@ static inline struct ti_task *task_of(struct rig *rig, struct job *job, int prio
 static inline struct ti_task *submit(struct rig *rig, struct job *job) {
   int err = 0;
   struct ti_task *t = task_of(rig, job, 0);
-  CHECK(ti_pool_submit(rig->pool, t, TI_CLOCK_NEVER, &err) == FAULT_NONE && err == 0);
+  CHECK(ti_pool_submit(rig->pool, t, TI_CLOCK_NEVER, &err) == TIDE_OK && err == 0);
   return t;
 }
 

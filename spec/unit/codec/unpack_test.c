@@ -177,7 +177,7 @@ static void test_truncations(lua_State *from, lua_State *to) {
     for (size_t len = 0; len < m.bytes.len; len++) {
       struct ti_message cut = copy_of(&m, len);
       int status = try_unpack(to, &cut);
-      CHECK(status == LUA_ERRRUN && ti_error_kind(to, -1) == FAULT_TRANSFER);
+      CHECK(status == LUA_ERRRUN && ti_error_kind(to, -1) == TIDE_ETRANSFER);
       free(cut.bytes.data);
     }
     ti_message_fini(&m);
@@ -225,14 +225,14 @@ static void test_no_parts(lua_State *from, lua_State *to) {
   CHECK(pack_source(from, sources[9], &m));
   bare = copy_of(&m, m.bytes.len);
   bare.nparts = 0;
-  CHECK(try_unpack(to, &bare) == LUA_ERRRUN && ti_error_kind(to, -1) == FAULT_TRANSFER);
+  CHECK(try_unpack(to, &bare) == LUA_ERRRUN && ti_error_kind(to, -1) == TIDE_ETRANSFER);
   free(bare.bytes.data);
   ti_message_fini(&m);
 }
 
 /* Whether the error on top of `to` says this, as one of kind transfer. */
 static bool refused(lua_State *to, const char *what) {
-  bool is = ti_error_kind(to, -1) == FAULT_TRANSFER;
+  bool is = ti_error_kind(to, -1) == TIDE_ETRANSFER;
   lua_getfield(to, -1, "message");
   return is && strstr(lua_tostring(to, -1), what) != NULL;
 }
@@ -375,7 +375,7 @@ static void test_depth(lua_State *from, lua_State *to) {
   ti_message_fini(&m);
   CHECK(!pack_source(
       from, "(function() local t = {} for _ = 1, 1000 do t = {t} end return t end)()", &m));
-  CHECK(ti_error_kind(from, -1) == FAULT_TRANSFER);
+  CHECK(ti_error_kind(from, -1) == TIDE_ETRANSFER);
   ti_message_fini(&m);
 }
 

@@ -15,15 +15,15 @@ static void test_runs_and_ends(void) {
   rig_start(&rig, &cfg);
   good = job_of(&rig);
   bad = job_of(&rig);
-  bad.outcome = FAULT_ERROR;
+  bad.outcome = TIDE_EERROR;
   CHECK(strcmp(ti_pool_name(rig.pool), "pool") == 0 && !ti_pool_threads_is_worker(rig.pool));
   CHECK(stats(&rig).workers == 0 && !ti_pool_wait(rig.pool, 0)); /* open: nothing ends */
   t = submit(&rig, &good);
   CHECK(stats(&rig).tasks == 1);
-  CHECK(wait_for(t, -1) && t->outcome == FAULT_NONE && t->msg.bytes.len == MESSAGE_SMALL + 1);
+  CHECK(wait_for(t, -1) && t->outcome == TIDE_OK && t->msg.bytes.len == MESSAGE_SMALL + 1);
   CHECK(t->msg.bytes.data[0] == 99);
   ti_task_release(t);
-  CHECK(finish(submit(&rig, &bad)) == FAULT_ERROR);
+  CHECK(finish(submit(&rig, &bad)) == TIDE_EERROR);
   CHECK(stats(&rig).finished == 2 && stats(&rig).failed == 1 && stats(&rig).cancelled == 0);
   rig_end(&rig);
   rig_start(&rig, &cfg); /* no thread was ever started */
@@ -38,7 +38,7 @@ static void test_one_after_the_other(void) {
   rig_start(&rig, &cfg);
   for (i = 0; i < 3000; i++) {
     struct ti_pool_stats s;
-    CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
+    CHECK(finish(submit(&rig, NULL)) == TIDE_OK);
     s = stats(&rig);
     CHECK(s.workers == 1 && s.idle == 1 && s.finished == (size_t)i + 1 && s.running == 0);
   }
@@ -65,9 +65,9 @@ static void test_threads_on_demand(void) {
   gate_await(&gate, 4);
   CHECK(stats(&rig).running == 4 && stats(&rig).queued == 2 && stats(&rig).idle == 0);
   gate_open(&gate);
-  for (i = 0; i < 6; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
+  for (i = 0; i < 6; i++) CHECK(finish(tasks[i]) == TIDE_OK);
   CHECK(stats(&rig).idle == 4);
-  for (i = 0; i < 100; i++) CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
+  for (i = 0; i < 100; i++) CHECK(finish(submit(&rig, NULL)) == TIDE_OK);
   rig_end(&rig);
   CHECK(atomic_load(&rig.started) == 4);
   gate_fini(&gate);
@@ -116,7 +116,7 @@ static void test_names(void) {
   rig_start(&rig, &cfg);
   job = job_of(&rig);
   job.call = note_name;
-  CHECK(finish(submit(&rig, &job)) == FAULT_NONE);
+  CHECK(finish(submit(&rig, &job)) == TIDE_OK);
   rig_end(&rig);
 }
 
@@ -148,7 +148,7 @@ static void test_priorities(void) {
     jobs[i].outcome = i; /* stands for its number here */
     jobs[i].call = note_order;
     tasks[i] = task_of(&rig, &jobs[i], priorities[i]);
-    CHECK(ti_pool_submit(rig.pool, tasks[i], TI_CLOCK_NEVER, &err) == FAULT_NONE);
+    CHECK(ti_pool_submit(rig.pool, tasks[i], TI_CLOCK_NEVER, &err) == TIDE_OK);
   }
   gate_open(&gate);
   finish(t);
@@ -176,15 +176,15 @@ static void test_cancel(void) {
   CHECK(!ti_pool_cancel_task(rig.pool, tasks[0])); /* it runs */
   CHECK(ti_pool_cancel_task(rig.pool, tasks[1]) && stats(&rig).cancelled == 1);
   CHECK(ti_pool_cancel_task(rig.pool, tasks[1]) && stats(&rig).cancelled == 1);
-  CHECK(stats(&rig).queued == 1 && ti_task_state(tasks[1]) == TASK_CANCELLED);
+  CHECK(stats(&rig).queued == 1 && ti_task_state(tasks[1]) == TIDE_CANCELLED);
   never = task_of(&rig, NULL, 0); /* before it is submitted */
   CHECK(ti_pool_cancel_task(rig.pool, never));
-  CHECK(ti_pool_submit(rig.pool, never, TI_CLOCK_NEVER, &err) == FAULT_NONE);
+  CHECK(ti_pool_submit(rig.pool, never, TI_CLOCK_NEVER, &err) == TIDE_OK);
   gate_open(&gate);
-  CHECK(finish(tasks[0]) == FAULT_NONE && finish(tasks[1]) == FAULT_CANCELLED);
-  CHECK(!ti_pool_cancel_task(rig.pool, tasks[2]) || ti_task_state(tasks[2]) == TASK_CANCELLED);
+  CHECK(finish(tasks[0]) == TIDE_OK && finish(tasks[1]) == TIDE_ECANCELLED);
+  CHECK(!ti_pool_cancel_task(rig.pool, tasks[2]) || ti_task_state(tasks[2]) == TIDE_CANCELLED);
   finish(tasks[2]);
-  CHECK(finish(never) == FAULT_CANCELLED);
+  CHECK(finish(never) == TIDE_ECANCELLED);
   rig_end(&rig);
   CHECK(atomic_load(&jobs[1].ran) == 0);
   gate_fini(&gate);
@@ -203,7 +203,7 @@ static void *cancel_all(void *arg) {
   int i;
   for (i = 0; i < CROWD; i++) {
     CHECK(ti_pool_cancel_task(s->rig->pool, s->tasks[i]));
-    CHECK(ti_task_state(s->tasks[i]) == TASK_CANCELLED);
+    CHECK(ti_task_state(s->tasks[i]) == TIDE_CANCELLED);
   }
   return NULL;
 }
@@ -245,7 +245,7 @@ static void test_cancel_a_crowd(bool by_closing) {
   }
   for (i = 0; i < 2; i++) ti_thread_join(&sweeps[i].thread);
   gate_open(&gate);
-  CHECK(finish(t) == FAULT_NONE);
+  CHECK(finish(t) == TIDE_OK);
   for (i = 0; i < CROWD; i++) ti_task_release(tasks[i]);
   rig_end(&rig);
   gate_fini(&gate);
@@ -276,12 +276,12 @@ static void test_cancel_is_awaited(void) {
   gate_await(&gate, 1);
   queued = task_of(&rig, NULL, 0);
   CHECK(ti_message_add_part(&queued->msg, NULL, &held, enter, &(size_t){0}));
-  CHECK(ti_pool_submit(rig.pool, queued, TI_CLOCK_NEVER, &(int){0}) == FAULT_NONE);
+  CHECK(ti_pool_submit(rig.pool, queued, TI_CLOCK_NEVER, &(int){0}) == TIDE_OK);
   sweep = (struct sweep){.rig = &rig, .tasks = &queued};
   spawn(&sweep.thread, cancel_one, &sweep);
   gate_await(&held, 1); /* the call is released before the news is delivered */
   gate_open(&gate);
-  CHECK(finish(t) == FAULT_NONE);
+  CHECK(finish(t) == TIDE_OK);
   ti_pool_close(rig.pool, false);
   while (stats(&rig).workers > 0) sched_yield();
   CHECK(!ti_pool_wait(rig.pool, 0));
@@ -300,7 +300,7 @@ struct caller {
   struct rig *rig;
   struct ti_thread thread;
   double slice;
-  int fault;
+  int code;
 };
 
 static void *call_submit(void *arg) {
@@ -309,9 +309,9 @@ static void *call_submit(void *arg) {
   int err;
   /* in slices, as a caller that looks at signals does; or in one */
   do {
-    c->fault = ti_pool_submit(c->rig->pool, t, ti_clock_deadline(c->slice), &err);
-  } while (c->fault == FAULT_TIMEOUT);
-  if (c->fault == FAULT_NONE) CHECK(wait_for(t, -1));
+    c->code = ti_pool_submit(c->rig->pool, t, ti_clock_deadline(c->slice), &err);
+  } while (c->code == TIDE_ETIMEOUT);
+  if (c->code == TIDE_OK) CHECK(wait_for(t, -1));
   ti_task_release(t);
   return NULL;
 }
@@ -333,8 +333,8 @@ static void test_full_queue(bool cancel, bool sliced) {
     tasks[i] = submit(&rig, &jobs[i]);
   }
   extra = task_of(&rig, NULL, 0);
-  CHECK(ti_pool_submit(rig.pool, extra, ti_clock_deadline(0.01), &err) == FAULT_TIMEOUT);
-  CHECK(ti_pool_submit(rig.pool, extra, 0, &err) == FAULT_TIMEOUT);
+  CHECK(ti_pool_submit(rig.pool, extra, ti_clock_deadline(0.01), &err) == TIDE_ETIMEOUT);
+  CHECK(ti_pool_submit(rig.pool, extra, 0, &err) == TIDE_ETIMEOUT);
   gate_await(&gate, 2);
   for (i = 0; i < 5; i++) {
     callers[i].rig = &rig;
@@ -342,18 +342,18 @@ static void test_full_queue(bool cancel, bool sliced) {
     spawn(&callers[i].thread, call_submit, &callers[i]);
   }
   if (!sliced) await_blocked(&rig, 5);
-  CHECK(ti_pool_submit(rig.pool, extra, ti_clock_deadline(0.02), &err) == FAULT_TIMEOUT);
+  CHECK(ti_pool_submit(rig.pool, extra, ti_clock_deadline(0.02), &err) == TIDE_ETIMEOUT);
   CHECK(stats(&rig).submitted == 4);
   if (cancel) { /* makes room for one, though no thread is free */
     CHECK(ti_pool_cancel_task(rig.pool, tasks[3]));
     while (stats(&rig).submitted < 5) sched_yield();
     CHECK(stats(&rig).queued == 2);
-    CHECK(ti_pool_submit(rig.pool, extra, 0, &err) == FAULT_TIMEOUT);
+    CHECK(ti_pool_submit(rig.pool, extra, 0, &err) == TIDE_ETIMEOUT);
   }
   gate_open(&gate);
   for (i = 0; i < 5; i++) {
     ti_thread_join(&callers[i].thread);
-    CHECK(callers[i].fault == FAULT_NONE);
+    CHECK(callers[i].code == TIDE_OK);
   }
   for (i = 0; i < 4; i++) finish(tasks[i]);
   ti_task_release(extra);
@@ -377,16 +377,16 @@ static void test_full_is_error(void) {
   running = submit(&rig, &job);
   queued = submit(&rig, NULL);
   refused = task_of(&rig, NULL, 0);
-  CHECK(ti_pool_submit(rig.pool, refused, TI_CLOCK_NEVER, &err) == FAULT_FULL);
+  CHECK(ti_pool_submit(rig.pool, refused, TI_CLOCK_NEVER, &err) == TIDE_EFULL);
   gate_await(&gate, 1);
-  CHECK(ti_pool_submit(rig.pool, refused, TI_CLOCK_NEVER, &err) == FAULT_FULL);
+  CHECK(ti_pool_submit(rig.pool, refused, TI_CLOCK_NEVER, &err) == TIDE_EFULL);
   CHECK(stats(&rig).submitted == 2);
   CHECK(ti_pool_cancel_task(rig.pool, queued));
-  CHECK(ti_pool_submit(rig.pool, refused, TI_CLOCK_NEVER, &err) == FAULT_NONE);
+  CHECK(ti_pool_submit(rig.pool, refused, TI_CLOCK_NEVER, &err) == TIDE_OK);
   gate_open(&gate);
   finish(running);
   finish(queued);
-  CHECK(finish(refused) == FAULT_NONE);
+  CHECK(finish(refused) == TIDE_OK);
   rig_end(&rig);
   gate_fini(&gate);
 }
@@ -416,10 +416,10 @@ static void test_close_wakes_submitters(void) {
   ti_pool_close(rig.pool, false);
   for (i = 0; i < 4; i++) {
     ti_thread_join(&callers[i].thread);
-    CHECK(callers[i].fault == FAULT_SHUTDOWN);
+    CHECK(callers[i].code == TIDE_ESHUTDOWN);
   }
   gate_open(&gate);
-  CHECK(finish(running) == FAULT_NONE && finish(queued) == FAULT_NONE); /* it was accepted */
+  CHECK(finish(running) == TIDE_OK && finish(queued) == TIDE_OK); /* it was accepted */
   rig_end(&rig);
   gate_fini(&gate);
 }
@@ -428,7 +428,7 @@ static void test_close_wakes_submitters(void) {
 
 static void *call_wait(void *arg) {
   struct caller *c = (struct caller *)arg;
-  if (c->fault > 0) ti_pool_close(c->rig->pool, c->fault > 1);
+  if (c->code > 0) ti_pool_close(c->rig->pool, c->code > 1);
   CHECK(ti_pool_wait(c->rig->pool, TI_CLOCK_NEVER));
   CHECK(stats(c->rig).threads == 0);
   return NULL;
@@ -456,7 +456,7 @@ static void test_close(bool cancel) {
     CHECK(!ti_pool_wait(rig.pool, 0));
     for (i = 0; i < 6; i++) {
       callers[i].rig = &rig;
-      callers[i].fault = i < 3 ? 1 + (cancel && i == 1) : 0;
+      callers[i].code = i < 3 ? 1 + (cancel && i == 1) : 0;
       spawn(&callers[i].thread, call_wait, &callers[i]);
     }
     if (cancel) finish(ti_task_hold(tasks[49])); /* seen by its waiter, while others run */
@@ -464,7 +464,7 @@ static void test_close(bool cancel) {
     for (i = 0; i < 6; i++) ti_thread_join(&callers[i].thread);
     for (i = 0; i < 50; i++) {
       CHECK(ti_task_done(tasks[i]));
-      if (finish(tasks[i]) == FAULT_NONE) done++;
+      if (finish(tasks[i]) == TIDE_OK) done++;
     }
     CHECK(done == (cancel ? 3 : 50));
     CHECK(stats(&rig).cancelled == (size_t)(50 - done));
@@ -482,8 +482,8 @@ static void test_after_close(void) {
   finish(submit(&rig, NULL));
   ti_pool_close(rig.pool, false);
   t = task_of(&rig, NULL, 0);
-  CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == FAULT_SHUTDOWN);
-  CHECK(ti_task_state(t) == TASK_PENDING);
+  CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == TIDE_ESHUTDOWN);
+  CHECK(ti_task_state(t) == TIDE_PENDING);
   ti_task_release(t);
   ti_pool_close(rig.pool, true);
   CHECK(ti_pool_wait(rig.pool, TI_CLOCK_NEVER) && ti_pool_wait(rig.pool, 0));
@@ -492,8 +492,8 @@ static void test_after_close(void) {
 
 static void submit_more(struct job *job) {
   struct ti_task *t = task_of(job->rig, NULL, 0);
-  int err, fault = ti_pool_submit(job->rig->pool, t, TI_CLOCK_NEVER, &err);
-  CHECK(fault == FAULT_NONE || fault == FAULT_SHUTDOWN);
+  int err, code = ti_pool_submit(job->rig->pool, t, TI_CLOCK_NEVER, &err);
+  CHECK(code == TIDE_OK || code == TIDE_ESHUTDOWN);
   ti_task_release(t);
 }
 
@@ -527,7 +527,7 @@ static void test_idle_timeout(double timeout) {
   for (round = 0; round < 20; round++) {
     struct ti_task *tasks[6];
     for (i = 0; i < 6; i++) tasks[i] = submit(&rig, NULL);
-    for (i = 0; i < 6; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
+    for (i = 0; i < 6; i++) CHECK(finish(tasks[i]) == TIDE_OK);
     /* they end by themselves and wait for their join; with no thread left a submit starts anew */
     while (round % 2 == 0 && stats(&rig).workers > 0) sched_yield();
     CHECK(stats(&rig).threads <= 6);
@@ -547,8 +547,8 @@ static void test_worn_workers(void) {
   rig_start(&rig, &cfg);
   atomic_store(&rig.wear, 10);
   for (i = 0; i < 30; i++) tasks[i] = submit(&rig, NULL);
-  for (i = 0; i < 30; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
-  for (i = 0; i < 30; i++) CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
+  for (i = 0; i < 30; i++) CHECK(finish(tasks[i]) == TIDE_OK);
+  for (i = 0; i < 30; i++) CHECK(finish(submit(&rig, NULL)) == TIDE_OK);
   CHECK(stats(&rig).workers == 1);
   rig_end(&rig);
   CHECK(atomic_load(&rig.started) == 1);
@@ -560,7 +560,7 @@ static void test_worn_workers(void) {
 static void wait_away(struct job *job) {
   enum ti_pool_block how;
   struct gate *gate = (struct gate *)(void *)job->extra;
-  CHECK(ti_pool_block_begin(job->rig->pool, NULL, &how) == FAULT_NONE && how == BLOCK_AWAY);
+  CHECK(ti_pool_block_begin(job->rig->pool, NULL, &how) == TIDE_OK && how == BLOCK_AWAY);
   gate_enter(gate);
   ti_pool_block_end(job->rig->pool, how);
 }
@@ -588,7 +588,7 @@ static void test_shrinks_to_max_workers(void) {
   gate_await(&gate, WAITING);
   CHECK(stats(&rig).workers >= WAITING);
   gate_open(&gate);
-  for (i = 0; i < WAITING; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
+  for (i = 0; i < WAITING; i++) CHECK(finish(tasks[i]) == TIDE_OK);
   await_asleep(&rig, 2);
   gate_open(&close);
   while (stats(&rig).workers != 2) sched_yield();
@@ -620,7 +620,7 @@ static void test_max_threads(void) {
   CHECK(ti_pool_crowded(rig.pool) && stats(&rig).running == MOST);
   CHECK(stats(&rig).workers == MOST && stats(&rig).queued == WAITING - MOST);
   gate_open(&gate);
-  for (i = 0; i < WAITING; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
+  for (i = 0; i < WAITING; i++) CHECK(finish(tasks[i]) == TIDE_OK);
   CHECK(atomic_load(&rig.opened) == MOST);
   rig_end(&rig);
   gate_fini(&gate);

@@ -49,16 +49,16 @@ static void test_no_thread_at_all(void) {
   rig_start(&rig, &cfg);
   t = task_of(&rig, NULL, 0);
   atomic_store(&create_fails_at, 1);
-  CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == FAULT_THREAD && err == EAGAIN);
-  CHECK(ti_task_state(t) == TASK_PENDING);
+  CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == TIDE_ETHREAD && err == EAGAIN);
+  CHECK(ti_task_state(t) == TIDE_PENDING);
   CHECK(stats(&rig).submitted == 0 && stats(&rig).workers == 0 && stats(&rig).threads == 0);
-  CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == FAULT_NONE); /* now it can */
-  CHECK(finish(t) == FAULT_NONE);
+  CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == TIDE_OK); /* now it can */
+  CHECK(finish(t) == TIDE_OK);
   rig_end(&rig);
   rig_start(&rig, &cfg); /* a pool that never had one can be closed */
   t = task_of(&rig, NULL, 0);
   atomic_store(&create_fails_from, 1);
-  CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == FAULT_THREAD);
+  CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == TIDE_ETHREAD);
   atomic_store(&create_fails_from, 0);
   ti_task_release(t);
   rig_end(&rig);
@@ -87,7 +87,7 @@ static void test_fewer_threads(void) {
     tasks[0] = (ti_task_release(tasks[0]), submit(&rig, NULL)); /* the next submit tries again */
     CHECK(stats(&rig).workers == (size_t)n);
     gate_open(&gate);
-    for (i = 0; i < 8; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
+    for (i = 0; i < 8; i++) CHECK(finish(tasks[i]) == TIDE_OK);
     rig_end(&rig);
     gate_fini(&gate);
   }
@@ -107,15 +107,15 @@ static void *submit_many(void *arg) {
   for (i = 0; i < c->rounds; i++) {
     struct job job = job_of(c->rig);
     struct ti_task *t = task_of(c->rig, &job, 0);
-    int err = 0, fault = ti_pool_submit(c->rig->pool, t, TI_CLOCK_NEVER, &err);
-    CHECK(fault == FAULT_NONE || (fault == FAULT_THREAD && err == EAGAIN));
-    if (fault == FAULT_NONE) {
+    int err = 0, code = ti_pool_submit(c->rig->pool, t, TI_CLOCK_NEVER, &err);
+    CHECK(code == TIDE_OK || (code == TIDE_ETHREAD && err == EAGAIN));
+    if (code == TIDE_OK) {
       if (check_random(&c->seed, 3) == 0) ti_pool_cancel_task(c->rig->pool, t);
       CHECK(wait_for(t, -1));
-      CHECK((ti_task_state(t) == TASK_FINISHED) == (atomic_load(&job.ran) == 1));
+      CHECK((ti_task_state(t) == TIDE_FINISHED) == (atomic_load(&job.ran) == 1));
     } else {
       c->refused++;
-      CHECK(ti_task_state(t) == TASK_PENDING && atomic_load(&job.ran) == 0);
+      CHECK(ti_task_state(t) == TIDE_PENDING && atomic_load(&job.ran) == 0);
     }
     ti_task_release(t);
   }
@@ -158,8 +158,8 @@ static void *submit_held(void *arg) {
   struct ti_task *t = task_of(c->rig, NULL, 0);
   int err;
   atomic_store(&create_gate, c->gate);
-  CHECK(ti_pool_submit(c->rig->pool, t, TI_CLOCK_NEVER, &err) == FAULT_NONE);
-  CHECK(finish(t) == FAULT_CANCELLED);
+  CHECK(ti_pool_submit(c->rig->pool, t, TI_CLOCK_NEVER, &err) == TIDE_OK);
+  CHECK(finish(t) == TIDE_ECANCELLED);
   return NULL;
 }
 
@@ -191,7 +191,7 @@ static void test_last_thread_stays(void) {
   CHECK(stats(&rig).workers == 2 && stats(&rig).queued == 1);
   rig.close_gate = NULL;
   gate_open(&closing);
-  CHECK(wait_for(t, -1) && t->outcome == FAULT_NONE); /* though the other has not failed yet */
+  CHECK(wait_for(t, -1) && t->outcome == TIDE_OK); /* though the other has not failed yet */
   gate_open(&creating);
   ti_thread_join(&other.thread);
   ti_task_release(t);
@@ -244,7 +244,7 @@ static void test_watchdog_that_does_not_start(void) {
     CHECK(first.err == EAGAIN && second.err == EAGAIN);
     atomic_store(&create_fails_from, 0);
     CHECK(ti_pool_cancel_watch(rig.pool) == 0); /* now it can */
-    CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
+    CHECK(finish(submit(&rig, NULL)) == TIDE_OK);
     rig_end(&rig);
     gate_fini(&gate);
   }
@@ -256,7 +256,7 @@ static void check_broken(struct ti_task *t) {
   struct ti_cursor c;
   const unsigned char *text;
   size_t len;
-  CHECK(wait_for(t, -1) && t->outcome == FAULT_BROKEN && ti_task_state(t) == TASK_FINISHED);
+  CHECK(wait_for(t, -1) && t->outcome == TIDE_EBROKEN && ti_task_state(t) == TIDE_FINISHED);
   ti_buffer_cursor_init(&c, t->msg.bytes.data, t->msg.bytes.len);
   len = (size_t)ti_buffer_get_varint(&c);
   text = ti_buffer_get(&c, len);
@@ -287,7 +287,7 @@ static void test_broken(bool closed) {
     ti_task_release(tasks[i]);
   }
   t = task_of(&rig, NULL, 0);
-  CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == FAULT_BROKEN);
+  CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == TIDE_EBROKEN);
   ti_task_release(t);
   CHECK(ti_pool_wait(rig.pool, TI_CLOCK_NEVER)); /* broken ends by itself */
   rig_end(&rig);
@@ -300,7 +300,7 @@ static void *call_submit(void *arg) {
   struct ti_task *t = task_of(c->rig, NULL, 0);
   int err;
   c->refused = ti_pool_submit(c->rig->pool, t, TI_CLOCK_NEVER, &err);
-  if (c->refused == FAULT_NONE) check_broken(t);
+  if (c->refused == TIDE_OK) check_broken(t);
   ti_task_release(t);
   return NULL;
 }
@@ -335,14 +335,14 @@ static void test_broken_midway(void) {
   gate_open(&opening);
   for (i = 0; i < 3; i++) {
     ti_thread_join(&blocked[i].thread);
-    CHECK(blocked[i].refused == FAULT_BROKEN);
+    CHECK(blocked[i].refused == TIDE_EBROKEN);
   }
   for (i = 0; i < 4; i++) {
     check_broken(waiting[i]);
     ti_task_release(waiting[i]);
   }
   gate_open(&gate);
-  for (i = 0; i < 2; i++) CHECK(finish(running[i]) == FAULT_NONE);
+  for (i = 0; i < 2; i++) CHECK(finish(running[i]) == TIDE_OK);
   rig_end(&rig);
   gate_fini(&gate);
   gate_fini(&opening);
@@ -356,13 +356,13 @@ static void test_starved(void) {
   rig_start(&rig, &cfg);
   rig.silent = true;
   atomic_store(&rig.wear, 1);
-  CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
+  CHECK(finish(submit(&rig, NULL)) == TIDE_OK);
   atomic_store(&rig.open_fails, 2); /* the next one may be open already */
-  while (finish(submit(&rig, NULL)) != FAULT_NOMEM) {}
+  while (finish(submit(&rig, NULL)) != TIDE_ENOMEM) {}
   CHECK(ti_pool_broken_reason(rig.pool) == NULL);
-  CHECK(finish(submit(&rig, NULL)) == FAULT_NOMEM); /* still none */
+  CHECK(finish(submit(&rig, NULL)) == TIDE_ENOMEM); /* still none */
   atomic_store(&rig.open_fails, 0);
-  CHECK(finish(submit(&rig, NULL)) == FAULT_NONE);
+  CHECK(finish(submit(&rig, NULL)) == TIDE_OK);
   rig_end(&rig);
 }
 
@@ -382,7 +382,7 @@ static void test_starved_queue(bool closed) {
   gate_await(&gate, 3);
   if (closed) ti_pool_close(rig.pool, false);
   gate_open(&gate);
-  for (i = 0; i < 20; i++) CHECK(finish(tasks[i]) == FAULT_NOMEM);
+  for (i = 0; i < 20; i++) CHECK(finish(tasks[i]) == TIDE_ENOMEM);
   CHECK(stats(&rig).failed == 20 && stats(&rig).finished == 20);
   rig_end(&rig);
   gate_fini(&gate);
@@ -406,8 +406,8 @@ static void test_starved_beside(void) {
   atomic_store(&rig.open_fails, 1);
   for (i = 0; i < 10; i++) tasks[i] = submit(&rig, NULL);
   gate_open(&gate);
-  for (i = 0; i < 10; i++) CHECK(finish(tasks[i]) == FAULT_NONE);
-  CHECK(finish(running) == FAULT_NONE);
+  for (i = 0; i < 10; i++) CHECK(finish(tasks[i]) == TIDE_OK);
+  CHECK(finish(running) == TIDE_OK);
   rig_end(&rig);
   gate_fini(&gate);
 }
@@ -476,14 +476,14 @@ static void test_submit_without_memory(void) {
     for (i = 0; i < 3; i++) {
       int err = 0;
       faults[i] = ti_pool_submit(rig.pool, tasks[i], TI_CLOCK_NEVER, &err);
-      CHECK(faults[i] == FAULT_NONE || faults[i] == FAULT_NOMEM ||
-            (faults[i] == FAULT_THREAD && err == ENOMEM));
-      if (faults[i] == FAULT_NONE) accepted++;
+      CHECK(faults[i] == TIDE_OK || faults[i] == TIDE_ENOMEM ||
+            (faults[i] == TIDE_ETHREAD && err == ENOMEM));
+      if (faults[i] == TIDE_OK) accepted++;
     }
     gate_open(&gate);
     for (i = 0; i < 3; i++) {
-      if (faults[i] == FAULT_NONE) CHECK(wait_for(tasks[i], -1));
-      CHECK(ti_task_done(tasks[i]) == (faults[i] == FAULT_NONE));
+      if (faults[i] == TIDE_OK) CHECK(wait_for(tasks[i], -1));
+      CHECK(ti_task_done(tasks[i]) == (faults[i] == TIDE_OK));
       ti_task_release(tasks[i]);
     }
     left = atomic_load(&memory.fail_at);
@@ -536,10 +536,10 @@ static void test_room_is_passed_on(void) {
   atomic_store(&memory.fail_size, sizeof(struct ti_task_queue_level)); /* the high one needs that */
   CHECK(ti_pool_cancel_task(rig.pool, queued));
   ti_thread_join(&low.thread);
-  CHECK(low.refused == FAULT_NONE);
+  CHECK(low.refused == TIDE_OK);
   gate_open(&gate);
   ti_thread_join(&high.thread);
-  CHECK(high.refused == FAULT_NOMEM);
+  CHECK(high.refused == TIDE_ENOMEM);
   atomic_store(&memory.fail_size, 0);
   finish(running);
   finish(queued);
@@ -559,7 +559,7 @@ static void test_result_without_memory(void) {
   rig_start(&rig, &cfg);
   job = job_of(&rig);
   job.call = run_out;
-  CHECK(finish(submit(&rig, &job)) == FAULT_NOMEM);
+  CHECK(finish(submit(&rig, &job)) == TIDE_ENOMEM);
   CHECK(stats(&rig).failed == 1);
   rig_end(&rig);
 }
@@ -584,7 +584,7 @@ static void test_broken_without_memory(void) {
     atomic_store(&memory.fail_at, fail_at);
     gate_open(&gate);
     for (i = 0; i < 3; i++)
-      CHECK(finish(tasks[i]) == (fail_at == 1 && i == 0 ? FAULT_NOMEM : FAULT_BROKEN));
+      CHECK(finish(tasks[i]) == (fail_at == 1 && i == 0 ? TIDE_ENOMEM : TIDE_EBROKEN));
     left = atomic_load(&memory.fail_at);
     atomic_store(&memory.fail_at, 0);
     rig_end(&rig);

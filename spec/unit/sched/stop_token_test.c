@@ -20,18 +20,18 @@ static void test_ask_and_close_decide(void) {
   struct ti_stop_token s;
   ti_stop_token_init_target(&b, NULL);
   ti_stop_token_init(&s, &b);
-  CHECK(!ti_stop_token_request(&s, FAULT_INTERRUPTED) && ti_stop_token_requested(&s) == FAULT_NONE);
+  CHECK(!ti_stop_token_request(&s, TIDE_EINTERRUPTED) && ti_stop_token_requested(&s) == TIDE_OK);
   ti_stop_token_open(&s);
-  CHECK(ti_stop_token_request(&s, FAULT_TIME_LIMIT));
-  CHECK(!ti_stop_token_request(&s, FAULT_INTERRUPTED)); /* the first counts */
-  CHECK(ti_stop_token_requested(&s) == FAULT_TIME_LIMIT &&
-        ti_stop_token_close(&s) == FAULT_TIME_LIMIT);
+  CHECK(ti_stop_token_request(&s, TIDE_ETIMELIMIT));
+  CHECK(!ti_stop_token_request(&s, TIDE_EINTERRUPTED)); /* the first counts */
+  CHECK(ti_stop_token_requested(&s) == TIDE_ETIMELIMIT &&
+        ti_stop_token_close(&s) == TIDE_ETIMELIMIT);
   ti_stop_token_open(&s);
-  CHECK(ti_stop_token_requested(&s) == FAULT_NONE && ti_stop_token_close(&s) == FAULT_NONE);
-  CHECK(ti_stop_token_pin(&s, FAULT_INTERRUPTED) == STOP_NOT); /* too late */
+  CHECK(ti_stop_token_requested(&s) == TIDE_OK && ti_stop_token_close(&s) == TIDE_OK);
+  CHECK(ti_stop_token_pin(&s, TIDE_EINTERRUPTED) == STOP_NOT); /* too late */
   ti_stop_token_open(&s);
-  CHECK(ti_stop_token_pin(&s, FAULT_INTERRUPTED) == STOP_TOLD);
-  CHECK(ti_stop_token_pin(&s, FAULT_INTERRUPTED) == STOP_KNOWN);
+  CHECK(ti_stop_token_pin(&s, TIDE_EINTERRUPTED) == STOP_TOLD);
+  CHECK(ti_stop_token_pin(&s, TIDE_EINTERRUPTED) == STOP_KNOWN);
   CHECK(atomic_load(&s.visitors) == 2); /* each is to ring, or to part */
   ti_stop_token_unpin(&s);
   CHECK(atomic_load(&s.visitors) == 1);
@@ -123,7 +123,7 @@ static struct ti_task *run_one(struct rig *rig, struct stoppable *s) {
   rig_with_signal(rig, 1, 0);
   init(s, rig, 0);
   t = submit(rig, &s->job);
-  while (ti_task_state(t) == TASK_PENDING) sched_yield();
+  while (ti_task_state(t) == TIDE_PENDING) sched_yield();
   return t;
 }
 
@@ -133,12 +133,12 @@ static void test_interrupts_what_runs(void) {
   struct ti_task *t = run_one(&rig, &s);
   atomic_store(&s.told, true);
   CHECK(ti_pool_cancel_interrupt(rig.pool, t) && ti_pool_cancel_interrupt(rig.pool, t));
-  CHECK(wait_for(t, -1) && t->outcome == FAULT_INTERRUPTED && atomic_load(&s.armed));
+  CHECK(wait_for(t, -1) && t->outcome == TIDE_EINTERRUPTED && atomic_load(&s.armed));
   CHECK(ti_pool_cancel_interrupt(rig.pool, t)); /* it ended so */
   ti_task_release(t);
   init(&s, &rig, 1);
   t = submit(&rig, &s.job);
-  CHECK(wait_for(t, -1) && t->outcome == FAULT_NONE && !ti_pool_cancel_interrupt(rig.pool, t));
+  CHECK(wait_for(t, -1) && t->outcome == TIDE_OK && !ti_pool_cancel_interrupt(rig.pool, t));
   ti_task_release(t);
   rig_end(&rig);
 }
@@ -151,7 +151,7 @@ static void test_limits_time(void) {
   for (int i = 0; i < 20; i++) {
     init(&s, &rig, 0);
     atomic_store(&s.told, true);
-    CHECK(finish(submit(&rig, &s.job)) == FAULT_TIME_LIMIT && atomic_load(&s.armed));
+    CHECK(finish(submit(&rig, &s.job)) == TIDE_ETIMELIMIT && atomic_load(&s.armed));
   }
   rig_end(&rig);
 }
@@ -168,10 +168,10 @@ static void test_interrupts_all(void) {
     t[i] = submit(&rig, &s[i].job);
   }
   for (int i = 0; i < N; i++)
-    while (ti_task_state(t[i]) == TASK_PENDING) sched_yield();
+    while (ti_task_state(t[i]) == TIDE_PENDING) sched_yield();
   ti_pool_close(rig.pool, true);
   ti_pool_cancel_interrupt_all(rig.pool);
-  for (int i = 0; i < N; i++) CHECK(finish(t[i]) == FAULT_INTERRUPTED);
+  for (int i = 0; i < N; i++) CHECK(finish(t[i]) == TIDE_EINTERRUPTED);
   rig_end(&rig);
 }
 
@@ -203,12 +203,12 @@ static void test_rings_itself(int rounds) {
     s.job.call = run_in_a_hurry;
     t = submit(&rig, &s.job);
     b = submit(&rig, &next.job);
-    while (ti_task_state(t) == TASK_PENDING) ti_thread_relax();
+    while (ti_task_state(t) == TIDE_PENDING) ti_thread_relax();
     rung = atomic_load(&armed);
     atomic_store(&s.told, true);
     CHECK(ti_pool_cancel_interrupt(rig.pool, t));
-    CHECK(finish(t) == FAULT_INTERRUPTED && atomic_load(&armed) - rung > RINGS);
-    CHECK(finish(b) == FAULT_NONE && !atomic_load(&next.armed));
+    CHECK(finish(t) == TIDE_EINTERRUPTED && atomic_load(&armed) - rung > RINGS);
+    CHECK(finish(b) == TIDE_OK && !atomic_load(&next.armed));
   }
   CHECK(atomic_load(&misdirected) == 0);
   rig_end(&rig);
@@ -230,14 +230,14 @@ static void test_no_signal_meets_another_task(int rounds) {
     init(&bystander, &rig, 1 + (int)check_random(&random, 300));
     v = submit(&rig, &victim.job);
     b = submit(&rig, &bystander.job);
-    while (i % 4 != 0 && ti_task_state(v) == TASK_PENDING) ti_thread_relax();
+    while (i % 4 != 0 && ti_task_state(v) == TIDE_PENDING) ti_thread_relax();
     for (size_t n = check_random(&random, 1000); n > 0; n--) ti_thread_relax();
     atomic_store(&victim.told, true);
     hit = ti_pool_cancel_interrupt(rig.pool, v);
-    CHECK(finish(b) == FAULT_NONE && !atomic_load(&bystander.armed));
+    CHECK(finish(b) == TIDE_OK && !atomic_load(&bystander.armed));
     CHECK(wait_for(v, -1));
-    if (ti_task_state(v) == TASK_FINISHED) {
-      CHECK(hit == (v->outcome == FAULT_INTERRUPTED));
+    if (ti_task_state(v) == TIDE_FINISHED) {
+      CHECK(hit == (v->outcome == TIDE_EINTERRUPTED));
       if (hit)
         stopped++;
       else
@@ -299,7 +299,7 @@ static void test_crowded_signals(int signal) {
     CHECK(ti_pool_cancel_interrupt(rig.pool, t));
     CHECK(!wait_for(t, 0.03)); /* refused all that time */
     CHECK(setrlimit(RLIMIT_SIGPENDING, &before) == 0);
-    CHECK(finish(t) == FAULT_INTERRUPTED);
+    CHECK(finish(t) == TIDE_EINTERRUPTED);
     rig_end(&rig);
   }
   chosen = 0;
@@ -317,7 +317,7 @@ static void test_stray_signals(void) {
   for (int i = 0; i < 1000; i++) CHECK(__real_pthread_kill(worker, rig.pool->cfg.signal) == 0);
   CHECK(!atomic_load(&s.armed) && !ti_task_done(t));
   atomic_store(&s.told, true);
-  CHECK(ti_pool_cancel_interrupt(rig.pool, t) && finish(t) == FAULT_INTERRUPTED);
+  CHECK(ti_pool_cancel_interrupt(rig.pool, t) && finish(t) == TIDE_EINTERRUPTED);
   rig_end(&rig);
 }
 

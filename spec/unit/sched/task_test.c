@@ -28,21 +28,21 @@ static void test_states(void) {
       ti_task_new(NULL, &counted_mem, &(struct ti_task_options){.name = "one", .priority = 7});
   if (t == NULL) exit(1);
   CHECK(strcmp(ti_task_name(t), "one") == 0 && t->priority == 7 && t->home == NULL);
-  CHECK(ti_task_state(t) == TASK_PENDING && !ti_task_done(t));
+  CHECK(ti_task_state(t) == TIDE_PENDING && !ti_task_done(t));
   add_part(&t->msg);
-  CHECK(ti_task_begin(t, NULL) && ti_task_state(t) == TASK_RUNNING && !ti_task_done(t));
+  CHECK(ti_task_begin(t, NULL) && ti_task_state(t) == TIDE_RUNNING && !ti_task_done(t));
   CHECK(!ti_task_begin(t, NULL) && !ti_task_cancel(t));
   CHECK(atomic_load(&parts) == 1);
   ti_message_init(&out, &counted_mem);
   ti_buffer_put_u8(&out.bytes, 42);
   add_part(&out);
-  CHECK(ti_task_finish(t, FAULT_ERROR, &out));
+  CHECK(ti_task_finish(t, TIDE_EERROR, &out));
   CHECK(out.bytes.len == 0 && out.nparts == 0 && atomic_load(&parts) == 1);
-  CHECK(ti_task_state(t) == TASK_FINISHED && ti_task_done(t) && t->outcome == FAULT_ERROR);
+  CHECK(ti_task_state(t) == TIDE_FINISHED && ti_task_done(t) && t->outcome == TIDE_EERROR);
   CHECK(t->msg.bytes.len == 1 && t->msg.bytes.data[0] == 42 && t->msg.nparts == 1);
   ti_buffer_put_u8(&out.bytes, 43);
-  CHECK(!ti_task_finish(t, FAULT_NONE, &out));
-  CHECK(out.bytes.len == 1 && t->outcome == FAULT_ERROR); /* untouched */
+  CHECK(!ti_task_finish(t, TIDE_OK, &out));
+  CHECK(out.bytes.len == 1 && t->outcome == TIDE_EERROR); /* untouched */
   CHECK(!ti_task_begin(t, NULL) && !ti_task_cancel(t));
   ti_message_fini(&out);
   CHECK(ti_task_hold(t) == t);
@@ -58,13 +58,13 @@ static void test_cancel(void) {
   add_part(&t->msg);
   ti_buffer_put_u64(&t->msg.bytes, 1);
   CHECK(ti_task_name(t) == NULL && ti_task_cancel(t));
-  CHECK(ti_task_state(t) == TASK_CANCELLED && ti_task_done(t));
-  CHECK(t->outcome == FAULT_CANCELLED && t->msg.bytes.len == 0 && atomic_load(&parts) == 0);
-  CHECK(!ti_task_cancel(t) && !ti_task_begin(t, NULL) && !ti_task_finish(t, FAULT_NONE, NULL));
+  CHECK(ti_task_state(t) == TIDE_CANCELLED && ti_task_done(t));
+  CHECK(t->outcome == TIDE_ECANCELLED && t->msg.bytes.len == 0 && atomic_load(&parts) == 0);
+  CHECK(!ti_task_cancel(t) && !ti_task_begin(t, NULL) && !ti_task_finish(t, TIDE_OK, NULL));
   ti_task_release(t);
   t = ti_task_new(NULL, &counted_mem, NULL);
-  CHECK(ti_task_finish(t, FAULT_NONE, NULL)); /* never begun, nothing to say */
-  CHECK(ti_task_state(t) == TASK_FINISHED && t->msg.bytes.len == 0);
+  CHECK(ti_task_finish(t, TIDE_OK, NULL)); /* never begun, nothing to say */
+  CHECK(ti_task_state(t) == TIDE_FINISHED && t->msg.bytes.len == 0);
   ti_task_release(t);
   CHECK(memory_clean());
 }
@@ -113,7 +113,7 @@ static void *rival(void *arg) {
         if (ti_task_cancel(t)) atomic_fetch_add(&cancelled, 1);
         break;
       default:
-        if (ti_task_finish(t, FAULT_NONE, &out)) atomic_fetch_add(&finished, 1);
+        if (ti_task_finish(t, TIDE_OK, &out)) atomic_fetch_add(&finished, 1);
         break;
     }
     ti_message_fini(&out);
@@ -155,7 +155,7 @@ static void test_races(void) {
     i = atomic_load(&begun) + 10 * atomic_load(&cancelled) + 100 * atomic_load(&finished);
     /* begun and finished; finished without; or cancelled */
     CHECK(i == 101 || i == 100 || i == 10);
-    CHECK(ti_task_state(t) == (i == 10 ? TASK_CANCELLED : TASK_FINISHED));
+    CHECK(ti_task_state(t) == (i == 10 ? TIDE_CANCELLED : TIDE_FINISHED));
     ti_task_release(t);
   }
   gate_fini(&start[0]);

@@ -28,14 +28,14 @@ static void test_order_and_counts(void) {
   CHECK(ti_waiter_set_take(&set) == NULL);
   CHECK(ti_waiter_set_sleep(&set, 0, false, TI_CLOCK_NEVER));
   for (i = 0; i < 4; i++) t[i] = promise();
-  CHECK(ti_task_finish(t[3], FAULT_NONE, NULL));
+  CHECK(ti_task_finish(t[3], TIDE_OK, NULL));
   for (i = 0; i < 4; i++) ti_waiter_entry_start(&w[i], t[i], &set);
   CHECK(ti_waiter_set_sleep(&set, 1, false, TI_CLOCK_NEVER)); /* done before: there at once */
   CHECK(!ti_waiter_set_sleep(&set, 2, false, 0) && set.need == 0);
   CHECK(ti_task_cancel(t[1]));
   CHECK(ti_waiter_set_sleep(&set, 2, true, 0)); /* cancelled is done, and no failure */
   CHECK(!ti_waiter_set_sleep(&set, 3, true, 0));
-  CHECK(ti_task_finish(t[2], FAULT_ERROR, NULL));
+  CHECK(ti_task_finish(t[2], TIDE_EERROR, NULL));
   CHECK(ti_waiter_set_sleep(&set, 4, true, TI_CLOCK_NEVER)); /* a failure ends it early */
   CHECK(!ti_waiter_set_sleep(&set, 4, false, 0));
   CHECK(ti_waiter_set_take(&set) == &w[3] && ti_waiter_set_take(&set) == &w[1]);
@@ -45,7 +45,7 @@ static void test_order_and_counts(void) {
   CHECK(ti_waiter_set_take(&set) == NULL);
   CHECK(!ti_waiter_set_sleep(&set, 1, true, 0)); /* taken ones do not count, failed or not */
   for (i = 0; i < 4; i++) ti_waiter_entry_cancel(&w[i]); /* w[0] is on its task still */
-  CHECK(t[0]->waiters == NULL && ti_task_finish(t[0], FAULT_NONE, NULL));
+  CHECK(t[0]->waiters == NULL && ti_task_finish(t[0], TIDE_OK, NULL));
   CHECK(ti_waiter_set_take(&set) == NULL && set.nready == 0 && set.nfailed == 0);
   for (i = 0; i < 4; i++) ti_task_release(t[i]);
   ti_waiter_fini(&box);
@@ -67,7 +67,7 @@ static void test_several_watches(void) {
   ti_waiter_entry_start(&w[0], t, &a);
   ti_waiter_entry_start(&w[1], t, &b);
   ti_waiter_entry_start(&w[2], t, &a);
-  CHECK(ti_task_finish(t, FAULT_ERROR, NULL));
+  CHECK(ti_task_finish(t, TIDE_EERROR, NULL));
   CHECK(a.nready == 2 && a.nfailed == 2 && b.nready == 1);
   ti_waiter_entry_cancel(&w[0]);
   CHECK(a.nready == 1 && a.nfailed == 1);
@@ -108,7 +108,7 @@ static void *fail_the_first(void *arg) {
     asleep = slept_on->need > 0;
     ti_mutex_unlock(&slept_on->box->lock);
   }
-  CHECK(ti_task_finish(pair[0], FAULT_TRANSFER, NULL));
+  CHECK(ti_task_finish(pair[0], TIDE_ETRANSFER, NULL));
   return NULL;
 }
 
@@ -172,7 +172,7 @@ static void test_several_waiters(void) {
     gate_open(&ready);
     for (i = 0; i < WAITERS; i++) spawn(&threads[i], wait_for_it, NULL);
     gate_await(&ready, WAITERS);
-    CHECK(ti_task_finish(awaited, FAULT_NONE, &out));
+    CHECK(ti_task_finish(awaited, TIDE_OK, &out));
     for (i = 0; i < WAITERS; i++) ti_thread_join(&threads[i]);
     ti_task_release(awaited);
     gate_fini(&ready);
@@ -230,13 +230,13 @@ static void *complete(void *arg) {
     if (check_random(&r, 4) == 0)
       ti_task_cancel(t);
     else
-      ti_task_finish(t, check_random(&r, 6) == 0 ? FAULT_ERROR : FAULT_NONE, NULL);
+      ti_task_finish(t, check_random(&r, 6) == 0 ? TIDE_EERROR : TIDE_OK, NULL);
     ti_task_release(t);
   }
 }
 
 static bool is_failure(const struct ti_task *t) {
-  return ti_task_state(t) == TASK_FINISHED && t->outcome != FAULT_NONE;
+  return ti_task_state(t) == TIDE_FINISHED && t->outcome != TIDE_OK;
 }
 
 static void own_once(uint64_t *r) {

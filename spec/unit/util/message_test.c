@@ -77,12 +77,12 @@ static void test_fault_names(void) {
                                       "invalid_state", "transfer",  "interrupted", "time_limit",
                                       "memory_limit",  "full",      "deadlock"};
   int i;
-  CHECK(ti_errcode_name(FAULT_NONE) == NULL);
-  for (i = FAULT_TIMEOUT; i < FAULT_KINDS; i++) {
+  CHECK(ti_errcode_name(TIDE_OK) == NULL);
+  for (i = TIDE_ETIMEOUT; i < TI_ERRCODE_NAMED; i++) {
     const char *name = ti_errcode_name(i);
     CHECK(name != NULL && strcmp(name, names[i - 1]) == 0);
   }
-  CHECK(ti_errcode_name(FAULT_ERROR) == NULL && ti_errcode_name(FAULT_ARG) == NULL);
+  CHECK(ti_errcode_name(TIDE_EERROR) == NULL && ti_errcode_name(TIDE_EARG) == NULL);
   CHECK(ti_errcode_name(-1) == NULL && ti_errcode_name(1000) == NULL);
 }
 
