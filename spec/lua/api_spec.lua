@@ -163,7 +163,7 @@ describe("The same are named by", function()
   it("tidepool_types.h, the core and docs/guide.md: the kinds", function()
     local known = sorted(kinds)
     assert.same(known, found("csrc/include/tidepool_types.h", '\n  TIDE_E[A-Z]+, +/%* "([%w_]+)"'))
-    assert.same(known, found("csrc/util/errcode.c", '%[FAULT_[A-Z_]+%] = "([%w_]+)"'))
+    assert.same(known, found("csrc/util/errcode.c", '%[TIDE_E[A-Z]+%] = "([%w_]+)"'))
     assert.same(known, first_column "Errors of the library")
   end)
 
