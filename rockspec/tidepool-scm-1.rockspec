@@ -106,6 +106,7 @@ build = {
         "csrc/platform/cond.c",
         "csrc/platform/cpu_count.c",
         "csrc/platform/entropy.c",
+        "csrc/platform/file.c",
         "csrc/platform/fork_guard.c",
         "csrc/platform/mutex.c",
         "csrc/platform/pages.c",

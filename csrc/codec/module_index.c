@@ -11,6 +11,7 @@
 
 #include "codec/bytecode.h"
 #include "luautil/stdlibs.h"
+#include "platform/file.h"
 
 /* Longer names are not worth a look-up; so lists of a million links cost no square of that. */
 enum { MAX_NAME = 2000, MAX_OBJECTS = 20000 };
@@ -415,12 +416,6 @@ static void mark_own(struct builder *b, int n) {
   }
 }
 
-static bool readable(const char *path) {
-  FILE *f = fopen(path, "rb");
-  if (f != NULL) fclose(f);
-  return f != NULL;
-}
-
 /* Whose the function at idx is, for module m. A C library may load Lua code from anywhere but
 ** from a file. [-0, +0, m] */
 static enum whose whose(struct builder *b, int idx, int m, lua_Debug *ar) {
@@ -440,7 +435,7 @@ static enum whose whose(struct builder *b, int idx, int m, lua_Debug *ar) {
     else if (module(b, m)->origin == ORIGIN_OTHER &&
              ((ar->source[0] == '=' && strcmp(ar->source, "=stdin") != 0 &&
                strcmp(ar->source, "=(command line)") != 0) ||
-              (ar->source[0] == '@' && !readable(ar->source + 1))))
+              (ar->source[0] == '@' && !ti_file_readable(ar->source + 1))))
       w = WHOSE_OWN;
     lua_pop(L, 1);
   }

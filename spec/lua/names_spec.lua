@@ -236,3 +236,19 @@ describe("A table in a module", function()
     nested.list = nil
   end)
 end)
+
+describe("A function whose chunk name names a FIFO", function()
+  it("is sent from a C library's table, and the FIFO is not opened", function()
+    local fifo = os.tmpname()
+    os.remove(fifo)
+    assert(os.execute("mkfifo " .. h.quote(fifo)))
+    local ok, err = pcall(h.runs, ([[
+      local core = require "tidepool.core"
+      core.three = assert(load("return 3", "@%s"))
+      local ex <close> = require "tidepool".executor(1)
+      assert(ex:submit(core.three):result() == 3)
+    ]]):format(fifo), 0, { prefix = "timeout -s KILL " .. math.ceil(20 * h.slow) })
+    os.remove(fifo)
+    assert.is_true(ok, err)
+  end)
+end)
