@@ -51,6 +51,8 @@ build = {
         "csrc/api/values.c",
         "csrc/binding/lua_array.c",
         "csrc/binding/lua_array_bulk.c",
+        "csrc/binding/lua_array_element.c",
+        "csrc/binding/lua_array_handle.c",
         "csrc/binding/lua_callback.c",
         "csrc/binding/lua_config.c",
         "csrc/binding/lua_executor.c",

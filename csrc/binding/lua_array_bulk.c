@@ -7,7 +7,9 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "binding/lua_array.h"
+#include "binding/lua_array_bulk.h"
+#include "binding/lua_array_element.h"
+#include "binding/lua_array_handle.h"
 
 #include <limits.h>
 #include <string.h>
@@ -42,19 +44,19 @@ static size_t range(lua_State *L, int arg, const struct ti_lua_array *b, size_t 
 
 /* a:slice([i [, j]]) -> a view of that range */
 int ti_lua_array_bulk_slice(lua_State *L) {
-  struct ti_lua_array *b = ti_lua_array_check(L, 1);
+  struct ti_lua_array *b = ti_lua_array_handle_check(L, 1);
   size_t n, at = range(L, 2, b, &n);
-  ti_lua_array_push_view(L, b, at, n);
+  ti_lua_array_handle_push_view(L, b, at, n);
   return 1;
 }
 
 /* a:fill(v [, i [, j]]) -> a */
 int ti_lua_array_bulk_fill(lua_State *L) {
-  struct ti_lua_array *b = ti_lua_array_check(L, 1);
+  struct ti_lua_array *b = ti_lua_array_handle_check(L, 1);
   size_t n, at = range(L, 3, b, &n);
   uint64_t element = 0;
-  if (!ti_lua_array_put_cell(L, 2, b->type, &element, 0))
-    return ti_lua_support_arg_error(L, 2, ti_lua_array_push_misfit(L, 2, b->type));
+  if (!ti_lua_array_element_put(L, 2, b->type, &element, 0))
+    return ti_lua_support_arg_error(L, 2, ti_lua_array_element_push_misfit(L, 2, b->type));
   tide_array_fill(b->a, at, n, &element);
   lua_settop(L, 1);
   return 1;
@@ -63,15 +65,15 @@ int ti_lua_array_bulk_fill(lua_State *L) {
 /* a:copy() -> a new array with a's elements;
 ** a:copy(from [, i]) -> a, into which all of `from` was copied, to i and behind */
 int ti_lua_array_bulk_copy(lua_State *L) {
-  struct ti_lua_array *to, *b = ti_lua_array_check(L, 1);
+  struct ti_lua_array *to, *b = ti_lua_array_handle_check(L, 1);
   const struct ti_lua_array *from;
   lua_Integer n = (lua_Integer)b->n, i;
   if (lua_isnone(L, 2)) {
-    to = ti_lua_array_new_zeros(L, b->type, b->n);
+    to = ti_lua_array_handle_new_zeros(L, b->type, b->n);
     tide_array_copy(to->a, 0, b->a, 0, b->n);
     return 1;
   }
-  from = ti_lua_array_check(L, 2);
+  from = ti_lua_array_handle_check(L, 2);
   if (from->type != b->type)
     return ti_lua_support_arg_error(L, 2,
                                     lua_pushfstring(L, "an array of %s expected, got one of %s",
@@ -89,7 +91,7 @@ int ti_lua_array_bulk_copy(lua_State *L) {
 
 /* a:tostring([i [, j]]) -> the bytes of that range */
 int ti_lua_array_bulk_to_string(lua_State *L) {
-  struct ti_lua_array *b = ti_lua_array_check(L, 1);
+  struct ti_lua_array *b = ti_lua_array_handle_check(L, 1);
   size_t n, at = range(L, 2, b, &n), bytes = n * tide_element_size((int)b->type);
   luaL_Buffer buffer;
   tide_array_read(b->a, at, n, luaL_buffinitsize(L, &buffer, bytes));
@@ -99,12 +101,12 @@ int ti_lua_array_bulk_to_string(lua_State *L) {
 
 /* a:totable([i [, j]]) -> a sequence of that range's elements */
 int ti_lua_array_bulk_to_table(lua_State *L) {
-  struct ti_lua_array *b = ti_lua_array_check(L, 1);
+  struct ti_lua_array *b = ti_lua_array_handle_check(L, 1);
   size_t n, at = range(L, 2, b, &n);
   if (n > INT_MAX) return ti_lua_support_arg_error(L, 1, "too many elements for a table");
   lua_createtable(L, (int)n, 0);
   for (size_t i = 0; i < n; i++) {
-    ti_lua_array_push_cell(L, b->type, b->data, at + i);
+    ti_lua_array_element_push(L, b->type, b->data, at + i);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;
@@ -129,7 +131,7 @@ static void fromcount(lua_State *L, tide_element type) {
   lua_Integer n = lua_tointegerx(L, 2, &isint);
   if (!isint) ti_lua_support_arg_error(L, 2, "number has no integer representation");
   if (n < 0) ti_lua_support_arg_error(L, 2, lua_pushfstring(L, "a count cannot be %I", n));
-  ti_lua_array_new_zeros(L, type, (size_t)n);
+  ti_lua_array_handle_new_zeros(L, type, (size_t)n);
 }
 
 /* From a string's bytes. [-0, +1, e] */
@@ -142,7 +144,7 @@ static void fromstring(lua_State *L, tide_element type) {
         L, 2,
         lua_pushfstring(L, "%I bytes are not a whole number of %s, of %d bytes each",
                         (lua_Integer)len, tide_element_name((int)type), (int)esize));
-  b = ti_lua_array_new_zeros(L, type, len / esize);
+  b = ti_lua_array_handle_new_zeros(L, type, len / esize);
   if (len > 0) memcpy(b->data, s, len);
 }
 
@@ -159,24 +161,27 @@ static void fromsequence(lua_State *L, tide_element type) {
   if (!isint) ti_lua_support_arg_error(L, 2, "its length is no integer");
   lua_pop(L, 1);
   if (n < 0) ti_lua_support_arg_error(L, 2, lua_pushfstring(L, "a length cannot be %I", n));
-  b = ti_lua_array_new_zeros(L, type, (size_t)n);
+  b = ti_lua_array_handle_new_zeros(L, type, (size_t)n);
   for (lua_Integer i = 1; i <= n; i++) {
     lua_geti(L, 2, i);
-    if (!ti_lua_array_put_cell(L, -1, type, b->data, (size_t)i - 1))
+    if (!ti_lua_array_element_put(L, -1, type, b->data, (size_t)i - 1))
       ti_lua_support_arg_error(
-          L, 2, lua_pushfstring(L, "item %I: %s", i, ti_lua_array_push_misfit(L, -1, type)));
+          L, 2,
+          lua_pushfstring(L, "item %I: %s", i, ti_lua_array_element_push_misfit(L, -1, type)));
     lua_pop(L, 1);
   }
 }
 
 int ti_lua_array_bulk_new(lua_State *L) {
   tide_element type = checktype(L, 1);
+  const struct ti_lua_array *array;
   switch (lua_type(L, 2)) {
     case LUA_TNUMBER: fromcount(L, type); break;
     case LUA_TSTRING: fromstring(L, type); break;
     case LUA_TTABLE: fromsequence(L, type); break;
     default:
-      if (!tide_toarray(L, 2))
+      array = ti_lua_array_handle_test(L, 2);
+      if (!array || !array->a)
         return ti_lua_support_type_error(L, 2, "count, table, string or array");
       fromsequence(L, type);
   }
