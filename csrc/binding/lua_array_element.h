@@ -20,8 +20,8 @@
 
 /* Pushes why the value at idx cannot be an element of that type. Returns it. [-0, +1, m] */
 const char *ti_lua_array_element_push_misfit(lua_State *L, int idx, tide_element type);
-/* Stores in *bits the number at idx, which is no integer of Lua's, if it is one of u64: from 2^63 to
-** 2^64 - 1. Returns false for others. [-0, +0, -] */
+/* Stores the number at idx, which is no integer of Lua, in *bits if u64 has it: 2^63 to 2^64 - 1.
+** Returns false for others. [-0, +0, -] */
 bool ti_lua_array_element_huge_integer(lua_State *L, int idx, lua_Integer *bits);
 
 #define TI_CELL(T, data, i) ((_Atomic(T) *)(data) + (i))

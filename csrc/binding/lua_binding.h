@@ -23,26 +23,10 @@
 #define TI_LUA_EXECUTOR "tidepool.executor"
 #define TI_LUA_FUTURE "tidepool.future"
 #define TI_LUA_GROUP "tidepool.group"
+#define TI_LUA_CALLBACK "tidepool.callback"
 #define TI_LUA_SHARE "tidepool.share"
 #define TI_LUA_MAP "tidepool.map"
 #define TI_LUA_ARRAY "tidepool.array"
-
-/* A future's userdata. Its user value: the decoded outcome, if that is more than plain values.
-** There may be very many: small. */
-struct ti_lua_future {
-  tide_future *f;        /* a reference; NULL before it is filled and once collected */
-  int nvalues;           /* decoded values in the user value; -1: none is kept */
-  unsigned char outcome; /* valid once decoded: TIDE_OK, TIDE_EERROR or a kind */
-  bool watched : 1;      /* is in the state's callback group */
-  bool seen : 1;         /* someone looked at the outcome, or will: no warning when collected */
-  bool decoded : 1;      /* once, and not kept: see decode */
-  bool task : 1;         /* a submit made it here: this state is who is told of its failure */
-  unsigned char item;    /* whether a map made it: TI_LUA_NOITEM, … */
-};
-
-/* A future that scripts see; a map's for one item; a map's for a chunk of items. */
-enum { TI_LUA_NOITEM, TI_LUA_ITEM, TI_LUA_CHUNK };
-#define TI_LUA_OWNER 1 /* user value of a map's future: its pending chunk, until it is decoded */
 
 /* ------------------------------------------------------------- support -- */
 
@@ -132,17 +116,15 @@ int ti_lua_config_new_executor(lua_State *L);
 
 /* -------------------------------------------------------------- future -- */
 
+struct ti_lua_future; /* lua_future_handle.h */
+
 /* Pushes the futures' metatable. [-0, +1, m] */
 void ti_lua_future_push_class(lua_State *L);
 /* Pushes an empty future userdata, to be filled by the caller. Their metatable is at index `meta`;
 ** 0: it is looked up. [-0, +1, m] */
 struct ti_lua_future *ti_lua_future_new(lua_State *L, int meta);
-/* The future in argument `arg`. [-0, +0, e] */
-struct ti_lua_future *ti_lua_future_check(lua_State *L, int arg);
 /* core.future(): a promise. [-0, +1, e] */
 int ti_lua_future_new_promise(lua_State *L);
-/* Whether it is finished or cancelled. */
-bool ti_lua_future_done(const struct ti_lua_future *b);
 
 /* --------------------------------------------------------------- trace -- */
 
@@ -166,18 +148,6 @@ int ti_lua_unseen_watch(lua_State *L);
 
 /* --------------------------------------------------------------- group -- */
 
-/* Pushes a new group userdata; its user value keeps the added userdata alive. [-0, +1, e] */
-void ti_lua_group_push(lua_State *L);
-/* Adds the future userdata at `fut` to the group at `idx` under `key`, which stands for it
-** until it is taken: false if `key` is in there already. [-0, +0, e] */
-bool ti_lua_group_add(lua_State *L, int idx, int fut, const void *key);
-/* Takes the next finished one: pushes its userdata, or false and nothing. [-0, +(0|1), m] */
-bool ti_lua_group_take(lua_State *L, int idx);
-/* Sleeps until one of the group at `idx` is finished, if it has any. False: none will be.
-** [-0, +0, e] */
-bool ti_lua_group_await(lua_State *L, int idx);
-/* Frees the group at `idx` if it is empty; whether it was. [-0, +0, -] */
-bool ti_lua_group_close(lua_State *L, int idx);
 /* core.group() [-0, +1, e] */
 int ti_lua_group_new(lua_State *L);
 

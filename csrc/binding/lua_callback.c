@@ -13,7 +13,8 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "binding/lua_binding.h"
+#include "binding/lua_future_handle.h"
+#include "binding/lua_group_handle.h"
 
 /* Their addresses are the registry's keys: the group; whether a callback runs; and a table with the
 ** callbacks of each future that has some, a list in the order added, by its userdata's address. */
@@ -85,8 +86,8 @@ static int pump(lua_State *L) {
   lua_Integer handled = 0;
   /* looked up each time: an empty group is let go of */
   while (lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) == LUA_TUSERDATA) {
-    if (!ti_lua_group_take(L, -1)) {
-      if (ti_lua_group_close(L, -1)) {
+    if (!ti_lua_group_handle_take(L, -1)) {
+      if (ti_lua_group_handle_close_empty(L, -1)) {
         lua_pushnil(L);
         lua_rawsetp(L, LUA_REGISTRYINDEX, &group_key);
       }
@@ -146,7 +147,7 @@ void ti_lua_callback_pump_done(lua_State *L, const struct ti_lua_future *b) {
   ti_lua_callback_pump(L);
   while (b->watched && !calling(L) && !tide_current_inline(L)) {
     bool due = lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) != LUA_TNIL;
-    if (due) due = ti_lua_group_await(L, -1);
+    if (due) due = ti_lua_group_handle_wait(L, -1);
     lua_pop(L, 1);
     if (!due) break;
     ti_lua_callback_pump(L);
@@ -171,29 +172,41 @@ static void call_now(lua_State *L) {
   ti_lua_callback_pump(L);
 }
 
+static int callback_gc(lua_State *L) {
+  if (ti_lua_support_self(L)) ti_lua_group_handle_close(L, 1);
+  return 0;
+}
+
+static const luaL_Reg methods[] = {{NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__gc", callback_gc}, {NULL, NULL}};
+
+/* Of the state's group, which scripts do not see. */
+static const struct ti_lua_class callback_class = {
+    TI_LUA_CALLBACK, metamethods, methods, NULL, NULL, NULL};
+
 /* Pushes the state's group. [-0, +1, e] */
 static void pushgroup(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) == LUA_TUSERDATA) return;
   lua_pop(L, 1);
-  ti_lua_group_push(L);
+  ti_lua_group_handle_push(L, &callback_class);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &group_key);
 }
 
 int ti_lua_callback_add(lua_State *L) {
-  struct ti_lua_future *b = ti_lua_future_check(L, 1);
+  struct ti_lua_future *b = ti_lua_future_handle_check(L, 1);
   if (!ti_lua_support_is_callable(L, 2)) ti_lua_support_type_error(L, 2, "function");
   lua_settop(L, 2);
-  if (ti_lua_future_done(b) && b->watched)
+  if (ti_lua_future_handle_done(b) && b->watched)
     ti_lua_callback_pump(L); /* the earlier ones come first */
-  if (ti_lua_future_done(b) && !b->watched) {
+  if (ti_lua_future_handle_done(b) && !b->watched) {
     b->seen = true;
     call_now(L);
     return 0;
   }
   if (!b->watched) { /* first: a list is only there while the group keeps the future alive */
     pushgroup(L);
-    b->watched = ti_lua_group_add(L, -1, 1, b);
+    b->watched = ti_lua_group_handle_add(L, -1, 1, b);
   }
   pushlists(L);
   if (lua_rawgetp(L, -1, b) == LUA_TNIL) {

@@ -9,7 +9,7 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "binding/lua_binding.h"
+#include "binding/lua_future_handle.h"
 
 #include <string.h>
 
@@ -350,17 +350,16 @@ static int ex_eq(lua_State *L) {
 
 /* --------------------------------------------------------------- class -- */
 
-static void *ti_refcount_hold(lua_State *L, int idx) {
+static void *ref_hold(lua_State *L, int idx) {
   struct executor_box *b = totest(L, idx);
   return b && b->ex ? tide_executor_hold(b->ex) : NULL;
 }
 
 static void ref_push(lua_State *L, void *object) { tide_pushexecutor(L, (tide_executor *)object); }
 
-static void ti_refcount_release(void *object) { tide_executor_rele((tide_executor *)object); }
+static void ref_release(void *object) { tide_executor_rele((tide_executor *)object); }
 
-static const tide_reftype reftype = {TI_LUA_EXECUTOR, ti_refcount_hold, ref_push,
-                                     ti_refcount_release, NULL};
+static const tide_reftype reftype = {TI_LUA_EXECUTOR, ref_hold, ref_push, ref_release, NULL};
 
 /* methods[key] when it is absent: loads the methods that are written in Lua. */
 static int loadmethod(lua_State *L) {

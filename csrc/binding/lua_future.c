@@ -9,26 +9,18 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "binding/lua_binding.h"
+#include "binding/lua_future_handle.h"
 
 #define LARGE (64 << 10) /* bytes; from here on strings are lent */
-#define OUTCOME 1        /* user value: the one value, or a table of nvalues */
 
 static struct ti_lua_future *totest(lua_State *L, int idx) {
   return (struct ti_lua_future *)luaL_testudata(L, idx, TI_LUA_FUTURE);
 }
 
-struct ti_lua_future *ti_lua_future_check(lua_State *L, int arg) {
-  struct ti_lua_future *b =
-      (struct ti_lua_future *)ti_lua_support_check_udata(L, arg, TI_LUA_FUTURE);
-  if (!b->f) ti_lua_support_arg_error(L, arg, "the future is collected already");
-  return b;
-}
-
 /* The same for the self of a method. */
 static struct ti_lua_future *self(lua_State *L) {
   struct ti_lua_future *b = (struct ti_lua_future *)ti_lua_support_self(L);
-  return b && b->f ? b : ti_lua_future_check(L, 1);
+  return b && b->f ? b : ti_lua_future_handle_check(L, 1);
 }
 
 struct ti_lua_future *ti_lua_future_new(lua_State *L, int meta) {
@@ -61,16 +53,12 @@ int ti_lua_future_new_promise(lua_State *L) {
   return 1;
 }
 
-bool ti_lua_future_done(const struct ti_lua_future *b) {
-  return tide_future_status(b->f) >= TIDE_FINISHED;
-}
-
 /* ------------------------------------------------------------- looking -- */
 
 /* Waits for the future in argument 1, then pumps. False if the time passed first. [-0, +0, e] */
 static bool await(lua_State *L, struct ti_lua_future *b, double timeout) {
   int status = TIDE_OK;
-  if (!ti_lua_future_done(b)) status = tide_future_wait(b->f, L, timeout);
+  if (!ti_lua_future_handle_done(b)) status = tide_future_wait(b->f, L, timeout);
   if (status == TIDE_OK && b->watched)
     ti_lua_callback_pump_done(L, b);
   else
@@ -88,7 +76,7 @@ static void keep(lua_State *L, struct ti_lua_future *b, int first, int n) {
     lua_insert(L, first);
     for (int i = n; i >= 1; i--) lua_rawseti(L, first, i);
   }
-  lua_setiuservalue(L, 1, OUTCOME);
+  lua_setiuservalue(L, 1, TI_LUA_FUTURE_OUTCOME);
   b->nvalues = n;
 }
 
@@ -138,7 +126,7 @@ static int pushvalues(lua_State *L, struct ti_lua_future *b) {
       return i;
   }
   luaL_checkstack(L, b->nvalues + 1, "too many results");
-  lua_getiuservalue(L, 1, OUTCOME);
+  lua_getiuservalue(L, 1, TI_LUA_FUTURE_OUTCOME);
   if (b->nvalues == 1) return 1;
   list = lua_gettop(L);
   for (i = 1; i <= b->nvalues; i++) lua_rawgeti(L, list, i);
@@ -219,7 +207,7 @@ static int f_exception(lua_State *L) {
 /* f:traceback() -> the worker's traceback of a failed task, or nil; never waits */
 static int f_traceback(lua_State *L) {
   struct ti_lua_future *b = self(L);
-  if (!ti_lua_future_done(b)) {
+  if (!ti_lua_future_handle_done(b)) {
     lua_pushnil(L);
   } else {
     b->seen = true;
@@ -255,7 +243,7 @@ static int f_interrupt(lua_State *L) {
 }
 
 static int f_done(lua_State *L) {
-  lua_pushboolean(L, ti_lua_future_done(self(L)));
+  lua_pushboolean(L, ti_lua_future_handle_done(self(L)));
   tide_warnings(
       L); /* for scripts that ask again and again; behind the look, so that none is missed */
   return 1;
@@ -317,7 +305,7 @@ static int f_gc(lua_State *L) {
   struct ti_lua_future *b = (struct ti_lua_future *)ti_lua_support_self(L);
   lua_Debug caller;
   if (!b || !b->f) return 0;
-  if (b->task && !b->seen && !ti_lua_future_done(b) && lua_getstack(L, 1, &caller)) {
+  if (b->task && !b->seen && !ti_lua_future_handle_done(b) && lua_getstack(L, 1, &caller)) {
     /* Nobody can look any more, but it may fail yet: the next cycle of the collector comes again.
     ** Where nothing is being called, the state may be closing: then Lua would not call this
     ** again. */
@@ -349,7 +337,7 @@ static int f_eq(lua_State *L) {
   return 1;
 }
 
-static void *ti_refcount_hold(lua_State *L, int idx) {
+static void *ref_hold(lua_State *L, int idx) {
   struct ti_lua_future *b = totest(L, idx);
   if (!b || !b->f) return NULL;
   b->seen = true; /* whoever gets it is expected to look */
@@ -358,10 +346,9 @@ static void *ti_refcount_hold(lua_State *L, int idx) {
 
 static void ref_push(lua_State *L, void *object) { tide_pushfuture(L, (tide_future *)object); }
 
-static void ti_refcount_release(void *object) { tide_future_rele((tide_future *)object); }
+static void ref_release(void *object) { tide_future_rele((tide_future *)object); }
 
-static const tide_reftype reftype = {TI_LUA_FUTURE, ti_refcount_hold, ref_push, ti_refcount_release,
-                                     NULL};
+static const tide_reftype reftype = {TI_LUA_FUTURE, ref_hold, ref_push, ref_release, NULL};
 
 static const luaL_Reg methods[] = {{"result", f_result},
                                    {"pcall", f_pcall},

@@ -17,7 +17,7 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "binding/lua_binding.h"
+#include "binding/lua_future_handle.h"
 
 /* User values: the run's results, a table or a future; the state's table; the memory of `flat`. */
 enum { VALUES = 1, STATE, MEMORY };
@@ -71,7 +71,7 @@ static void push_value(lua_State *L, const tide_value *v) {
 /* core.flat(future) -> seconds and the number of results of a flat answer; nil for others */
 int ti_lua_map_iterator_flat(lua_State *L) {
   double seconds;
-  lua_Integer n = flat_count(ti_lua_future_check(L, 1)->f, &seconds);
+  lua_Integer n = flat_count(ti_lua_future_handle_check(L, 1)->f, &seconds);
   if (n < 0) return 0;
   lua_pushnumber(L, (lua_Number)seconds);
   lua_pushinteger(L, n);
@@ -186,7 +186,7 @@ static int map_gc(lua_State *L) {
 /* core.map_load(iterator, future): a flat answer is what map_run, map_value, map_move are about */
 int ti_lua_map_iterator_load(lua_State *L) {
   struct map_box *m = check(L);
-  tide_future *f = ti_lua_future_check(L, 2)->f;
+  tide_future *f = ti_lua_future_handle_check(L, 2)->f;
   double seconds;
   size_t n;
   lua_Integer count = flat_count(f, &seconds);

@@ -7,7 +7,7 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "binding/lua_binding.h"
+#include "binding/lua_future_handle.h"
 
 #include <limits.h>
 #include <time.h>
@@ -150,7 +150,7 @@ static int items(lua_State *L) {
 int ti_lua_map_worker_run_items(lua_State *L) {
   struct run r;
   int top = lua_gettop(L);
-  r.cancel = ti_lua_future_check(L, CANCEL)->f;
+  r.cancel = ti_lua_future_handle_check(L, CANCEL)->f;
   r.ex = lua_isnil(L, SINCE) ? NULL : tide_current_executor(L);
   r.since = r.ex ? (double)luaL_checknumber(L, SINCE) : 0;
   luaL_checktype(L, VALUES, LUA_TTABLE);

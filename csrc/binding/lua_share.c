@@ -158,17 +158,16 @@ static int s_eq(lua_State *L) {
   return 1;
 }
 
-static void *ti_refcount_hold(lua_State *L, int idx) {
+static void *ref_hold(lua_State *L, int idx) {
   struct share_box *b = (struct share_box *)lua_touserdata(L, idx); /* its metatable says so */
   return b->s ? tide_share_hold(b->s) : NULL;
 }
 
 static void ref_push(lua_State *L, void *object) { tide_pushshare(L, (tide_share *)object); }
 
-static void ti_refcount_release(void *object) { tide_share_rele((tide_share *)object); }
+static void ref_release(void *object) { tide_share_rele((tide_share *)object); }
 
-static const tide_reftype reftype = {TI_LUA_SHARE, ti_refcount_hold, ref_push, ti_refcount_release,
-                                     ti_refcount_hold};
+static const tide_reftype reftype = {TI_LUA_SHARE, ref_hold, ref_push, ref_release, ref_hold};
 
 static const luaL_Reg methods[] = {{"get", s_get}, {NULL, NULL}};
 

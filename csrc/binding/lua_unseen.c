@@ -11,7 +11,7 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "binding/lua_binding.h"
+#include "binding/lua_future_handle.h"
 
 /* Its address is the registry's key of the function that takes a chunk apart. */
 static const char opener_key = 0;
@@ -45,7 +45,7 @@ static lua_Integer get_count(lua_State *L, const char *name) {
 static void push_subject(lua_State *L, const struct ti_lua_future *b) {
   lua_Integer first, count;
   if (b->item == TI_LUA_NOITEM || b->nvalues >= 0 ||
-      lua_getiuservalue(L, 1, TI_LUA_OWNER) != LUA_TTABLE) {
+      lua_getiuservalue(L, 1, TI_LUA_FUTURE_OWNER) != LUA_TTABLE) {
     const char *name = tide_future_name(b->f);
     lua_settop(L, 1);
     if (name)
@@ -88,7 +88,7 @@ static int warn_future(lua_State *L) {
 /* Protected: (future): has tidepool.map.pending_chunk warn of the items in it. */
 static int open_chunk(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &opener_key);
-  lua_getiuservalue(L, 1, TI_LUA_OWNER);
+  lua_getiuservalue(L, 1, TI_LUA_FUTURE_OWNER);
   lua_pushvalue(L, 1);
   lua_call(L, 2, 0);
   return 0;
@@ -113,7 +113,7 @@ void ti_lua_unseen_warn_all(lua_State *L, const struct ti_lua_future *b) {
 /* core.own(future, owner): the future is that of a map's items; its owner has `first`, `count` and,
 ** if it is one item's own task, `direct` */
 int ti_lua_unseen_own(lua_State *L) {
-  struct ti_lua_future *b = ti_lua_future_check(L, 1);
+  struct ti_lua_future *b = ti_lua_future_handle_check(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
   lua_settop(L, 2);
   lua_pushliteral(L, "direct");
@@ -121,14 +121,14 @@ int ti_lua_unseen_own(lua_State *L) {
   b->item = lua_toboolean(L, -1) ? TI_LUA_ITEM : TI_LUA_CHUNK;
   b->seen = false;
   lua_pop(L, 1);
-  if (b->nvalues < 0) lua_setiuservalue(L, 1, TI_LUA_OWNER);
+  if (b->nvalues < 0) lua_setiuservalue(L, 1, TI_LUA_FUTURE_OWNER);
   return 0;
 }
 
 /* core.peek(future) -> whether a done future failed, whether its chunk has failed items or parts,
 ** and the seconds that it took. Nothing of it counts as looked at. */
 int ti_lua_unseen_peek(lua_State *L) {
-  const tide_future *f = ti_lua_future_check(L, 1)->f;
+  const tide_future *f = ti_lua_future_handle_check(L, 1)->f;
   double seconds;
   bool more = read_head(f, &seconds);
   lua_pushboolean(L, tide_future_outcome(f) != TIDE_OK);
@@ -140,7 +140,7 @@ int ti_lua_unseen_peek(lua_State *L) {
 /* core.drop(future): lets go of a future of the map's own, which is not looked at any more. Lua's
 ** collector knows nothing of the results in it, and would come late. */
 int ti_lua_unseen_drop(lua_State *L) {
-  struct ti_lua_future *b = ti_lua_future_check(L, 1);
+  struct ti_lua_future *b = ti_lua_future_handle_check(L, 1);
   tide_future_rele(b->f);
   b->f = NULL;
   return 0;
