@@ -9,7 +9,8 @@
 #include <string.h>
 
 #include "luautil/error.h"
-#include "codec/module_index.h"
+#include "codec/module_filter.h"
+#include "codec/module_changes.h"
 #include "codec/module_names.h"
 #include "codec/reftype.h"
 #include "luautil/stdlibs.h"
@@ -28,7 +29,7 @@ struct indexer {
 };
 
 static bool is_named(lua_State *L, int idx, int xidx, const struct ti_codec_state *x) {
-  if (!ti_module_index_maybe(x, lua_topointer(L, idx)) || !ti_module_names_find(L, idx, xidx))
+  if (!ti_module_filter_maybe(x, lua_topointer(L, idx)) || !ti_module_names_find(L, idx, xidx))
     return false;
   lua_pop(L, 1);
   return true;
@@ -62,7 +63,7 @@ static void add(lua_State *L, struct indexer *ix, int path) {
     lua_pushvalue(L, object);
     lua_pushvalue(L, path);
     lua_rawset(L, ix->natives);
-    ti_module_index_mark(ix->x, lua_topointer(L, object));
+    ti_module_filter_add(ix->x, lua_topointer(L, object));
   }
   lua_settop(L, object);
 }
@@ -307,7 +308,7 @@ void ti_cfunction_owner(lua_State *L) {
 /* Pushes the C function, without upvalues, if this state has it under whatever name. [-0, +(0|1),
 ** e] */
 static bool find_function(lua_State *L, int xidx, lua_CFunction fn) {
-  ti_module_names_refresh(L, xidx);
+  ti_module_changes_apply(L, xidx);
   ti_cfunction_refresh(L, xidx, true);
   lua_pushcfunction(L, fn);
   if (ti_cfunction_find(L, -1, xidx)) {

@@ -11,8 +11,9 @@
 #include "luautil/library_copy.h"
 #include "luautil/c_stack.h"
 #include "luautil/error.h"
-#include "codec/module_index.h"
+#include "codec/module_filter.h"
 #include "codec/borrow.h"
+#include "codec/module_changes.h"
 #include "codec/module_names.h"
 #include "codec/cfunction.h"
 #include "codec/pack_impl.h"
@@ -133,10 +134,10 @@ static enum ti_module_value judge(struct ti_packer *P, int idx) {
 
 void ti_pack_index(struct ti_packer *P) {
   if (!P->indexed) {
-    if (ti_module_names_stale(P->L, P->transfer)) {
+    if (ti_module_changes_any(P->L, P->transfer)) {
       ti_pack_guard(P); /* package.searchpath may be the script's own */
       ti_pack_leave(P);
-      ti_module_names_refresh(P->L, P->transfer);
+      ti_module_changes_apply(P->L, P->transfer);
       ti_pack_enter(P);
     }
     P->indexed = true;
@@ -149,7 +150,7 @@ bool ti_pack_name(struct ti_packer *P, int idx, const void *address) {
   const char *name;
   enum ti_module_value judged = MODULE_VALUE_OTHER;
   ti_pack_index(P);
-  if (!ti_module_index_maybe(P->x, address)) return false;
+  if (!ti_module_filter_maybe(P->x, address)) return false;
   switch (ti_module_names_find(P->L, idx, P->transfer)) {
     case NAMES_NONE:
       return P->rules->objects && !lua_isfunction(P->L, idx) && ti_pack_cfunction(P, idx, NULL);

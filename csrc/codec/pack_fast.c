@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "codec/function.h"
-#include "codec/module_index.h"
+#include "codec/module_filter.h"
 #include "codec/borrow.h"
 #include "codec/reftype.h"
 #include "codec/scalar.h"
@@ -107,7 +107,7 @@ static bool put_upvalues(struct plain *p, int idx, const struct ti_code *c) {
 ** not plain. The transfer userdata is at xidx. */
 static struct ti_code *put_function(struct plain *p, int idx, int xidx) {
   struct ti_code *c = ti_function_known(p->L, idx, xidx);
-  if (c == NULL && !ti_module_index_maybe(p->x, lua_topointer(p->L, idx)))
+  if (c == NULL && !ti_module_filter_maybe(p->x, lua_topointer(p->L, idx)))
     c = ti_function_find(p->L, idx, xidx, true);
   if (c == NULL || c->library || c->nglobals > 0 || (c->loose && c->nmaybe > 0) ||
       c->nup > MAX_UPVALUES)

@@ -6,7 +6,7 @@
 #include <lauxlib.h>
 
 #include "codec/function.h"
-#include "codec/module_index.h"
+#include "codec/module_filter.h"
 #include "codec/cfunction.h"
 #include "codec/pack_impl.h"
 #include "codec/reftype.h"
@@ -154,7 +154,7 @@ void ti_pack_function_put(struct ti_packer *P, int idx, const struct ti_value_pa
   if (c != NULL && ti_function_moved(P->L, idx, c)) c = ti_function_code(P->L, idx, P->transfer);
   /* Before the index of names is brought up to date, which takes longer: code that was sent before
   ** is no module's. */
-  if (c == NULL && !ti_module_index_maybe(P->x, address))
+  if (c == NULL && !ti_module_filter_maybe(P->x, address))
     c = ti_function_find(P->L, idx, P->transfer, false);
   if (c == NULL || c->library) {
     if (ti_pack_name(P, idx, address)) return;

@@ -18,7 +18,7 @@
 **     TABLE_INTS TABLE_FLOATS     u32 ntyped, u32 nany, u32 nhash, ntyped * 8 bytes, …
 **     FUNCTION                    varint part (code), varint nup, nup upvalues
 **     CFUNCTION                   varint part, varint nup, nup values
-**     NAME                        varint length, a name (module_index.h)
+**     NAME                        varint length, a name (module_form.h)
 **     EITHER                      varint length, a name, TABLE… or FUNCTION…: what the name means
 **                                 if that is alike, else the value
 **     NATIVE                      varint part (a C function's address, or NO_PART), varint length,
