@@ -47,9 +47,6 @@ extern const char ti_code_part;
 
 struct ti_code *ti_code_hold(struct ti_code *c);
 void ti_code_release(void *code); /* NULL is legal */
-/* n references at once. */
-struct ti_code *ti_code_hold_many(struct ti_code *c, size_t n);
-void ti_code_release_many(struct ti_code *c, size_t n); /* n may be 0 */
 
 TI_INTERNAL_END
 

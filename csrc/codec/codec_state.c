@@ -15,28 +15,7 @@ enum { MAX_CODES = 4096, MAX_CODE_BYTES = 4 << 20 };
 
 static const char registry_key = 0;
 
-static void empty_purse(struct ti_purse *p) {
-  if (p->code != NULL) ti_code_release_many(p->code, p->n);
-  p->code = NULL;
-  p->n = 0;
-}
-
-struct ti_code *ti_codec_state_spend(struct ti_codec_state *x, struct ti_code *c) {
-  struct ti_purse *p = &x->purses[((uintptr_t)c >> 6) % PURSES];
-  if (p->code != c) {
-    empty_purse(p);
-    p->code = c;
-  }
-  if (p->n == 0) {
-    ti_code_hold_many(c, PURSE_FULL);
-    p->n = PURSE_FULL;
-  }
-  p->n--;
-  return c;
-}
-
 static void release_codes(struct ti_codec_state *x) {
-  for (int i = 0; i < PURSES; i++) empty_purse(&x->purses[i]);
   if (x->ncodes > 0) memset(x->index, 0, x->capcodes * 2 * sizeof *x->index);
   while (x->ncodes > 0) ti_code_release(x->codes[--x->ncodes]);
   x->codebytes = 0;

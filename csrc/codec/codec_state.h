@@ -53,21 +53,12 @@ enum ti_codec_state_closer { CODEC_CLOSE_PATHS, CODEC_CLOSE_LEND, CODEC_CLOSERS 
 
 enum { CODEC_SEEN = 16 };
 
-/* References to a piece of code that messages will take. Taking one at a time means to take the
-** line of its count, each time, from the worker that gave one back last. */
-enum { PURSES = 8, PURSE_FULL = 256 };
-struct ti_purse {
-  struct ti_code *code; /* NULL: none */
-  size_t n;             /* references to it that are left */
-};
-
 struct ti_codec_state {
   void (*closers[CODEC_CLOSERS])(lua_State *L, struct ti_codec_state *x); /* NULL: nothing to do */
   struct ti_code **codes; /* references held for CODES, LOADED and the index */
   size_t ncodes, capcodes;
-  size_t codebytes;               /* of all of them */
-  struct ti_purse purses[PURSES]; /* by the code's address; of codes that are kept */
-  struct ti_code **index;         /* of them by content: 2 * capcodes slots, open addressing */
+  size_t codebytes;             /* of all of them */
+  struct ti_code **index;       /* of them by content: 2 * capcodes slots, open addressing */
   const void *seen[CODEC_SEEN]; /* functions whose code was found without CODES last (function.c) */
   const void *kinds[CODEC_SEEN]; /* and prototypes of those found without KIN */
   struct ti_buffer scratch;      /* for dumps */
@@ -108,8 +99,6 @@ bool ti_codec_state_has_table(lua_State *L, int idx, enum ti_codec_table which);
 bool ti_codec_state_keep(lua_State *L, int idx, struct ti_code *c);
 /* Starts the caches of code anew. The userdata is at idx. [-0, +0, -] */
 void ti_codec_state_flush(lua_State *L, int idx);
-/* A reference to c, which is kept, for a message. */
-struct ti_code *ti_codec_state_spend(struct ti_codec_state *x, struct ti_code *c);
 /* The code kept with this content, or NULL; borrowed. */
 struct ti_code *ti_codec_state_find(const struct ti_codec_state *x, uint64_t hash,
                                     const struct ti_bytecode_set *envs, const void *dump,

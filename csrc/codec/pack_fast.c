@@ -124,8 +124,7 @@ static bool add_parts(struct plain *p, struct ti_message *m, struct ti_code *c, 
   int i = 0;
   plain = plain && !p->b->failed;
   if (plain && c != NULL)
-    plain = ti_message_add_part(m, &ti_code_part, ti_codec_state_spend(p->x, c), ti_code_release,
-                                &part);
+    plain = ti_message_add_part(m, &ti_code_part, ti_code_hold(c), ti_code_release, &part);
   for (; plain && i < p->nrefs; i++) {
     const struct ref_held *r = &p->refs[i];
     plain = ti_message_add_part(m, r->type, r->object, r->type->rele, &part);

@@ -109,7 +109,7 @@ static void pack_luafunction(struct ti_packer *P, int idx, struct ti_code *c,
   ti_pack_tag(P, WIRE_FUNCTION);
   if (part == MEMO_FULL) ti_pack_no_memory(P);
   if (part == MEMO_NEW)
-    ti_pack_part(P, &ti_code_part, ti_codec_state_spend(P->x, c), ti_code_release);
+    ti_pack_part(P, &ti_code_part, ti_code_hold(c), ti_code_release);
   else
     ti_buffer_put_varint(P->b, part);
   ti_buffer_put_varint(P->b, (uint64_t)c->nup);

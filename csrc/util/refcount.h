@@ -30,19 +30,6 @@ static inline void ti_refcount_hold(struct ti_refcount *r) {
   (void)before;
 }
 
-/* n at once. */
-static inline void ti_refcount_hold_many(struct ti_refcount *r, size_t n) {
-  size_t before = atomic_fetch_add_explicit(&r->count, n, memory_order_relaxed);
-  assert(before > 0);
-  (void)before;
-}
-
-static inline bool ti_refcount_release_many(struct ti_refcount *r, size_t n) {
-  size_t before = atomic_fetch_sub_explicit(&r->count, n, memory_order_acq_rel);
-  assert(before >= n);
-  return before == n;
-}
-
 /* True if that was the last one: the caller frees the object. Release pairs
 ** with the acquire of whoever drops the last reference, just below. */
 static inline bool ti_refcount_release(struct ti_refcount *r) {
