@@ -90,10 +90,10 @@ void ti_codec_state_table(lua_State *L, int idx, enum ti_codec_table which) {
   if (ti_codec_state_has_table(L, idx, which)) return;
   lua_pop(L, 1);
   lua_newtable(L);
-  if (which == CODEC_CODES || which == CODEC_KIN || which == CODEC_NAMES ||
+  if (which == CODEC_CODES || which == CODEC_PROTOTYPES || which == CODEC_NAMES ||
       which == CODEC_NATIVES) {
     lua_createtable(L, 0, 1);
-    lua_pushstring(L, which == CODEC_KIN ? "v" : "k");
+    lua_pushstring(L, which == CODEC_PROTOTYPES ? "v" : "k");
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
   }
@@ -106,7 +106,7 @@ void ti_codec_state_flush(lua_State *L, int idx) {
   lua_pushnil(L);
   lua_setiuservalue(L, idx, CODEC_CODES);
   lua_pushnil(L);
-  lua_setiuservalue(L, idx, CODEC_KIN);
+  lua_setiuservalue(L, idx, CODEC_PROTOTYPES);
   lua_pushnil(L);
   lua_setiuservalue(L, idx, CODEC_LOADED);
   release_codes(x); /* after the tables: they name what is released here */

@@ -26,10 +26,10 @@ struct ti_pack_rules;
 struct ti_package_paths;
 
 enum ti_codec_table {
-  CODEC_CODES = 1, /* Lua function -> code (light); weak keys */
-  CODEC_KIN,       /* prototype (light) -> a function of it that is in CODES; weak values */
-  CODEC_LOADED,    /* code (light) -> factory, or true: load it anew each time */
-  CODEC_NAMES,     /* object -> how it is called (module_index.h); weak keys */
+  CODEC_CODES = 1,  /* Lua function -> code (light); weak keys */
+  CODEC_PROTOTYPES, /* prototype (light) -> a function of it that is in CODES; weak values */
+  CODEC_LOADED,     /* code (light) -> factory, or true: load it anew each time */
+  CODEC_NAMES,      /* object -> how it is called (module_index.h); weak keys */
   /* module name -> "@file" in Lua, true: a C library, false: none (module_index.c) */
   CODEC_ORIGINS,
   CODEC_FILES, /* "@file" of a module -> true, or how it was judged (module_index.c) */
@@ -51,18 +51,17 @@ enum ti_codec_table {
 ** it has something to release. */
 enum ti_codec_state_closer { CODEC_CLOSE_PATHS, CODEC_CLOSE_LEND, CODEC_CLOSERS };
 
-enum { CODEC_SEEN = 16 };
+enum { CODEC_FOUND = 16 };
 
 struct ti_codec_state {
   void (*closers[CODEC_CLOSERS])(lua_State *L, struct ti_codec_state *x); /* NULL: nothing to do */
   struct ti_code **codes; /* references held for CODES, LOADED and the index */
   size_t ncodes, capcodes;
-  size_t codebytes;             /* of all of them */
-  struct ti_code **index;       /* of them by content: 2 * capcodes slots, open addressing */
-  const void *seen[CODEC_SEEN]; /* functions whose code was found without CODES last (function.c) */
-  const void *kinds[CODEC_SEEN]; /* and prototypes of those found without KIN */
-  struct ti_buffer scratch;      /* for dumps */
-  const void **entries;          /* owned: what was loaded when last indexed (module_names.c) */
+  size_t codebytes;               /* of all of them */
+  struct ti_code **index;         /* of them by content: 2 * capcodes slots, open addressing */
+  const void *found[CODEC_FOUND]; /* prototypes of functions found by content (function.c) */
+  struct ti_buffer scratch;       /* for dumps */
+  const void **entries;           /* owned: what was loaded when last indexed (module_names.c) */
   size_t nentries, npaths, capentries; /* npaths of them are no modules */
   lua_Integer serial;                  /* of the last message whose globals were looked at */
   struct ti_package_paths *paths;      /* held: what was last captured, or NULL (package_paths.c) */

@@ -155,10 +155,10 @@ static struct ti_code *new_code(const struct ti_buffer *dump, uint64_t hash, int
 }
 
 /* The code of a function of the same prototype that is in CODES; NULL: there is none. */
-static struct ti_code *code_of_kin(lua_State *L, const void *prototype, int xidx) {
+static struct ti_code *code_by_prototype(lua_State *L, const void *prototype, int xidx) {
   struct ti_code *c = NULL;
   int top = lua_gettop(L);
-  if (ti_codec_state_has_table(L, xidx, CODEC_KIN) &&
+  if (ti_codec_state_has_table(L, xidx, CODEC_PROTOTYPES) &&
       lua_rawgetp(L, -1, prototype) == LUA_TFUNCTION &&
       ti_codec_state_has_table(L, xidx, CODEC_CODES)) {
     lua_insert(L, -2);
@@ -167,11 +167,6 @@ static struct ti_code *code_of_kin(lua_State *L, const void *prototype, int xidx
   }
   lua_settop(L, top);
   return c;
-}
-
-/* The place of an address among some that were seen last. */
-static const void **last_seen(const void **seen, const void *address) {
-  return &seen[((uintptr_t)address >> 4) % CODEC_SEEN];
 }
 
 /* Whether no upvalue but c->env is an environment. */
@@ -186,13 +181,14 @@ struct ti_code *ti_function_find(lua_State *L, int idx, int xidx, bool plain) {
   struct ti_codec_state *x = (struct ti_codec_state *)lua_touserdata(L, xidx);
   const void *address = lua_topointer(L, idx);
   const void *prototype = ti_lua_internals_prototype(&x->layout, address);
-  const void **seen = last_seen(x->seen, address), **kind = last_seen(x->kinds, prototype);
+  const void *key = prototype != NULL ? prototype : address;
+  const void **found = &x->found[((uintptr_t)key >> 4) % CODEC_FOUND];
   struct ti_bytecode_set envs;
   struct ti_code *c = NULL;
   int nup;
   if (x->ncodes == 0) return NULL;
-  if (prototype != NULL) c = code_of_kin(L, prototype, xidx);
-  if (c == NULL && (*seen == address || (prototype != NULL && *kind == prototype))) return NULL;
+  if (prototype != NULL) c = code_by_prototype(L, prototype, xidx);
+  if (c == NULL && *found == key) return NULL;
   if (c == NULL || !plain || !has_one_env(c)) {
     (void)find_env(L, idx, &nup, &envs);
     if (c == NULL || memcmp(&c->envs, &envs, sizeof envs) != 0) {
@@ -200,10 +196,9 @@ struct ti_code *ti_function_find(lua_State *L, int idx, int xidx, bool plain) {
       c = ti_codec_state_find(x, hash_dump(x->scratch.data, x->scratch.len, &envs), &envs,
                               x->scratch.data, x->scratch.len);
       if (c == NULL || c->file) return NULL; /* a module that was loaded again has such code */
-      *kind = prototype; /* if another of its kind comes, this one is worth an entry in KIN */
+      *found = key; /* the next function with this key gets entries in CODES and PROTOTYPES */
     }
   }
-  *seen = address; /* if it comes again, it is worth an entry in CODES */
   return c;
 }
 
@@ -257,7 +252,7 @@ struct ti_code *ti_function_code(lua_State *L, int idx, int xidx) {
   lua_pop(L, 1);
   prototype = ti_lua_internals_prototype(&x->layout, lua_topointer(L, idx));
   if (prototype != NULL) {
-    ti_codec_state_table(L, xidx, CODEC_KIN);
+    ti_codec_state_table(L, xidx, CODEC_PROTOTYPES);
     lua_pushvalue(L, idx);
     lua_rawsetp(L, -2, prototype);
     lua_pop(L, 1);

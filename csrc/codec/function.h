@@ -17,10 +17,11 @@ TI_INTERNAL_BEGIN
 
 /* The code of the Lua function at idx if it is known already, else NULL; borrowed. [-0, +0, -] */
 struct ti_code *ti_function_known(lua_State *L, int idx, int xidx);
-/* The code of a Lua function that is not known by itself, if another function of its prototype is,
-** or its content; NULL also if it has been found like this before: then ti_function_code is to
-** remember the function. Whether it goes by name is not looked at; so code of a file is found by
-** prototype only. `plain`: the caller uses it only if no upvalue but the code's `env` is an
+/* Returns the code of a Lua function that is not known by itself: by its prototype, or by its
+** content. The second function of a prototype that is found by content yields NULL, so that
+** ti_function_code remembers it. Where prototypes are unknown, that holds for the same function's
+** second time. Whether the function goes by name is not checked; so code of a file is found by
+** prototype only. `plain`: the caller uses the code only if no upvalue but its `env` is an
 ** environment. Needs 4 stack slots. [-0, +0, -] */
 struct ti_code *ti_function_find(lua_State *L, int idx, int xidx, bool plain);
 /* Whether another upvalue than c says is the environment of the function with that code now:
