@@ -97,7 +97,7 @@ static void worker_close(void *worker) {
 
 static int worker_run(void *worker, struct ti_task *t, struct ti_message *out) {
   struct worker *w = (struct worker *)worker;
-  const struct ti_task_stored_options *x = t->extras;
+  const struct ti_task_stored_options *x = t->options;
   const struct ti_worker_call call = {&t->msg, (struct ti_package_paths *)t->context,
                                       ti_task_name(t), x != NULL ? x->memory_limit : 0,
                                       x != NULL && x->seeded ? &x->seeding : NULL};
@@ -174,8 +174,8 @@ static bool deliver(void *user, const char *text, size_t len) {
 
 static const struct ti_pool_runner runner = {.open = worker_open,
                                              .run = worker_run,
-                                             .worn = worker_worn,
-                                             .tainted = worker_tainted,
+                                             .needs_replacing = worker_worn,
+                                             .stopped_in_finalizer = worker_tainted,
                                              .close = worker_close,
                                              .free_context = free_context,
                                              .held = held,

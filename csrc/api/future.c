@@ -58,7 +58,7 @@ static ti_time spin_time(const struct ti_task *t) {
 /* Looks for a while whether t is done, without a watch: neither this thread nor the completer
 ** touches a mailbox then. */
 static bool look(const struct ti_task *t, struct ti_spin_wait *s) {
-  struct ti_spin_look k;
+  struct ti_spin_loop k;
   bool found;
   if (!ti_spin_wait_start(s, spin_time(t), &k)) return false;
   do found = ti_task_done(t);

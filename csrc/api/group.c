@@ -40,7 +40,7 @@ int tide_group_new(tide_group **out, lua_State *L) {
     ti_alloc_free(&ti_alloc_default, g, sizeof *g);
     return TIDE_ENOMEM;
   }
-  if (g->owner == NULL) ti_fork_guard_init(&g->own.mark);
+  if (g->owner == NULL) ti_fork_guard_init(&g->own.fork_guard);
   ti_waiter_set_init(&g->set, g->owner != NULL ? &g->owner->box : &g->own);
   ti_list_init(&g->entries);
   if (g->owner != NULL) g->owner->groups++;
@@ -50,7 +50,9 @@ int tide_group_new(tide_group **out, lua_State *L) {
 
 /* In a child that was forked: it was the parent's, and completers that are not here may have left
 ** it half changed. Nothing of it is touched or given back then. */
-static bool is_lost(const tide_group *g) { return ti_fork_guard_forked(&g->set.box->mark); }
+static bool is_lost(const tide_group *g) {
+  return ti_fork_guard_forked(&g->set.waiter->fork_guard);
+}
 
 static void free_entry(tide_group *g, struct entry *e) {
   ti_list_remove(&e->link);
@@ -71,7 +73,7 @@ void tide_group_free(tide_group *g) {
   if (g->owner != NULL) {
     g->owner->groups--;
   } else {
-    ti_fork_guard_fini(&g->own.mark);
+    ti_fork_guard_fini(&g->own.fork_guard);
     ti_waiter_fini(&g->own);
   }
   ti_alloc_free(&ti_alloc_default, g, sizeof *g);

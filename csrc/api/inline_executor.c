@@ -457,8 +457,8 @@ static int task_body(lua_State *L) {
     ti_module_names_function(L, name, len);
     lua_replace(L, 2);
   }
-  if (r->t->extras != NULL && r->t->extras->seeded)
-    ti_lua_random_begin(&r->rng, L, &r->t->extras->seeding);
+  if (r->t->options != NULL && r->t->options->seeded)
+    ti_lua_random_begin(&r->rng, L, &r->t->options->seeding);
   r->task_code = true;
   lua_call(L, n - 1, LUA_MULTRET);
   r->task_code = false;

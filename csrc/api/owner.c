@@ -247,7 +247,7 @@ static int owner_gc(lua_State *L) {
   ti_alloc_free(&ti_alloc_default, o->executors, o->cap * sizeof *o->executors);
   o->executors = NULL;
   o->n = o->cap = 0;
-  ti_fork_guard_fini(&o->box.mark);
+  ti_fork_guard_fini(&o->box.fork_guard);
   ti_waiter_fini(&o->box);
   return 0;
 }
@@ -293,7 +293,7 @@ struct ti_owner *ti_owner_of(lua_State *L) {
     char why[128];
     luaL_error(L, "cannot make a mailbox: %s", strerror_r(err, why, sizeof why));
   }
-  ti_fork_guard_init(&o->box.mark);
+  ti_fork_guard_init(&o->box.fork_guard);
   o->hold.main = main_state(L);
   atomic_init(&o->hold.waiting, false);
   atomic_init(&o->hold.hook, NULL);

@@ -52,7 +52,7 @@ struct ti_owner {
 
 /* In a child that was forked: it was the parent's. */
 static inline bool ti_owner_forked(const struct ti_owner *o) {
-  return ti_fork_guard_forked(&o->box.mark);
+  return ti_fork_guard_forked(&o->box.fork_guard);
 }
 
 /* L's owner, made on first use, in a child that was forked anew. NULL in a state that is closing

@@ -71,7 +71,7 @@ static int enqueue(tide_executor *ex, struct ti_task *t, const tide_taskopts *o,
   *status = LUA_OK;
   ti_submit_mark(ex);
   if (ex->limited || (o != NULL && o->time_limit > 0)) {
-    *err = ti_pool_cancel_watch(ex->pool);
+    *err = ti_pool_cancel_start_watchdog(ex->pool);
     if (*err != 0) return TIDE_ETHREAD;
   }
   code = ti_pool_submit(ex->pool, t, 0, err);

@@ -35,7 +35,7 @@ static struct ti_lender *lender_of(lua_State *L, struct ti_codec_state *x, int x
   lua_newtable(L);
   lua_setiuservalue(L, xidx, CODEC_LENT);
   x->closers[CODEC_CLOSE_LEND] = close_lender;
-  x->lender = ti_borrowed_lender_new(x->alloc != NULL ? &ti_block_cache_loose : NULL);
+  x->lender = ti_borrowed_lender_new(x->alloc != NULL ? &ti_block_cache_any_thread : NULL);
   return x->lender;
 }
 

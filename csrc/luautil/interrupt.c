@@ -17,7 +17,7 @@
 #define INTERRUPT_FULL 8
 /* So many signals, 5 ms apart, find a finalizer running before it is stopped: after the error
 ** was raised, and in the collection at the end. */
-#define INTERRUPT_LENIENT 10
+#define INTERRUPT_FINALIZER_SIGNALS 10
 
 static const char registry_key = 0, find_key = 0;
 
@@ -44,23 +44,24 @@ static enum ti_interrupt_phase phase_of(const struct ti_interrupt *h) {
 
 static void set_phase(struct ti_interrupt *h, enum ti_interrupt_phase phase) {
   atomic_store_explicit(&h->phase, (int)phase, memory_order_relaxed);
-  h->arms = 0;
-  h->armed = NULL;
+  h->nhooks = 0;
+  h->hooked = NULL;
   if (phase != INTERRUPT_FINAL)
-    atomic_store_explicit(&h->lenient, phase == INTERRUPT_ASKED ? 0 : INTERRUPT_LENIENT,
+    atomic_store_explicit(&h->finalizer_signals,
+                          phase == INTERRUPT_REQUESTED ? 0 : INTERRUPT_FINALIZER_SIGNALS,
                           memory_order_relaxed);
 }
 
 /* In the handler too: lua_sethook may be called there. */
-TI_IN_HANDLER static void arm(struct ti_interrupt *h, lua_State *L) {
+TI_IN_HANDLER static void set_hook(struct ti_interrupt *h, lua_State *L) {
   int phase = atomic_load_explicit(&h->phase, memory_order_relaxed), count = 1;
-  if (phase == INTERRUPT_CAUGHT || phase == INTERRUPT_OVERDRAWN) {
-    int arms = ++h->arms;
-    count = INTERRUPT_GRACE / (1 + arms / INTERRUPT_FULL);
+  if (phase == INTERRUPT_CAUGHT || phase == INTERRUPT_OVER_LIMIT) {
+    int n = ++h->nhooks;
+    count = INTERRUPT_GRACE / (1 + n / INTERRUPT_FULL);
     if (count < 1) count = 1;
   }
   lua_sethook(L, hook, LUA_MASKCOUNT, count);
-  h->armed = L;
+  h->hooked = L;
 }
 
 /* Lua answers so in finalizers alone. */
@@ -83,13 +84,13 @@ static void hook(lua_State *L, lua_Debug *ar) {
     return;
   }
   set_phase(h, phase_of(h) < INTERRUPT_CAUGHT ? INTERRUPT_CAUGHT : INTERRUPT_FINAL);
-  if (in_finalizer(L)) atomic_store_explicit(&h->lenient, 0, memory_order_relaxed);
-  arm(h, L);
+  if (in_finalizer(L)) atomic_store_explicit(&h->finalizer_signals, 0, memory_order_relaxed);
+  set_hook(h, L);
   /* The state is to be closed. Finalizers that did not run yet can wait for that, too; inside one
   ** this does nothing. */
-  if (atomic_load_explicit(&h->finalizer, memory_order_relaxed)) {
+  if (atomic_load_explicit(&h->stopped_in_finalizer, memory_order_relaxed)) {
     lua_gc(L, LUA_GCSTOP);
-    ti_stop_token_start_ticks(h->stop->bell); /* each that follows needs a signal of its own */
+    ti_stop_token_start_ticks(h->stop->target); /* each that follows needs a signal of its own */
   }
   if (h->flag != 0) *flag_of(h, L) = 1; /* so that a message handler can be stopped */
   ti_error_raise(L, kind, "%s", ti_interrupt_words(kind));
@@ -102,13 +103,13 @@ void ti_interrupt_check(lua_State *L) {
 }
 
 /* Finalizers have their time still. */
-static bool lenient(const struct ti_interrupt *h, lua_State *L) {
-  return atomic_load_explicit(&h->lenient, memory_order_relaxed) > 0 && in_finalizer(L);
+static bool has_time(const struct ti_interrupt *h, lua_State *L) {
+  return atomic_load_explicit(&h->finalizer_signals, memory_order_relaxed) > 0 && in_finalizer(L);
 }
 
 void ti_interrupt_again(lua_State *L) {
   const struct ti_interrupt *h = ti_interrupt_of(L);
-  if (h != NULL && phase_of(h) == INTERRUPT_FINAL && !lenient(h, L)) ti_interrupt_check(L);
+  if (h != NULL && phase_of(h) == INTERRUPT_FINAL && !has_time(h, L)) ti_interrupt_check(L);
 }
 
 /* The coroutine that runs, and was asked to end. In the handler too. */
@@ -119,41 +120,42 @@ TI_IN_HANDLER static void stop_running(struct ti_interrupt *h) {
   if (L == NULL) return;
   finalizer = in_finalizer(L);
   if (finalizer) {
-    int left = atomic_load_explicit(&h->lenient, memory_order_relaxed);
+    int left = atomic_load_explicit(&h->finalizer_signals, memory_order_relaxed);
     if (left > 0) {
-      atomic_store_explicit(&h->lenient, left - 1, memory_order_relaxed);
+      atomic_store_explicit(&h->finalizer_signals, left - 1, memory_order_relaxed);
       return;
     }
   }
   if (lua_gethook(L) != hook) {
     /* It was set, and C code of the task took it away. */
-    if (h->armed == L && atomic_load_explicit(&h->phase, memory_order_relaxed) != INTERRUPT_ASKED)
+    if (h->hooked == L &&
+        atomic_load_explicit(&h->phase, memory_order_relaxed) != INTERRUPT_REQUESTED)
       atomic_store_explicit(&h->phase, INTERRUPT_FINAL, memory_order_relaxed);
-    arm(h, L);
+    set_hook(h, L);
   }
   if (h->flag == 0) return;
   flag = flag_of(h, L);
   if (*flag != 0) return; /* else in a finalizer, a hook of the task's own, or a message handler */
   *flag = 1;
-  if (finalizer) atomic_store_explicit(&h->finalizer, true, memory_order_relaxed);
+  if (finalizer) atomic_store_explicit(&h->stopped_in_finalizer, true, memory_order_relaxed);
 }
 
 /* In a signal handler, on the worker's own thread. */
-TI_IN_HANDLER static void on_ring(void *ud) { stop_running((struct ti_interrupt *)ud); }
+TI_IN_HANDLER static void on_signal(void *ud) { stop_running((struct ti_interrupt *)ud); }
 
 /* Sets the hook of L, which is about to run, if the task was asked to end. One that counts
 ** already goes on counting; one that a new coroutine has from its maker is set anew. */
-static void arm_next(struct ti_interrupt *h, lua_State *L, bool fresh) {
+static void set_hook_if_requested(struct ti_interrupt *h, lua_State *L, bool fresh) {
   if (ti_stop_token_requested(h->stop) == TIDE_OK) return;
-  if (lenient(h, L)) return;
-  if (fresh || phase_of(h) == INTERRUPT_FINAL || lua_gethook(L) != hook) arm(h, L);
+  if (has_time(h, L)) return;
+  if (fresh || phase_of(h) == INTERRUPT_FINAL || lua_gethook(L) != hook) set_hook(h, L);
 }
 
 static void switch_to(struct ti_interrupt *h, lua_State *co, bool fresh) {
   atomic_store_explicit(&h->running, co, memory_order_relaxed);
   /* asked before: the handler has been at another coroutine. Asked from now on: it finds this
   ** one. */
-  arm_next(h, co, fresh);
+  set_hook_if_requested(h, co, fresh);
 }
 
 lua_State *ti_interrupt_enter(struct ti_interrupt *h, lua_State *co) {
@@ -167,13 +169,13 @@ void ti_interrupt_leave(struct ti_interrupt *h, lua_State *before) {
 }
 
 void ti_interrupt_begin(struct ti_interrupt *h) {
-  bool haste =
+  bool requested =
       ti_stop_token_requested(h->stop) != TIDE_OK; /* asked before it begins: it is closed */
   /* time to tidy up, as for code that was stopped once */
-  set_phase(h, haste ? INTERRUPT_CAUGHT : INTERRUPT_ASKED);
+  set_phase(h, requested ? INTERRUPT_CAUGHT : INTERRUPT_REQUESTED);
   atomic_store_explicit(&h->running, h->main, memory_order_relaxed);
   /* asked meanwhile: the handler has found nothing. Asked from now on: it finds this one. */
-  if (ti_stop_token_requested(h->stop) != TIDE_OK) arm(h, h->main);
+  if (ti_stop_token_requested(h->stop) != TIDE_OK) set_hook(h, h->main);
 }
 
 void ti_interrupt_end(struct ti_interrupt *h) {
@@ -182,8 +184,8 @@ void ti_interrupt_end(struct ti_interrupt *h) {
 
 void ti_interrupt_collect(struct ti_interrupt *h) {
   lua_State *L = h->main;
-  ti_stop_token_stop_ticks(h->stop->bell); /* so that signals are 5 ms apart */
-  lua_sethook(L, NULL, 0, 0);              /* coroutines that finalizers make would get it, too */
+  ti_stop_token_stop_ticks(h->stop->target); /* so that signals are 5 ms apart */
+  lua_sethook(L, NULL, 0, 0);                /* coroutines that finalizers make would get it, too */
   set_phase(h, INTERRUPT_CAUGHT);
   lua_gc(L, LUA_GCCOLLECT);
 }
@@ -198,7 +200,7 @@ struct find {
   unsigned char inside[LAST + 1];
 };
 
-static void look_inside(lua_State *L, lua_Debug *ar) {
+static void inside_hook(lua_State *L, lua_Debug *ar) {
   struct find *f;
   (void)ar;
   lua_sethook(L, NULL, 0, 0);
@@ -225,7 +227,7 @@ static unsigned find_flag(lua_State *L) {
   lua_pushlightuserdata(L, &f);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &find_key);
   memcpy(before, L, sizeof before);
-  lua_sethook(L, look_inside, LUA_MASKCALL, 0);
+  lua_sethook(L, inside_hook, LUA_MASKCALL, 0);
   lua_pushcfunction(L, nothing);
   lua_call(L, 0, 0);
   lua_sethook(L, host, mask, count);
@@ -253,12 +255,12 @@ void ti_interrupt_open(struct ti_interrupt *h, lua_State *L, struct ti_stop_toke
   h->stop = stop;
   h->main = L;
   atomic_init(&h->running, NULL);
-  atomic_init(&h->phase, INTERRUPT_ASKED);
-  atomic_init(&h->lenient, 0);
-  h->armed = NULL;
-  h->arms = 0;
-  atomic_init(&h->finalizer, false);
-  h->flag = stop->bell->signals != NULL ? find_flag(L) : 0;
+  atomic_init(&h->phase, INTERRUPT_REQUESTED);
+  atomic_init(&h->finalizer_signals, 0);
+  h->hooked = NULL;
+  h->nhooks = 0;
+  atomic_init(&h->stopped_in_finalizer, false);
+  h->flag = stop->target->signals != NULL ? find_flag(L) : 0;
   box = (struct ti_interrupt **)lua_newuserdatauv(L, sizeof *box, 0);
   *box = h;
   lua_createtable(L, 0, 1);
@@ -266,13 +268,13 @@ void ti_interrupt_open(struct ti_interrupt *h, lua_State *L, struct ti_stop_toke
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
-  ti_stop_token_set_hook(stop, on_ring, h);
+  ti_stop_token_set_hook(stop, on_signal, h);
 }
 
 bool ti_interrupt_exceeded(struct ti_interrupt *h) {
   bool first = ti_stop_token_request(h->stop, TIDE_EMEMORYLIMIT);
   if (first) {
-    set_phase(h, INTERRUPT_OVERDRAWN); /* to-be-closed variables and handlers have their time */
+    set_phase(h, INTERRUPT_OVER_LIMIT); /* to-be-closed variables and handlers have their time */
     ti_watchdog_follow(h->stop);
   }
   stop_running(h);

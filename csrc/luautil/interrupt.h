@@ -34,7 +34,12 @@
 
 TI_INTERNAL_BEGIN
 
-enum ti_interrupt_phase { INTERRUPT_ASKED, INTERRUPT_OVERDRAWN, INTERRUPT_CAUGHT, INTERRUPT_FINAL };
+enum ti_interrupt_phase {
+  INTERRUPT_REQUESTED,
+  INTERRUPT_OVER_LIMIT,
+  INTERRUPT_CAUGHT,
+  INTERRUPT_FINAL
+};
 
 struct ti_interrupt {
   struct ti_stop_token *stop; /* I: the worker's */
@@ -42,10 +47,11 @@ struct ti_interrupt {
   lua_State *main;            /* I */
   unsigned flag;              /* I: where in a lua_State the flag is; 0: unknown */
   atomic_int phase;           /* A: enum ti_interrupt_phase; the handler's too */
-  atomic_int lenient; /* A: signals that may still find a finalizer running; the handler's too */
-  lua_State *volatile armed; /* the coroutine whose hook was set last; the handler's too */
-  volatile int arms;         /* how many hooks were set in this phase; the handler's too */
-  atomic_bool finalizer;     /* A: stopped in one; the handler's too */
+  atomic_int
+      finalizer_signals; /* A: signals that may still find a finalizer running; the handler's too */
+  lua_State *volatile hooked;       /* the coroutine whose hook was set last; the handler's too */
+  volatile int nhooks;              /* how many hooks were set in this phase; the handler's too */
+  atomic_bool stopped_in_finalizer; /* A: stopped in one; the handler's too */
 };
 
 /* For a new state, before anything with a finalizer is in it. h must outlive it. [-0, +0, m] */

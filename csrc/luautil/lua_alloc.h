@@ -27,7 +27,7 @@ TI_INTERNAL_BEGIN
 /* What takes over large blocks of a state that closes. */
 struct ti_lua_alloc_heir {
   /* Returns whether it takes a block, of BLOCK_CACHE_LARGE bytes or more, that the state frees;
-  ** NULL: there is no heir. It frees the block with ti_block_cache_loose. */
+  ** NULL: there is no heir. It frees the block with ti_block_cache_any_thread. */
   bool (*take)(void *ud, void *block, size_t size);
   void (*end)(void *ud); /* the state has freed all others */
   void *ud;
@@ -39,8 +39,10 @@ struct ti_lua_alloc {
   struct ti_alloc host; /* I: alloc is NULL: the arena and the block cache are used */
   struct ti_arena arena;
   struct ti_block_cache blocks;
-  bool collect; /* with TI_COLLECT: each new object is refused first, so that Lua collects */
+#ifdef TI_COLLECT /* each new object is refused once, so that Lua collects all garbage first */
+  bool collect;
   bool refused; /* the last new object was */
+#endif
 };
 
 /* `host`: for all blocks; its alloc may be NULL. */

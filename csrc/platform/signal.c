@@ -30,12 +30,12 @@ extern int __sigaction(int, const struct sigaction *, struct sigaction *);
 
 /* Of each thread that takes a signal, its alarm. A signal brings no pointer: what it carries is
 ** lost when the user's signals are too many (RLIMIT_SIGPENDING), or where two become one. */
-static TI_THREAD_LOCAL const struct ti_signal_handler *volatile own_alarm;
+static TI_THREAD_LOCAL const struct ti_signal_handler *volatile own_handler;
 
 TI_IN_HANDLER static void on_signal(int sig) {
   int saved = errno;
-  const struct ti_signal_handler *a = own_alarm;
-  if (a != NULL) a->ring(a->ud, sig); /* else it was sent to another thread, and not by us */
+  const struct ti_signal_handler *a = own_handler;
+  if (a != NULL) a->handle(a->ud, sig); /* else it was sent to another thread, and not by us */
   errno = saved;
 }
 
@@ -151,7 +151,7 @@ static uint64_t blocked_here(void) {
   uint64_t blocked = 0;
   bool all = true;
   int sig;
-  if (own_alarm != NULL || pthread_sigmask(SIG_BLOCK, NULL, &set) != 0) return 0;
+  if (own_handler != NULL || pthread_sigmask(SIG_BLOCK, NULL, &set) != 0) return 0;
   for (int i = 0; (sig = candidate(i)) != 0; i++) {
     if (sigismember(&set, sig) == 1)
       blocked |= bit(sig);
@@ -246,7 +246,7 @@ void ti_signal_set_take(uint64_t before, uint64_t now) {
   pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-void ti_signal_set_handler(const struct ti_signal_handler *a) { own_alarm = a; }
+void ti_signal_set_handler(const struct ti_signal_handler *a) { own_handler = a; }
 
 int ti_signal_send(const struct ti_thread *t, int sig) { return pthread_kill(t->t, sig); }
 

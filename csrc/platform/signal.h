@@ -29,7 +29,7 @@ TI_INTERNAL_BEGIN
 
 /* What a thread does in the handler, whoever sent the signal. */
 struct ti_signal_handler {
-  void (*ring)(void *ud, int sig);
+  void (*handle)(void *ud, int sig);
   void *ud;
 };
 

@@ -29,9 +29,9 @@ static int init_sync(struct ti_pool *p) {
   if ((err = ti_cond_init(&p->room)) != 0) goto no_room;
   if ((err = ti_cond_init(&p->settled)) != 0) goto no_settled;
   if ((err = ti_cond_init(&p->quiet)) != 0) goto no_quiet;
-  if ((err = ti_watchdog_init(&p->dog)) != 0) goto no_dog;
+  if ((err = ti_watchdog_init(&p->watchdog)) != 0) goto no_watchdog;
   return 0;
-no_dog:
+no_watchdog:
   ti_cond_fini(&p->quiet);
 no_quiet:
   ti_cond_fini(&p->settled);
@@ -49,7 +49,7 @@ static void free_pool(struct ti_pool *p) {
   void (*dispose)(void *) = p->runner.dispose;
   void *ud = p->ud;
   struct ti_list_node *n;
-  assert(p->threads == 0 && p->errands == 0);
+  assert(p->threads == 0 && p->deliveries == 0);
   while ((n = ti_list_pop(&p->free)) != NULL) {
     struct ti_pool_thread *s = TI_CONTAINER(n, struct ti_pool_thread, link);
     ti_cond_fini(&s->wake);
@@ -62,10 +62,10 @@ static void free_pool(struct ti_pool *p) {
   ti_cond_fini(&p->room);
   ti_cond_fini(&p->settled);
   ti_cond_fini(&p->quiet);
-  ti_watchdog_end(&p->dog); /* a submit that came too late may have started it once more */
-  ti_watchdog_fini(&p->dog);
+  ti_watchdog_end(&p->watchdog); /* a submit that came too late may have started it once more */
+  ti_watchdog_fini(&p->watchdog);
   ti_mutex_fini(&p->lock);
-  ti_fork_guard_fini(&p->mark);
+  ti_fork_guard_fini(&p->fork_guard);
   ti_alloc_free(mem, p->block, BLOCK_SIZE);
   if (dispose != NULL) dispose(ud);
 }
@@ -133,10 +133,10 @@ struct ti_pool *ti_pool_new(const struct ti_pool_config *cfg, const struct ti_al
     return NULL;
   }
   p->block = block;
-  ti_fork_guard_init(&p->mark);
+  ti_fork_guard_init(&p->fork_guard);
   memcpy(name, cfg->name, size);
   atomic_init(&p->refs, 1);
-  atomic_init(&p->rung, 0);
+  atomic_init(&p->wake_sequence, 0);
   atomic_init(&p->crowded, false);
   p->turn = 1;
   p->mem = mem;
@@ -147,7 +147,7 @@ struct ti_pool *ti_pool_new(const struct ti_pool_config *cfg, const struct ti_al
   p->cfg = *cfg;
   p->cfg.name = name;
   ti_signal_set_init(&p->signals, cfg->signal);
-  ti_child_mask_get(&p->programs);
+  ti_child_mask_get(&p->child_mask);
   ti_byte_lock_init(&p->tasks_lock);
   ti_slab_init(&p->tasks, mem, sizeof(struct ti_task));
   ti_task_queue_init(&p->queue);
@@ -161,7 +161,7 @@ struct ti_task_home *ti_pool_home(struct ti_pool *p) {
   return &p->home;
 }
 
-bool ti_pool_forked(const struct ti_pool *p) { return ti_fork_guard_forked(&p->mark); }
+bool ti_pool_forked(const struct ti_pool *p) { return ti_fork_guard_forked(&p->fork_guard); }
 
 const struct ti_alloc *ti_pool_mem(const struct ti_pool *p) { return p->mem; }
 
@@ -180,19 +180,19 @@ static int admit_locked(struct ti_pool *p, const struct ti_task *t, ti_time dead
     if (ti_pool_state_full_locked(p)) {
       if (p->cfg.full_is_error) return TIDE_EFULL;
       if (expired) return TIDE_ETIMEOUT;
-      p->blocked++;
+      p->waiting_submitters++;
       expired = !ti_cond_wait(&p->room, &p->lock, deadline);
-      p->blocked--;
+      p->waiting_submitters--;
     } else if (p->alive == 0 && p->starting > 0) {
       /* whether there will be a thread is not known yet (invariant 4) */
       ti_cond_wait(&p->settled, &p->lock, TI_CLOCK_NEVER);
     } else if (!ti_task_queue_ready(&p->queue, t->priority)) {
-      struct ti_task_queue_level *level;
+      struct ti_task_queue_list *list;
       ti_mutex_unlock(&p->lock);
-      level = ti_task_queue_new_level(p->mem);
+      list = ti_task_queue_new_list(p->mem);
       ti_mutex_lock(&p->lock);
-      if (level == NULL) return TIDE_ENOMEM;
-      ti_task_queue_add_level(&p->queue, level);
+      if (list == NULL) return TIDE_ENOMEM;
+      ti_task_queue_add_list(&p->queue, list);
     } else {
       return TIDE_OK;
     }
@@ -240,7 +240,7 @@ int ti_pool_run_begin(struct ti_pool *p) {
   if (code == TIDE_OK) {
     p->running++;
     p->waiting++; /* it takes no thread of the pool */
-    p->errands++;
+    p->deliveries++;
   }
   ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
@@ -267,7 +267,8 @@ int ti_pool_block_begin(struct ti_pool *p, const struct ti_task *t, enum ti_pool
   struct ti_pool_thread *sleeper;
   int err = 0;
   ti_mutex_lock(&p->lock);
-  *how = t != NULL && t->home == &p->home && t->place == TASK_TAKEN ? BLOCK_RESTING : BLOCK_AWAY;
+  *how =
+      t != NULL && t->home == &p->home && t->place == TASK_TAKEN ? BLOCK_ON_RUNNING : BLOCK_OUTSIDE;
   ti_pool_state_count_locked(p, *how, 1);
   if (ti_pool_state_wanting_locked(p)) err = ti_pool_threads_start_locked(p);
   if (ti_pool_state_served_locked(p)) err = 0; /* those that exist will serve it */
@@ -284,16 +285,16 @@ int ti_pool_block_begin(struct ti_pool *p, const struct ti_task *t, enum ti_pool
 }
 
 void ti_pool_block_end(struct ti_pool *p, enum ti_pool_block how) {
-  struct ti_pool_thread *surplus = NULL;
+  struct ti_pool_thread *over_limit = NULL;
   if (how == BLOCK_NONE) return;
   ti_mutex_lock(&p->lock);
   ti_pool_state_count_locked(p, how, -1);
   /* one too many now, and nothing to do: it ends. Those that are awake look for themselves. */
   if (ti_pool_state_over_limit_locked(p) && !ti_list_empty(&p->asleep))
-    surplus = ti_pool_state_last_asleep_locked(p);
+    over_limit = ti_pool_state_last_asleep_locked(p);
   ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
-  ti_pool_state_notify(surplus);
+  ti_pool_state_notify(over_limit);
 }
 
 bool ti_pool_crowded(const struct ti_pool *p) {
@@ -306,10 +307,10 @@ bool ti_pool_crowded(const struct ti_pool *p) {
 ** done anything since it began: what ended before that, each has seen. Deliveries by others than
 ** these threads are errands. */
 bool ti_pool_agree(struct ti_pool *p, struct ti_stop_token *self) {
-  struct ti_pool_thread *s = TI_CONTAINER(self, struct ti_nested_worker, stop)->slot;
+  struct ti_pool_thread *s = TI_CONTAINER(self, struct ti_nested_worker, stop)->thread;
   bool all;
   ti_mutex_lock(&p->lock);
-  all = ti_pool_state_stranded_locked(p) && p->errands == 0;
+  all = ti_pool_state_stranded_locked(p) && p->deliveries == 0;
   if (all) {
     if (s->seen == p->turn && s->agreed != p->turn) {
       s->agreed = p->turn;
@@ -335,7 +336,7 @@ void ti_pool_close(struct ti_pool *p, bool cancel) {
     p->cancelled++;
     ti_list_push(&doomed, &t->queued);
   }
-  p->errands++;
+  p->deliveries++;
   ti_pool_state_advance_wake_sequence(p);
   ti_pool_state_wake_all_locked(p); /* to end; on an empty queue nobody would */
   ti_cond_broadcast(&p->room);
@@ -360,7 +361,7 @@ bool ti_pool_wait(struct ti_pool *p, ti_time deadline) {
     expired = !ti_cond_wait(&p->quiet, &p->lock, deadline);
   }
   ti_mutex_unlock(&p->lock);
-  if (over) ti_watchdog_end(&p->dog);
+  if (over) ti_watchdog_end(&p->watchdog);
   return over;
 }
 

@@ -30,7 +30,7 @@ static bool withdraw(struct ti_pool *p, struct ti_task *t, bool taken_too) {
     ti_pool_state_room_locked(p);
   }
   ours = taken_too || t->place != TASK_TAKEN;
-  if (ours) p->errands++; /* who waits for the pool's end finds t done */
+  if (ours) p->deliveries++; /* who waits for the pool's end finds t done */
   ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
   /* Who takes a task out of the queue decides its fate. Another canceller may have taken it
@@ -47,53 +47,55 @@ bool ti_pool_cancel_task(struct ti_pool *p, struct ti_task *t) { return withdraw
 
 /* ------------------------------------------------------------ interrupt -- */
 
-int ti_pool_cancel_watch(struct ti_pool *p) {
-  return ti_signal_set_left(&p->signals) ? ti_watchdog_start(&p->dog) : ENOTSUP;
+int ti_pool_cancel_start_watchdog(struct ti_pool *p) {
+  return ti_signal_set_left(&p->signals) ? ti_watchdog_start(&p->watchdog) : ENOTSUP;
 }
 
-size_t ti_pool_cancel_unreachable(struct ti_pool *p) { return ti_watchdog_unreachable(&p->dog); }
+size_t ti_pool_cancel_unreachable(struct ti_pool *p) {
+  return ti_watchdog_unreachable(&p->watchdog);
+}
 
 bool ti_pool_cancel_interrupt(struct ti_pool *p, struct ti_task *t) {
   struct ti_stop_token *stop;
   if (withdraw(p, t, true)) return true;
   switch (ti_task_stop(t, TIDE_EINTERRUPTED, &stop)) {
-    case STOP_TOLD:
-    case STOP_KNOWN: return ti_watchdog_keep_signalling(&p->dog, stop);
-    case STOP_PAST: return true;
+    case STOP_REQUESTED:
+    case STOP_ALREADY: return ti_watchdog_keep_signalling(&p->watchdog, stop);
+    case STOP_LEFT: return true;
     default: /* it has ended, perhaps by an earlier stop */
       return ti_task_state(t) == TIDE_FINISHED && ti_errcode_is_stop(t->outcome);
   }
 }
 
 /* The next level above l, or of the next slot. */
-static struct ti_nested_worker *next_level_locked(struct ti_nested_worker *l) {
+static struct ti_nested_worker *next_worker_locked(struct ti_nested_worker *l) {
   if (l->above != NULL) return l->above;
-  return l->slot->next != NULL ? &l->slot->next->base : NULL;
+  return l->thread->next != NULL ? &l->thread->next->base : NULL;
 }
 
 /* A running task that was not told yet, with a reference; or NULL. */
 static struct ti_task *next_running(struct ti_pool *p) {
   struct ti_task *t = NULL;
   ti_mutex_lock(&p->lock);
-  for (struct ti_nested_worker *l = p->slots != NULL ? &p->slots->base : NULL;
-       l != NULL && t == NULL; l = next_level_locked(l)) {
-    if (l->task == NULL || l->told) continue;
+  for (struct ti_nested_worker *l = p->all_threads != NULL ? &p->all_threads->base : NULL;
+       l != NULL && t == NULL; l = next_worker_locked(l)) {
+    if (l->task == NULL || l->interrupted) continue;
     t = ti_task_hold(l->task);
-    l->told = true;
+    l->interrupted = true;
   }
   ti_mutex_unlock(&p->lock);
   return t;
 }
 
 /* The stop of a worker that is opened or closed, asked now; or NULL. */
-static struct ti_stop_token *next_upkeep(struct ti_pool *p) {
+static struct ti_stop_token *next_opening_or_closing(struct ti_pool *p) {
   struct ti_stop_token *stop = NULL;
   ti_mutex_lock(&p->lock);
-  p->haste = true; /* for those whose upkeep begins later */
-  for (struct ti_nested_worker *l = p->slots != NULL ? &p->slots->base : NULL;
-       l != NULL && stop == NULL; l = next_level_locked(l)) {
-    if (!l->upkeep || ti_stop_token_requested(&l->stop) != TIDE_OK) continue;
-    if (ti_stop_token_pin(&l->stop, TIDE_EINTERRUPTED) == STOP_TOLD) stop = &l->stop;
+  p->interrupt_all = true; /* for those whose upkeep begins later */
+  for (struct ti_nested_worker *l = p->all_threads != NULL ? &p->all_threads->base : NULL;
+       l != NULL && stop == NULL; l = next_worker_locked(l)) {
+    if (!l->opening_or_closing || ti_stop_token_requested(&l->stop) != TIDE_OK) continue;
+    if (ti_stop_token_pin(&l->stop, TIDE_EINTERRUPTED) == STOP_REQUESTED) stop = &l->stop;
   }
   ti_mutex_unlock(&p->lock);
   return stop;
@@ -110,8 +112,8 @@ size_t ti_pool_cancel_names(struct ti_pool *p, char *text, size_t size) {
   char words[32];
   text[0] = '\0';
   ti_mutex_lock(&p->lock);
-  for (struct ti_nested_worker *l = p->slots != NULL ? &p->slots->base : NULL; l != NULL;
-       l = next_level_locked(l)) {
+  for (struct ti_nested_worker *l = p->all_threads != NULL ? &p->all_threads->base : NULL;
+       l != NULL; l = next_worker_locked(l)) {
     const char *name = l->task != NULL ? ti_task_name(l->task) : NULL;
     if (l->task == NULL) continue;
     n++;
@@ -133,5 +135,6 @@ void ti_pool_cancel_interrupt_all(struct ti_pool *p) {
     ti_pool_cancel_interrupt(p, t);
     ti_task_release(t);
   }
-  while ((stop = next_upkeep(p)) != NULL) ti_watchdog_keep_signalling(&p->dog, stop);
+  while ((stop = next_opening_or_closing(p)) != NULL)
+    ti_watchdog_keep_signalling(&p->watchdog, stop);
 }

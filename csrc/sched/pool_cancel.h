@@ -26,7 +26,7 @@ size_t ti_pool_cancel_names(struct ti_pool *p, char *text, size_t size);
 
 /* Makes sure that there is a thread that sees to time limits, and a signal. 0 or errno; ENOTSUP: no
 ** signal. */
-int ti_pool_cancel_watch(struct ti_pool *p);
+int ti_pool_cancel_start_watchdog(struct ti_pool *p);
 
 /* How many running tasks were asked to end, and cannot be reached: the program has all signals. */
 size_t ti_pool_cancel_unreachable(struct ti_pool *p);

@@ -23,10 +23,10 @@ struct ti_pool_runner {
   int (*run)(void *worker, struct ti_task *t, struct ti_message *out);
   /* After a task: whether a finalizer was stopped in it. Others like it may come when it is closed,
   ** so this is asked to end at once then. May be NULL: never. */
-  bool (*tainted)(void *worker);
+  bool (*stopped_in_finalizer)(void *worker);
   /* After a task: whether the worker is to be closed and, before the next task it takes, opened
   ** anew (a failing open then breaks the pool as at the start). May be NULL: never. */
-  bool (*worn)(void *worker);
+  bool (*needs_replacing)(void *worker);
   void (*close)(void *worker);
   void (*free_context)(void *context); /* of a task that is freed; may be NULL */
   /* Whether queued tasks are held back now: before each that a thread takes. May be NULL: never.
@@ -52,7 +52,7 @@ struct ti_pool_config {
 };
 
 /* How a thread is blocked whose task waits (ti_pool_block_begin). */
-enum ti_pool_block { BLOCK_NONE, BLOCK_AWAY, BLOCK_RESTING };
+enum ti_pool_block { BLOCK_NONE, BLOCK_OUTSIDE, BLOCK_ON_RUNNING };
 
 TI_INTERNAL_END
 

@@ -28,11 +28,12 @@ void ti_pool_nested_begin_locked(struct ti_pool *p, struct ti_nested_worker *l, 
   t->place = TASK_TAKEN;
   p->running++;
   l->task = t;
-  l->told = false;
+  l->interrupted = false;
 }
 
 static ti_time time_limit(const struct ti_pool *p, const struct ti_task *t) {
-  return t->extras != NULL && t->extras->time_limit > 0 ? t->extras->time_limit : p->cfg.time_limit;
+  return t->options != NULL && t->options->time_limit > 0 ? t->options->time_limit
+                                                          : p->cfg.time_limit;
 }
 
 /* Calls the runner, with what stops the task in place around it. */
@@ -40,13 +41,13 @@ static int run_guarded(struct ti_pool *p, void *worker, struct ti_task *t,
                        struct ti_stop_token *stop, struct ti_message *out) {
   ti_time limit = time_limit(p, t);
   int outcome, kind;
-  if (limit > 0) ti_watchdog_limit(&p->dog, stop, ti_clock_now() + limit, TIDE_ETIMELIMIT);
+  if (limit > 0) ti_watchdog_limit(&p->watchdog, stop, ti_clock_now() + limit, TIDE_ETIMELIMIT);
   outcome = p->runner.run(worker, t, out);
   /* The task forked, and its child came back: nobody is here who waits for the outcome, and what is
   ** queued is the parent's to run. The end of its only thread is that of the child. */
-  if (ti_fork_guard_forked(&p->mark)) ti_fork_guard_leave();
+  if (ti_fork_guard_forked(&p->fork_guard)) ti_fork_guard_leave();
   kind = ti_stop_token_close(stop);
-  if (limit > 0 || kind != TIDE_OK) ti_watchdog_remove(&p->dog, stop);
+  if (limit > 0 || kind != TIDE_OK) ti_watchdog_remove(&p->watchdog, stop);
   if (kind != TIDE_OK && outcome != kind) { /* the runner did not look */
     ti_message_fini(out);
     ti_message_init(out, ti_task_mem(t));
@@ -61,7 +62,7 @@ bool ti_pool_nested_run(struct ti_pool *p, struct ti_nested_worker *l, struct ti
                         int *outcome, struct ti_message *out) {
   *outcome = TIDE_OK;
   ti_message_init(out, ti_task_mem(t));
-  ti_stop_token_refresh_signals(&l->slot->bell);
+  ti_stop_token_refresh_signals(&l->thread->target);
   ti_stop_token_open(&l->stop);
   if (!ti_task_begin(t, &l->stop)) {
     (void)ti_stop_token_close(
@@ -103,7 +104,7 @@ void ti_pool_nested_deliver(struct ti_task *t, bool begun, int outcome, struct t
 }
 
 bool ti_pool_nested_needs_replacing(const struct ti_pool *p, const struct ti_nested_worker *l) {
-  return p->runner.worn != NULL && p->runner.worn(l->worker);
+  return p->runner.needs_replacing != NULL && p->runner.needs_replacing(l->worker);
 }
 
 /* ---------------------------------------------------------------- break -- */
@@ -168,7 +169,8 @@ void ti_pool_nested_break(struct ti_pool *p, char *why, size_t whysize) {
 ** the queue, as when one cannot be started; the only one that could fails the next task, so that
 ** nobody waits for memory that never comes. That task, to be failed with the lock free; or NULL. */
 struct ti_task *ti_pool_nested_out_of_memory_locked(struct ti_pool *p) {
-  struct ti_task *t = p->alive + p->starting - p->away == 1 ? ti_task_queue_pop(&p->queue) : NULL;
+  struct ti_task *t =
+      p->alive + p->starting - p->blocked == 1 ? ti_task_queue_pop(&p->queue) : NULL;
   if (t == NULL) return NULL;
   t->place = TASK_TAKEN;
   p->finished++;
@@ -180,44 +182,46 @@ struct ti_task *ti_pool_nested_out_of_memory_locked(struct ti_pool *p) {
 /* -------------------------------------------------------- opening, closing -- */
 
 /* Before and after a worker is opened or closed, which ti_pool_cancel_interrupt_all reaches too. */
-static void upkeep(struct ti_pool *p, struct ti_nested_worker *l, bool ask) {
-  bool told;
-  ti_stop_token_refresh_signals(&l->slot->bell);
+static void begin_opening_or_closing(struct ti_pool *p, struct ti_nested_worker *l, bool stop_now) {
+  bool requested;
+  ti_stop_token_refresh_signals(&l->thread->target);
   ti_mutex_lock(&p->lock);
   ti_stop_token_open(&l->stop);
-  l->upkeep = true;
-  told = (ask || p->haste) && ti_stop_token_pin(&l->stop, TIDE_EINTERRUPTED) == STOP_TOLD;
+  l->opening_or_closing = true;
+  requested = (stop_now || p->interrupt_all) &&
+              ti_stop_token_pin(&l->stop, TIDE_EINTERRUPTED) == STOP_REQUESTED;
   ti_mutex_unlock(&p->lock);
-  if (told) ti_watchdog_keep_signalling(&p->dog, &l->stop);
+  if (requested) ti_watchdog_keep_signalling(&p->watchdog, &l->stop);
 }
 
-static void upkeep_done(struct ti_pool *p, struct ti_nested_worker *l) {
+static void end_opening_or_closing(struct ti_pool *p, struct ti_nested_worker *l) {
   int kind;
   ti_mutex_lock(&p->lock);
-  l->upkeep = false;
+  l->opening_or_closing = false;
   kind = ti_stop_token_close(&l->stop);
   ti_mutex_unlock(&p->lock);
-  if (kind != TIDE_OK) ti_watchdog_remove(&p->dog, &l->stop);
+  if (kind != TIDE_OK) ti_watchdog_remove(&p->watchdog, &l->stop);
 }
 
-/* Opens the level's worker. False: the pool is broken now, or (*starved) there was no memory. */
-bool ti_pool_nested_open(struct ti_pool *p, struct ti_nested_worker *l, bool *starved) {
+/* Opens the level's worker. False: the pool is broken now, or (*no_memory) there was no memory. */
+bool ti_pool_nested_open(struct ti_pool *p, struct ti_nested_worker *l, bool *no_memory) {
   char *why = NULL;
   size_t whysize = 0;
-  upkeep(p, l, false);
-  l->worker = p->runner.open(p->ud, l->slot->index, &l->stop, &why, &whysize);
-  upkeep_done(p, l);
-  *starved = l->worker == NULL && why == NULL;
+  begin_opening_or_closing(p, l, false);
+  l->worker = p->runner.open(p->ud, l->thread->index, &l->stop, &why, &whysize);
+  end_opening_or_closing(p, l);
+  *no_memory = l->worker == NULL && why == NULL;
   if (why != NULL) ti_pool_nested_break(p, why, whysize);
   return l->worker != NULL;
 }
 
 void ti_pool_nested_close(struct ti_pool *p, struct ti_nested_worker *l) {
   if (l->worker == NULL) return;
-  upkeep(p, l, p->runner.tainted != NULL && p->runner.tainted(l->worker));
+  begin_opening_or_closing(
+      p, l, p->runner.stopped_in_finalizer != NULL && p->runner.stopped_in_finalizer(l->worker));
   p->runner.close(l->worker);
   l->worker = NULL;
-  upkeep_done(p, l);
+  end_opening_or_closing(p, l);
 }
 
 void ti_pool_nested_close_above(struct ti_pool *p, struct ti_nested_worker *l, int depth) {
@@ -237,23 +241,23 @@ void ti_pool_nested_close_above(struct ti_pool *p, struct ti_nested_worker *l, i
 /* ------------------------------------------------------------ the level above -- */
 
 /* That of l, with an open worker; NULL: not here. */
-static struct ti_nested_worker *level_above(struct ti_pool *p, struct ti_nested_worker *l) {
+static struct ti_nested_worker *nested_above(struct ti_pool *p, struct ti_nested_worker *l) {
   struct ti_nested_worker *up = l->above;
-  bool starved;
+  bool no_memory;
   /* Lua code there has as much as on the least stack, also when what it calls packs a deep
   ** value. */
   if (ti_thread_stack_room(NULL) < TI_THREAD_STACK_LEAST) return NULL;
   if (up == NULL) {
     up = (struct ti_nested_worker *)ti_alloc_zero(p->mem, sizeof *up);
     if (up == NULL) return NULL;
-    ti_stop_token_init(&up->stop, &l->slot->bell);
-    up->slot = l->slot;
+    ti_stop_token_init(&up->stop, &l->thread->target);
+    up->thread = l->thread;
     up->depth = l->depth + 1;
     ti_mutex_lock(&p->lock);
     l->above = up;
     ti_mutex_unlock(&p->lock);
   }
-  return up->worker != NULL || ti_pool_nested_open(p, up, &starved) ? up : NULL;
+  return up->worker != NULL || ti_pool_nested_open(p, up, &no_memory) ? up : NULL;
 }
 
 struct ti_task *ti_pool_nested_task_of(struct ti_stop_token *self) {
@@ -285,12 +289,12 @@ bool ti_pool_nested_run_inline(struct ti_pool *p, struct ti_stop_token *self, st
   struct ti_nested_worker *l = TI_CONTAINER(self, struct ti_nested_worker, stop), *up;
   bool taken;
   if (t->home != &p->home || ti_task_state(t) != TIDE_PENDING) return false;
-  up = level_above(p, l);
+  up = nested_above(p, l);
   if (up == NULL) return false;
   ti_mutex_lock(&p->lock);
   while (t->place == TASK_QUEUED && ti_stop_token_requested(self) == TIDE_OK &&
          ti_pool_state_held_locked(p))
-    ti_cond_wait(&l->slot->wake, &p->lock, ti_clock_deadline(POOL_HELD_SLICE));
+    ti_cond_wait(&l->thread->wake, &p->lock, ti_clock_deadline(POOL_HELD_SLICE));
   taken = ti_task_queue_remove(&p->queue, t);
   if (taken) begin_above_locked(p, up, t);
   ti_pool_state_check_locked(p);
@@ -300,7 +304,7 @@ bool ti_pool_nested_run_inline(struct ti_pool *p, struct ti_stop_token *self, st
 }
 
 /* The pool is stranded, and t (NULL: anything) is queued. */
-static bool helpful_locked(const struct ti_pool *p, const struct ti_task *t) {
+static bool can_help_locked(const struct ti_pool *p, const struct ti_task *t) {
   return ti_pool_state_stranded_locked(p) && !ti_pool_state_held_locked(p) &&
          (t == NULL || t->place == TASK_QUEUED);
 }
@@ -311,12 +315,12 @@ bool ti_pool_nested_help(struct ti_pool *p, struct ti_stop_token *self, struct t
   bool helps;
   if (t != NULL && t->home != &p->home) return false;
   ti_mutex_lock(&p->lock);
-  helps = helpful_locked(p, t);
+  helps = can_help_locked(p, t);
   ti_mutex_unlock(&p->lock);
-  up = helps ? level_above(p, l) : NULL;
+  up = helps ? nested_above(p, l) : NULL;
   if (up == NULL) return false;
   ti_mutex_lock(&p->lock);
-  helps = helpful_locked(p, t);
+  helps = can_help_locked(p, t);
   if (helps) {
     if (t == NULL)
       t = ti_task_queue_pop(&p->queue);

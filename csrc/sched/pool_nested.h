@@ -25,9 +25,9 @@ void ti_pool_nested_end_locked(struct ti_pool *p, struct ti_nested_worker *l, bo
 /* Lets all know that it is done, and gives its reference back. */
 void ti_pool_nested_deliver(struct ti_task *t, bool begun, int outcome, struct ti_message *out);
 bool ti_pool_nested_needs_replacing(const struct ti_pool *p, const struct ti_nested_worker *l);
-/* Opens its worker. False: the pool is broken now, or (*starved) there was no memory. */
-bool ti_pool_nested_open(struct ti_pool *p, struct ti_nested_worker *l, bool *starved);
-/* The calling thread starved: a task that fails now with TIDE_ENOMEM, once the lock is free; or
+/* Opens its worker. False: the pool is broken now, or (*no_memory) there was no memory. */
+bool ti_pool_nested_open(struct ti_pool *p, struct ti_nested_worker *l, bool *no_memory);
+/* The calling thread no_memory: a task that fails now with TIDE_ENOMEM, once the lock is free; or
 ** NULL. */
 struct ti_task *ti_pool_nested_out_of_memory_locked(struct ti_pool *p);
 void ti_pool_nested_close(struct ti_pool *p,

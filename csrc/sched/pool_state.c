@@ -13,8 +13,8 @@
 void ti_pool_state_check_locked(const struct ti_pool *p) {
   assert(p->failed <= p->finished);
   assert(p->alive >= 0 && p->starting >= 0 && p->fresh >= 0 && p->idle >= 0);
-  assert(p->away >= 0 && p->resting >= 0);
-  assert(p->running >= p->waiting + (size_t)(p->away + p->resting));
+  assert(p->blocked >= 0 && p->on_running >= 0);
+  assert(p->running >= p->waiting + (size_t)(p->blocked + p->on_running));
   assert(p->leaving >= 0 && p->alive + p->starting <= p->cfg.max_threads);
   assert((size_t)(p->idle + p->fresh + p->leaving) + p->running - p->waiting ==
          (size_t)(p->alive + p->starting));
@@ -38,20 +38,21 @@ bool ti_pool_state_sleepy_locked(const struct ti_pool *p) {
 /* Of `present` threads all rest, and what they rest for may be away. If nobody is, one of those has
 ** just ended, and who rests for it is about to wake up. */
 static bool stuck_locked(const struct ti_pool *p, int present) {
-  return p->away > 0 && p->resting > 0 && present <= p->resting;
+  return p->blocked > 0 && p->on_running > 0 && present <= p->on_running;
 }
 
 bool ti_pool_state_over_limit_locked(const struct ti_pool *p) {
-  int present = p->alive - p->away - p->leaving;
+  int present = p->alive - p->blocked - p->leaving;
   return present > p->cfg.max_workers && !stuck_locked(p, present - 1);
 }
 
 bool ti_pool_state_served_locked(const struct ti_pool *p) {
-  return p->queue.count == 0 || p->alive - p->away > p->resting || (p->away == 0 && p->alive > 0);
+  return p->queue.count == 0 || p->alive - p->blocked > p->on_running ||
+         (p->blocked == 0 && p->alive > 0);
 }
 
 bool ti_pool_state_wanting_locked(const struct ti_pool *p) {
-  int all = p->alive + p->starting, present = all - p->away;
+  int all = p->alive + p->starting, present = all - p->blocked;
   return ti_pool_state_short_locked(p) && all < p->cfg.max_threads &&
          (present < p->cfg.max_workers || stuck_locked(p, present));
 }
@@ -78,18 +79,18 @@ void ti_pool_state_recount_locked(struct ti_pool *p) {
 /* Tasks that free or future threads will take at once do not count as waiting, so that the answer
 ** does not depend on how quick they are; nor do those that run, be they more than max_workers. */
 bool ti_pool_state_full_locked(const struct ti_pool *p) {
-  size_t places = (size_t)p->cfg.max_workers, busy = p->running - p->waiting - (size_t)p->away;
+  size_t places = (size_t)p->cfg.max_workers, busy = p->running - p->waiting - (size_t)p->blocked;
   size_t unused = busy < places ? places - busy : 0;
   return p->cfg.max_queue > 0 && p->queue.count >= unused &&
          p->queue.count - unused >= p->cfg.max_queue;
 }
 
 bool ti_pool_state_ended_locked(const struct ti_pool *p) {
-  return p->state != POOL_OPEN && p->threads == 0 && p->errands == 0;
+  return p->state != POOL_OPEN && p->threads == 0 && p->deliveries == 0;
 }
 
 void ti_pool_state_room_locked(struct ti_pool *p) {
-  if (p->blocked > 0) ti_cond_signal(&p->room);
+  if (p->waiting_submitters > 0) ti_cond_signal(&p->room);
 }
 
 struct ti_pool_thread *ti_pool_state_last_asleep_locked(struct ti_pool *p) {
@@ -114,18 +115,18 @@ void ti_pool_state_wake_all_locked(struct ti_pool *p) {
 
 void ti_pool_state_advance_wake_sequence(struct ti_pool *p) {
   /* relaxed: a hint; the lock orders what matters */
-  atomic_fetch_add_explicit(&p->rung, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&p->wake_sequence, 1, memory_order_relaxed);
 }
 
 void ti_pool_state_count_locked(struct ti_pool *p, enum ti_pool_block how, int by) {
-  if (how == BLOCK_AWAY) p->away += by;
-  if (how == BLOCK_RESTING) p->resting += by;
+  if (how == BLOCK_OUTSIDE) p->blocked += by;
+  if (how == BLOCK_ON_RUNNING) p->on_running += by;
   ti_pool_state_turn_locked(p);
 }
 
 void ti_pool_state_delivery_done(struct ti_pool *p) {
   ti_mutex_lock(&p->lock);
-  p->errands--;
+  p->deliveries--;
   ti_pool_state_turn_locked(p);
   if (ti_pool_state_ended_locked(p)) ti_cond_broadcast(&p->quiet);
   ti_mutex_unlock(&p->lock);

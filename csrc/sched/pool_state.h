@@ -52,26 +52,26 @@ enum ti_pool_phase { POOL_OPEN, POOL_CLOSING, POOL_BROKEN };
 ** that meanwhile, in a worker of its own: the level above. Level 0 is part of the slot. */
 struct ti_nested_worker {
   struct ti_stop_token stop;      /* asks the task to end; while `upkeep`, what the worker does */
-  struct ti_pool_thread *slot;    /* I */
+  struct ti_pool_thread *thread;  /* I */
   struct ti_nested_worker *above; /* L: or NULL */
   struct ti_task *task;           /* L: what its worker runs, or NULL; the thread has a reference */
   void *worker;                   /* the thread's own; NULL: none is open */
   int depth;                      /* I: 0, 1, … */
-  bool upkeep;                    /* L: its worker is opened or closed, and the stop is open */
-  bool told;                      /* L: the task was interrupted by ti_pool_cancel_interrupt_all */
+  bool opening_or_closing;        /* L: its worker is opened or closed, and the stop is open */
+  bool interrupted;               /* L: the task was interrupted by ti_pool_cancel_interrupt_all */
 };
 
 /* One thread's place; it outlives the thread and is used again, with its index. In the pool's
 ** `free` (no thread), or its thread is alive (in `asleep` while it sleeps), or in `ended`. */
 struct ti_pool_thread {
-  struct ti_list_node link;     /* L: in free, asleep or ended */
-  struct ti_pool *pool;         /* I */
-  struct ti_thread thread;      /* L: valid if `running` or `started` */
-  int index;                    /* I: the least that was free */
-  struct ti_cond wake;          /* `woken` */
-  struct ti_pool_thread *next;  /* L: in the list of all slots */
-  struct ti_signal_target bell; /* stops of all levels */
-  struct ti_nested_worker base; /* its worker, and those above */
+  struct ti_list_node link;       /* L: in free, asleep or ended */
+  struct ti_pool *pool;           /* I */
+  struct ti_thread thread;        /* L: valid if `running` or `started` */
+  int index;                      /* I: the least that was free */
+  struct ti_cond wake;            /* `woken` */
+  struct ti_pool_thread *next;    /* L: in the list of all slots */
+  struct ti_signal_target target; /* stops of all levels */
+  struct ti_nested_worker base;   /* its worker, and those above */
   bool started;             /* L: the starter is done with this slot, and `thread` is not joined */
   bool running;             /* L: the thread has begun, and not ended; perhaps before `started` */
   struct ti_spin_wait spin; /* the thread's own */
@@ -89,12 +89,12 @@ struct ti_pool_thread {
 struct ti_pool {
   /* Two lines: all that submitting and taking a task write. */
   _Alignas(POOL_LINE) struct ti_mutex lock;
-  enum ti_pool_phase state;   /* L */
-  int idle;                   /* L: threads with no task, asleep or on their way to look for one */
-  int nasleep;                /* L: idle ones in `asleep` */
-  int spinners;               /* L: idle threads that spin on `rung` */
-  struct ti_task_queue queue; /* L */
-  atomic_size_t rung;         /* A: raised when a task is queued or the pool ends */
+  enum ti_pool_phase state;    /* L */
+  int idle;                    /* L: threads with no task, asleep or on their way to look for one */
+  int nasleep;                 /* L: idle ones in `asleep` */
+  int spinners;                /* L: idle threads that spin on `rung` */
+  struct ti_task_queue queue;  /* L */
+  atomic_size_t wake_sequence; /* A: raised when a task is queued or the pool ends */
 
   /* What workers write when a task is done. */
   _Alignas(POOL_LINE) size_t running; /* L: tasks taken by a worker */
@@ -105,15 +105,15 @@ struct ti_pool {
   int starting;                  /* L: threads being made */
   int fresh;                     /* L: those of both that have not opened their worker yet */
   int leaving;                   /* L: those that have decided to end */
-  int blocked;                   /* L: submitters that wait for room */
-  int away;                      /* L: threads whose task waits for something out of their reach */
-  int resting;                   /* L: those whose task waits for one that runs on another thread */
+  int waiting_submitters;        /* L: submitters that wait for room */
+  int blocked;                   /* L: threads whose task waits for something out of their reach */
+  int on_running;                /* L: those whose task waits for one that runs on another thread */
   size_t waiting;                /* L: tasks that wait for one that their thread runs meanwhile */
   atomic_bool crowded;           /* A: written under the lock: alive + starting = max_threads */
   size_t turn;                   /* L: raised when a task begins or ends to wait; never 0 */
   int nagreed;                   /* L: slots whose `agreed` is `turn` */
   size_t threads;                /* L: being made, alive, or not joined yet */
-  size_t errands;                /* L: deliveries under way that a wait must not overtake */
+  size_t deliveries;             /* L: deliveries under way that a wait must not overtake */
 
   /* Submitters: references and memory of tasks. */
   _Alignas(
@@ -125,21 +125,21 @@ struct ti_pool {
   const struct ti_alloc *mem;                   /* I */
   struct ti_pool_runner runner;                 /* I */
   void *ud;                                     /* I */
-  struct ti_fork_guard mark;                    /* I: lost: no thread of this pool is here */
+  struct ti_fork_guard fork_guard;              /* I: lost: no thread of this pool is here */
   struct ti_pool_config cfg;                    /* I; cfg.name is owned */
   void *block;                                  /* I: the memory that this struct was cut from */
-  bool haste;                                   /* L: ti_pool_cancel_interrupt_all was called */
+  bool interrupt_all;                           /* L: ti_pool_cancel_interrupt_all was called */
   struct ti_signal_set signals;                 /* by which its threads are reached */
-  struct ti_watchdog dog;                       /* has a lock of its own */
-  sigset_t programs;      /* I: what programs begin with that its threads start */
+  struct ti_watchdog watchdog;                  /* has a lock of its own */
+  sigset_t child_mask;    /* I: what programs begin with that its threads start */
   struct ti_cond room;    /* blocked submitters: the queue is not full, or the pool not open */
   struct ti_cond settled; /* submitters: alive > 0, or starting == 0; those who start a thread:
                            ** one is in `free` or `ended`, or nslots + making < alive + starting; a
                            ** thread that ends: its slot is `started` */
   struct ti_cond quiet;   /* waiters: all threads are in `ended`, or ti_pool_state_ended_locked */
   struct ti_list free, asleep, ended; /* L: slots; asleep: who went to sleep last is woken first */
-  struct ti_pool_thread *slots;       /* L: all of them */
-  int nslots, making;                 /* L: slots ever made, and those being made */
+  struct ti_pool_thread *all_threads; /* L: all of them */
+  int nall, making;                   /* L: slots ever made, and those being made */
   const char *why;                    /* L, I once BROKEN: its message */
   size_t whysize;                     /* the size of its block */
 };

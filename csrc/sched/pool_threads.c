@@ -3,7 +3,7 @@
 **
 **   reserved -> fresh -> idle <-> running        (take, serve)
 **                 ^       |
-**                 +-------+  its worker is worn: closed, and opened anew
+**                 +-------+  its worker is replace: closed, and opened anew
 **                 |       v
 **                 +---- ending -> ended -> joined: the slot is free again
 **       tasks came while it closed its worker
@@ -33,7 +33,7 @@
 bool ti_pool_threads_is_worker(struct ti_pool *p) {
   bool is = false;
   ti_mutex_lock(&p->lock);
-  for (struct ti_pool_thread *s = p->slots; s != NULL && !is; s = s->next)
+  for (struct ti_pool_thread *s = p->all_threads; s != NULL && !is; s = s->next)
     is = (s->started || s->running) && ti_thread_is_self(&s->thread);
   ti_mutex_unlock(&p->lock);
   return is;
@@ -45,19 +45,19 @@ bool ti_pool_threads_is_worker(struct ti_pool *p) {
 enum { MAX_SPINNERS = 1 };
 
 /* Levels whose workers an idle thread keeps open, for the next tasks that wait for others. */
-enum { KEPT_LEVELS = 2 };
+enum { KEPT_NESTED = 2 };
 
 /* Looks for a while whether something is queued; the lock is let go meanwhile. News that another
 ** thread was quicker to take do not count: where they are the rule, looking does not pay. */
-static bool look_locked(struct ti_pool *p, struct ti_pool_thread *self) {
-  size_t rung = atomic_load_explicit(&p->rung, memory_order_relaxed);
-  struct ti_spin_look k;
+static bool spin_locked(struct ti_pool *p, struct ti_pool_thread *self) {
+  size_t seen = atomic_load_explicit(&p->wake_sequence, memory_order_relaxed);
+  struct ti_spin_loop k;
   bool found;
   if (p->spinners >= MAX_SPINNERS || !ti_spin_wait_start(&self->spin, p->cfg.spin_time, &k))
     return false;
   p->spinners++;
   ti_mutex_unlock(&p->lock);
-  do found = atomic_load_explicit(&p->rung, memory_order_relaxed) != rung;
+  do found = atomic_load_explicit(&p->wake_sequence, memory_order_relaxed) != seen;
   while (!found && ti_spin_wait_again(&k));
   ti_mutex_lock(&p->lock);
   p->spinners--;
@@ -82,7 +82,7 @@ static struct ti_task *pop_locked(struct ti_pool *p, struct ti_pool_thread *self
 static struct ti_task *take_locked(struct ti_pool *p, struct ti_pool_thread *self,
                                    struct ti_pool_thread **sleeper) {
   ti_time deadline = 0, began;
-  bool rested = false, expired = false;
+  bool slept = false, expired = false;
   for (;;) {
     struct ti_task *t = pop_locked(p, self);
     if (t == NULL && (ti_pool_state_over_limit_locked(p) ||
@@ -96,14 +96,14 @@ static struct ti_task *take_locked(struct ti_pool *p, struct ti_pool_thread *sel
     } else if (t == NULL) {
       if (self->base.above != NULL) { /* before it sleeps; tasks may have come meanwhile */
         ti_mutex_unlock(&p->lock);
-        ti_pool_nested_close_above(p, &self->base, KEPT_LEVELS);
+        ti_pool_nested_close_above(p, &self->base, KEPT_NESTED);
         ti_mutex_lock(&p->lock);
       }
-      if (look_locked(p, self) || p->queue.count > 0 || p->state != POOL_OPEN ||
+      if (spin_locked(p, self) || p->queue.count > 0 || p->state != POOL_OPEN ||
           ti_pool_state_over_limit_locked(p))
         continue;
-      if (!rested) deadline = ti_clock_deadline(p->cfg.idle_timeout);
-      rested = true;
+      if (!slept) deadline = ti_clock_deadline(p->cfg.idle_timeout);
+      slept = true;
       self->woken = false;
       ti_list_push(&p->asleep, &self->link);
       p->nasleep++;
@@ -125,19 +125,19 @@ static struct ti_task *take_locked(struct ti_pool *p, struct ti_pool_thread *sel
 
 /* Runs t, delivers its outcome and gives its reference back. The worker is idle, and the task
 ** counted, before anyone can see that it is done; under the same lock the worker takes its next
-** task, if there is one and it is not worn: that is what it answers. */
+** task, if there is one and it is not replace: that is what it answers. */
 static struct ti_task *serve(struct ti_pool *p, struct ti_pool_thread *self, struct ti_task *t,
-                             bool *worn) {
+                             bool *replace) {
   struct ti_message out;
   struct ti_pool_thread *sleeper;
   struct ti_task *next;
   int outcome;
   bool begun = ti_pool_nested_run(p, &self->base, t, &outcome, &out);
-  *worn = ti_pool_nested_needs_replacing(p, &self->base);
+  *replace = ti_pool_nested_needs_replacing(p, &self->base);
   ti_mutex_lock(&p->lock);
   ti_pool_nested_end_locked(p, &self->base, begun, outcome);
   p->idle++;
-  next = *worn ? NULL : pop_locked(p, self);
+  next = *replace ? NULL : pop_locked(p, self);
   sleeper = ti_pool_state_pick_locked(p);
   ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
@@ -149,8 +149,8 @@ static struct ti_task *serve(struct ti_pool *p, struct ti_pool_thread *self, str
 /* ------------------------------------------------------------- a thread -- */
 
 /* A worker for this fresh thread, which is idle then. False: there is nothing to do, no memory
-** (*starved), or the pool is broken now; then it is neither. */
-static bool open_worker(struct ti_pool *p, struct ti_pool_thread *self, bool *starved) {
+** (*no_memory), or the pool is broken now; then it is neither. */
+static bool open_worker(struct ti_pool *p, struct ti_pool_thread *self, bool *no_memory) {
   struct ti_task *failed = NULL;
   bool wanted;
   ti_mutex_lock(&p->lock);
@@ -159,14 +159,14 @@ static bool open_worker(struct ti_pool *p, struct ti_pool_thread *self, bool *st
   if (!wanted) p->fresh--, p->leaving++;
   ti_mutex_unlock(&p->lock);
   if (!wanted) return false;
-  wanted = ti_pool_nested_open(p, &self->base, starved);
+  wanted = ti_pool_nested_open(p, &self->base, no_memory);
   ti_mutex_lock(&p->lock);
   p->fresh--;
   if (wanted)
     p->idle++;
   else
     p->leaving++;
-  if (*starved) failed = ti_pool_nested_out_of_memory_locked(p);
+  if (*no_memory) failed = ti_pool_nested_out_of_memory_locked(p);
   ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
   if (failed != NULL) { /* this thread counts as alive: no wait ends before */
@@ -176,20 +176,20 @@ static bool open_worker(struct ti_pool *p, struct ti_pool_thread *self, bool *st
   return wanted;
 }
 
-/* Serves tasks with an idle thread's worker. True: the worker is worn, and the thread is fresh
+/* Serves tasks with an idle thread's worker. True: the worker is replace, and the thread is fresh
 ** again. False: the thread shall end, and is neither idle nor fresh. */
 static bool work(struct ti_pool *p, struct ti_pool_thread *self) {
   struct ti_pool_thread *sleeper = NULL;
   struct ti_task *t;
-  bool worn = false;
+  bool replace = false;
   ti_mutex_lock(&p->lock);
-  while (!worn && (t = take_locked(p, self, &sleeper)) != NULL) {
+  while (!replace && (t = take_locked(p, self, &sleeper)) != NULL) {
     ti_mutex_unlock(&p->lock);
     ti_pool_state_notify(sleeper);
-    while (t != NULL) t = serve(p, self, t, &worn);
+    while (t != NULL) t = serve(p, self, t, &replace);
     ti_mutex_lock(&p->lock);
   }
-  if (worn) {
+  if (replace) {
     p->idle--;
     p->fresh++;
     sleeper = ti_pool_state_pick_locked(p); /* it was awake, and takes no task now (invariant 3) */
@@ -197,20 +197,20 @@ static bool work(struct ti_pool *p, struct ti_pool_thread *self) {
   }
   ti_mutex_unlock(&p->lock);
   ti_pool_state_notify(sleeper);
-  return worn;
+  return replace;
 }
 
-/* One life of a thread: from fresh until it is neither fresh nor idle. True: it starved. */
+/* One life of a thread: from fresh until it is neither fresh nor idle. True: it no_memory. */
 static bool live(struct ti_pool *p, struct ti_pool_thread *self) {
-  bool again = true, starved = false;
+  bool again = true, no_memory = false;
   if (p->runner.thread_start != NULL) p->runner.thread_start(p->ud, self->index);
-  while (again && open_worker(p, self, &starved)) {
+  while (again && open_worker(p, self, &no_memory)) {
     again = work(p, self);
     ti_pool_nested_close_above(p, &self->base, 0);
     ti_pool_nested_close(p, &self->base);
   }
   if (p->runner.thread_stop != NULL) p->runner.thread_stop(p->ud, self->index);
-  return starved;
+  return no_memory;
 }
 
 /* No thread is there, or being made, that will still end. */
@@ -219,18 +219,18 @@ static bool none_left_locked(const struct ti_pool *p) { return p->alive == 0 && 
 static void *thread_main(void *arg) {
   struct ti_pool_thread *self = (struct ti_pool_thread *)arg;
   struct ti_pool *p = self->pool;
-  bool again, starved;
+  bool again, no_memory;
   char name[64];
   snprintf(name, sizeof name, "%s_%d", p->cfg.name, self->index);
   ti_thread_set_name(name);
-  ti_child_mask_set(&p->programs);
-  ti_stop_token_attach(&self->bell);
+  ti_child_mask_set(&p->child_mask);
+  ti_stop_token_attach(&self->target);
   ti_mutex_lock(&p->lock);
   self->thread = ti_thread_self(); /* its starter may not have come to it yet */
   self->running = true;
   ti_mutex_unlock(&p->lock);
   do {
-    starved = live(p, self);
+    no_memory = live(p, self);
     ti_mutex_lock(&p->lock);
     /* predicate: started. Who starts a thread is not waited for but here, where it has long been
     ** done: from now on the slot may be joined and used again. */
@@ -238,9 +238,9 @@ static void *thread_main(void *arg) {
     p->leaving--;
     /* Tasks came after it decided to go, and there was no place for another thread; or one is
     ** being made for them, which may fail: then the last one that can take them must not go. One
-    ** that starved leaves them to others, if there are any, and does not try again and again. */
-    again = (!starved && ti_pool_state_short_locked(p) && !ti_pool_state_over_limit_locked(p)) ||
-            (p->queue.count > 0 && p->alive - p->away == 1);
+    ** that no_memory leaves them to others, if there are any, and does not try again and again. */
+    again = (!no_memory && ti_pool_state_short_locked(p) && !ti_pool_state_over_limit_locked(p)) ||
+            (p->queue.count > 0 && p->alive - p->blocked == 1);
     if (again) {
       p->fresh++;
     } else {
@@ -279,7 +279,7 @@ bool ti_pool_threads_reap_locked(struct ti_pool *p) {
   return true;
 }
 
-static struct ti_pool_thread *new_slot(struct ti_pool *p) {
+static struct ti_pool_thread *new_pool_thread(struct ti_pool *p) {
   struct ti_pool_thread *s = (struct ti_pool_thread *)ti_alloc_zero(p->mem, sizeof *s);
   if (s == NULL) return NULL;
   if (ti_cond_init(&s->wake) != 0) {
@@ -288,36 +288,36 @@ static struct ti_pool_thread *new_slot(struct ti_pool *p) {
   }
   ti_list_node_init(&s->link);
   ti_spin_wait_init(&s->spin);
-  s->base.slot = s;
-  ti_stop_token_init_target(&s->bell, &p->signals);
-  s->bell.dog = &p->dog;
-  ti_stop_token_init(&s->base.stop, &s->bell);
+  s->base.thread = s;
+  ti_stop_token_init_target(&s->target, &p->signals);
+  s->target.watchdog = &p->watchdog;
+  ti_stop_token_init(&s->base.stop, &s->target);
   s->pool = p;
   return s;
 }
 
 /* The slot for a thread that is counted in `starting` already. NULL: out of memory. */
-static struct ti_pool_thread *take_slot_locked(struct ti_pool *p) {
+static struct ti_pool_thread *take_pool_thread_locked(struct ti_pool *p) {
   struct ti_pool_thread *s;
   for (;;) {
     struct ti_list_node *n;
     ti_pool_threads_reap_locked(p);
     n = ti_list_pop(&p->free);
     if (n != NULL) return TI_CONTAINER(n, struct ti_pool_thread, link);
-    if (p->nslots + p->making < p->alive + p->starting) break;
+    if (p->nall + p->making < p->alive + p->starting) break;
     /* predicate: see pool_state.h. There are as many slots as threads, and this one has none yet:
     ** so another caller is joining the thread of one, which has nothing left to do. */
     ti_cond_wait(&p->settled, &p->lock, TI_CLOCK_NEVER);
   }
   p->making++;
   ti_mutex_unlock(&p->lock);
-  s = new_slot(p);
+  s = new_pool_thread(p);
   ti_mutex_lock(&p->lock);
   p->making--;
   if (s != NULL) {
-    s->index = p->nslots++;
-    s->next = p->slots;
-    p->slots = s;
+    s->index = p->nall++;
+    s->next = p->all_threads;
+    p->all_threads = s;
   }
   return s;
 }
@@ -331,7 +331,7 @@ int ti_pool_threads_start_locked(struct ti_pool *p) {
   p->threads++;
   ti_pool_state_recount_locked(p);
   ti_pool_state_check_locked(p);
-  s = take_slot_locked(p);
+  s = take_pool_thread_locked(p);
   if (s != NULL) {
     ti_mutex_unlock(&p->lock);
     err = ti_thread_start(&thread, p->cfg.stack_size, thread_main, s);

@@ -9,68 +9,69 @@
 #include "platform/thread.h"
 
 /* In the handler, on the thread itself. */
-TI_IN_HANDLER static void ring(void *ud, int sig) {
+TI_IN_HANDLER static void on_signal(void *ud, int sig) {
   struct ti_signal_target *b = (struct ti_signal_target *)ud;
   /* acquire: pairs with the releases in init and setarm, on this very thread */
   struct ti_stop_token *s = atomic_load_explicit(&b->first, memory_order_acquire);
   for (; s != NULL; s = s->next) {
-    void (*arm)(void *) = atomic_load_explicit(&s->arm, memory_order_acquire);
-    if (arm == NULL || atomic_load_explicit(&s->want, memory_order_acquire) <= 0) continue;
-    arm(s->ud);
+    void (*hook)(void *) = atomic_load_explicit(&s->hook, memory_order_acquire);
+    if (hook == NULL || atomic_load_explicit(&s->state, memory_order_acquire) <= 0) continue;
+    hook(s->ud);
   }
-  if (b->ticks) ti_signal_timer_pause(&b->timer, sig);
-  atomic_store_explicit(&b->heard, true, memory_order_relaxed);
+  if (b->ticking) ti_signal_timer_pause(&b->timer, sig);
+  atomic_store_explicit(&b->delivered, true, memory_order_relaxed);
 }
 
 void ti_stop_token_init_target(struct ti_signal_target *b, struct ti_signal_set *signals) {
-  b->alarm.ring = ring;
-  b->alarm.ud = b;
-  b->dog = NULL;
+  b->handler.handle = on_signal;
+  b->handler.ud = b;
+  b->watchdog = NULL;
   b->signals = signals != NULL && signals->first != 0 ? signals : NULL;
-  atomic_init(&b->open, 0);
-  b->sent = 0;
-  b->mute = false;
+  atomic_init(&b->accepted, 0);
+  b->last_signal = 0;
+  b->unreachable = false;
   atomic_init(&b->first, NULL);
-  atomic_init(&b->heard, true);
-  b->unheard = 0;
-  b->rung = b->ticks = false;
+  atomic_init(&b->delivered, true);
+  b->undelivered = 0;
+  b->signalled = b->ticking = false;
 }
 
 void ti_stop_token_attach(struct ti_signal_target *b) {
   b->thread = ti_thread_self();
   /* of a new thread; the last one that this bell was for had taken some */
-  atomic_store_explicit(&b->open, 0, memory_order_relaxed);
+  atomic_store_explicit(&b->accepted, 0, memory_order_relaxed);
   if (b->signals == NULL) return;
-  ti_signal_set_handler(&b->alarm);
+  ti_signal_set_handler(&b->handler);
   ti_stop_token_refresh_signals(b);
 }
 
 void ti_stop_token_change_signals(struct ti_signal_target *b, uint64_t now) {
-  uint64_t before = atomic_load_explicit(&b->open, memory_order_relaxed);
+  uint64_t before = atomic_load_explicit(&b->accepted, memory_order_relaxed);
   ti_signal_set_take(before, now);
   /* release: who rings by one of these finds that it is taken */
-  atomic_store_explicit(&b->open, now, memory_order_release);
+  atomic_store_explicit(&b->accepted, now, memory_order_release);
 }
 
 void ti_stop_token_start_ticks(struct ti_signal_target *b) {
   const ti_time period = 100000; /* ns; several times what a signal costs */
-  if (b->ticks || !ti_signal_ticks(atomic_load_explicit(&b->open, memory_order_relaxed))) return;
-  b->ticks = ti_signal_timer_start(&b->timer, period);
+  if (b->ticking || !ti_signal_ticks(atomic_load_explicit(&b->accepted, memory_order_relaxed)))
+    return;
+  b->ticking = ti_signal_timer_start(&b->timer, period);
 }
 
 void ti_stop_token_stop_ticks(struct ti_signal_target *b) {
-  if (b->ticks) ti_signal_timer_end(&b->timer);
-  b->ticks = false;
+  if (b->ticking) ti_signal_timer_end(&b->timer);
+  b->ticking = false;
 }
 
 void ti_stop_token_init(struct ti_stop_token *s, struct ti_signal_target *b) {
-  s->bell = b;
+  s->target = b;
   s->next = atomic_load_explicit(&b->first, memory_order_relaxed);
-  atomic_init(&s->arm, NULL);
+  atomic_init(&s->hook, NULL);
   s->ud = NULL;
-  atomic_init(&s->want, STOP_CLOSED);
+  atomic_init(&s->state, STOP_CLOSED);
   atomic_init(&s->left, false);
-  atomic_init(&s->visitors, 0);
+  atomic_init(&s->pins, 0);
   ti_list_node_init(&s->link);
   s->due = TI_CLOCK_NEVER;
   s->kind = TIDE_OK;
@@ -78,56 +79,58 @@ void ti_stop_token_init(struct ti_stop_token *s, struct ti_signal_target *b) {
 }
 
 void ti_stop_token_fini(struct ti_stop_token *s) {
-  atomic_store_explicit(&s->bell->first, s->next, memory_order_release);
+  atomic_store_explicit(&s->target->first, s->next, memory_order_release);
 }
 
-void ti_stop_token_set_hook(struct ti_stop_token *s, void (*arm)(void *), void *ud) {
-  if (arm != NULL) s->ud = ud;
+void ti_stop_token_set_hook(struct ti_stop_token *s, void (*hook)(void *), void *ud) {
+  if (hook != NULL) s->ud = ud;
   /* release, for a handler on this very thread */
-  atomic_store_explicit(&s->arm, arm, memory_order_release);
+  atomic_store_explicit(&s->hook, hook, memory_order_release);
 }
 
 void ti_stop_token_open(struct ti_stop_token *s) {
   /* relaxed: who asks finds this task through its lock, which orders it */
   atomic_store_explicit(&s->left, false, memory_order_relaxed);
-  atomic_store_explicit(&s->want, TIDE_OK, memory_order_relaxed);
+  atomic_store_explicit(&s->state, TIDE_OK, memory_order_relaxed);
 }
 
 int ti_stop_token_close(struct ti_stop_token *s) {
-  int want = TIDE_OK;
+  int state = TIDE_OK;
   /* acquire: pairs with the release in ask, so leave sees who visits */
-  if (atomic_compare_exchange_strong_explicit(&s->want, &want, STOP_CLOSED, memory_order_acquire,
+  if (atomic_compare_exchange_strong_explicit(&s->state, &state, STOP_CLOSED, memory_order_acquire,
                                               memory_order_acquire))
     return TIDE_OK;
-  return want > 0 ? want : TIDE_OK;
+  return state > 0 ? state : TIDE_OK;
 }
 
 bool ti_stop_token_request(struct ti_stop_token *s, int kind) {
-  int want = TIDE_OK;
-  return atomic_compare_exchange_strong_explicit(&s->want, &want, kind, memory_order_release,
+  int state = TIDE_OK;
+  return atomic_compare_exchange_strong_explicit(&s->state, &state, kind, memory_order_release,
                                                  memory_order_relaxed);
 }
 
-enum ti_stop_answer ti_stop_token_pin(struct ti_stop_token *s, int kind) {
-  enum ti_stop_answer answer = STOP_TOLD;
+enum ti_stop_pin_result ti_stop_token_pin(struct ti_stop_token *s, int kind) {
+  enum ti_stop_pin_result answer = STOP_REQUESTED;
   /* A visitor first. Sequentially consistent, as are the load below and what ti_stop_token_leave
   ** does: either this finds that the worker leaves, or the worker finds the visitor. */
-  atomic_fetch_add_explicit(&s->visitors, 1, memory_order_seq_cst);
+  atomic_fetch_add_explicit(&s->pins, 1, memory_order_seq_cst);
   if (!ti_stop_token_request(s, kind)) {
     bool left = atomic_load_explicit(&s->left, memory_order_seq_cst);
-    answer = ti_stop_token_requested(s) == TIDE_OK ? STOP_NOT : left ? STOP_PAST : STOP_KNOWN;
+    answer = ti_stop_token_requested(s) == TIDE_OK ? STOP_TOO_LATE
+             : left                                ? STOP_LEFT
+                                                   : STOP_ALREADY;
   }
-  if (answer < STOP_KNOWN) ti_stop_token_unpin(s);
+  if (answer < STOP_ALREADY) ti_stop_token_unpin(s);
   return answer;
 }
 
 void ti_stop_token_leave(struct ti_stop_token *s) {
   atomic_store_explicit(&s->left, true, memory_order_seq_cst);
   /* It holds no lock that is needed here, and may be starting the watchdog's thread. */
-  while (atomic_load_explicit(&s->visitors, memory_order_seq_cst) != 0) ti_thread_yield();
+  while (atomic_load_explicit(&s->pins, memory_order_seq_cst) != 0) ti_thread_yield();
 }
 
 void ti_stop_token_unpin(struct ti_stop_token *s) {
   /* release: the last touch; leave waits for it */
-  atomic_fetch_sub_explicit(&s->visitors, 1, memory_order_release);
+  atomic_fetch_sub_explicit(&s->pins, 1, memory_order_release);
 }

@@ -43,35 +43,35 @@ struct ti_watchdog;
 
 /* A thread that can be rung. */
 struct ti_signal_target {
-  struct ti_signal_handler alarm; /* I */
+  struct ti_signal_handler handler; /* I */
   struct ti_thread thread; /* I while the thread lives; written before its first stop is opened */
-  struct ti_watchdog *dog; /* I: of its pool; NULL: none */
+  struct ti_watchdog *watchdog; /* I: of its pool; NULL: none */
   struct ti_signal_set
       *signals; /* I: of its pool; NULL: there are none, the thread cannot be reached */
   _Atomic uint64_t
-      open;  /* A: signals that it takes; the thread's, for who rings; release, acquire */
-  int sent;  /* watchdog's lock: the signal that was sent last */
-  bool mute; /* watchdog's lock: when it was to be rung last, there was no signal for it */
+      accepted;     /* A: signals that it takes; the thread's, for who rings; release, acquire */
+  int last_signal;  /* watchdog's lock: the signal that was sent last */
+  bool unreachable; /* watchdog's lock: when it was to be rung last, there was no signal for it */
   struct ti_stop_token *_Atomic first; /* A: its stops; the thread's, and its handler's */
   atomic_bool
       /* A: the handler ran since the last signal was sent: a hint (relaxed), see ring_locked */
-      heard;
-  unsigned unheard;             /* watchdog's lock: how often it was to be rung since then */
-  bool rung;                    /* watchdog's lock: a signal was sent since the thread last left */
-  bool ticks;                   /* the thread's: it rings itself, too */
+      delivered;
+  unsigned undelivered;         /* watchdog's lock: how often it was to be rung since then */
+  bool signalled;               /* watchdog's lock: a signal was sent since the thread last left */
+  bool ticking;                 /* the thread's: it rings itself, too */
   struct ti_signal_timer timer; /* the thread's, while it ticks */
 };
 
 struct ti_stop_token {
-  struct ti_signal_target *bell; /* I */
-  struct ti_stop_token *next;    /* I: the one made before it */
-  void (*_Atomic arm)(
-      void *ud);   /* A: of the worker that is opened: called in the handler; NULL: none */
-  void *ud;        /* for arm */
-  atomic_int want; /* A: see above; release in ask pairs with acquire in asked and close */
+  struct ti_signal_target *target; /* I */
+  struct ti_stop_token *next;      /* I: the one made before it */
+  void (*_Atomic hook)(
+      void *ud);    /* A: of the worker that is opened: called in the handler; NULL: none */
+  void *ud;         /* for arm */
+  atomic_int state; /* A: see above; release in ask pairs with acquire in asked and close */
   atomic_bool
       left; /* A: the worker has left, or is leaving (watchdog.h); see ti_stop_token_leave */
-  atomic_uint visitors;     /* A: who asked and has not rung yet; release, paired with leave */
+  atomic_uint pins;         /* A: who asked and has not rung yet; release, paired with leave */
   struct ti_list_node link; /* watchdog's lock: in its list */
   ti_time due;              /* watchdog's lock: when to ask, or to ring again */
   int kind;                 /* watchdog's lock: what to ask for */
@@ -88,7 +88,7 @@ static inline void ti_stop_token_refresh_signals(struct ti_signal_target *b) {
   if (b->signals == NULL) return;
   now = ti_signal_set_now(b->signals);
   if (now == 0 && ti_signal_set_left(b->signals)) now = ti_signal_set_now(b->signals);
-  if (now != atomic_load_explicit(&b->open, memory_order_relaxed))
+  if (now != atomic_load_explicit(&b->accepted, memory_order_relaxed))
     ti_stop_token_change_signals(b, now);
 }
 /* Rings the thread every 100 us from now on: for code whose parts must be stopped one by
@@ -102,7 +102,7 @@ void ti_stop_token_init(struct ti_stop_token *s, struct ti_signal_target *b);
 void ti_stop_token_fini(struct ti_stop_token *s);
 /* The worker's: what a signal does from now on, on its own thread and in a handler. NULL:
 ** nothing. */
-void ti_stop_token_set_hook(struct ti_stop_token *s, void (*arm)(void *ud), void *ud);
+void ti_stop_token_set_hook(struct ti_stop_token *s, void (*hook)(void *ud), void *ud);
 
 /* The worker's: before a task, and at its end. `close` answers TIDE_OK or what was asked for. */
 void ti_stop_token_open(struct ti_stop_token *s);
@@ -110,8 +110,8 @@ int ti_stop_token_close(struct ti_stop_token *s);
 
 /* What was asked of the running task, or TIDE_OK. */
 static inline int ti_stop_token_requested(const struct ti_stop_token *s) {
-  int want = atomic_load_explicit(&s->want, memory_order_acquire);
-  return want > 0 ? want : TIDE_OK;
+  int state = atomic_load_explicit(&s->state, memory_order_acquire);
+  return state > 0 ? state : TIDE_OK;
 }
 
 /* Asks the task that runs, which the caller knows not to have ended. False: it was asked already,
@@ -119,13 +119,13 @@ static inline int ti_stop_token_requested(const struct ti_stop_token *s) {
 bool ti_stop_token_request(struct ti_stop_token *s, int kind);
 
 /* The same for another thread, under a lock that the worker needs before it goes on to
-** something else. STOP_TOLD: asked now; STOP_KNOWN: it was asked before. With both it is to be
-** chased (watchdog.h), or parted from, which the worker waits for. STOP_PAST: it was asked before,
-** and the worker has left already; STOP_NOT: too late. */
-enum ti_stop_answer { STOP_NOT, STOP_PAST, STOP_KNOWN, STOP_TOLD };
-enum ti_stop_answer ti_stop_token_pin(struct ti_stop_token *s, int kind);
+** something else. STOP_REQUESTED: asked now; STOP_ALREADY: it was asked before. With both it is to be
+** chased (watchdog.h), or parted from, which the worker waits for. STOP_LEFT: it was asked before,
+** and the worker has left already; STOP_TOO_LATE: too late. */
+enum ti_stop_pin_result { STOP_TOO_LATE, STOP_LEFT, STOP_ALREADY, STOP_REQUESTED };
+enum ti_stop_pin_result ti_stop_token_pin(struct ti_stop_token *s, int kind);
 void ti_stop_token_unpin(struct ti_stop_token *s);
-/* The worker's: from now on visits answer STOP_PAST or STOP_NOT. Returns once those that were
+/* The worker's: from now on visits answer STOP_LEFT or STOP_TOO_LATE. Returns once those that were
 ** under way have parted. */
 void ti_stop_token_leave(struct ti_stop_token *s);
 

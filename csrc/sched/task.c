@@ -21,33 +21,33 @@ static void dealloc(struct ti_task *t, struct ti_task_home *home, const struct t
 }
 
 /* NULL and true: it needs none; false: out of memory. */
-static bool new_extras(const struct ti_task_options *terms, const struct ti_alloc *mem,
-                       struct ti_task_stored_options **out) {
+static bool store_options(const struct ti_task_options *options, const struct ti_alloc *mem,
+                          struct ti_task_stored_options **out) {
   const char *name;
   size_t len;
   *out = NULL;
-  if (terms == NULL || (terms->name == NULL && terms->time_limit == 0 && terms->memory_limit == 0 &&
-                        terms->seeding == NULL))
+  if (options == NULL || (options->name == NULL && options->time_limit == 0 &&
+                          options->memory_limit == 0 && options->seeding == NULL))
     return true;
-  name = terms->name != NULL ? terms->name : "";
+  name = options->name != NULL ? options->name : "";
   len = strlen(name) + 1;
   *out = (struct ti_task_stored_options *)ti_alloc_new(mem, sizeof **out + len);
   if (*out == NULL) return false;
-  (*out)->time_limit = terms->time_limit;
-  (*out)->memory_limit = terms->memory_limit;
-  (*out)->seeded = terms->seeding != NULL;
-  if (terms->seeding != NULL) (*out)->seeding = *terms->seeding;
+  (*out)->time_limit = options->time_limit;
+  (*out)->memory_limit = options->memory_limit;
+  (*out)->seeded = options->seeding != NULL;
+  if (options->seeding != NULL) (*out)->seeding = *options->seeding;
   (*out)->size = sizeof **out + len;
   memcpy((*out)->name, name, len);
   return true;
 }
 
 struct ti_task *ti_task_new(struct ti_task_home *home, const struct ti_alloc *mem,
-                            const struct ti_task_options *terms) {
+                            const struct ti_task_options *options) {
   struct ti_task *t =
       home != NULL ? home->alloc(home) : (struct ti_task *)ti_alloc_new(mem, sizeof *t);
   if (t == NULL) return NULL;
-  if (!new_extras(terms, mem, &t->extras)) {
+  if (!store_options(options, mem, &t->options)) {
     dealloc(t, home, mem);
     return NULL;
   }
@@ -59,7 +59,7 @@ struct ti_task *ti_task_new(struct ti_task_home *home, const struct ti_alloc *me
     t->mem = mem;
   ti_list_node_init(&t->queued);
   t->waiters = NULL;
-  t->priority = terms != NULL ? terms->priority : 0;
+  t->priority = options != NULL ? options->priority : 0;
   atomic_init(&t->state, TIDE_PENDING);
   ti_byte_lock_init(&t->lock);
   t->place = TASK_OUTSIDE;
@@ -88,7 +88,7 @@ void ti_task_release(struct ti_task *t) {
   ti_message_fini(&t->msg);
   if (home != NULL && home->free_context != NULL && t->context != NULL)
     home->free_context(t->context);
-  if (t->extras != NULL) ti_alloc_free(mem, t->extras, t->extras->size);
+  if (t->options != NULL) ti_alloc_free(mem, t->options, t->options->size);
   dealloc(t, home, mem);
   /* last: the memory may belong to who owns the pool */
   if (home != NULL) home->release(home);
@@ -117,8 +117,8 @@ bool ti_task_begin(struct ti_task *t, struct ti_stop_token *stop) {
   return mine;
 }
 
-enum ti_stop_answer ti_task_stop(struct ti_task *t, int kind, struct ti_stop_token **stop) {
-  enum ti_stop_answer answer = STOP_NOT;
+enum ti_stop_pin_result ti_task_stop(struct ti_task *t, int kind, struct ti_stop_token **stop) {
+  enum ti_stop_pin_result answer = STOP_TOO_LATE;
   ti_byte_lock_lock(&t->lock);
   *stop = ti_task_state(t) == TIDE_RUNNING ? t->stop : NULL;
   /* under the lock it has not finished, and its worker's stop is about it */
@@ -197,7 +197,7 @@ static bool failed(const struct ti_task *t) {
 ** the call that was there is in *out then. */
 static bool settle(struct ti_task *t, tide_status latest, tide_status to, int outcome,
                    struct ti_message *out) {
-  struct ti_task_waiter *flying, *w;
+  struct ti_task_waiter *in_flight, *w;
   struct ti_message call;
   bool failure;
   ti_byte_lock_lock(&t->lock);
@@ -209,18 +209,18 @@ static bool settle(struct ti_task *t, tide_status latest, tide_status to, int ou
   ti_message_move(&t->msg, out);
   t->outcome = (unsigned char)outcome;
   set_state_locked(t, to);
-  flying = t->waiters;
+  in_flight = t->waiters;
   t->waiters = NULL;
-  if ((w = flying) != NULL) do
+  if ((w = in_flight) != NULL) do
       w->on_task = false;
-    while ((w = next_of(w)) != flying);
+    while ((w = next_of(w)) != in_flight);
   ti_byte_lock_unlock(&t->lock);
   /* before the news: who hears that it is done finds the call's parts released; and with
   ** no lock held, as that may release other tasks */
   ti_message_fini(&call);
   failure = failed(t);
-  while ((w = flying) != NULL) {
-    ring_remove(&flying, w);
+  while ((w = in_flight) != NULL) {
+    ring_remove(&in_flight, w);
     w->notify(w, failure);
   }
   return true;

@@ -83,9 +83,9 @@ struct ti_task_stored_options {
 };
 
 struct ti_task {
-  struct ti_refcount ref;                /* A */
-  struct ti_task_home *home;             /* I; a reference is held; NULL: a promise */
-  struct ti_task_stored_options *extras; /* I; owned; NULL: none of them */
+  struct ti_refcount ref;                 /* A */
+  struct ti_task_home *home;              /* I; a reference is held; NULL: a promise */
+  struct ti_task_stored_options *options; /* I; owned; NULL: none of them */
   union {
     void *context; /* I; of a pool's: what msg is to be run with, for the runner, who frees it */
     const struct ti_alloc *mem; /* I; of a promise: lives longer */
@@ -112,9 +112,9 @@ struct ti_task {
 };
 
 /* NULL if out of memory. `home` may be NULL, for a promise; the task takes a reference of its own.
-** terms: copied; NULL: nothing special. The caller owns one reference. */
+** options: copied; NULL: nothing special. The caller owns one reference. */
 struct ti_task *ti_task_new(struct ti_task_home *home, const struct ti_alloc *mem,
-                            const struct ti_task_options *terms);
+                            const struct ti_task_options *options);
 struct ti_task *ti_task_hold(struct ti_task *t);
 void ti_task_release(
     struct ti_task *t); /* NULL is legal; takes no lock that its caller may hold but mem's */
@@ -124,7 +124,7 @@ static inline struct ti_pool *ti_task_pool(const struct ti_task *t) {
 }
 
 static inline const char *ti_task_name(const struct ti_task *t) {
-  return t->extras != NULL && t->extras->name[0] != '\0' ? t->extras->name : NULL;
+  return t->options != NULL && t->options->name[0] != '\0' ? t->options->name : NULL;
 }
 
 /* Where it and its messages are allocated: the pool's, or a promise's own. */
@@ -142,8 +142,8 @@ static inline bool ti_task_done(const struct ti_task *t) {
 ** asked to stop, until it is finished. */
 bool ti_task_begin(struct ti_task *t, struct ti_stop_token *stop);
 
-/* ti_stop_token_pin for the stop of a RUNNING task, which is in *stop then; STOP_NOT for others. */
-enum ti_stop_answer ti_task_stop(struct ti_task *t, int kind, struct ti_stop_token **stop);
+/* ti_stop_token_pin for the stop of a RUNNING task, which is in *stop then; STOP_TOO_LATE for others. */
+enum ti_stop_pin_result ti_task_stop(struct ti_task *t, int kind, struct ti_stop_token **stop);
 
 /* self, which runs, waits for t from now on, until t is done; NULL: for nothing any more. The
 ** caller has a reference to t until then. False, and it waits for nothing: t is self, or waits for

@@ -1,9 +1,9 @@
 /*
 ** sched/task_queue: tasks by priority, first come first served within one.
 **
-** One fifo per priority, a level, in a list from high to low. Level 0 is embedded and
+** One fifo per priority, a list, in a list from high to low. Level 0 is embedded and
 ** always there, so a pool whose tasks have no priority pushes and pops with no
-** search and no allocation. Other levels are made by ti_task_queue_add_level before a push
+** search and no allocation. Other levels are made by ti_task_queue_add_list before a push
 ** needs them, leave the list when they run empty, and are used again.
 **
 ** No lock: the pool's guards it. Never allocates in push.
@@ -17,29 +17,29 @@
 
 TI_INTERNAL_BEGIN
 
-struct ti_task_queue_level {
+struct ti_task_queue_list {
   struct ti_list tasks;
   int priority;
-  struct ti_task_queue_level *next; /* lower priority; or the next spare */
+  struct ti_task_queue_list *next; /* lower priority; or the next spare */
 };
 
 struct ti_task_queue {
-  struct ti_task_queue_level zero;   /* always in the list, even if empty */
-  struct ti_task_queue_level *first; /* the highest; those other than `zero` are not empty */
-  struct ti_task_queue_level *spare; /* levels not in use */
-  size_t count;                      /* tasks in it */
+  struct ti_task_queue_list zero;   /* always in the list, even if empty */
+  struct ti_task_queue_list *first; /* the highest; those other than `zero` are not empty */
+  struct ti_task_queue_list *spare; /* levels not in use */
+  size_t count;                     /* tasks in it */
 };
 
 void ti_task_queue_init(struct ti_task_queue *q);
 /* Frees the levels; the queue must be empty. */
 void ti_task_queue_fini(struct ti_task_queue *q, const struct ti_alloc *mem);
 
-/* Whether a push with this priority has its level. If not: make one, look again. */
+/* Whether a push with this priority has its list. If not: make one, look again. */
 bool ti_task_queue_ready(const struct ti_task_queue *q, int priority);
-struct ti_task_queue_level *
-ti_task_queue_new_level(const struct ti_alloc *mem); /* NULL: out of memory */
-void ti_task_queue_add_level(struct ti_task_queue *q,
-                             struct ti_task_queue_level *level); /* takes it */
+struct ti_task_queue_list *
+ti_task_queue_new_list(const struct ti_alloc *mem); /* NULL: out of memory */
+void ti_task_queue_add_list(struct ti_task_queue *q,
+                            struct ti_task_queue_list *list); /* takes it */
 
 void ti_task_queue_push(struct ti_task_queue *q, struct ti_task *t);
 struct ti_task *ti_task_queue_pop(struct ti_task_queue *q); /* NULL if it is empty */

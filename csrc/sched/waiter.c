@@ -16,26 +16,26 @@
 
 #include <assert.h>
 
-int ti_waiter_init(struct ti_waiter *box) {
-  int err = ti_mutex_init(&box->lock);
+int ti_waiter_init(struct ti_waiter *waiter) {
+  int err = ti_mutex_init(&waiter->lock);
   if (err != 0) return err;
-  atomic_init(&box->rung, 0);
-  box->mark.page = NULL;
-  box->mark.pid = 0;
-  ti_spin_wait_init(&box->spin);
-  box->spin.skip = box->spin.last = 1; /* states that wait but once do not look first */
-  err = ti_cond_init(&box->wake);
-  if (err != 0) ti_mutex_fini(&box->lock);
+  atomic_init(&waiter->wake_sequence, 0);
+  waiter->fork_guard.page = NULL;
+  waiter->fork_guard.pid = 0;
+  ti_spin_wait_init(&waiter->spin);
+  waiter->spin.skip = waiter->spin.last = 1; /* states that wait but once do not look first */
+  err = ti_cond_init(&waiter->wake);
+  if (err != 0) ti_mutex_fini(&waiter->lock);
   return err;
 }
 
-void ti_waiter_fini(struct ti_waiter *box) {
-  ti_cond_fini(&box->wake);
-  ti_mutex_fini(&box->lock);
+void ti_waiter_fini(struct ti_waiter *waiter) {
+  ti_cond_fini(&waiter->wake);
+  ti_mutex_fini(&waiter->lock);
 }
 
-void ti_waiter_set_init(struct ti_wait_set *set, struct ti_waiter *box) {
-  set->box = box;
+void ti_waiter_set_init(struct ti_wait_set *set, struct ti_waiter *waiter) {
+  set->waiter = waiter;
   set->spin_time = SPIN_TIME;
   ti_list_init(&set->ready);
   set->nready = set->nfailed = set->need = 0;
@@ -53,19 +53,19 @@ void ti_waiter_entry_init(struct ti_wait_entry *w) {
 
 /* The task is done: the entry arrives. The completer touches it no more afterwards, once the lock
 ** is free. */
-static void arrive(struct ti_task_waiter *waiter, bool failure) {
-  struct ti_wait_entry *w = TI_CONTAINER(waiter, struct ti_wait_entry, waiter);
+static void arrive(struct ti_task_waiter *node, bool failure) {
+  struct ti_wait_entry *w = TI_CONTAINER(node, struct ti_wait_entry, waiter);
   struct ti_wait_set *set = w->set;
-  struct ti_waiter *box = set->box;
+  struct ti_waiter *waiter = set->waiter;
   bool wake;
-  if (ti_fork_guard_forked(&box->mark))
+  if (ti_fork_guard_forked(&waiter->fork_guard))
     return; /* a child set a promise that its parent waits for */
-  ti_mutex_lock(&box->lock);
-  assert(!w->arrived && !waiter->on_task);
+  ti_mutex_lock(&waiter->lock);
+  assert(!w->arrived && !node->on_task);
   wake = w->awaited;
   w->arrived = true;
   w->failure = failure;
-  ti_list_push(&set->ready, &waiter->link);
+  ti_list_push(&set->ready, &node->link);
   set->nready++;
   if (failure) set->nfailed++;
   if (set->need > 0) {
@@ -74,10 +74,10 @@ static void arrive(struct ti_task_waiter *waiter, bool failure) {
   }
   /* under the lock: once it is free, the owner may be gone with its mailbox */
   if (wake) {
-    atomic_fetch_add_explicit(&box->rung, 1, memory_order_relaxed);
-    ti_cond_signal(&box->wake);
+    atomic_fetch_add_explicit(&waiter->wake_sequence, 1, memory_order_relaxed);
+    ti_cond_signal(&waiter->wake);
   }
-  ti_mutex_unlock(&box->lock);
+  ti_mutex_unlock(&waiter->lock);
 }
 
 void ti_waiter_entry_start(struct ti_wait_entry *w, struct ti_task *t, struct ti_wait_set *set) {
@@ -101,69 +101,69 @@ static void leave_locked(struct ti_wait_entry *w) {
 }
 
 void ti_waiter_entry_cancel(struct ti_wait_entry *w) {
-  struct ti_waiter *box;
+  struct ti_waiter *waiter;
   if (w->set == NULL) return;
   if (ti_task_remove_waiter(w->task, &w->waiter)) {
     w->set = NULL;
     return;
   }
-  box = w->set->box;
-  ti_mutex_lock(&box->lock);
+  waiter = w->set->waiter;
+  ti_mutex_lock(&waiter->lock);
   /* predicate: arrived; the completer has it and needs nothing but this lock */
   w->awaited = true;
-  while (!w->arrived) ti_cond_wait(&box->wake, &box->lock, TI_CLOCK_NEVER);
+  while (!w->arrived) ti_cond_wait(&waiter->wake, &waiter->lock, TI_CLOCK_NEVER);
   leave_locked(w);
-  ti_mutex_unlock(&box->lock);
+  ti_mutex_unlock(&waiter->lock);
 }
 
 /* ------------------------------------------------------------- mailset -- */
 
 /* Looks for a while whether somebody rang. */
-static void look(struct ti_waiter *box, ti_time time, size_t rung) {
-  struct ti_spin_look k;
+static void spin(struct ti_waiter *waiter, ti_time time, size_t seen) {
+  struct ti_spin_loop k;
   bool found;
-  if (!ti_spin_wait_start(&box->spin, time, &k)) return;
-  do found = atomic_load_explicit(&box->rung, memory_order_relaxed) != rung;
+  if (!ti_spin_wait_start(&waiter->spin, time, &k)) return;
+  do found = atomic_load_explicit(&waiter->wake_sequence, memory_order_relaxed) != seen;
   while (!found && ti_spin_wait_again(&k));
-  ti_spin_wait_stop(&box->spin, found);
+  ti_spin_wait_stop(&waiter->spin, found);
 }
 
 bool ti_waiter_set_sleep(struct ti_wait_set *set, size_t need, bool stop_on_failure,
                          ti_time deadline) {
-  struct ti_waiter *box = set->box;
-  bool come = true;
-  ti_mutex_lock(&box->lock);
+  struct ti_waiter *waiter = set->waiter;
+  bool enough = true;
+  ti_mutex_lock(&waiter->lock);
   if (set->nready < need && !(stop_on_failure && set->nfailed > 0)) {
     set->need = need - set->nready;
     set->stop_on_failure = stop_on_failure;
     if (deadline != 0) {
-      size_t rung = atomic_load_explicit(&box->rung, memory_order_relaxed);
-      ti_mutex_unlock(&box->lock);
-      look(box, set->spin_time, rung);
-      ti_mutex_lock(&box->lock);
+      size_t seen = atomic_load_explicit(&waiter->wake_sequence, memory_order_relaxed);
+      ti_mutex_unlock(&waiter->lock);
+      spin(waiter, set->spin_time, seen);
+      ti_mutex_lock(&waiter->lock);
     }
     if (set->need > 0 && deadline != 0) {
-      ti_time began = ti_spin_wait_sleep(&box->spin);
+      ti_time began = ti_spin_wait_sleep(&waiter->spin);
       /* predicate: need == 0 */
-      while (set->need > 0 && ti_cond_wait(&box->wake, &box->lock, deadline)) {}
-      if (set->need == 0) ti_spin_wait_woke(&box->spin, began);
+      while (set->need > 0 && ti_cond_wait(&waiter->wake, &waiter->lock, deadline)) {}
+      if (set->need == 0) ti_spin_wait_woke(&waiter->spin, began);
     }
-    come = set->need == 0;
+    enough = set->need == 0;
     set->need = 0;
   }
-  ti_mutex_unlock(&box->lock);
-  return come;
+  ti_mutex_unlock(&waiter->lock);
+  return enough;
 }
 
 struct ti_wait_entry *ti_waiter_set_take(struct ti_wait_set *set) {
   struct ti_list_node *n;
   struct ti_wait_entry *w = NULL;
-  ti_mutex_lock(&set->box->lock);
+  ti_mutex_lock(&set->waiter->lock);
   n = ti_list_peek(&set->ready);
   if (n != NULL) {
     w = TI_CONTAINER(n, struct ti_wait_entry, waiter.link);
     leave_locked(w);
   }
-  ti_mutex_unlock(&set->box->lock);
+  ti_mutex_unlock(&set->waiter->lock);
   return w;
 }

@@ -35,37 +35,38 @@ TI_INTERNAL_BEGIN
 
 struct ti_waiter {
   struct ti_mutex lock;
-  atomic_size_t rung;       /* A: raised, under lock, with each wake; what the sleeper spins on */
+  atomic_size_t
+      wake_sequence;        /* A: raised, under lock, with each wake; what the sleeper spins on */
   struct ti_spin_wait spin; /* the sleeper's */
   struct ti_fork_guard
-      mark;            /* I: its maker's to init and fini; lost: it cannot be used. None: one that
+      fork_guard;      /* I: its maker's to init and fini; lost: it cannot be used. None: one that
                         ** lives for a wait only, on a stack */
   struct ti_cond wake; /* a set's `need` became 0, or a watch arrived that a canceller waits for */
 };
 
 struct ti_wait_set {
-  struct ti_waiter *box; /* I */
-  ti_time spin_time;     /* the owner's: how long to look before sleeping; 0: not at all */
-  struct ti_list ready;  /* box lock: watches that arrived and were not taken */
-  size_t nready;         /* box lock: their number */
-  size_t nfailed;        /* box lock: those of them whose task failed */
-  size_t need;           /* box lock: how many more arrivals the sleeper waits for; 0: none */
-  bool stop_on_failure;  /* box lock: a failed task makes need 0 */
+  struct ti_waiter *waiter; /* I */
+  ti_time spin_time;        /* the owner's: how long to look before sleeping; 0: not at all */
+  struct ti_list ready;     /* waiter lock: watches that arrived and were not taken */
+  size_t nready;            /* waiter lock: their number */
+  size_t nfailed;           /* waiter lock: those of them whose task failed */
+  size_t need;              /* waiter lock: how many more arrivals the sleeper waits for; 0: none */
+  bool stop_on_failure;     /* waiter lock: a failed task makes need 0 */
 };
 
 struct ti_wait_entry {
-  struct ti_task_waiter waiter; /* on the task's list, then linked in set->ready (box lock) */
+  struct ti_task_waiter waiter; /* on the task's list, then linked in set->ready (waiter lock) */
   struct ti_wait_set *set;      /* I while watching; NULL while idle */
   struct ti_task *task;         /* I from start on; borrowed: the user of the watch holds it */
-  bool arrived;                 /* box lock */
-  bool awaited;                 /* box lock: a canceller sleeps until it arrives */
-  bool failure; /* box lock, until taken: the task failed (cancelled is no failure) */
+  bool arrived;                 /* waiter lock */
+  bool awaited;                 /* waiter lock: a canceller sleeps until it arrives */
+  bool failure; /* waiter lock, until taken: the task failed (cancelled is no failure) */
 };
 
-int ti_waiter_init(struct ti_waiter *box); /* 0 or errno */
-void ti_waiter_fini(struct ti_waiter *box);
+int ti_waiter_init(struct ti_waiter *waiter); /* 0 or errno */
+void ti_waiter_fini(struct ti_waiter *waiter);
 
-void ti_waiter_set_init(struct ti_wait_set *set, struct ti_waiter *box);
+void ti_waiter_set_init(struct ti_wait_set *set, struct ti_waiter *waiter);
 
 /* Makes it idle: legal to start, and to cancel. */
 void ti_waiter_entry_init(struct ti_wait_entry *w);

@@ -18,7 +18,7 @@
 int ti_watchdog_init(struct ti_watchdog *w) {
   int err = ti_mutex_init(&w->lock);
   if (err != 0) return err;
-  err = ti_cond_init(&w->news);
+  err = ti_cond_init(&w->changed);
   if (err != 0) {
     ti_mutex_fini(&w->lock);
     return err;
@@ -32,44 +32,45 @@ int ti_watchdog_init(struct ti_watchdog *w) {
 
 void ti_watchdog_fini(struct ti_watchdog *w) {
   assert(ti_list_empty(&w->list) && w->state == WATCHDOG_NONE);
-  ti_cond_fini(&w->news);
+  ti_cond_fini(&w->changed);
   ti_mutex_fini(&w->lock);
 }
 
 /* Looks, after a signal that was not heard, until it counts as lost. */
-enum { LOST = 20 };
+enum { LOST_AFTER = 20 };
 
 /* One at a time, for real-time signals pile up. If there is no room for a signal now, the next
 ** look rings again; one that is lost only takes longer. False: the program has all signals that
 ** the thread takes. */
-static bool ring_locked(struct ti_signal_target *b) {
+static bool signal_locked(struct ti_signal_target *b) {
   int sig =
       b->signals != NULL
-          ? ti_signal_set_find(b->signals, atomic_load_explicit(&b->open, memory_order_acquire))
+          ? ti_signal_set_find(b->signals, atomic_load_explicit(&b->accepted, memory_order_acquire))
           : 0;
-  b->mute = sig == 0;
+  b->unreachable = sig == 0;
   if (sig == 0) return false;
-  if (!atomic_load_explicit(&b->heard, memory_order_relaxed) && sig == b->sent &&
-      ++b->unheard < LOST)
+  if (!atomic_load_explicit(&b->delivered, memory_order_relaxed) && sig == b->last_signal &&
+      ++b->undelivered < LOST_AFTER)
     return true;
-  b->unheard = 0;
-  b->rung = true;
-  b->sent = sig;
-  atomic_store_explicit(&b->heard, false, memory_order_relaxed); /* before the handler can run */
+  b->undelivered = 0;
+  b->signalled = true;
+  b->last_signal = sig;
+  atomic_store_explicit(&b->delivered, false,
+                        memory_order_relaxed); /* before the handler can run */
   if (ti_signal_send(&b->thread, sig) != 0)
-    atomic_store_explicit(&b->heard, true, memory_order_relaxed);
+    atomic_store_explicit(&b->delivered, true, memory_order_relaxed);
   return true;
 }
 
 /* Asks and rings those that are due; answers when the next one is. */
-static ti_time look_locked(struct ti_watchdog *w) {
+static ti_time check_locked(struct ti_watchdog *w) {
   ti_time now = ti_clock_now(), next = TI_CLOCK_NEVER;
   for (struct ti_list_node *n = w->list.head.next; n != &w->list.head; n = n->next) {
     struct ti_stop_token *s = TI_CONTAINER(n, struct ti_stop_token, link);
     if (s->due <= now) {
       ti_stop_token_request(
           s, s->kind); /* false: it was asked before, or it is closed and will leave */
-      if (ti_stop_token_requested(s) != TIDE_OK) ring_locked(s->bell);
+      if (ti_stop_token_requested(s) != TIDE_OK) signal_locked(s->target);
       s->due = now + INTERVAL;
     }
     if (s->due < next) next = s->due;
@@ -77,14 +78,14 @@ static ti_time look_locked(struct ti_watchdog *w) {
   return next;
 }
 
-static void *watch(void *arg) {
+static void *watchdog_main(void *arg) {
   struct ti_watchdog *w = (struct ti_watchdog *)arg;
   ti_thread_set_name("tide_watchdog");
   ti_mutex_lock(&w->lock);
   while (!w->ending) {
-    w->next = look_locked(w);
+    w->next = check_locked(w);
     /* predicate: what is due, and `ending`; both are looked at again */
-    ti_cond_wait(&w->news, &w->lock, w->next);
+    ti_cond_wait(&w->changed, &w->lock, w->next);
   }
   ti_mutex_unlock(&w->lock);
   return NULL;
@@ -96,16 +97,16 @@ int ti_watchdog_start(struct ti_watchdog *w) {
   int err;
   ti_mutex_lock(&w->lock);
   /* predicate: not STARTING. Should that fail, it is tried once more for this caller. */
-  while (w->state == WATCHDOG_STARTING) ti_cond_wait(&w->news, &w->lock, TI_CLOCK_NEVER);
+  while (w->state == WATCHDOG_STARTING) ti_cond_wait(&w->changed, &w->lock, TI_CLOCK_NEVER);
   mine = w->state == WATCHDOG_NONE;
   if (mine) w->state = WATCHDOG_STARTING;
   ti_mutex_unlock(&w->lock);
   if (!mine) return 0;
-  err = ti_thread_start(&thread, 0, watch, w);
+  err = ti_thread_start(&thread, 0, watchdog_main, w);
   ti_mutex_lock(&w->lock);
   w->state = err == 0 ? WATCHDOG_RUNNING : WATCHDOG_NONE;
   if (err == 0) w->thread = thread;
-  ti_cond_broadcast(&w->news);
+  ti_cond_broadcast(&w->changed);
   ti_mutex_unlock(&w->lock);
   return err;
 }
@@ -115,12 +116,12 @@ void ti_watchdog_end(struct ti_watchdog *w) {
   bool mine;
   ti_mutex_lock(&w->lock);
   /* predicate: not STARTING. Its thread sleeps on `news` too, and looks again. */
-  while (w->state == WATCHDOG_STARTING) ti_cond_wait(&w->news, &w->lock, TI_CLOCK_NEVER);
+  while (w->state == WATCHDOG_STARTING) ti_cond_wait(&w->changed, &w->lock, TI_CLOCK_NEVER);
   mine = w->state == WATCHDOG_RUNNING && !w->ending;
   if (mine) {
     w->ending = true;
     thread = w->thread;
-    ti_cond_broadcast(&w->news);
+    ti_cond_broadcast(&w->changed);
   }
   ti_mutex_unlock(&w->lock);
   if (!mine) return;
@@ -131,29 +132,29 @@ void ti_watchdog_end(struct ti_watchdog *w) {
   ti_mutex_unlock(&w->lock);
 }
 
-static void enter_locked(struct ti_watchdog *w, struct ti_stop_token *s, ti_time due) {
+static void add_locked(struct ti_watchdog *w, struct ti_stop_token *s, ti_time due) {
   bool linked = ti_list_linked(&s->link);
   if (!linked) ti_list_push(&w->list, &s->link);
   if (!linked || due < s->due) s->due = due;
-  if (due < w->next) ti_cond_broadcast(&w->news);
+  if (due < w->next) ti_cond_broadcast(&w->changed);
 }
 
 void ti_watchdog_limit(struct ti_watchdog *w, struct ti_stop_token *s, ti_time due, int kind) {
   ti_mutex_lock(&w->lock);
   s->kind = kind;
-  enter_locked(w, s, due);
+  add_locked(w, s, due);
   ti_mutex_unlock(&w->lock);
 }
 
 bool ti_watchdog_keep_signalling(struct ti_watchdog *w, struct ti_stop_token *s) {
-  bool rung;
+  bool signalled;
   (void)ti_watchdog_start(w); /* without it there is this one signal, which mostly does */
   ti_mutex_lock(&w->lock);
-  rung = ring_locked(s->bell);
-  enter_locked(w, s, ti_clock_now() + INTERVAL);
+  signalled = signal_locked(s->target);
+  add_locked(w, s, ti_clock_now() + INTERVAL);
   ti_mutex_unlock(&w->lock);
   ti_stop_token_unpin(s);
-  return rung;
+  return signalled;
 }
 
 size_t ti_watchdog_unreachable(struct ti_watchdog *w) {
@@ -161,31 +162,31 @@ size_t ti_watchdog_unreachable(struct ti_watchdog *w) {
   ti_mutex_lock(&w->lock);
   for (const struct ti_list_node *f = w->list.head.next; f != &w->list.head; f = f->next) {
     const struct ti_stop_token *s = TI_CONTAINER(f, const struct ti_stop_token, link);
-    if (s->bell->mute && ti_stop_token_requested(s) != TIDE_OK) n++;
+    if (s->target->unreachable && ti_stop_token_requested(s) != TIDE_OK) n++;
   }
   ti_mutex_unlock(&w->lock);
   return n;
 }
 
 void ti_watchdog_follow(struct ti_stop_token *s) {
-  struct ti_watchdog *w = s->bell->dog;
+  struct ti_watchdog *w = s->target->watchdog;
   if (w == NULL) return;
   (void)ti_watchdog_start(w);
   ti_mutex_lock(&w->lock);
-  enter_locked(w, s, ti_clock_now() + INTERVAL);
+  add_locked(w, s, ti_clock_now() + INTERVAL);
   ti_mutex_unlock(&w->lock);
 }
 
 void ti_watchdog_remove(struct ti_watchdog *w, struct ti_stop_token *s) {
-  bool rung;
+  bool signalled;
   ti_stop_token_leave(s);
   ti_mutex_lock(&w->lock);
   if (ti_list_linked(&s->link)) ti_list_remove(&s->link);
-  rung = s->bell->rung;
-  s->bell->rung = false;
-  atomic_store_explicit(&s->bell->heard, true,
+  signalled = s->target->signalled;
+  s->target->signalled = false;
+  atomic_store_explicit(&s->target->delivered, true,
                         memory_order_relaxed); /* what comes now, the drain takes */
   ti_mutex_unlock(&w->lock);
-  ti_stop_token_stop_ticks(s->bell);
-  if (rung) ti_signal_drain();
+  ti_stop_token_stop_ticks(s->target);
+  if (signalled) ti_signal_drain();
 }

@@ -2,7 +2,7 @@
 ** sched/watchdog: a thread that sees to deadlines of running tasks.
 **
 ** It asks tasks that run too long to stop, and rings those that were asked until they have ended:
-** code that catches the error, or a finalizer that begins later, is rung again. The thread starts
+** code that catches the error, or a finalizer that begins later, is signalled again. The thread starts
 ** when it is first needed. Its lock is a leaf, and guards the list and the fields of `struct
 ** ti_stop_token` that say so; a signal is sent under it, so that who leaves knows that none is to
 ** come.
@@ -22,9 +22,9 @@ TI_INTERNAL_BEGIN
 
 struct ti_watchdog {
   struct ti_mutex lock;
-  struct ti_cond news; /* its thread: something is due sooner than `next`, or `ending` */
-  struct ti_list list; /* L: stops */
-  ti_time next;        /* L: when the thread looks again */
+  struct ti_cond changed; /* its thread: something is due sooner than `next`, or `ending` */
+  struct ti_list list;    /* L: stops */
+  ti_time next;           /* L: when the thread looks again */
   enum { WATCHDOG_NONE, WATCHDOG_STARTING, WATCHDOG_RUNNING } state; /* L */
   bool ending;                                                       /* L */
   struct ti_thread thread;                                           /* L: while RUNNING */

@@ -75,14 +75,14 @@ void ti_block_cache_init(struct ti_block_cache *b, const struct ti_alloc *small,
 }
 
 static void drop(struct ti_block_cache *b, size_t i) {
-  b->kept -= b->warm[i].size;
+  b->kept -= b->cached[i].size;
   b->n--;
-  memmove(&b->warm[i], &b->warm[i + 1], (b->n - i) * sizeof b->warm[0]);
+  memmove(&b->cached[i], &b->cached[i + 1], (b->n - i) * sizeof b->cached[0]);
 }
 
 /* Gives the oldest back to the system. */
 static void evict(struct ti_block_cache *b) {
-  release(b->warm[0].p, b->warm[0].size);
+  release(b->cached[0].p, b->cached[0].size);
   drop(b, 0);
 }
 
@@ -96,8 +96,8 @@ static void *take(struct ti_block_cache *b, size_t size) {
   void *p;
   if (room == 0) return NULL;
   for (size_t i = b->n; i > 0; i--)
-    if (b->warm[i - 1].size == room) {
-      p = b->warm[i - 1].p;
+    if (b->cached[i - 1].size == room) {
+      p = b->cached[i - 1].p;
       drop(b, i - 1);
       b->used += room;
       return p;
@@ -120,9 +120,9 @@ static void give(struct ti_block_cache *b, void *p, size_t size) {
     release(p, room);
     return;
   }
-  while (b->n == BLOCK_CACHE_WARM || b->kept + room > most) evict(b);
-  b->warm[b->n].p = p;
-  b->warm[b->n].size = room;
+  while (b->n == BLOCK_CACHE_ENTRIES || b->kept + room > most) evict(b);
+  b->cached[b->n].p = p;
+  b->cached[b->n].size = room;
   b->n++;
   b->kept += room;
 }
@@ -140,8 +140,8 @@ static void *resize(struct ti_block_cache *b, void *p, size_t osize, size_t nsiz
   return q;
 }
 
-void *ti_block_cache_alloc(void *blocks, void *p, size_t osize, size_t nsize) {
-  struct ti_block_cache *b = (struct ti_block_cache *)blocks;
+void *ti_block_cache_alloc(void *cache, void *p, size_t osize, size_t nsize) {
+  struct ti_block_cache *b = (struct ti_block_cache *)cache;
   if (nsize < LARGE && (p == NULL || osize < LARGE))
     return b->small.alloc(b->small.ud, p, osize, nsize);
   if (p == NULL) return take(b, nsize);
@@ -150,7 +150,7 @@ void *ti_block_cache_alloc(void *blocks, void *p, size_t osize, size_t nsize) {
   return NULL;
 }
 
-static void *loose_alloc(void *ud, void *p, size_t osize, size_t nsize) {
+static void *any_thread_alloc(void *ud, void *p, size_t osize, size_t nsize) {
   (void)ud;
   (void)nsize; /* 0: nothing but freeing is asked for */
   assert(nsize == 0 && osize >= LARGE);
@@ -158,4 +158,4 @@ static void *loose_alloc(void *ud, void *p, size_t osize, size_t nsize) {
   return NULL;
 }
 
-const struct ti_alloc ti_block_cache_loose = {loose_alloc, NULL};
+const struct ti_alloc ti_block_cache_any_thread = {any_thread_alloc, NULL};

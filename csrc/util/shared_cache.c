@@ -30,8 +30,8 @@ static void *locked_alloc(struct ti_shared_cache *s, void *p, size_t osize, size
   return q;
 }
 
-void *ti_shared_cache_alloc(void *shelf, void *p, size_t osize, size_t nsize) {
-  struct ti_shared_cache *s = (struct ti_shared_cache *)shelf;
+void *ti_shared_cache_alloc(void *cache, void *p, size_t osize, size_t nsize) {
+  struct ti_shared_cache *s = (struct ti_shared_cache *)cache;
   void *q;
   if (osize < BLOCK_CACHE_LARGE && nsize < BLOCK_CACHE_LARGE)
     return ti_alloc_default.alloc(NULL, p, osize, nsize);

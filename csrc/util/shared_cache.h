@@ -26,7 +26,7 @@ int ti_shared_cache_init(struct ti_shared_cache *s); /* 0 or an errno code */
 void ti_shared_cache_fini(struct ti_shared_cache *s);
 /* For a struct ti_alloc, with the shelf as ud. Small blocks may also be those of
 ** ti_alloc_default. */
-void *ti_shared_cache_alloc(void *shelf, void *p, size_t osize, size_t nsize);
+void *ti_shared_cache_alloc(void *cache, void *p, size_t osize, size_t nsize);
 
 TI_INTERNAL_END
 

@@ -8,14 +8,14 @@
 #include <assert.h>
 
 #if defined(__SANITIZE_ADDRESS__)
-#define WATCHED 1
+#define ONE_EACH 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define WATCHED 1
+#define ONE_EACH 1
 #endif
 #endif
-#ifndef WATCHED
-#define WATCHED 0
+#ifndef ONE_EACH
+#define ONE_EACH 0
 #endif
 
 enum { ALIGN = 16 }; /* as malloc's blocks are */
@@ -25,9 +25,9 @@ enum { ALIGN = 16 }; /* as malloc's blocks are */
 void ti_slab_init(struct ti_slab *s, const struct ti_alloc *mem, size_t size) {
   s->mem = mem;
   s->block = (size + sizeof(void *) + ALIGN - 1) / ALIGN * ALIGN;
-  ti_list_init(&s->roomy);
+  ti_list_init(&s->partial);
   s->spare = 0;
-  s->piece = WATCHED ? HEADER + s->block : SLAB_FIRST;
+  s->piece = ONE_EACH ? HEADER + s->block : SLAB_FIRST;
   assert(s->piece >= HEADER + s->block);
 }
 
@@ -41,7 +41,7 @@ static size_t capacity(const struct ti_slab *s, const struct ti_slab_piece *p) {
 }
 
 void *ti_slab_take(struct ti_slab *s) {
-  struct ti_list_node *n = ti_list_peek(&s->roomy);
+  struct ti_list_node *n = ti_list_peek(&s->partial);
   struct ti_slab_piece *p;
   void *block;
   if (n == NULL) return NULL;
@@ -69,9 +69,9 @@ struct ti_slab_piece *ti_slab_new_piece(const struct ti_slab *s, size_t size) {
 }
 
 void ti_slab_add_piece(struct ti_slab *s, struct ti_slab_piece *p) {
-  if (!WATCHED && p->size == s->piece && s->piece < SLAB_LARGEST) s->piece *= 2;
+  if (!ONE_EACH && p->size == s->piece && s->piece < SLAB_LARGEST) s->piece *= 2;
   s->spare += p->size;
-  ti_list_push(&s->roomy, &p->link);
+  ti_list_push(&s->partial, &p->link);
 }
 
 struct ti_slab_piece *ti_slab_give(struct ti_slab *s, void *block) {
@@ -87,12 +87,12 @@ struct ti_slab_piece *ti_slab_give(struct ti_slab *s, void *block) {
     ti_list_remove(&p->link);
   }
   if (--p->used > 0) { /* before the empty ones, so that these stay empty */
-    ti_list_push_front(&s->roomy, &p->link);
+    ti_list_push_front(&s->partial, &p->link);
     return NULL;
   }
-  if (WATCHED || s->spare + p->size > SLAB_SPARE) return p;
+  if (ONE_EACH || s->spare + p->size > SLAB_SPARE) return p;
   s->spare += p->size;
-  ti_list_push(&s->roomy, &p->link);
+  ti_list_push(&s->partial, &p->link);
   return NULL;
 }
 
@@ -102,7 +102,7 @@ void ti_slab_free_piece(const struct ti_slab *s, struct ti_slab_piece *p) {
 
 void ti_slab_fini(struct ti_slab *s) {
   struct ti_list_node *n;
-  while ((n = ti_list_pop(&s->roomy)) != NULL) {
+  while ((n = ti_list_pop(&s->partial)) != NULL) {
     struct ti_slab_piece *p = TI_CONTAINER(n, struct ti_slab_piece, link);
     assert(p->used == 0);
     ti_slab_free_piece(s, p);

@@ -37,7 +37,7 @@ TI_INTERNAL_BEGIN
 #define SLAB_SPARE ((size_t)32 << 20)  /* bytes kept in empty pieces */
 
 struct ti_slab_piece {
-  struct ti_list_node link; /* in slab->roomy while it has a free block */
+  struct ti_list_node link; /* in slab->partial while it has a free block */
   size_t size;              /* I: of this block of memory */
   size_t used;              /* blocks that are out */
   size_t cut;               /* blocks that ever were; those behind are untouched memory */
@@ -47,7 +47,7 @@ struct ti_slab_piece {
 struct ti_slab {
   const struct ti_alloc *mem; /* I */
   size_t block;               /* I: bytes of a block with the pointer to its piece */
-  struct ti_list roomy;       /* pieces with a free block, those in use first */
+  struct ti_list partial;     /* pieces with a free block, those in use first */
   size_t spare;               /* bytes of those that are empty */
   size_t piece;               /* size of the next piece */
 };

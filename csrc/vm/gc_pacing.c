@@ -27,7 +27,7 @@ void ti_gc_pacing_begin(lua_State *L, const struct ti_message *m, struct ti_gc_p
   size_t weight = ti_gc_pacing_weight(m);
   int kib = weight / 1024 < MOST ? (int)(weight / 1024) : MOST;
   struct ti_codec_state *x;
-  l->rest = 0;
+  l->pause = 0;
   if (weight < BLOCK_CACHE_LARGE) return;
   l->x = x = ti_codec_state_get(L);
   if (lua_gc(L, LUA_GCISRUNNING) == 1) {
@@ -35,22 +35,22 @@ void ti_gc_pacing_begin(lua_State *L, const struct ti_message *m, struct ti_gc_p
     x->owed = 0; /* a finalizer may come here, too */
     l->worked = 2 * kib;
     lua_gc(L, LUA_GCSTEP, least(owed, MOST) + least(l->worked, MOST));
-    l->rest = least(kib, MOST / GROWTH) * GROWTH;
+    l->pause = least(kib, MOST / GROWTH) * GROWTH;
     l->before = lua_gc(L, LUA_GCCOUNT);
-    lua_gc(L, LUA_GCSTEP, -l->rest);
+    lua_gc(L, LUA_GCSTEP, -l->pause);
   }
   lua_pop(L, 1);
 }
 
 void ti_gc_pacing_end(lua_State *L, struct ti_gc_pacing *l) {
   int made;
-  if (l->rest == 0) return;
+  if (l->pause == 0) return;
   if (lua_gc(L, LUA_GCISRUNNING) == 1) { /* else it is forgotten with what else it owes */
     made = lua_gc(L, LUA_GCCOUNT) - l->before;
     if (made < 0) made = 0;
     /* not now, when it would look at what is needed: before the next */
     if (made > l->worked) l->x->owed = least(l->x->owed, MOST) + least(made - l->worked, MOST);
-    lua_gc(L, LUA_GCSTEP, l->rest - least(made, l->rest));
+    lua_gc(L, LUA_GCSTEP, l->pause - least(made, l->pause));
   }
-  l->rest = 0;
+  l->pause = 0;
 }

@@ -27,7 +27,7 @@ TI_INTERNAL_BEGIN
 
 struct ti_gc_pacing {
   struct ti_codec_state *x;
-  int rest;   /* KiB that the collector was told to wait for; 0: it was told nothing */
+  int pause;  /* KiB that the collector was told to wait for; 0: it was told nothing */
   int before; /* KiB that the state had */
   int worked; /* KiB that the collector did the work for */
 };

@@ -7,7 +7,7 @@
 
 #include <lauxlib.h>
 
-enum { LOOKS = 16 };
+enum { CHECKS_PER_TASK = 16 };
 
 /* A state is collected when it let go of this many bytes and of this part of its memory: so a
 ** collection costs no more than what was let go had cost, and a state that runs few tasks does
@@ -76,8 +76,8 @@ static void drop(struct ti_retained *k, lua_State *L, size_t i) {
   entry.type->rele(entry.object);
 }
 
-void ti_retained_find(struct ti_retained *k, lua_State *L) {
-  for (size_t looks = k->n < LOOKS ? k->n : LOOKS; looks > 0; looks--) {
+void ti_retained_sweep(struct ti_retained *k, lua_State *L) {
+  for (size_t checks = k->n < CHECKS_PER_TASK ? k->n : CHECKS_PER_TASK; checks > 0; checks--) {
     struct ti_retained_handle *e;
     if (k->next >= k->n) k->next = 0;
     e = &k->entries[k->next];

@@ -47,7 +47,7 @@ bool ti_retained_add(struct ti_retained *k, lua_State *L, int idx,
                      const struct ti_retained_type *type, void *object, size_t size);
 /* Lets go of what is no longer wanted; with much of it, collects. Call it only if k->n > 0, with
 ** room on the stack. [-0, +0, -] */
-void ti_retained_find(struct ti_retained *k, lua_State *L);
+void ti_retained_sweep(struct ti_retained *k, lua_State *L);
 
 TI_INTERNAL_END
 

@@ -26,19 +26,19 @@ static void resolve(lua_State *L, int idx) {
 /* One of the messages; its finalizer, if it has one, takes the place of the value at `final`. [-0,
 ** +0, e] */
 static void run_one(lua_State *L, const struct ti_message *m, const struct ti_worker_calls *o,
-                    struct ti_lua_random *rng, const char **what, int final) {
-  struct ti_gc_pacing large;
+                    struct ti_lua_random *random, const char **what, int final) {
+  struct ti_gc_pacing pacing;
   struct ti_codec_state *x;
   int base = lua_gettop(L), n;
   if (m == NULL) return;
   *what = "the initializer failed";
-  ti_gc_pacing_begin(L, m, &large);
+  ti_gc_pacing_begin(L, m, &pacing);
   x = ti_codec_state_get(L);
   lua_pop(L, 1);
   x->opening = true; /* stays so if this raises: then no worker uses the state any more */
   n = ti_unpack_values(L, m, 0, UNPACK_ALL);
   x->opening = false;
-  ti_gc_pacing_end(L, &large);
+  ti_gc_pacing_end(L, &pacing);
   if (n < 2) ti_error_raise(L, TIDE_ETRANSFER, "damaged message: nothing to call");
   if (!lua_isnil(L, base + 2)) {
     *what = "the finalizer cannot be had";
@@ -49,20 +49,20 @@ static void run_one(lua_State *L, const struct ti_message *m, const struct ti_wo
     *what = "the initializer failed";
     resolve(L, base + 1);
     lua_remove(L, base + 2);
-    if (o->seeding != NULL) ti_lua_random_begin(rng, L, o->seeding);
+    if (o->seeding != NULL) ti_lua_random_begin(random, L, o->seeding);
     lua_call(L, n - 2, 0);
   }
   lua_settop(L, base);
 }
 
-void ti_worker_calls_run(lua_State *L, const struct ti_worker_calls *o, struct ti_lua_random *rng,
-                         const char **what) {
+void ti_worker_calls_run(lua_State *L, const struct ti_worker_calls *o,
+                         struct ti_lua_random *random, const char **what) {
   int final;
   luaL_checkstack(L, 4, NULL);
   lua_pushnil(L);
   final = lua_gettop(L);
-  run_one(L, o->final, o, rng, what, final);
-  run_one(L, o->both, o, rng, what, final);
+  run_one(L, o->final, o, random, what, final);
+  run_one(L, o->both, o, random, what, final);
 }
 
 int ti_worker_calls_why(lua_State *L) {

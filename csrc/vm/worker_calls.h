@@ -24,8 +24,8 @@ struct ti_worker_calls {
 
 /* Unpacks both, calls the initializer, and pushes the finalizer or nil. *what says what was being
 ** done, for a message if it raises. [-0, +1, e] */
-void ti_worker_calls_run(lua_State *L, const struct ti_worker_calls *o, struct ti_lua_random *rng,
-                         const char **what);
+void ti_worker_calls_run(lua_State *L, const struct ti_worker_calls *o,
+                         struct ti_lua_random *random, const char **what);
 /* Protected: (what failed: a light userdata of a C string, error value) -> both as text. */
 int ti_worker_calls_why(lua_State *L);
 

@@ -9,7 +9,7 @@
 #include <lualib.h>
 
 /* Upvalue 1 of each function here. */
-static struct ti_interrupt *halt_here(lua_State *L) {
+static struct ti_interrupt *interrupt_here(lua_State *L) {
   return (struct ti_interrupt *)lua_touserdata(L, lua_upvalueindex(1));
 }
 
@@ -22,7 +22,7 @@ static lua_State *check_coroutine(lua_State *L) {
 /* Resumes co with the n values on top. The number of its values, which are on top then, or -1 and
 ** what went wrong. Lua's resume raises nothing, so what runs is always set back. [-n, +(r|1), m] */
 static int resume(lua_State *L, lua_State *co, int n) {
-  struct ti_interrupt *h = halt_here(L);
+  struct ti_interrupt *h = interrupt_here(L);
   lua_State *before;
   int status, results;
   if (!lua_checkstack(co, n)) {
@@ -50,7 +50,7 @@ static int resume(lua_State *L, lua_State *co, int n) {
 /* Closes a coroutine that does not run: its to-be-closed variables. The status; if it is not
 ** LUA_OK, the error is on co's stack. */
 static int close_coroutine(lua_State *L, lua_State *co) {
-  struct ti_interrupt *h = halt_here(L);
+  struct ti_interrupt *h = interrupt_here(L);
   lua_State *before = ti_interrupt_enter(h, co);
 #if LUA_VERSION_RELEASE_NUM >= 50406
   int status = lua_closethread(co, L);

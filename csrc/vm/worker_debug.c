@@ -67,7 +67,7 @@ static void keep_hook(lua_State *L, lua_State *co, int at) {
 static int worker_sethook(lua_State *L) {
   struct ti_worker_debug *d = here(L);
   lua_State *co = lua_tothread(L, 1);
-  if (ti_stop_token_requested(d->halt->stop) != TIDE_OK) return 0;
+  if (ti_stop_token_requested(d->interrupt->stop) != TIDE_OK) return 0;
   if (d->opened) {
     d->hooked = true;
     if (co == NULL) {
@@ -233,7 +233,7 @@ static lua_CFunction replace(lua_State *L, struct ti_worker_debug *d, const char
 
 void ti_worker_debug_open(lua_State *L, struct ti_worker_debug *d, struct ti_interrupt *h) {
   memset(d, 0, sizeof *d);
-  d->halt = h;
+  d->interrupt = h;
   d->minor = 20, d->major = 100, d->step = 13; /* Lua's */
   lua_pushglobaltable(L);
   d->collectgarbage = replace(L, d, "collectgarbage", worker_collectgarbage);

@@ -19,7 +19,7 @@
 TI_INTERNAL_BEGIN
 
 struct ti_worker_debug {
-  struct ti_interrupt *halt;                   /* I */
+  struct ti_interrupt *interrupt;              /* I */
   lua_CFunction sethook, collectgarbage, load; /* I: Lua's own; NULL: none */
   bool opened;                                 /* what is set from now on ends with its task */
   bool hooked;                                 /* the task called debug.sethook */

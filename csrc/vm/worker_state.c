@@ -33,13 +33,13 @@ struct ti_worker_state {
   uint64_t taskid;                    /* of the task that runs; 0: nobody asked for it yet */
   int index;                          /* of the worker's thread */
   struct ti_buffer traceback;         /* of the error that the message handler saw last */
-  struct ti_retained keeper;          /* of what outlives a task here */
+  struct ti_retained retained;        /* of what outlives a task here */
   struct ti_worker_warn warn;
-  struct ti_pack_rules rules; /* of results */
-  struct ti_lua_random rng;   /* the generator of math.random */
-  struct ti_interrupt halt;   /* how a task is stopped */
+  struct ti_pack_rules rules;    /* of results */
+  struct ti_lua_random random;   /* the generator of math.random */
+  struct ti_interrupt interrupt; /* how a task is stopped */
   struct ti_worker_debug debug;
-  bool spoiled;              /* the last task left it near its memory limit */
+  bool over_limit;           /* the last task left it near its memory limit */
   bool closing;              /* by ti_worker_state_free */
   bool opened;               /* its initializer, if there is one, has run: finalizers are due */
   struct ti_lua_alloc alloc; /* L's memory */
@@ -79,7 +79,7 @@ uint64_t *ti_worker_state_task_id(lua_State *L) {
 
 struct ti_stop_token *ti_worker_state_stop(lua_State *L) {
   struct ti_worker_state *vm = vm_of(L);
-  return vm != NULL && vm->taskname != NULL ? vm->halt.stop : NULL;
+  return vm != NULL && vm->taskname != NULL ? vm->interrupt.stop : NULL;
 }
 
 int ti_worker_state_stop_requested(lua_State *L) {
@@ -93,21 +93,21 @@ bool ti_worker_state_closing(lua_State *L) {
 }
 
 bool ti_worker_state_stopped_in_finalizer(const struct ti_worker_state *vm) {
-  return atomic_load_explicit(&vm->halt.finalizer, memory_order_relaxed);
+  return atomic_load_explicit(&vm->interrupt.stopped_in_finalizer, memory_order_relaxed);
 }
 
 bool ti_worker_state_over_limit(const struct ti_worker_state *vm) {
-  return vm->spoiled || ti_worker_state_stopped_in_finalizer(vm);
+  return vm->over_limit || ti_worker_state_stopped_in_finalizer(vm);
 }
 
 struct ti_lua_random *ti_worker_state_random(lua_State *L) {
   struct ti_worker_state *vm = vm_of(L);
-  return vm != NULL && vm->taskname != NULL && vm->rng.current ? &vm->rng : NULL;
+  return vm != NULL && vm->taskname != NULL && vm->random.current ? &vm->random : NULL;
 }
 
 struct ti_retained *ti_worker_state_retained(lua_State *L) {
   struct ti_worker_state *vm = vm_of(L);
-  return vm != NULL ? &vm->keeper : NULL;
+  return vm != NULL ? &vm->retained : NULL;
 }
 
 /* ------------------------------------------------------------------ running -- */
@@ -118,8 +118,8 @@ struct run {
   struct ti_package_paths *paths;
   struct ti_message *out;
   const struct ti_seeding *seeding;
-  struct ti_gc_pacing large; /* of the call */
-  bool task_code;            /* the task's own function is running, not our packing around it */
+  struct ti_gc_pacing pacing; /* of the call */
+  bool task_code;             /* the task's own function is running, not our packing around it */
 };
 
 /* Makes paths the state's. Before a task's values are unpacked: they may need modules. */
@@ -133,12 +133,12 @@ static void use_paths(struct ti_worker_state *vm, struct ti_package_paths *paths
 /* Unpacks a call and makes it, with random numbers that begin at `seeding`; leaves its results from
 ** index `base` + 1 on. */
 static void call(struct ti_worker_state *vm, const struct ti_message *in, int base,
-                 const struct ti_seeding *seeding, struct ti_gc_pacing *large, bool *task_code) {
+                 const struct ti_seeding *seeding, struct ti_gc_pacing *pacing, bool *task_code) {
   lua_State *L = vm->L;
   int n;
-  ti_gc_pacing_begin(L, in, large);
+  ti_gc_pacing_begin(L, in, pacing);
   n = ti_unpack_values(L, in, 0, UNPACK_ALL);
-  ti_gc_pacing_end(L, large);
+  ti_gc_pacing_end(L, pacing);
   if (n == 0) ti_error_raise(L, TIDE_ETRANSFER, "damaged message: nothing to call");
   if (lua_type(L, base + 1) == LUA_TSTRING) {
     size_t len;
@@ -147,7 +147,7 @@ static void call(struct ti_worker_state *vm, const struct ti_message *in, int ba
     lua_replace(L, base + 1);
   }
   /* last: modules that this call was the first to need may have drawn some */
-  if (seeding != NULL || vm->rng.seeded) ti_lua_random_begin(&vm->rng, L, seeding);
+  if (seeding != NULL || vm->random.seeded) ti_lua_random_begin(&vm->random, L, seeding);
   *task_code = true;
   lua_call(L, n - 1, LUA_MULTRET);
   *task_code = false;
@@ -157,7 +157,7 @@ static void call(struct ti_worker_state *vm, const struct ti_message *in, int ba
 static int run_body(lua_State *L) {
   struct run *r = (struct run *)lua_touserdata(L, 1);
   use_paths(r->vm, r->paths);
-  call(r->vm, r->in, 1, r->seeding, &r->large, &r->task_code);
+  call(r->vm, r->in, 1, r->seeding, &r->pacing, &r->task_code);
   if (ti_pack_values(L, r->out, lua_gettop(L) - 1, PACK_RESULTS) != LUA_OK) lua_error(L);
   return 0;
 }
@@ -192,10 +192,10 @@ static size_t room(const struct ti_worker_state *vm, const struct ti_worker_call
 static void recover(struct ti_worker_state *vm, size_t before, size_t left) {
   size_t after;
   if (ti_worker_state_stopped_in_finalizer(vm)) return;
-  ti_interrupt_collect(&vm->halt);
-  if (ti_stop_token_requested(vm->halt.stop) != TIDE_EMEMORYLIMIT) return;
+  ti_interrupt_collect(&vm->interrupt);
+  if (ti_stop_token_requested(vm->interrupt.stop) != TIDE_EMEMORYLIMIT) return;
   after = ti_memory_limit_used(vm->L);
-  vm->spoiled = vm->spoiled || (after > before && after - before > left / 2);
+  vm->over_limit = vm->over_limit || (after > before && after - before > left / 2);
 }
 
 int ti_worker_state_run(struct ti_worker_state *vm, const struct ti_worker_call *call,
@@ -210,32 +210,32 @@ int ti_worker_state_run(struct ti_worker_state *vm, const struct ti_worker_call 
   vm->taskname = call->name != NULL ? call->name : "";
   vm->taskid = 0;
   vm->traceback.len = 0;
-  vm->rng.current = false;
+  vm->random.current = false;
   lua_settop(L, 0);
-  ti_interrupt_begin(&vm->halt);
+  ti_interrupt_begin(&vm->interrupt);
   if (limited)
-    ti_memory_limit_begin(&vm->alloc.limit, &vm->halt,
+    ti_memory_limit_begin(&vm->alloc.limit, &vm->interrupt,
                           left < SIZE_MAX - used ? used + left : SIZE_MAX);
   lua_pushcfunction(L, handler);
   lua_pushcfunction(L, run_body);
   lua_pushlightuserdata(L, &r);
   if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
-    ti_gc_pacing_end(L, &r.large);
+    ti_gc_pacing_end(L, &r.pacing);
     /* A hook that the task set ends with it, a host's own stays; that of a stop stays as well. */
-    if (ti_stop_token_requested(vm->halt.stop) == TIDE_OK) lua_sethook(L, hook, mask, count);
+    if (ti_stop_token_requested(vm->interrupt.stop) == TIDE_OK) lua_sethook(L, hook, mask, count);
     outcome = ti_outcome_fail(L, &vm->traceback, r.task_code, out);
   }
   ti_memory_limit_end(&vm->alloc.limit);
   vm->taskname = NULL;
   lua_settop(L, 0);
   if (!ti_worker_state_stopped_in_finalizer(vm) && !ti_worker_debug_reset(L, &vm->debug))
-    vm->spoiled = true;
-  if (ti_stop_token_requested(vm->halt.stop) != TIDE_OK) recover(vm, used, left);
-  if (vm->keeper.n > 0) ti_retained_find(&vm->keeper, L);
-  ti_interrupt_end(&vm->halt);
+    vm->over_limit = true;
+  if (ti_stop_token_requested(vm->interrupt.stop) != TIDE_OK) recover(vm, used, left);
+  if (vm->retained.n > 0) ti_retained_sweep(&vm->retained, L);
+  ti_interrupt_end(&vm->interrupt);
   ti_worker_lib_warn_reset(&vm->warn);
   lua_sethook(L, hook, mask, count);
-  kind = ti_stop_token_close(vm->halt.stop);
+  kind = ti_stop_token_close(vm->interrupt.stop);
   if (kind == TIDE_OK) return outcome;
   put_stopped(vm, kind, out);
   return kind;
@@ -257,16 +257,16 @@ static int open_body(lua_State *L) {
   struct ti_worker_state *vm = o->vm;
   struct ti_codec_state *x;
   luaL_checkversion(L);
-  ti_interrupt_open(&vm->halt, L, o->stop);
-  ti_interrupt_begin(&vm->halt);
+  ti_interrupt_open(&vm->interrupt, L, o->stop);
+  ti_interrupt_begin(&vm->interrupt);
   lua_setwarnf(L, ti_worker_lib_warn, &vm->warn);
   luaL_openlibs(L);
-  ti_lua_random_open(&vm->rng, L);
+  ti_lua_random_open(&vm->random, L);
   ti_worker_lib_open(L);
   ti_worker_io_open(L);
   if (vm->cfg->copy != NULL) ti_library_copy_claim(L, vm->cfg->copy, NULL);
-  ti_worker_coroutine_open(L, &vm->halt);
-  ti_worker_debug_open(L, &vm->debug, &vm->halt);
+  ti_worker_coroutine_open(L, &vm->interrupt);
+  ti_worker_debug_open(L, &vm->debug, &vm->interrupt);
   lua_pushlightuserdata(L, vm);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   vm->rules.cfunction = vm->cfg->cfunction;
@@ -285,7 +285,7 @@ static int open_body(lua_State *L) {
   o->what = "cannot set package.path";
   use_paths(vm, o->paths);
   ti_globals_own(L, vm->cfg->open_state == NULL);
-  ti_worker_calls_run(L, o->given, &vm->rng, &o->what);
+  ti_worker_calls_run(L, o->given, &vm->random, &o->what);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &final_key);
   if (o->given->both != NULL || o->given->final != NULL) ti_globals_own(L, false);
   vm->opened = true;
@@ -359,13 +359,15 @@ struct ti_worker_state *ti_worker_state_new(const struct ti_worker_config *cfg,
   if (vm == NULL) return NULL;
   vm->cfg = cfg;
   ti_buffer_init(&vm->traceback, cfg->mem);
-  ti_retained_init(&vm->keeper, cfg->mem);
+  ti_retained_init(&vm->retained, cfg->mem);
   vm->warn.deliver = cfg->deliver;
   vm->warn.user = cfg->user;
   ti_buffer_init(&vm->warn.line, cfg->mem);
   ti_lua_alloc_init(&vm->alloc, &host);
   vm->L = lua_newstate(ti_lua_alloc_realloc, &vm->alloc);
+#ifdef TI_COLLECT
   vm->alloc.collect = true;
+#endif
   /* Lua leaves the main thread's extra space as it finds it, and copies it for each coroutine. */
   if (vm->L != NULL) memset(lua_getextraspace(vm->L), 0, LUA_EXTRASPACE);
   if (vm->L != NULL) {
@@ -377,7 +379,7 @@ struct ti_worker_state *ti_worker_state_new(const struct ti_worker_config *cfg,
     lua_pushcfunction(vm->L, open_body);
     lua_pushlightuserdata(vm->L, &o);
     status = lua_pcall(vm->L, 1, 0, 0);
-    ti_interrupt_end(&vm->halt);
+    ti_interrupt_end(&vm->interrupt);
     if (status == LUA_OK) {
       lua_settop(vm->L, 0);
       return vm;
@@ -402,7 +404,8 @@ void ti_worker_state_free(struct ti_worker_state *vm) {
   if (vm == NULL) return;
   if (vm->L != NULL) {
     vm->closing = true;
-    if (vm->halt.main != NULL) ti_interrupt_begin(&vm->halt); /* until its last finalizer has run */
+    if (vm->interrupt.main != NULL)
+      ti_interrupt_begin(&vm->interrupt); /* until its last finalizer has run */
     if (vm->opened) {
       finalize(vm, final_body);
       if (vm->cfg->finalizer != NULL) finalize(vm, host_final_body);
@@ -415,9 +418,9 @@ void ti_worker_state_free(struct ti_worker_state *vm) {
     }
     lua_close(vm->L);
     /* a signal for who is closed in haste may come until the caller has left */
-    if (vm->halt.main != NULL) ti_stop_token_set_hook(vm->halt.stop, NULL, NULL);
+    if (vm->interrupt.main != NULL) ti_stop_token_set_hook(vm->interrupt.stop, NULL, NULL);
   }
-  ti_retained_fini(&vm->keeper);
+  ti_retained_fini(&vm->retained);
   ti_lua_alloc_fini(&vm->alloc);
   ti_package_paths_release(vm->paths);
   ti_buffer_fini(&vm->traceback);

@@ -8,13 +8,13 @@
 **                  steps only, so no other process can observe a part of one. A cond_wait inside
 **                  releases the lock, and has it again afterwards.
 **   atomic { … }   a task's lock is held; or an operation of a condition or a counter
-**   slot           a pool thread's place (struct ti_pool_thread)
+**   pool_thread    the list that a pool thread (struct ti_pool_thread) is in
 **   spin           reading the wake sequence for a while before sleeping
 **
 ** Processes. A name is that of the C function or field, without `ti_pool_` and `_locked`.
-**   thread      thread_main: live, open_worker, work (take_locked, look_locked), serve, break_pool
+**   thread      thread_main: live, open_worker, work (take_locked, spin_locked), serve, break_pool
 **   submitter   ti_pool_submit (admit_locked, enqueue_locked, ti_pool_threads_start_locked,
-**               take_slot_locked), ti_pool_cancel_task; then it waits for its tasks
+**               take_pool_thread_locked), ti_pool_cancel_task; then it waits for its tasks
 **   canceller   ti_pool_cancel_task or ti_pool_cancel_interrupt, by another thread
 **   closer      ti_pool_close, ti_pool_wait (ti_pool_threads_reap_locked)
 **   deadline    has no C: it ends a wait by time, or for no reason
@@ -25,10 +25,11 @@
 **   - held-back tasks: a thread that holds back takes its time before it takes a task
 **   - the wake sequence, and how long a spin lasts: a spin ends at any moment. The thread checks
 **     again under the lock.
-**   - a loop that releases the lock may release it once more (before take_slot, after a reap)
+**   - a loop that releases the lock may release it once more: before take_pool_thread_locked, after
+**     a reap
 **   - releasing a reference is one step with what follows: no decision depends on the counts
-**   - all slots exist from the start. Making one releases the lock, as does starting the thread
-**     afterwards. The failure of the latter stands for both.
+**   - all pool threads exist from the start. Making one releases the lock, as does starting its
+**     thread afterwards. The failure of the latter stands for both.
 ** Left to within.pml: tasks that wait for others (blocked threads, threads over the limit, nested
 ** workers). Without them alive + starting <= max_workers holds, and max_threads is never reached.
 ** Left out as not the pool's: what a task does, how it is stopped while it runs, and wait entries
@@ -72,7 +73,7 @@
 #endif
 /* At most how often in one run: */
 #ifndef TIMEOUTS
-#define TIMEOUTS 0 /* the deadline of an idle thread or a blocked submitter passes */
+#define TIMEOUTS 0 /* the deadline of an idle thread or a waiting_submitters submitter passes */
 #endif
 #ifndef SPURIOUS
 #define SPURIOUS 0 /* a wait ends for no reason */
@@ -80,31 +81,31 @@
 #ifndef FAILS
 #define FAILS 0 /* a thread, a worker or memory is not available */
 #endif
-#ifndef WEARS
-#define WEARS 0 /* a worker needs replacing */
+#ifndef REPLACEMENTS
+#define REPLACEMENTS 0 /* a worker needs replacing */
 #endif
 
 #define MAX_SPINNERS 1
-#define NOBODY 255
+#define UNSET 255
 #define bit(i) (1 << (i))
 #define locked atomic
 
 /* ---------------------------------------------------------------- fields -- */
 
 mtype = { OPEN, CLOSING, BROKEN };                /* enum ti_pool_phase */
-mtype = { FREE, LIVE, ASLEEP, ENDED, JOINING };   /* the list of a slot; LIVE, JOINING: none */
+mtype = { FREE, LIVE, ASLEEP, ENDED, JOINING };   /* a pool thread's list; LIVE, JOINING: none */
 mtype = { OUTSIDE, QUEUED, TAKEN };               /* enum ti_task_place */
 mtype = { PENDING, RUNNING, FINISHED, CANCELLED } /* tide_status */
 mtype = { NOTHING, WAKE, ROOM, SETTLED, QUIET };  /* the conditions */
-mtype = { NONE, FAULT };
+mtype = { NONE, FAILURE };
 
 mtype state = OPEN;
 byte idle, nasleep, spinners, queued, running, finished, cancelled;
-byte alive, starting, fresh, leaving, blocked, threads, errands;
+byte alive, starting, fresh, leaving, waiting_submitters, threads, deliveries;
 byte prefs; /* refs: one for each user, one for each task */
 
-mtype slot[WORKERS] = FREE;
-byte woken, started; /* bits: a slot's fields */
+mtype pool_thread[WORKERS] = FREE;
+byte woken, started; /* bits: fields of pool threads */
 byte born;           /* bits: its thread exists; a join waits until it does not */
 
 mtype task[TASKS] = PENDING;
@@ -114,15 +115,16 @@ byte refs[TASKS];
 /* Each process that may wait has a number: threads, then submitters, then closers. */
 #define submitter_id(s) (WORKERS + (s))
 #define closer_id(c) (WORKERS + SUBMITTERS + (c))
-#define PEOPLE (WORKERS + SUBMITTERS + CLOSERS)
-mtype waits[PEOPLE] = NOTHING; /* for what */
-byte expired;                  /* bits: its deadline has passed */
+#define WAITERS (WORKERS + SUBMITTERS + CLOSERS)
+mtype waits[WAITERS] = NOTHING; /* for what */
+byte expired;                   /* bits: its deadline has passed */
 
-byte timeouts, spurious = SPURIOUS, fails = FAILS, wears = WEARS; /* still to come */
+/* How many are still to come: */
+byte timeouts, spurious = SPURIOUS, fails = FAILS, replacements = REPLACEMENTS;
 byte submitted;               /* for invariant 1 */
 byte submitting = SUBMITTERS; /* submitters that have not seen all their tasks done */
 byte given;                   /* bits: tasks whose submit has returned NONE */
-byte told;                    /* bits: tasks that are done, and their wait entries delivered */
+byte delivered;               /* bits: tasks that are done, and their wait entries delivered */
 bool begun;                   /* init has created all processes */
 hidden byte i, j;             /* temporaries inside one step */
 
@@ -131,7 +133,7 @@ hidden byte i, j;             /* temporaries inside one step */
 #define is_short() (queued > idle + fresh)
 #define sleepy() (nasleep > 0 && queued > 0 && idle == nasleep)
 #define full() (QUEUE > 0 && queued + running >= WORKERS + QUEUE)
-#define ended() (state != OPEN && threads == 0 && errands == 0)
+#define ended() (state != OPEN && threads == 0 && deliveries == 0)
 #define none_left() (alive == 0 && starting == 0)
 #define done(t) (task[t] == FINISHED || task[t] == CANCELLED)
 
@@ -156,14 +158,14 @@ inline check() { /* ti_pool_state_check_locked */
 /* ------------------------------------------------------------ conditions -- */
 
 /* In a locked step: releases the lock, and has it again when woken. */
-inline cond_wait(who, what) {
-  waits[who] = what;
-  waits[who] == NOTHING
+inline cond_wait(process, what) {
+  waits[process] = what;
+  waits[process] == NOTHING
 }
 
 inline cond_broadcast(what) { /* spin's d_steps must not end with a loop */
   d_step {
-    for (i : 0 .. PEOPLE - 1) {
+    for (i : 0 .. WAITERS - 1) {
       if
       :: waits[i] == what -> waits[i] = NOTHING
       :: else
@@ -174,37 +176,37 @@ inline cond_broadcast(what) { /* spin's d_steps must not end with a loop */
 }
 
 inline cond_signal(what) { /* wakes any one */
-  j = NOBODY;
-  for (i : 0 .. PEOPLE - 1) {
+  j = UNSET;
+  for (i : 0 .. WAITERS - 1) {
     if
     :: waits[i] == what -> j = i
-    :: waits[i] == what && j != NOBODY
+    :: waits[i] == what && j != UNSET
     :: else
     fi
   }
   if
-  :: j != NOBODY -> waits[j] = NOTHING
+  :: j != UNSET -> waits[j] = NOTHING
   :: else
   fi
 }
 
 inline room() { /* ti_pool_state_room_locked */
   if
-  :: blocked > 0 -> cond_signal(ROOM)
+  :: waiting_submitters > 0 -> cond_signal(ROOM)
   :: else
   fi
 }
 
-/* Signals a slot's `wake`, on which its thread may wait. */
-inline signal_slot(s) {
+/* Signals the `wake` of pool thread s, on which its thread may wait. */
+inline signal_thread(s) {
   if
   :: waits[s] == WAKE -> waits[s] = NOTHING
   :: else
   fi
 }
 
-inline take_off_asleep(s) { /* last_asleep_locked */
-  slot[s] = LIVE;
+inline take_off_asleep(s) { /* ti_pool_state_last_asleep_locked */
+  pool_thread[s] = LIVE;
   nasleep--;
 #ifndef BUG_NOTIFY_BEFORE_WOKEN /* a submitter notifies first, and sets `woken` later */
   woken = woken | bit(s);
@@ -212,13 +214,13 @@ inline take_off_asleep(s) { /* last_asleep_locked */
 }
 
 inline pick(s) {
-  s = NOBODY;
+  s = UNSET;
   if
   :: sleepy() ->
     for (i : 0 .. WORKERS - 1) { /* any */
       if
-      :: slot[i] == ASLEEP -> s = i
-      :: slot[i] == ASLEEP && s != NOBODY
+      :: pool_thread[i] == ASLEEP -> s = i
+      :: pool_thread[i] == ASLEEP && s != UNSET
       :: else
       fi
     }
@@ -230,15 +232,15 @@ inline pick(s) {
 /* ti_pool_state_notify, with no lock held. */
 inline notify(s) {
   if
-  :: s != NOBODY ->
-    assert(prefs > 0); /* the slot exists, though its thread may have ended meanwhile */
+  :: s != UNSET ->
+    assert(prefs > 0); /* the pool thread exists, though its thread may have ended */
 #ifndef BUG_NO_NOTIFY /* the picked thread is not notified */
-    signal_slot(s);
+    signal_thread(s);
 #endif
 #ifdef BUG_NOTIFY_BEFORE_WOKEN
     woken = woken | bit(s);
 #endif
-    s = NOBODY
+    s = UNSET
   :: else
   fi
 }
@@ -247,7 +249,11 @@ inline wake_all() {
   d_step {
     for (i : 0 .. WORKERS - 1) {
       if
-      :: slot[i] == ASLEEP -> slot[i] = LIVE; nasleep--; woken = woken | bit(i); signal_slot(i)
+      :: pool_thread[i] == ASLEEP ->
+        pool_thread[i] = LIVE;
+        nasleep--;
+        woken = woken | bit(i);
+        signal_thread(i)
       :: else
       fi
     };
@@ -270,11 +276,11 @@ inline queue_remove(t, where) {
 }
 
 inline pop(t) { /* pop_locked; something is queued */
-  t = NOBODY;
+  t = UNSET;
   for (i : 0 .. TASKS - 1) { /* any */
     if
     :: place[i] == QUEUED -> t = i
-    :: place[i] == QUEUED && t != NOBODY
+    :: place[i] == QUEUED && t != UNSET
     :: else
     fi
   }
@@ -330,17 +336,17 @@ inline task_settle(t, latest, to, mine) {
 }
 
 /* The rest of settle: delivers the wait entries, with no lock held. */
-inline task_tell(t, mine) {
+inline task_deliver(t, mine) {
   assert(refs[t] > 0);
   if
-  :: mine -> assert(done(t) && !(told & bit(t))); told = told | bit(t); mine = false
+  :: mine -> assert(done(t) && !(delivered & bit(t))); delivered = delivered | bit(t); mine = false
   :: else
   fi
 }
 
 inline pool_rele() {
   prefs--;
-  assert(prefs > 0 || (threads == 0 && errands == 0 && born == 0)) /* free_pool */
+  assert(prefs > 0 || (threads == 0 && deliveries == 0 && born == 0)) /* free_pool */
 }
 
 inline task_rele(t) {
@@ -355,8 +361,8 @@ inline task_rele(t) {
 /* --------------------------------------------------------------- threads -- */
 
 proctype thread(byte me) {
-  byte t = NOBODY, next = NOBODY, sleeper = NOBODY, doomed;
-  bool looking, looked, worn, mine;
+  byte t = UNSET, next = UNSET, sleeper = UNSET, doomed;
+  bool spinning, spun, replace, mine;
 
 live:
 end_unborn:
@@ -386,28 +392,28 @@ end_unborn:
 
 take:
   locked { /* take_locked */
-    looked = looking;
+    spun = spinning;
     if
-    :: looking -> looking = false; spinners-- /* look_locked ends */
+    :: spinning -> spinning = false; spinners-- /* spin_locked ends */
     :: else
     fi;
     do
 #ifdef BUG_EXPIRED_FIRST /* a thread whose deadline has passed ends, though a task came */
     :: (expired & bit(me)) -> idle--; leaving++; break
 #endif
-#ifdef BUG_SLEEP_WITHOUT_LOOK /* after a failed spin it sleeps without checking the queue again */
-    :: looked -> goto sleep
+#ifdef BUG_SLEEP_WITHOUT_CHECK /* after a failed spin it sleeps without checking the queue again */
+    :: spun -> goto sleep
 #endif
     :: queued > 0 -> pop(t); break
     :: queued == 0 && (state != OPEN || (expired & bit(me))) -> idle--; leaving++; break
     :: queued == 0 && state == OPEN && !(expired & bit(me)) ->
       if
-      :: !looked && spinners < MAX_SPINNERS -> spinners++; looking = true; check(); goto look
+      :: !spun && spinners < MAX_SPINNERS -> spinners++; spinning = true; check(); goto spin
       :: true
       fi;
 sleep:
       woken = woken & ~bit(me);
-      slot[me] = ASLEEP;
+      pool_thread[me] = ASLEEP;
       nasleep++;
       check();
       do
@@ -421,14 +427,14 @@ sleep:
       if
       :: !(woken & bit(me)) ->
 #ifndef BUG_STAYS_ASLEEP /* a thread whose deadline has passed is still counted as a sleeper */
-        slot[me] = LIVE;
+        pool_thread[me] = LIVE;
         nasleep--
 #endif
       :: else
       fi;
-      looked = false
+      spun = false
     od;
-    looked = false;
+    spun = false;
     expired = expired & ~bit(me);
 #ifndef BUG_NO_CHAIN /* a thread that takes a task does not wake the next */
     pick(sleeper);
@@ -438,7 +444,7 @@ sleep:
   atomic {
     notify(sleeper);
     if
-    :: t == NOBODY -> goto ending
+    :: t == UNSET -> goto ending
     :: else
     fi
   }
@@ -455,7 +461,7 @@ serving: /* serve */
 #endif
   locked {
     if
-    :: wears > 0 -> wears--; worn = true
+    :: replacements > 0 -> replacements--; replace = true
     :: true
     fi;
     running--;
@@ -464,12 +470,12 @@ serving: /* serve */
     :: mine -> finished++
     :: else -> cancelled++
     fi;
-#ifndef BUG_NO_ROOM /* a blocked submitter is not woken for a free place */
+#ifndef BUG_NO_ROOM /* a waiting_submitters submitter is not woken for a free place */
     room();
 #endif
     if
-    :: !worn && queued > 0 -> pop(next)
-    :: !worn && queued > 0 /* tasks held back: it stays awake, and takes one late */
+    :: !replace && queued > 0 -> pop(next)
+    :: !replace && queued > 0 /* tasks held back: it stays awake, and takes one late */
     :: else
     fi;
     pick(sleeper);
@@ -487,45 +493,45 @@ serving: /* serve */
   }
 #endif
   atomic {
-    task_tell(t, mine);
+    task_deliver(t, mine);
 #ifndef BUG_RELE_FIRST
     task_rele(t);
 #endif
     notify(sleeper);
     t = next;
-    next = NOBODY;
+    next = UNSET;
     if
-    :: t != NOBODY -> goto serving
-    :: t == NOBODY && !worn -> goto take
-    :: t == NOBODY && worn
+    :: t != UNSET -> goto serving
+    :: t == UNSET && !replace -> goto take
+    :: t == UNSET && replace
     fi
   }
   locked { /* work: it is fresh again */
-    worn = false;
+    replace = false;
     idle--;
     fresh++;
-#ifndef BUG_WORN_NO_PICK /* others sleep since it was awake; it takes no task now */
+#ifndef BUG_REPLACED_NO_PICK /* others sleep since it was awake; it takes no task now */
     pick(sleeper);
 #endif
     check()
   }
   atomic { notify(sleeper); goto live }
 
-look: /* it spins; at any moment it takes the lock again */
+spin: /* it spins; at any moment it takes the lock again */
   goto take;
 
 broken:
   do
   :: doomed != 0 ->
     atomic { list_pop(doomed, t); task_settle(t, RUNNING, FINISHED, mine) } /* fail_broken */
-    atomic { task_tell(t, mine); task_rele(t); t = NOBODY }
+    atomic { task_deliver(t, mine); task_rele(t); t = UNSET }
   :: else -> break
   od;
 
 ending:
   locked { /* thread_main */
     do
-#ifndef BUG_STARTER_OVERTAKEN /* its slot can be joined before its starter is done with it */
+#ifndef BUG_STARTER_OVERTAKEN /* it can be joined before its starter has finished */
     :: !(started & bit(me)) -> cond_wait(me, SETTLED)
 #endif
     :: else -> break
@@ -534,16 +540,16 @@ ending:
     leaving--;
 #endif
     if
-#ifdef BUG_GREEDY_LAST_LOOK /* off by one: it continues again and again when there is no work */
+#ifdef BUG_GREEDY_LAST_CHECK /* off by one: it continues again and again without work */
     :: queued >= idle + fresh -> fresh++; check(); goto live
 #endif
-#ifndef BUG_NO_LAST_LOOK /* it ends although a task came since it decided to */
+#ifndef BUG_NO_LAST_CHECK /* it ends although a task came since it decided to */
     :: is_short() || (queued > 0 && alive == 1) -> fresh++; check(); goto live
 #endif
     :: else
     fi;
     alive--;
-    slot[me] = ENDED;
+    pool_thread[me] = ENDED;
 #ifndef BUG_ENDS_QUIETLY /* waiters for the end are not woken */
     if
     :: none_left() -> cond_broadcast(QUIET)
@@ -563,10 +569,10 @@ inline reap_take(ours) {
   d_step {
     for (i : 0 .. WORKERS - 1) {
       if
-      :: slot[i] == ENDED ->
+      :: pool_thread[i] == ENDED ->
         assert(started & bit(i)); /* its handle is valid */
         started = started & ~bit(i);
-        slot[i] = JOINING;
+        pool_thread[i] = JOINING;
         ours = ours | bit(i)
       :: else
       fi
@@ -581,7 +587,7 @@ inline reap_join(ours) {
     (born & ours) == 0; /* ti_thread_join of each */
     for (i : 0 .. WORKERS - 1) {
       if
-      :: ours & bit(i) -> slot[i] = FREE; threads--
+      :: ours & bit(i) -> pool_thread[i] = FREE; threads--
       :: else
       fi
     }
@@ -596,9 +602,9 @@ inline reap_join(ours) {
 
 /* ---------------------------------------------------------------- callers -- */
 
-inline errand_done() {
+inline delivery_done() {
   locked {
-    errands--;
+    deliveries--;
     if
     :: ended() -> cond_broadcast(QUIET)
     :: else
@@ -623,7 +629,7 @@ inline withdraw(t, taken_too) {
     taken = place[t] == TAKEN && !taken_too;
 #ifndef BUG_CANCEL_NO_DELIVERY /* the pool may end while the canceller still delivers */
     if
-    :: !taken -> errands++
+    :: !taken -> deliveries++
     :: else
     fi;
 #endif
@@ -633,7 +639,7 @@ inline withdraw(t, taken_too) {
   :: !taken ->
     atomic { task_settle(t, PENDING, CANCELLED, mine) }
     atomic {
-      task_tell(t, mine);
+      task_deliver(t, mine);
       assert(done(t) || place[t] == TAKEN);
       if
       :: removed -> task_rele(t)
@@ -642,7 +648,7 @@ inline withdraw(t, taken_too) {
       removed = false
     }
 #ifndef BUG_CANCEL_NO_DELIVERY
-    errand_done()
+    delivery_done()
 #endif
   :: else -> taken = false
   fi
@@ -662,9 +668,9 @@ inline leave_submit() {
 
 proctype submitter(byte s) {
   byte me = submitter_id(s);
-  byte t = s, ours, sl = NOBODY, sleeper = NOBODY;
+  byte t = s, ours, sl = UNSET, sleeper = UNSET;
   bool mine, removed, taken;
-  mtype fault = NONE;
+  mtype failure = NONE;
 
 submit:
   locked { /* admit_locked */
@@ -675,25 +681,25 @@ submit:
     refs[t]++; /* the future's */
     prefs++;   /* the task's */
     do
-    :: state != OPEN -> fault = FAULT; break
-    :: state == OPEN && full() && (expired & bit(me)) -> fault = FAULT; break
+    :: state != OPEN -> failure = FAILURE; break
+    :: state == OPEN && full() && (expired & bit(me)) -> failure = FAILURE; break
     :: state == OPEN && full() && !(expired & bit(me)) ->
-      blocked++;
+      waiting_submitters++;
       cond_wait(me, ROOM);
-      blocked--
+      waiting_submitters--
 #ifndef BUG_QUEUES_UNSETTLED /* queues a second task before the first thread started */
     :: state == OPEN && !full() && alive == 0 && starting > 0 -> cond_wait(me, SETTLED)
 #endif
     :: else ->
       if
       :: true
-      :: fails > 0 -> fails--; fault = FAULT /* no memory for a priority's list */
+      :: fails > 0 -> fails--; failure = FAILURE /* no memory for a priority's list */
       fi;
       break
     od;
     expired = expired & ~bit(me);
     if
-    :: fault == NONE -> /* enqueue_locked */
+    :: failure == NONE -> /* enqueue_locked */
       queue_push(t);
       submitted++;
       refs[t]++; /* the queue's */
@@ -717,9 +723,9 @@ submit:
   }
 
 start:
-  locked { /* take_slot_locked */
+  locked { /* take_pool_thread_locked */
     do
-    :: sl == NOBODY ->
+    :: sl == UNSET ->
       reap_take(ours);
       if
       :: ours != 0 -> goto join
@@ -727,13 +733,13 @@ start:
       fi;
       for (i : 0 .. WORKERS - 1) {
         if
-        :: slot[i] == FREE -> sl = i
+        :: pool_thread[i] == FREE -> sl = i
         :: else
         fi
       }
       if
-      :: sl == NOBODY -> cond_wait(me, SETTLED) /* another caller is joining one */
-      :: else -> slot[sl] = LIVE
+      :: sl == UNSET -> cond_wait(me, SETTLED) /* another caller is joining one */
+      :: else -> pool_thread[sl] = LIVE
       fi
     :: else -> break
     od
@@ -742,29 +748,29 @@ start:
     assert(!(born & bit(sl)) && !(started & bit(sl)));
     if
     :: born = born | bit(sl)
-    :: fails > 0 -> fails--; fault = FAULT
+    :: fails > 0 -> fails--; failure = FAILURE
     fi
   }
   locked { /* ti_pool_threads_start_locked */
     starting--;
     if
-    :: fault == NONE -> alive++; started = started | bit(sl)
+    :: failure == NONE -> alive++; started = started | bit(sl)
     :: else ->
       fresh--;
       threads--;
-      slot[sl] = FREE;
+      pool_thread[sl] = FREE;
       if
       :: none_left() || ended() -> cond_broadcast(QUIET)
       :: else
       fi
     fi;
-    sl = NOBODY;
-#ifndef BUG_SETTLES_QUIETLY /* nobody is woken when the thread exists, or failed to start */
+    sl = UNSET;
+#ifndef BUG_SETTLES_QUIETLY /* no waiter is woken when the thread exists or failed to start */
     cond_broadcast(SETTLED);
 #endif
     if /* enqueue_locked */
-    :: fault == FAULT && (alive > 0 || place[t] != QUEUED) -> fault = NONE /* served */
-    :: fault == FAULT && alive == 0 && place[t] == QUEUED ->
+    :: failure == FAILURE && (alive > 0 || place[t] != QUEUED) -> failure = NONE /* served */
+    :: failure == FAILURE && alive == 0 && place[t] == QUEUED ->
       queue_remove(t, OUTSIDE);
       submitted--;
       refs[t]--
@@ -776,17 +782,17 @@ start:
 submitted_one:
 #ifdef BUG_NOTIFY_BEFORE_WOKEN
   if
-  :: sleeper != NOBODY ->
-    atomic { signal_slot(sleeper) }
-    locked { woken = woken | bit(sleeper); sleeper = NOBODY }
+  :: sleeper != UNSET ->
+    atomic { signal_thread(sleeper) }
+    locked { woken = woken | bit(sleeper); sleeper = UNSET }
   :: else
   fi;
 #endif
   atomic {
     notify(sleeper);
     if
-    :: fault == NONE -> given = given | bit(t)
-    :: else -> fault = NONE; task_rele(t); t = t + SUBMITTERS; goto submit /* as never made */
+    :: failure == NONE -> given = given | bit(t)
+    :: else -> failure = NONE; task_rele(t); t = t + SUBMITTERS; goto submit /* as never made */
     fi
   }
 #ifdef ONE_BY_ONE
@@ -856,7 +862,7 @@ proctype closer(byte c) {
     :: queued > 0 -> pop_all(doomed, OUTSIDE, cancelled) /* `cancel` */
     :: true
     fi;
-    errands++;
+    deliveries++;
 #ifndef BUG_CLOSE_NO_WAKE /* sleepers are not woken to end */
     wake_all();
 #endif
@@ -866,10 +872,10 @@ proctype closer(byte c) {
   do
   :: doomed != 0 ->
     atomic { list_pop(doomed, t); task_settle(t, PENDING, CANCELLED, mine) }
-    atomic { task_tell(t, mine); task_rele(t); t = 0 }
+    atomic { task_deliver(t, mine); task_rele(t); t = 0 }
   :: else -> break
   od;
-  errand_done();
+  delivery_done();
 
 wait:
   locked { /* ti_pool_wait */
@@ -893,23 +899,23 @@ wait:
 waited:
   atomic {
     assert(threads == 0 && alive == 0 && starting == 0 && born == 0 && queued == 0 && running == 0);
-    assert((given & ~told) == 0);
+    assert((given & ~delivered) == 0);
     pool_rele()
   }
 }
 
 /* ------------------------------------------------------------------ world -- */
 
-proctype deadline(byte who) {
+proctype deadline(byte process) {
 end_never:
   do
   :: atomic {
-      timeouts > 0 && (waits[who] == WAKE || waits[who] == ROOM) ->
+      timeouts > 0 && (waits[process] == WAKE || waits[process] == ROOM) ->
       timeouts--;
-      expired = expired | bit(who);
-      waits[who] = NOTHING
+      expired = expired | bit(process);
+      waits[process] = NOTHING
     }
-  :: atomic { spurious > 0 && waits[who] != NOTHING -> spurious--; waits[who] = NOTHING }
+  :: atomic { spurious > 0 && waits[process] != NOTHING -> spurious--; waits[process] = NOTHING }
   od
 }
 
@@ -925,7 +931,7 @@ init {
     for (k : 0 .. WORKERS - 1) { run thread(k) }
     for (k : 0 .. SUBMITTERS - 1) { run submitter(k) }
     for (k : 0 .. CLOSERS - 1) { run closer(k) }
-    for (k : 0 .. PEOPLE - 1) {
+    for (k : 0 .. WAITERS - 1) {
       if
       :: TIMEOUTS + SPURIOUS > 0 -> run deadline(k)
       :: else

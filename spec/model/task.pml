@@ -11,7 +11,7 @@
 ** Processes. A name is that of the C function or field, without `ti_`.
 **   completer   ti_task_begin, ti_task_finish, ti_task_release: a worker, or the user of a promise
 **   canceller   ti_task_cancel
-**   looker      reads the state without a lock (`look` in future.c), then the outcome
+**   reader      reads the state without a lock (spin in future.c), then the outcome
 **   owner       ti_waiter_entry_start on each task, ti_waiter_set_sleep, ti_waiter_set_take,
 **               ti_waiter_entry_cancel. Then it frees its entries, its set and its waiter.
 **   deadline    has no C: it ends a wait by time, or for no reason
@@ -27,8 +27,8 @@
 **     ti_waiter_set_take
 **   - no process touches an entry, set or waiter that its owner has freed, or a task after its last
 **     reference
-**   - an owner sleeps until what it needs has come, or its deadline has passed, and then it wakes:
-**     no run stops with a process in the middle
+**   - an owner sleeps until what it needs has arrived or its deadline has passed, then it wakes: no
+**     run stops with a process in the middle
 **   - a process that sees that a task is done sees its outcome
 ** With -DLTL: every fair run ends (no livelock).
 **
@@ -48,8 +48,8 @@
 #ifndef CANCELLERS
 #define CANCELLERS 1 /* of each task */
 #endif
-#ifndef LOOKERS
-#define LOOKERS 0 /* 1: of task 0 */
+#ifndef READERS
+#define READERS 0 /* 1: of task 0 */
 #endif
 /* At most how often in one run: */
 #ifndef TIMEOUTS
@@ -76,19 +76,19 @@ mtype outcome[TASKS] = NO_OUTCOME;
 byte refs[TASKS];
 
 /* Owner o waits for task t with entry o * TASKS + t. */
-#define WATCHES (OWNERS * TASKS)
+#define ENTRIES (OWNERS * TASKS)
 #define owner_of(w) ((w) / TASKS)
 #define task_of(w) ((w) % TASKS)
 
-mtype = { IDLE, ON_TASK, FLYING, ARRIVED };
-mtype entry[WATCHES] = IDLE;
+mtype = { IDLE, ON_TASK, IN_FLIGHT, ARRIVED };
+mtype entry[ENTRIES] = IDLE;
 byte awaited; /* bits */
 
 byte alive; /* bits: owners whose entries, set and waiter exist */
 byte nready[OWNERS], nfailed[OWNERS], need[OWNERS];
 byte stop_on_failure, asleep, expired, woke; /* bits: owners */
 
-byte timeouts, spurious = SPURIOUS; /* still to come */
+byte timeouts, spurious = SPURIOUS; /* still to enough */
 bool begun;                         /* init has created all processes */
 hidden byte i;                      /* temporary inside one step */
 
@@ -139,17 +139,17 @@ inline task_rele(t) {
     if
     :: refs[t] == 0 -> /* it is freed: no entry is on its list */
       assert(!tlock[t]);
-      for (i : 0 .. WATCHES - 1) { assert(task_of(i) != t || entry[i] != ON_TASK) }
+      for (i : 0 .. ENTRIES - 1) { assert(task_of(i) != t || entry[i] != ON_TASK) }
     :: else
     fi
   }
 }
 
-/* ti_waiter_entry_deliver, with no task's lock held. */
+/* arrive in waiter.c, with no task's lock held. */
 inline deliver(w, failure) {
   boxed {
     assert(alive & bit(owner_of(w)));
-    assert(entry[w] == FLYING);
+    assert(entry[w] == IN_FLIGHT);
     entry[w] = ARRIVED;
     nready[owner_of(w)]++;
     nfailed[owner_of(w)] = nfailed[owner_of(w)] + failure;
@@ -226,32 +226,32 @@ inline settle(t, latest, to, what) {
 #else
       set_state(t, to);
 #endif
-      for (i : 0 .. WATCHES - 1) {
+      for (i : 0 .. ENTRIES - 1) {
         if
         :: task_of(i) == t && entry[i] == ON_TASK ->
 #ifndef BUG_LIST_LEFT /* delivers entries that are still on the list */
-          entry[i] = FLYING;
+          entry[i] = IN_FLIGHT;
 #endif
-          flying = flying | bit(i)
+          in_flight = in_flight | bit(i)
         :: else
         fi
       }
       unlock(t)
     }
     do
-    :: flying != 0 ->
+    :: in_flight != 0 ->
       atomic { /* ring_remove: touches the next ones, too */
-        for (i : 0 .. WATCHES - 1) {
+        for (i : 0 .. ENTRIES - 1) {
           if
-          :: flying & bit(i) -> assert(alive & bit(owner_of(i))); w = i /* any */
-          :: (flying & bit(i)) && w != WATCHES -> assert(alive & bit(owner_of(i)))
+          :: in_flight & bit(i) -> assert(alive & bit(owner_of(i))); w = i /* any */
+          :: (in_flight & bit(i)) && w != ENTRIES -> assert(alive & bit(owner_of(i)))
           :: else
           fi
         }
-        flying = flying & ~bit(w)
+        in_flight = in_flight & ~bit(w)
       }
       deliver(w, failed(t));
-      w = WATCHES
+      w = ENTRIES
     :: else -> break
     od
   :: else
@@ -259,7 +259,7 @@ inline settle(t, latest, to, what) {
 }
 
 proctype completer(byte t) {
-  byte flying, w = WATCHES;
+  byte in_flight, w = ENTRIES;
   bool mine, wake;
 
 #ifdef FAIL_FIRST
@@ -288,13 +288,13 @@ proctype completer(byte t) {
 }
 
 proctype canceller(byte t) {
-  byte flying, w = WATCHES;
+  byte in_flight, w = ENTRIES;
   bool mine, wake;
   settle(t, PENDING, CANCELLED, NO_VALUES);
   task_rele(t)
 }
 
-proctype looker(byte t) {
+proctype reader(byte t) {
   atomic {
     assert(refs[t] > 0);
     done(t);
@@ -317,7 +317,7 @@ inline leave(w) { /* leave_locked */
 
 proctype owner(byte me) {
   byte t, w, wanted;
-  bool on, wake, come;
+  bool on, wake, enough;
 
   do /* ti_waiter_entry_start on each */
   :: t < TASKS ->
@@ -334,7 +334,7 @@ proctype owner(byte me) {
       assert(refs[t] > 0);
       if
       :: on -> entry[w] = ON_TASK
-      :: else -> entry[w] = FLYING /* in flight by the owner itself */
+      :: else -> entry[w] = IN_FLIGHT /* in flight by the owner itself */
       fi;
       unlock(t)
     }
@@ -360,9 +360,9 @@ proctype owner(byte me) {
     :: true
 #endif
     fi;
-    come = nready[me] >= wanted || ((stop_on_failure & bit(me)) && nfailed[me] > 0);
+    enough = nready[me] >= wanted || ((stop_on_failure & bit(me)) && nfailed[me] > 0);
     if
-    :: come -> goto slept
+    :: enough -> goto slept
 #ifndef BUG_NEED_LATE /* releases the lock between checking and setting what it needs */
     :: else -> need[me] = wanted - nready[me]
 #else
@@ -375,30 +375,30 @@ proctype owner(byte me) {
 #ifdef BUG_NEED_LATE
     need[me] = t;
 #endif
-#ifdef BUG_SLEEPS_UNCHECKED /* after the spin it does not check again what has come */
+#ifdef BUG_SLEEPS_UNCHECKED /* after the spin it does not check again what has enough */
     cond_wait(me);
 #endif
     do
     :: need[me] > 0 && !(expired & bit(me)) -> cond_wait(me)
     :: else -> break
     od;
-    come = need[me] == 0;
+    enough = need[me] == 0;
     need[me] = 0;
-    assert(come || (expired & bit(me)));
-    assert(!come || nready[me] >= wanted || ((stop_on_failure & bit(me)) && nfailed[me] > 0))
+    assert(enough || (expired & bit(me)));
+    assert(!enough || nready[me] >= wanted || ((stop_on_failure & bit(me)) && nfailed[me] > 0))
   }
 slept:
   boxed {
     woke = woke | bit(me);
-    come = false;
+    enough = false;
     stop_on_failure = stop_on_failure & ~bit(me);
     if /* ti_waiter_set_take, or not */
     :: nready[me] > 0 ->
-      w = WATCHES;
+      w = ENTRIES;
       for (i : me * TASKS .. me * TASKS + TASKS - 1) {
         if
         :: entry[i] == ARRIVED -> w = i /* any */
-        :: entry[i] == ARRIVED && w != WATCHES
+        :: entry[i] == ARRIVED && w != ENTRIES
         :: else
         fi
       }
@@ -483,7 +483,7 @@ init {
     for (k : 0 .. TASKS - 1) {
       refs[k] = OWNERS + COMPLETERS + CANCELLERS;
       if
-      :: k == 0 -> refs[k] = refs[k] + LOOKERS
+      :: k == 0 -> refs[k] = refs[k] + READERS
       :: else
       fi
     }
@@ -500,7 +500,7 @@ init {
       od
     }
     if
-    :: LOOKERS > 0 -> run looker(0)
+    :: READERS > 0 -> run reader(0)
     :: else
     fi;
     for (k : 0 .. OWNERS - 1) { run owner(k) }

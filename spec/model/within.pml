@@ -3,12 +3,12 @@
 ** for in a nested worker, or waits for a running task, or is blocked while another thread takes its
 ** place. C: csrc/api/task_wait.c; ti_pool_nested_run_inline and ti_pool_nested_help in
 ** pool_nested.c; ti_pool_block_begin, ti_pool_block_end and ti_pool_agree in pool.c; and the rules
-** of pool.c and pool_threads.c on `away`, `resting`, `leaving` and `waiting`.
+** of pool_state.c and pool_threads.c on `blocked`, `on_running`, `leaving` and `waiting`.
 **
 ** Terms
 **   locked { … }   the pool's lock is held: one step, as in pool.pml
-**   away           counts blocked threads: the task waits for what its thread cannot provide
-**   resting        counts threads whose task waits for a task that another thread runs
+**   blocked        counts blocked threads: the task waits for what its thread cannot provide
+**   on_running     counts threads whose task waits for a task that another thread runs
 **   waiting        counts tasks whose thread runs another task meanwhile
 **   turn           changes when a task begins or ends to wait. Here: all `seen` and `agreed` become
 **                  false.
@@ -21,7 +21,7 @@
 **               the start
 **   group[t]    it waits as wait and as_completed do, for no task in particular
 **
-** The pool's conditions are those of pool.pml, where lost wake-ups are looked for. Starting a
+** The pool's conditions are those of pool.pml, where lost wake-ups are checked for. Starting a
 ** thread is one step here. How a waiting task learns that another is done is in task.pml: a wait
 ** here is for `done`. Left out: spins before a sleep, workers that need replacing, blocked
 ** submitters, cancelling.
@@ -76,7 +76,7 @@ mtype = { UNBORN, QUEUED, TAKEN };  /* a task's place */
 mtype = { FREE, FRESH, IDLE, ASLEEP, BUSY, ENDING }; /* a thread's; for reading runs */
 
 bool closing;
-byte queued, running, waiting, idle, nasleep, fresh, alive, away, resting, leaving;
+byte queued, running, waiting, idle, nasleep, fresh, alive, blocked, on_running, leaving;
 byte timeouts = TIMEOUTS, fails = FAILS;
 mtype place[TASKS] = UNBORN;
 bool done[TASKS];
@@ -85,15 +85,15 @@ bool group[TASKS];
 mtype life[THREADS] = FREE;
 bool woken[THREADS];
 bool seen[THREADS], agreed[THREADS];
-byte awaited[THREADS] = NONE; /* what a blocked or resting thread waits for */
+byte awaited[THREADS] = NONE; /* what the task of a waiting thread waits for */
 hidden byte i, j;
 
-#define present (alive - away)
+#define present (alive - blocked)
 #define is_short() (queued > idle + fresh)
-#ifdef BUG_ALL_REST /* all may rest, though they wait for a task of a blocked thread */
+#ifdef BUG_ALL_ON_RUNNING /* no further thread starts if all wait for running tasks */
 #define stuck(n) false
 #else
-#define stuck(n) (away > 0 && resting > 0 && (n) <= resting)
+#define stuck(n) (blocked > 0 && on_running > 0 && (n) <= on_running)
 #endif
 #ifdef BUG_LEAVES_UNCOUNTED /* leaving threads are counted when others decide to end */
 #define staying present
@@ -107,18 +107,18 @@ hidden byte i, j;
 #define place_for_one() (alive < MAX_THREADS)
 #endif
 #define wanting() (is_short() && place_for_one() && (present < WORKERS || stuck(present)))
-#ifdef BUG_SERVED_BY_RESTING /* no thread could start, and resting ones are to serve the queue */
+#ifdef BUG_SERVED_BY_WAITING /* threads that wait count as ones that serve the queue */
 #define served() (queued == 0 || present > 0)
 #else
-#define served() (queued == 0 || present > resting || (away == 0 && alive > 0))
+#define served() (queued == 0 || present > on_running || (blocked == 0 && alive > 0))
 #endif
 #define stranded() (!served() && alive >= MAX_THREADS)
-#define active (running - waiting - away - resting)
+#define active (running - waiting - blocked - on_running)
 #define sleepy() (nasleep > 0 && queued > 0 && idle == nasleep)
 
 inline check() {
   d_step {
-    assert(running >= waiting + away + resting);
+    assert(running >= waiting + blocked + on_running);
     assert(idle + fresh + leaving + running - waiting == alive);
     assert(alive <= MAX_THREADS);
     assert(!sleepy());
@@ -255,7 +255,7 @@ inline await(t, u, ring) {
 
 proctype thread(byte me) {
   byte stack[TASKS], depth = 0, t = NONE, u = NONE;
-  bool expired, failed, rests, ring, looked;
+  bool expired, failed, running_wait, ring, checked;
 
 unborn:
 end_unborn:
@@ -314,7 +314,7 @@ perform: /* task t, in a nested worker of its own */
     fi
   }
   if
-  :: group[t] -> rests = false
+  :: group[t] -> running_wait = false
   :: else ->
     atomic {
       await(t, u, ring);
@@ -344,10 +344,10 @@ perform: /* task t, in a nested worker of its own */
   :: else
   fi;
   locked { /* ti_pool_block_begin */
-    rests = !group[t] && place[u] == TAKEN;
+    running_wait = !group[t] && place[u] == TAKEN;
     if
-    :: rests -> resting++
-    :: else -> away++
+    :: running_wait -> on_running++
+    :: else -> blocked++
     fi;
     turn();
     failed = false;
@@ -360,8 +360,8 @@ perform: /* task t, in a nested worker of its own */
     if
     :: failed && !served() -> /* the wait fails */
       if
-      :: rests -> resting--
-      :: else -> away--
+      :: running_wait -> on_running--
+      :: else -> blocked--
       fi;
       turn()
     :: else -> failed = false; awaited[me] = u
@@ -373,18 +373,18 @@ perform: /* task t, in a nested worker of its own */
     :: else
     fi
   }
-  looked = true; /* the first check comes before the sleep */
+  checked = true; /* the first check comes before the sleep */
   do
   :: done[u] -> break
-  :: !looked && !agreed[me] && !done[u] -> looked = true /* a slice ends, not the wait */
+  :: !checked && !agreed[me] && !done[u] -> checked = true /* a slice ends, not the wait */
 #ifndef BUG_NO_HELP /* a thread does not run what it waits for when no other thread is left to */
   :: locked { /* ti_pool_nested_help */
-      looked && stranded() && place[u] == QUEUED && depth + 1 < DEEP ->
-      looked = false;
-      assert(!rests);
+      checked && stranded() && place[u] == QUEUED && depth + 1 < DEEP ->
+      checked = false;
+      assert(!running_wait);
       place[u] = TAKEN;
       queued--;
-      away--;
+      blocked--;
       awaited[me] = NONE;
       turn();
       running++;
@@ -397,14 +397,14 @@ perform: /* task t, in a nested worker of its own */
       goto perform
     }
 #endif
-#ifndef BUG_NO_VERDICT /* all wait for each other, and no wait ends with an error */
+#ifndef BUG_NO_AGREEMENT /* all wait for each other, and no wait ends with an error */
   :: locked { /* ti_pool_agree, as ti_pool_nested_help returned false */
 #ifdef BUG_NO_HELP
-      looked && stranded() && !agreed[me] ->
+      checked && stranded() && !agreed[me] ->
 #else
-      looked && stranded() && !agreed[me] && !(place[u] == QUEUED && depth + 1 < DEEP) ->
+      checked && stranded() && !agreed[me] && !(place[u] == QUEUED && depth + 1 < DEEP) ->
 #endif
-      looked = false;
+      checked = false;
       if
 #ifdef BUG_AGREES_LATE /* its check of the wait may be older than the turn */
       :: agreed[me] = true
@@ -422,11 +422,11 @@ perform: /* task t, in a nested worker of its own */
 #endif
   od;
   locked { /* ti_pool_block_end */
-    looked = false;
+    checked = false;
     awaited[me] = NONE;
     if
-    :: rests -> resting--
-    :: else -> away--
+    :: running_wait -> on_running--
+    :: else -> blocked--
     fi;
     turn();
     if
@@ -525,7 +525,8 @@ proctype submitter() {
   alive == 0; /* ti_pool_wait */
   d_step {
     for (i : 0 .. TASKS - 1) { assert(place[i] == UNBORN || done[i]) };
-    assert(queued + running + waiting + idle + nasleep + fresh + away + resting + leaving == 0);
+    assert(queued + running + waiting + leaving == 0);
+    assert(idle + nasleep + fresh + blocked + on_running == 0);
     i = 0
   }
 }

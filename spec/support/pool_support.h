@@ -31,8 +31,8 @@ struct rig {
   struct gate *open_gate;  /* if any, each open passes through it */
   struct gate *close_gate; /* and each close through this one */
   atomic_int last_index;   /* of the worker that ran the latest task */
-  struct ti_signal_target *_Atomic bell; /* of the worker that was opened last */
-  void (*on_arm)(void *); /* what a signal calls, with the rig; set before the first submit */
+  struct ti_signal_target *_Atomic target; /* of the worker that was opened last */
+  void (*on_signal)(void *); /* what a signal calls, with the rig; set before the first submit */
 };
 
 struct job {
@@ -65,8 +65,8 @@ static void *hand_open(void *ud, int index, struct ti_stop_token *stop, char **w
   }
   h = (struct hand *)malloc(sizeof *h);
   if (h == NULL) exit(2);
-  if (rig->on_arm != NULL) ti_stop_token_set_hook(stop, rig->on_arm, rig);
-  rig->bell = stop->bell;
+  if (rig->on_signal != NULL) ti_stop_token_set_hook(stop, rig->on_signal, rig);
+  rig->target = stop->target;
   h->rig = rig;
   h->index = index;
   h->tasks = 0;
@@ -91,7 +91,7 @@ static int hand_run(void *worker, struct ti_task *t, struct ti_message *out) {
   return job->outcome;
 }
 
-static bool hand_worn(void *worker) {
+static bool hand_needs_replacing(void *worker) {
   const struct hand *h = (const struct hand *)worker;
   int wear = atomic_load(&h->rig->wear);
   return wear > 0 && h->tasks >= wear;
@@ -120,7 +120,7 @@ static void hand_dispose(void *ud) { atomic_fetch_add(&((struct rig *)ud)->dispo
 
 static const struct ti_pool_runner hands = {.open = hand_open,
                                             .run = hand_run,
-                                            .worn = hand_worn,
+                                            .needs_replacing = hand_needs_replacing,
                                             .close = hand_close,
                                             .thread_start = hand_start,
                                             .thread_stop = hand_stop,
@@ -159,7 +159,7 @@ static inline int count_of(struct rig *rig, const int *number) {
 }
 
 static inline void await_blocked(struct rig *rig, int n) {
-  while (count_of(rig, &rig->pool->blocked) != n) sched_yield();
+  while (count_of(rig, &rig->pool->waiting_submitters) != n) sched_yield();
 }
 
 static inline void await_asleep(struct rig *rig, int n) {

@@ -560,7 +560,7 @@ static void test_worn_workers(void) {
 static void wait_away(struct job *job) {
   enum ti_pool_block how;
   struct gate *gate = (struct gate *)(void *)job->extra;
-  CHECK(ti_pool_block_begin(job->rig->pool, NULL, &how) == TIDE_OK && how == BLOCK_AWAY);
+  CHECK(ti_pool_block_begin(job->rig->pool, NULL, &how) == TIDE_OK && how == BLOCK_OUTSIDE);
   gate_enter(gate);
   ti_pool_block_end(job->rig->pool, how);
 }
@@ -616,7 +616,7 @@ static void test_max_threads(void) {
     tasks[i] = submit(&rig, &jobs[i]);
   }
   gate_await(&gate, MOST);
-  while (count_of(&rig, &rig.pool->away) != MOST) sched_yield();
+  while (count_of(&rig, &rig.pool->blocked) != MOST) sched_yield();
   CHECK(ti_pool_crowded(rig.pool) && stats(&rig).running == MOST);
   CHECK(stats(&rig).workers == MOST && stats(&rig).queued == WAITING - MOST);
   gate_open(&gate);

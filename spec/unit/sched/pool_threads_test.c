@@ -217,7 +217,7 @@ static void *call_watch(void *arg) {
   else
     atomic_store(&create_fails_from, 1);
   atomic_store(&s->near, true);
-  s->err = ti_pool_cancel_watch(s->rig->pool);
+  s->err = ti_pool_cancel_start_watchdog(s->rig->pool);
   return NULL;
 }
 
@@ -243,7 +243,7 @@ static void test_watchdog_that_does_not_start(void) {
     ti_thread_join(&second.thread);
     CHECK(first.err == EAGAIN && second.err == EAGAIN);
     atomic_store(&create_fails_from, 0);
-    CHECK(ti_pool_cancel_watch(rig.pool) == 0); /* now it can */
+    CHECK(ti_pool_cancel_start_watchdog(rig.pool) == 0); /* now it can */
     CHECK(finish(submit(&rig, NULL)) == TIDE_OK);
     rig_end(&rig);
     gate_fini(&gate);
@@ -533,7 +533,7 @@ static void test_room_is_passed_on(void) {
   await_blocked(&rig, 1);
   spawn(&low.thread, call_submit_low, &low);
   await_blocked(&rig, 2);
-  atomic_store(&memory.fail_size, sizeof(struct ti_task_queue_level)); /* the high one needs that */
+  atomic_store(&memory.fail_size, sizeof(struct ti_task_queue_list)); /* the high one needs that */
   CHECK(ti_pool_cancel_task(rig.pool, queued));
   ti_thread_join(&low.thread);
   CHECK(low.refused == TIDE_OK);

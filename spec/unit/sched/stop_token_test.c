@@ -15,7 +15,7 @@
 
 /* ------------------------------------------------------------- the decision -- */
 
-static void test_ask_and_close_decide(void) {
+static void test_request_and_close_decide(void) {
   struct ti_signal_target b;
   struct ti_stop_token s;
   ti_stop_token_init_target(&b, NULL);
@@ -28,23 +28,23 @@ static void test_ask_and_close_decide(void) {
         ti_stop_token_close(&s) == TIDE_ETIMELIMIT);
   ti_stop_token_open(&s);
   CHECK(ti_stop_token_requested(&s) == TIDE_OK && ti_stop_token_close(&s) == TIDE_OK);
-  CHECK(ti_stop_token_pin(&s, TIDE_EINTERRUPTED) == STOP_NOT); /* too late */
+  CHECK(ti_stop_token_pin(&s, TIDE_EINTERRUPTED) == STOP_TOO_LATE); /* too late */
   ti_stop_token_open(&s);
-  CHECK(ti_stop_token_pin(&s, TIDE_EINTERRUPTED) == STOP_TOLD);
-  CHECK(ti_stop_token_pin(&s, TIDE_EINTERRUPTED) == STOP_KNOWN);
-  CHECK(atomic_load(&s.visitors) == 2); /* each is to ring, or to part */
+  CHECK(ti_stop_token_pin(&s, TIDE_EINTERRUPTED) == STOP_REQUESTED);
+  CHECK(ti_stop_token_pin(&s, TIDE_EINTERRUPTED) == STOP_ALREADY);
+  CHECK(atomic_load(&s.pins) == 2); /* each is to ring, or to part */
   ti_stop_token_unpin(&s);
-  CHECK(atomic_load(&s.visitors) == 1);
+  CHECK(atomic_load(&s.pins) == 1);
   ti_stop_token_fini(&s);
   CHECK(atomic_load(&b.first) == NULL);
 }
 
 /* --------------------------------------------------------------- the signal -- */
 
-static atomic_int host_heard;
+static atomic_int host_signals;
 static void host_handler(int sig) {
   (void)sig;
-  atomic_fetch_add(&host_heard, 1);
+  atomic_fetch_add(&host_signals, 1);
 }
 
 static void test_no_handler_is_replaced(void) {
@@ -62,7 +62,7 @@ static void test_no_handler_is_replaced(void) {
   CHECK(sigaction(SIGURG, &host, &now) == 0);
   err = ti_signal_claim(0, &err);
   CHECK(err != 0 && err != SIGURG);
-  CHECK(kill(getpid(), SIGURG) == 0 && atomic_load(&host_heard) == 1);
+  CHECK(kill(getpid(), SIGURG) == 0 && atomic_load(&host_signals) == 1);
   CHECK(sigaction(SIGURG, &now, NULL) == 0);
   CHECK(ti_signal_claim(0, &err) == SIGURG);
   /* to threads that are no workers: nothing happens */
@@ -74,27 +74,27 @@ static void test_no_handler_is_replaced(void) {
 
 struct stoppable {
   struct job job;
-  atomic_bool told;  /* before it is interrupted */
-  atomic_bool armed; /* the signal came */
-  int turns;         /* how long it runs by itself; 0: until it is stopped */
+  atomic_bool requested; /* before it is interrupted */
+  atomic_bool signalled; /* the signal came */
+  int turns;             /* how long it runs by itself; 0: until it is stopped */
 };
 
 static _Thread_local struct stoppable *volatile running;
-static atomic_int misdirected, armed;
+static atomic_int misdirected, signals;
 
-TI_IN_HANDLER static void on_arm(void *rig) {
+TI_IN_HANDLER static void on_signal(void *rig) {
   struct stoppable *now = running;
   (void)rig;
-  atomic_fetch_add(&armed, 1);
+  atomic_fetch_add(&signals, 1);
   if (now == NULL) return;
-  if (!atomic_load(&now->told)) atomic_fetch_add(&misdirected, 1);
-  atomic_store(&now->armed, true);
+  if (!atomic_load(&now->requested)) atomic_fetch_add(&misdirected, 1);
+  atomic_store(&now->signalled, true);
 }
 
 static void run_until_stopped(struct job *job) {
   struct stoppable *self = TI_CONTAINER(job, struct stoppable, job);
   running = self;
-  for (int i = 0; (self->turns == 0 || i < self->turns) && !atomic_load(&self->armed); i++)
+  for (int i = 0; (self->turns == 0 || i < self->turns) && !atomic_load(&self->signalled); i++)
     ti_thread_relax();
   running = NULL;
 }
@@ -107,7 +107,7 @@ static void rig_with_signal(struct rig *rig, int workers, ti_time limit) {
   cfg.signal = ti_signal_claim(chosen, &err);
   cfg.time_limit = limit;
   rig_start(rig, &cfg);
-  rig->on_arm = on_arm;
+  rig->on_signal = on_signal;
 }
 
 static void init(struct stoppable *s, struct rig *rig, int turns) {
@@ -131,9 +131,9 @@ static void test_interrupts_what_runs(void) {
   struct rig rig;
   struct stoppable s;
   struct ti_task *t = run_one(&rig, &s);
-  atomic_store(&s.told, true);
+  atomic_store(&s.requested, true);
   CHECK(ti_pool_cancel_interrupt(rig.pool, t) && ti_pool_cancel_interrupt(rig.pool, t));
-  CHECK(wait_for(t, -1) && t->outcome == TIDE_EINTERRUPTED && atomic_load(&s.armed));
+  CHECK(wait_for(t, -1) && t->outcome == TIDE_EINTERRUPTED && atomic_load(&s.signalled));
   CHECK(ti_pool_cancel_interrupt(rig.pool, t)); /* it ended so */
   ti_task_release(t);
   init(&s, &rig, 1);
@@ -147,11 +147,11 @@ static void test_limits_time(void) {
   struct rig rig;
   struct stoppable s;
   rig_with_signal(&rig, 2, 3 * 1000 * 1000);
-  CHECK(ti_pool_cancel_watch(rig.pool) == 0);
+  CHECK(ti_pool_cancel_start_watchdog(rig.pool) == 0);
   for (int i = 0; i < 20; i++) {
     init(&s, &rig, 0);
-    atomic_store(&s.told, true);
-    CHECK(finish(submit(&rig, &s.job)) == TIDE_ETIMELIMIT && atomic_load(&s.armed));
+    atomic_store(&s.requested, true);
+    CHECK(finish(submit(&rig, &s.job)) == TIDE_ETIMELIMIT && atomic_load(&s.signalled));
   }
   rig_end(&rig);
 }
@@ -164,7 +164,7 @@ static void test_interrupts_all(void) {
   rig_with_signal(&rig, N, 0);
   for (int i = 0; i < N; i++) {
     init(&s[i], &rig, 0);
-    atomic_store(&s[i].told, true);
+    atomic_store(&s[i].requested, true);
     t[i] = submit(&rig, &s[i].job);
   }
   for (int i = 0; i < N; i++)
@@ -176,39 +176,39 @@ static void test_interrupts_all(void) {
 }
 
 /* One that lets its thread ring itself, and needs many rings; beside those that others send. */
-enum { RINGS = 50 };
+enum { SIGNALS = 50 };
 
-static void run_in_a_hurry(struct job *job) {
+static void run_with_ticks(struct job *job) {
   struct stoppable *self = TI_CONTAINER(job, struct stoppable, job);
-  struct ti_signal_target *bell = self->job.rig->bell;
+  struct ti_signal_target *target = self->job.rig->target;
   run_until_stopped(job);
-  ti_stop_token_start_ticks(bell);
-  ti_stop_token_start_ticks(bell); /* it does already */
-  for (int i = 0; i < RINGS; i++) {
-    atomic_store(&self->armed, false);
+  ti_stop_token_start_ticks(target);
+  ti_stop_token_start_ticks(target); /* it does already */
+  for (int i = 0; i < SIGNALS; i++) {
+    atomic_store(&self->signalled, false);
     run_until_stopped(job);
   }
 }
 
-static void test_rings_itself(int rounds) {
+static void test_ticks(int rounds) {
   struct rig rig;
   rig_with_signal(&rig, 1, 0);
   atomic_store(&misdirected, 0);
   for (int i = 0; i < rounds; i++) {
     struct stoppable s, next;
     struct ti_task *t, *b;
-    int rung;
+    int before;
     init(&s, &rig, 0);
     init(&next, &rig, 2000);
-    s.job.call = run_in_a_hurry;
+    s.job.call = run_with_ticks;
     t = submit(&rig, &s.job);
     b = submit(&rig, &next.job);
     while (ti_task_state(t) == TIDE_PENDING) ti_thread_relax();
-    rung = atomic_load(&armed);
-    atomic_store(&s.told, true);
+    before = atomic_load(&signals);
+    atomic_store(&s.requested, true);
     CHECK(ti_pool_cancel_interrupt(rig.pool, t));
-    CHECK(finish(t) == TIDE_EINTERRUPTED && atomic_load(&armed) - rung > RINGS);
-    CHECK(finish(b) == TIDE_OK && !atomic_load(&next.armed));
+    CHECK(finish(t) == TIDE_EINTERRUPTED && atomic_load(&signals) - before > SIGNALS);
+    CHECK(finish(b) == TIDE_OK && !atomic_load(&next.signalled));
   }
   CHECK(atomic_load(&misdirected) == 0);
   rig_end(&rig);
@@ -232,9 +232,9 @@ static void test_no_signal_meets_another_task(int rounds) {
     b = submit(&rig, &bystander.job);
     while (i % 4 != 0 && ti_task_state(v) == TIDE_PENDING) ti_thread_relax();
     for (size_t n = check_random(&random, 1000); n > 0; n--) ti_thread_relax();
-    atomic_store(&victim.told, true);
+    atomic_store(&victim.requested, true);
     hit = ti_pool_cancel_interrupt(rig.pool, v);
-    CHECK(finish(b) == TIDE_OK && !atomic_load(&bystander.armed));
+    CHECK(finish(b) == TIDE_OK && !atomic_load(&bystander.signalled));
     CHECK(wait_for(v, -1));
     if (ti_task_state(v) == TIDE_FINISHED) {
       CHECK(hit == (v->outcome == TIDE_EINTERRUPTED));
@@ -247,7 +247,7 @@ static void test_no_signal_meets_another_task(int rounds) {
     }
     ti_task_release(v);
   }
-  printf("%d stopped, %d ended by themselves, %d signals\n", stopped, ended, atomic_load(&armed));
+  printf("%d stopped, %d ended by themselves, %d signals\n", stopped, ended, atomic_load(&signals));
   CHECK(atomic_load(&misdirected) == 0);
   rig_end(&rig);
 }
@@ -279,7 +279,7 @@ static void test_lost_signals(void) {
 
 /* The user's other processes have all signals that carry something under way that are allowed. A
 ** real-time signal is refused then, a plain one loses what it carries. */
-static void test_crowded_signals(int signal) {
+static void test_too_many_queued_signals(int signal) {
   struct rlimit before, none;
   CHECK(getrlimit(RLIMIT_SIGPENDING, &before) == 0);
   none = before;
@@ -289,13 +289,13 @@ static void test_crowded_signals(int signal) {
   if (signal < SIGRTMIN) {
     test_interrupts_what_runs();
     test_limits_time();
-    test_rings_itself(1); /* there is no timer */
+    test_ticks(1); /* there is no timer */
     CHECK(setrlimit(RLIMIT_SIGPENDING, &before) == 0);
   } else {
     struct rig rig;
     struct stoppable s;
     struct ti_task *t = run_one(&rig, &s);
-    atomic_store(&s.told, true);
+    atomic_store(&s.requested, true);
     CHECK(ti_pool_cancel_interrupt(rig.pool, t));
     CHECK(!wait_for(t, 0.03)); /* refused all that time */
     CHECK(setrlimit(RLIMIT_SIGPENDING, &before) == 0);
@@ -312,45 +312,45 @@ static void test_stray_signals(void) {
   struct ti_task *t = run_one(&rig, &s);
   pthread_t worker;
   ti_mutex_lock(&rig.pool->lock);
-  worker = rig.pool->slots->thread.t;
+  worker = rig.pool->all_threads->thread.t;
   ti_mutex_unlock(&rig.pool->lock);
   for (int i = 0; i < 1000; i++) CHECK(__real_pthread_kill(worker, rig.pool->cfg.signal) == 0);
-  CHECK(!atomic_load(&s.armed) && !ti_task_done(t));
-  atomic_store(&s.told, true);
+  CHECK(!atomic_load(&s.signalled) && !ti_task_done(t));
+  atomic_store(&s.requested, true);
   CHECK(ti_pool_cancel_interrupt(rig.pool, t) && finish(t) == TIDE_EINTERRUPTED);
   rig_end(&rig);
 }
 
 /* A submit that came too late has looked for its time limit before it was refused. */
-static void test_watch_after_the_end(void) {
+static void test_watchdog_after_the_end(void) {
   struct ti_pool_config cfg = config(1);
   struct rig rig;
   int err;
   rig_start(&rig, &cfg);
-  CHECK(ti_pool_cancel_watch(rig.pool) == ENOTSUP); /* without a signal */
+  CHECK(ti_pool_cancel_start_watchdog(rig.pool) == ENOTSUP); /* without a signal */
   rig_end(&rig);
   cfg.signal = ti_signal_claim(0, &err);
   rig_start(&rig, &cfg);
   ti_pool_close(rig.pool, false);
   CHECK(ti_pool_wait(rig.pool, TI_CLOCK_NEVER));
-  CHECK(ti_pool_cancel_watch(rig.pool) == 0);
+  CHECK(ti_pool_cancel_start_watchdog(rig.pool) == 0);
   ti_pool_release(rig.pool);
   CHECK(atomic_load(&rig.disposed) == 1 && memory_clean());
 }
 
 int main(void) {
   const char *san = getenv("SAN");
-  test_ask_and_close_decide();
+  test_request_and_close_decide();
   test_no_handler_is_replaced();
   test_interrupts_what_runs();
   test_limits_time();
   test_interrupts_all();
-  test_watch_after_the_end();
+  test_watchdog_after_the_end();
   test_stray_signals();
   test_lost_signals();
-  test_crowded_signals(SIGURG);
-  test_crowded_signals(SIGRTMAX - 3);
-  test_rings_itself(san != NULL && *san != '\0' ? 20 : 200);
+  test_too_many_queued_signals(SIGURG);
+  test_too_many_queued_signals(SIGRTMAX - 3);
+  test_ticks(san != NULL && *san != '\0' ? 20 : 200);
   test_no_signal_meets_another_task(san != NULL && *san != '\0' ? 5000 : 30000);
   return check_done();
 }

@@ -28,7 +28,7 @@ static void forget(int at) {
 
 static void push(struct ti_task_queue *q, int k) {
   if (!ti_task_queue_ready(q, tasks[k].priority))
-    ti_task_queue_add_level(q, ti_task_queue_new_level(&counted_mem));
+    ti_task_queue_add_list(q, ti_task_queue_new_list(&counted_mem));
   CHECK(ti_task_queue_ready(q, tasks[k].priority));
   ti_task_queue_push(q, &tasks[k]);
   order[count++] = k;

@@ -104,9 +104,9 @@ static void *fail_the_first(void *arg) {
   bool asleep = false;
   (void)arg;
   while (!asleep) {
-    ti_mutex_lock(&slept_on->box->lock);
+    ti_mutex_lock(&slept_on->waiter->lock);
     asleep = slept_on->need > 0;
-    ti_mutex_unlock(&slept_on->box->lock);
+    ti_mutex_unlock(&slept_on->waiter->lock);
   }
   CHECK(ti_task_finish(pair[0], TIDE_ETRANSFER, NULL));
   return NULL;

@@ -59,7 +59,7 @@ static void test_model(void) {
   for (size_t i = 0; i < SLOTS; i++) {
     if (p[i] == NULL) continue;
     if (size[i] >= BLOCK_CACHE_LARGE && i % 2 == 0)
-      ti_alloc_free(&ti_block_cache_loose, p[i], size[i]);
+      ti_alloc_free(&ti_block_cache_any_thread, p[i], size[i]);
     else
       ti_block_cache_alloc(&b, p[i], size[i], 0);
   }

@@ -18,7 +18,7 @@ struct ti_signal_target {
 
 /* Looks until *word is not `value` any more, as the users of this room do. */
 static bool look(struct ti_spin_wait *s, ti_time time, const atomic_size_t *word, size_t value) {
-  struct ti_spin_look k;
+  struct ti_spin_loop k;
   bool found;
   if (!ti_spin_wait_start(s, time, &k)) return false;
   do found = atomic_load(word) != value;
@@ -77,33 +77,33 @@ static void test_gives_up(void) {
 static void test_short_sleeps(void) {
   atomic_size_t word = 1;
   struct ti_spin_wait s;
-  struct ti_spin_look k;
+  struct ti_spin_loop k;
   ti_time start;
   int sleeps = 0;
   ti_spin_wait_init(&s);
   s.enabled = true;
   ti_spin_wait_woke(&s, ti_spin_wait_sleep(&s)); /* before any look was asked for: says nothing */
-  CHECK(s.skip == 0 && !s.patient);
+  CHECK(s.skip == 0 && !s.extended);
   while (s.last < SPIN_MAX_SKIP) { /* looking does not pay */
     s.skip = 0;
     look(&s, 1000, &word, 1);
     ti_spin_wait_woke(&s, ti_clock_now() - 1000000);
   }
-  CHECK(s.skip == SPIN_MAX_SKIP && !s.patient);
+  CHECK(s.skip == SPIN_MAX_SKIP && !s.extended);
   while (!ti_spin_wait_start(&s, SPIN_TIME, &k)) {
     ti_spin_wait_woke(&s, ti_spin_wait_sleep(&s));
     sleeps++;
   }
   CHECK(sleeps <= SPIN_MAX_SKIP / SPIN_SHORT_SLEEP + 1);
-  CHECK(k.time == SPIN_PATIENCE * SPIN_TIME);
+  CHECK(k.time == SPIN_EXTENSION * SPIN_TIME);
   ti_spin_wait_stop(&s, true);
-  CHECK(ti_spin_wait_start(&s, SPIN_TIME, &k) && k.time == SPIN_PATIENCE * SPIN_TIME);
+  CHECK(ti_spin_wait_start(&s, SPIN_TIME, &k) && k.time == SPIN_EXTENSION * SPIN_TIME);
   ti_spin_wait_stop(&s, false);
-  CHECK(s.skip == 1 && !s.patient);
+  CHECK(s.skip == 1 && !s.extended);
   ti_spin_wait_woke(&s, ti_spin_wait_sleep(&s));
   start = ti_clock_now();
   CHECK(!look(&s, SPIN_TIME, &word, 1));
-  CHECK(ti_clock_now() - start >= SPIN_PATIENCE * SPIN_TIME);
+  CHECK(ti_clock_now() - start >= SPIN_EXTENSION * SPIN_TIME);
   /* patience has an end */
   ti_spin_wait_woke(&s, ti_spin_wait_sleep(&s));
   CHECK(ti_spin_wait_start(&s, SPIN_LONGEST / 2, &k) && k.time == SPIN_LONGEST);
