@@ -1,5 +1,5 @@
 /*
-** sched/stop_token: asking the task that a worker runs to end.
+** sched/stop_token: requests to end what a worker does.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -8,10 +8,10 @@
 #include "platform/signal.h"
 #include "platform/thread.h"
 
-/* In the handler, on the thread itself. */
+/* The signal handler, on the target's own thread. */
 TI_IN_HANDLER static void on_signal(void *ud, int sig) {
   struct ti_signal_target *b = (struct ti_signal_target *)ud;
-  /* acquire: pairs with the releases in init and setarm, on this very thread */
+  /* acquire: pairs with the releases in init and set_hook, on this very thread */
   struct ti_stop_token *s = atomic_load_explicit(&b->first, memory_order_acquire);
   for (; s != NULL; s = s->next) {
     void (*hook)(void *) = atomic_load_explicit(&s->hook, memory_order_acquire);
@@ -38,7 +38,7 @@ void ti_stop_token_init_target(struct ti_signal_target *b, struct ti_signal_set 
 
 void ti_stop_token_attach(struct ti_signal_target *b) {
   b->thread = ti_thread_self();
-  /* of a new thread; the last one that this bell was for had taken some */
+  /* the thread is new, and the signals that the last one accepted are not its own */
   atomic_store_explicit(&b->accepted, 0, memory_order_relaxed);
   if (b->signals == NULL) return;
   ti_signal_set_handler(&b->handler);
@@ -48,7 +48,7 @@ void ti_stop_token_attach(struct ti_signal_target *b) {
 void ti_stop_token_change_signals(struct ti_signal_target *b, uint64_t now) {
   uint64_t before = atomic_load_explicit(&b->accepted, memory_order_relaxed);
   ti_signal_set_take(before, now);
-  /* release: who rings by one of these finds that it is taken */
+  /* release: a sender that finds one of these also finds that the thread accepts it */
   atomic_store_explicit(&b->accepted, now, memory_order_release);
 }
 
@@ -89,14 +89,14 @@ void ti_stop_token_set_hook(struct ti_stop_token *s, void (*hook)(void *), void 
 }
 
 void ti_stop_token_open(struct ti_stop_token *s) {
-  /* relaxed: who asks finds this task through its lock, which orders it */
+  /* relaxed: requesters find this task through its lock, which orders it */
   atomic_store_explicit(&s->left, false, memory_order_relaxed);
   atomic_store_explicit(&s->state, TIDE_OK, memory_order_relaxed);
 }
 
 int ti_stop_token_close(struct ti_stop_token *s) {
   int state = TIDE_OK;
-  /* acquire: pairs with the release in ask, so leave sees who visits */
+  /* acquire: pairs with the release in request, so `leave` sees the pin of the requester */
   if (atomic_compare_exchange_strong_explicit(&s->state, &state, STOP_CLOSED, memory_order_acquire,
                                               memory_order_acquire))
     return TIDE_OK;
@@ -111,8 +111,8 @@ bool ti_stop_token_request(struct ti_stop_token *s, int kind) {
 
 enum ti_stop_pin_result ti_stop_token_pin(struct ti_stop_token *s, int kind) {
   enum ti_stop_pin_result answer = STOP_REQUESTED;
-  /* A visitor first. Sequentially consistent, as are the load below and what ti_stop_token_leave
-  ** does: either this finds that the worker leaves, or the worker finds the visitor. */
+  /* The pin comes first. It is sequentially consistent, as are the load below and `leave`: either
+  ** this call sees that the worker leaves, or the worker sees the pin. */
   atomic_fetch_add_explicit(&s->pins, 1, memory_order_seq_cst);
   if (!ti_stop_token_request(s, kind)) {
     bool left = atomic_load_explicit(&s->left, memory_order_seq_cst);
@@ -126,11 +126,11 @@ enum ti_stop_pin_result ti_stop_token_pin(struct ti_stop_token *s, int kind) {
 
 void ti_stop_token_leave(struct ti_stop_token *s) {
   atomic_store_explicit(&s->left, true, memory_order_seq_cst);
-  /* It holds no lock that is needed here, and may be starting the watchdog's thread. */
+  /* yields: the requester may be starting the watchdog's thread */
   while (atomic_load_explicit(&s->pins, memory_order_seq_cst) != 0) ti_thread_yield();
 }
 
 void ti_stop_token_unpin(struct ti_stop_token *s) {
-  /* release: the last touch; leave waits for it */
+  /* release: the last access; `leave` waits for it */
   atomic_fetch_sub_explicit(&s->pins, 1, memory_order_release);
 }

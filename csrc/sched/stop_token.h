@@ -1,22 +1,27 @@
 /*
-** sched/stop_token: asking the task that a worker runs to end.
+** sched/stop_token: requests to end what a worker does.
 **
-** Each worker has one `struct ti_stop_token`; what it holds is about what the worker does now: it
-** runs a task, or is opened or closed, where Lua code runs too.
+** Terms
+**   stop token      a worker's: whether its current work was requested to end, and why (a kind)
+**   kind            interrupted, time limit or memory limit: an error code
+**   signal target   a thread that signals can reach, with the tokens of all its workers
+**   pin             a requester that has not sent its signal yet; the worker waits for it
 **
-**   want:   CLOSED --open--> 0 --ask--> a kind (interrupted, time_limit, memory_limit)
-**              ^             |             |
-**              +----close----+----close----+
+** A worker's work is a task that it runs, or its own opening or closing, which runs Lua code too.
+** The states of a token:
 **
-** `ask` and `close` decide by one compare-and-swap: a task that was asked in time ends with that
-** kind whatever it does; one that was not cannot be asked any more, nor can the next one in its
-** place.
+**   CLOSED --open--> TIDE_OK --request--> a kind
+**      ^                |                   |
+**      +-----close------+-------close-------+
 **
-** Who asks reaches the worker's thread with a signal (`ring_locked` in watchdog.c), whose handler
-** calls `arm` there, for all of the thread's stops that were asked. A signal that comes when none
-** was asked does nothing, so it matters neither who sent it nor whether two became one; but who
-** leaves (watchdog.h) lets what was sent come first, so that the next task's system calls are not
-** interrupted.
+** `request` and `close` are each one compare-and-swap, so exactly one of them succeeds. A task that
+** was requested in time ends with that kind whatever it does. A task that was not can no longer be
+** requested, and the request cannot meet the next task.
+**
+** A request is followed by a signal to the worker's thread (watchdog.c). The handler calls the hook
+** of each requested token of that thread, so stray and coalesced signals are harmless. Before a
+** worker takes its next task it drains signals already sent (ti_watchdog_remove): they must not
+** interrupt that task's system calls.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -41,48 +46,44 @@ enum { STOP_CLOSED = -1 };
 struct ti_stop_token;
 struct ti_watchdog;
 
-/* A thread that can be rung. */
+/* I: immutable; A: atomic; W: under the watchdog's lock; T: the target's own thread alone. */
 struct ti_signal_target {
   struct ti_signal_handler handler; /* I */
-  struct ti_thread thread; /* I while the thread lives; written before its first stop is opened */
-  struct ti_watchdog *watchdog; /* I: of its pool; NULL: none */
-  struct ti_signal_set
-      *signals; /* I: of its pool; NULL: there are none, the thread cannot be reached */
-  _Atomic uint64_t
-      accepted;     /* A: signals that it takes; the thread's, for who rings; release, acquire */
-  int last_signal;  /* watchdog's lock: the signal that was sent last */
-  bool unreachable; /* watchdog's lock: when it was to be rung last, there was no signal for it */
-  struct ti_stop_token *_Atomic first; /* A: its stops; the thread's, and its handler's */
-  atomic_bool
-      /* A: the handler ran since the last signal was sent: a hint (relaxed), see ring_locked */
-      delivered;
-  unsigned undelivered;         /* watchdog's lock: how often it was to be rung since then */
-  bool signalled;               /* watchdog's lock: a signal was sent since the thread last left */
-  bool ticking;                 /* the thread's: it rings itself, too */
-  struct ti_signal_timer timer; /* the thread's, while it ticks */
+  struct ti_thread thread;       /* I while the thread lives; set before its first token is open */
+  struct ti_watchdog *watchdog;  /* I: the pool's; NULL: none */
+  struct ti_signal_set *signals; /* I: the pool's; NULL: the thread cannot be reached */
+  _Atomic uint64_t accepted;     /* A: signals that the thread accepts; it writes (release) */
+  int last_signal;               /* W: the signal that was sent last */
+  bool unreachable;              /* W: there was no signal for it the last time */
+  struct ti_stop_token *_Atomic first; /* A: its tokens; shared by the thread and its handler */
+  atomic_bool delivered;        /* A, a hint: the handler ran since the last signal was sent */
+  unsigned undelivered;         /* W: checks that found the last signal not delivered */
+  bool signalled;               /* W: a signal was sent since the thread last left */
+  bool ticking;                 /* T: its timer runs */
+  struct ti_signal_timer timer; /* T: while it ticks */
 };
 
 struct ti_stop_token {
   struct ti_signal_target *target; /* I */
   struct ti_stop_token *next;      /* I: the one made before it */
-  void (*_Atomic hook)(
-      void *ud);    /* A: of the worker that is opened: called in the handler; NULL: none */
-  void *ud;         /* for arm */
-  atomic_int state; /* A: see above; release in ask pairs with acquire in asked and close */
-  atomic_bool
-      left; /* A: the worker has left, or is leaving (watchdog.h); see ti_stop_token_leave */
-  atomic_uint pins;         /* A: who asked and has not rung yet; release, paired with leave */
-  struct ti_list_node link; /* watchdog's lock: in its list */
-  ti_time due;              /* watchdog's lock: when to ask, or to ring again */
-  int kind;                 /* watchdog's lock: what to ask for */
+  void (*_Atomic hook)(void *ud);  /* A: called in the handler; NULL: none */
+  void *ud;                        /* for the hook */
+  atomic_int state;                /* A: see above; request releases, requested and close acquire */
+  atomic_bool left;         /* A: the worker has left or is leaving: see ti_stop_token_leave */
+  atomic_uint pins;         /* A: requesters that have not sent their signal yet */
+  struct ti_list_node link; /* W: in the watchdog's list */
+  ti_time due;              /* W: when to request, or to signal again */
+  int kind;                 /* W: what to request at `due` */
 };
 
+/* Makes a target. `signals` may be NULL: no signal can reach the thread. */
 void ti_stop_token_init_target(struct ti_signal_target *b, struct ti_signal_set *signals);
 
-/* These on its thread. From now on it can be rung, if there is a signal. */
+/* Makes the calling thread the target's. From now on signals of the set reach it. */
 void ti_stop_token_attach(struct ti_signal_target *b);
-/* Before each task: takes other signals, if these have changed. */
+/* Accepts the signals `now` from here on. On the target's thread. */
 void ti_stop_token_change_signals(struct ti_signal_target *b, uint64_t now);
+/* Accepts other signals if the pool's set has changed. On the target's thread, before each task. */
 static inline void ti_stop_token_refresh_signals(struct ti_signal_target *b) {
   uint64_t now;
   if (b->signals == NULL) return;
@@ -91,42 +92,49 @@ static inline void ti_stop_token_refresh_signals(struct ti_signal_target *b) {
   if (now != atomic_load_explicit(&b->accepted, memory_order_relaxed))
     ti_stop_token_change_signals(b, now);
 }
-/* Rings the thread every 100 us from now on: for code whose parts must be stopped one by
-** one. Where there is no such timer, there are the watchdog's signals. */
+/* Signals the calling thread every 100 us from now on, for code whose parts must be stopped one by
+** one. Without such a timer only the watchdog's signals come. On the target's thread. */
 void ti_stop_token_start_ticks(struct ti_signal_target *b);
-/* Ends that. No ring of it comes later. */
+/* Ends the ticks. None arrives after the call. On the target's thread. */
 void ti_stop_token_stop_ticks(struct ti_signal_target *b);
 
-/* On the bell's thread, or before it starts. The last that was made goes first. */
+/* Adds a token, which is closed, to its target. On the target's thread, or before that starts. */
 void ti_stop_token_init(struct ti_stop_token *s, struct ti_signal_target *b);
+/* Takes the token off its target. It must be the one made last. */
 void ti_stop_token_fini(struct ti_stop_token *s);
-/* The worker's: what a signal does from now on, on its own thread and in a handler. NULL:
-** nothing. */
+/* Sets what a signal does while work is requested to end. The hook runs in a signal handler on the
+** worker's thread; NULL: nothing. On the worker's thread. */
 void ti_stop_token_set_hook(struct ti_stop_token *s, void (*hook)(void *ud), void *ud);
 
-/* The worker's: before a task, and at its end. `close` answers TIDE_OK or what was asked for. */
+/* Opens the token before the worker begins something. On the worker's thread. */
 void ti_stop_token_open(struct ti_stop_token *s);
+/* Closes the token. Returns the kind that was requested, or TIDE_OK. On the worker's thread. */
 int ti_stop_token_close(struct ti_stop_token *s);
 
-/* What was asked of the running task, or TIDE_OK. */
+/* Returns the kind that was requested of the current work, or TIDE_OK. Any thread. */
 static inline int ti_stop_token_requested(const struct ti_stop_token *s) {
   int state = atomic_load_explicit(&s->state, memory_order_acquire);
   return state > 0 ? state : TIDE_OK;
 }
 
-/* Asks the task that runs, which the caller knows not to have ended. False: it was asked already,
-** or it is too late. */
+/* Requests the current work to end. Returns false if it was requested before or is closed. The
+** caller must know that the work that it means has not ended. */
 bool ti_stop_token_request(struct ti_stop_token *s, int kind);
 
-/* The same for another thread, under a lock that the worker needs before it goes on to
-** something else. STOP_REQUESTED: asked now; STOP_ALREADY: it was asked before. With both it is to be
-** chased (watchdog.h), or parted from, which the worker waits for. STOP_LEFT: it was asked before,
-** and the worker has left already; STOP_TOO_LATE: too late. */
-enum ti_stop_pin_result { STOP_TOO_LATE, STOP_LEFT, STOP_ALREADY, STOP_REQUESTED };
+/* The result of ti_stop_token_pin. */
+enum ti_stop_pin_result {
+  STOP_TOO_LATE, /* the work has ended; it was not requested */
+  STOP_LEFT,     /* it was requested before, and the worker has left */
+  STOP_ALREADY,  /* it was requested before; the token is pinned */
+  STOP_REQUESTED /* it is requested by this call; the token is pinned */
+};
+
+/* Requests the current work to end, for another thread. The caller holds a lock that the worker
+** needs before it begins something else. With the last two results the caller must call
+** ti_watchdog_keep_signalling or ti_stop_token_unpin: the worker waits for that. */
 enum ti_stop_pin_result ti_stop_token_pin(struct ti_stop_token *s, int kind);
 void ti_stop_token_unpin(struct ti_stop_token *s);
-/* The worker's: from now on visits answer STOP_LEFT or STOP_TOO_LATE. Returns once those that were
-** under way have parted. */
+/* Makes later pins fail, and waits until those under way are removed. On the worker's thread. */
 void ti_stop_token_leave(struct ti_stop_token *s);
 
 TI_INTERNAL_END

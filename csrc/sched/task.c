@@ -1,9 +1,9 @@
 /*
 ** sched/task: one submitted call and its outcome.
 **
-** Who makes a task done takes its watches off the list under the lock, lets the lock
-** go, and delivers each of them. From then on it touches nothing but the task itself,
-** on which it holds a reference.
+** The thread that makes a task done takes its waiters off the list under the lock, releases the
+** lock and notifies each of them. It then accesses nothing but the task, on which it holds a
+** reference.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -20,7 +20,8 @@ static void dealloc(struct ti_task *t, struct ti_task_home *home, const struct t
     ti_alloc_free(mem, t, sizeof *t);
 }
 
-/* NULL and true: it needs none; false: out of memory. */
+/* Stores the options that few tasks have in *out, NULL if it has none. Returns false if out of
+** memory. */
 static bool store_options(const struct ti_task_options *options, const struct ti_alloc *mem,
                           struct ti_task_stored_options **out) {
   const char *name;
@@ -90,17 +91,17 @@ void ti_task_release(struct ti_task *t) {
     home->free_context(t->context);
   if (t->options != NULL) ti_alloc_free(mem, t->options, t->options->size);
   dealloc(t, home, mem);
-  /* last: the memory may belong to who owns the pool */
+  /* last: the memory may belong to the owner of the pool */
   if (home != NULL) home->release(home);
 }
 
-/* The only writer of `state`; see the picture in task.h. */
+/* The only writer of `state`; task.h has the transitions. */
 static void set_state_locked(struct ti_task *t, tide_status to) {
   tide_status from = ti_task_state(t);
   assert((from == TIDE_PENDING && to != TIDE_PENDING) ||
          (from == TIDE_RUNNING && to == TIDE_FINISHED));
   (void)from;
-  /* release: pairs with the acquire in ti_task_state, so who sees it done sees the outcome */
+  /* release: pairs with the acquire in ti_task_state, so a reader of "done" sees the outcome */
   atomic_store_explicit(&t->state, (unsigned char)to, memory_order_release);
 }
 
@@ -121,7 +122,7 @@ enum ti_stop_pin_result ti_task_stop(struct ti_task *t, int kind, struct ti_stop
   enum ti_stop_pin_result answer = STOP_TOO_LATE;
   ti_byte_lock_lock(&t->lock);
   *stop = ti_task_state(t) == TIDE_RUNNING ? t->stop : NULL;
-  /* under the lock it has not finished, and its worker's stop is about it */
+  /* under the lock it has not finished, and the token is about this task */
   if (*stop != NULL) answer = ti_stop_token_pin(*stop, kind);
   ti_byte_lock_unlock(&t->lock);
   return answer;
@@ -133,21 +134,21 @@ static void set_awaited(struct ti_task *self, struct ti_task *t) {
   ti_byte_lock_unlock(&self->lock);
 }
 
-/* What t waits for, with a reference, or NULL. */
+/* Returns what t waits for, with a reference, or NULL. */
 static struct ti_task *awaited_by(struct ti_task *t) {
   struct ti_task *next = NULL;
   ti_byte_lock_lock(&t->lock);
-  /* the waiter has a reference until it has said under this lock that it waits no more */
+  /* its waiter holds a reference until it has removed the entry under this lock */
   if (ti_task_state(t) == TIDE_RUNNING && t->awaited != NULL) next = ti_task_hold(t->awaited);
   ti_byte_lock_unlock(&t->lock);
   return next;
 }
 
-/* The entry is made first, then the ring looked for: of those who close one, the last to make its
-** entry sees all others. An entry stays until what is awaited is done, or the waiter is stopped; so
-** links that are seen one after the other were there together. */
+/* The entry is made before the search for a ring. Of the tasks that close a ring, the last one to
+** make its entry sees all others. An entry stays until the awaited task is done or its waiter is
+** stopped, so entries that are seen one after the other existed together. */
 bool ti_task_await(struct ti_task *self, struct ti_task *t) {
-  enum { FAR = 1000000 }; /* a ring that self is not in has no end */
+  enum { FAR = 1000000 }; /* bounds the search in a ring without self */
   struct ti_task *at;
   bool ring = false;
   set_awaited(self, t);
@@ -165,9 +166,9 @@ bool ti_task_await(struct ti_task *self, struct ti_task *t) {
   return !ring;
 }
 
-/* --------------------------------------------------------------- watches -- */
+/* -------------------------------------------------------------- waiters -- */
 
-/* The ring goes through the watches' links; the oldest is before the newest. */
+/* The waiters form a ring through their links; the oldest comes before the newest. */
 static struct ti_task_waiter *next_of(const struct ti_task_waiter *w) {
   return TI_CONTAINER(w->link.next, struct ti_task_waiter, link);
 }
@@ -193,8 +194,8 @@ static bool failed(const struct ti_task *t) {
   return ti_task_state(t) == TIDE_FINISHED && t->outcome != TIDE_OK;
 }
 
-/* Makes it done if its state is at most `latest`, with what *out holds as its message;
-** the call that was there is in *out then. */
+/* Makes the task done if its state is at most `latest`. The outcome in *out becomes its message,
+** and the call is freed. Returns whether it did. */
 static bool settle(struct ti_task *t, tide_status latest, tide_status to, int outcome,
                    struct ti_message *out) {
   struct ti_task_waiter *in_flight, *w;
@@ -215,8 +216,8 @@ static bool settle(struct ti_task *t, tide_status latest, tide_status to, int ou
       w->on_task = false;
     while ((w = next_of(w)) != in_flight);
   ti_byte_lock_unlock(&t->lock);
-  /* before the news: who hears that it is done finds the call's parts released; and with
-  ** no lock held, as that may release other tasks */
+  /* before the notifications: a thread that sees the task done finds the call's parts released.
+  ** Without a lock, since that may release other tasks. */
   ti_message_fini(&call);
   failure = failed(t);
   while ((w = in_flight) != NULL) {

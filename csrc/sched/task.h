@@ -5,19 +5,18 @@
 **   PENDING --------> RUNNING ---------------> FINISHED
 **      |                                           ^
 **      | cancel                                    |  finish (a broken pool, or a
-**      +-----------> CANCELLED                     |  promise that was never begun)
+**      +-----------> CANCELLED                     |  promise that never began)
 **      +-------------------------------------------+
 **
-** An outcome's bytes: those of TIDE_OK and TIDE_EERROR are floor 2's (worker_state.h). A kind's:
-** varint n, message of n bytes, varint k, traceback of k bytes (k is 0: none); or no bytes
-** at all, when there was no memory for them, and for every cancelled task.
+** A task in FINISHED or CANCELLED is done. set_state_locked in task.c alone writes the state, under
+** the task's lock; any thread may read it.
 **
-** FINISHED and CANCELLED are "done". One function (set_state in task.c) writes
-** the state, under the task's lock; anyone may read it (atomic).
-** Lock order: the task's lock is a leaf; it is never held together with another.
+** The bytes of an outcome: vm/worker_state.h has those of TIDE_OK and TIDE_EERROR. Any other code:
+** varint n, message of n bytes, varint k, traceback of k bytes (k is 0: none). They are missing if
+** there was no memory for them, and for every cancelled task.
 **
-** There may be millions of tasks, so a struct ti_task is small (with its message: one block), and
-** its lock is a byte.
+** Locks: the task's lock is a leaf, never held together with another. There may be millions of
+** tasks, so a struct ti_task is small, its message included, and its lock is one byte.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -43,10 +42,10 @@ enum ti_task_place { TASK_OUTSIDE, TASK_QUEUED, TASK_TAKEN };
 
 struct ti_pool;
 
-/* Where tasks come from and belong to: their pool. All functions may be called by any thread. */
+/* What tasks are allocated from and belong to: their pool. Any thread may call the functions. */
 struct ti_task_home {
   struct ti_pool *pool;                                       /* I */
-  const struct ti_alloc *mem;                                 /* I: of the tasks' messages */
+  const struct ti_alloc *mem;                                 /* I: for the tasks' messages */
   struct ti_task *(*alloc)(struct ti_task_home *home);        /* I; returns NULL if out of memory */
   void (*free)(struct ti_task_home *home, struct ti_task *t); /* I */
   void (*hold)(struct ti_task_home *home);    /* I: a task takes a reference to its home */
@@ -54,25 +53,25 @@ struct ti_task_home {
   void (*free_context)(void *context);        /* I; NULL: nothing to free */
 };
 
-/* Who is told that a task is done. */
+/* What is notified when a task is done. */
 struct ti_task_waiter {
   struct ti_list_node link; /* task's lock while `on_task`, then the waiter's own */
   bool on_task;             /* task's lock: it is in the task's list */
   /* Called once by the thread that makes the task done, with no lock held, after `on_task` became
-  ** false; the task does not touch *w afterwards. */
+  ** false. The task does not access *w afterwards. */
   void (*notify)(struct ti_task_waiter *w, bool failed);
 };
 
-/* What a submit may say of a task. */
+/* The options of a submit. */
 struct ti_task_options {
   const char *name;                 /* NULL: none */
   int priority;                     /* higher first */
-  ti_time time_limit;               /* nanoseconds of running; 0: as the pool has it */
+  ti_time time_limit;               /* nanoseconds that it may run; 0: the pool's limit */
   size_t memory_limit;              /* bytes; 0: none of its own */
   const struct ti_seeding *seeding; /* where its random numbers begin; NULL: anywhere */
 };
 
-/* Those that few tasks have: one block. */
+/* The options that few tasks have, in one block. */
 struct ti_task_stored_options {
   ti_time time_limit;
   size_t memory_limit;
@@ -87,37 +86,44 @@ struct ti_task {
   struct ti_task_home *home;              /* I; a reference is held; NULL: a promise */
   struct ti_task_stored_options *options; /* I; owned; NULL: none of them */
   union {
-    void *context; /* I; of a pool's: what msg is to be run with, for the runner, who frees it */
-    const struct ti_alloc *mem; /* I; of a promise: lives longer */
+    /* I; of a pool's task: what the runner needs to run msg. The runner frees it. */
+    void *context;
+    const struct ti_alloc *mem; /* I; of a promise; outlives it */
   };
   union {
     struct ti_list_node
-        queued; /* pool's lock, while it is PENDING: its place in the pool's queue */
-    struct {    /* lock, while it is RUNNING: */
-      struct ti_stop_token *stop; /* how its worker is told to stop; or NULL */
-      struct ti_task *awaited;    /* what it waits for, without a limit of time; or NULL */
+        /* pool's lock, while PENDING: the link in the pool's queue */
+        queued;
+    /* lock, while RUNNING */
+    struct {
+      struct ti_stop_token *stop; /* its worker's; or NULL */
+      struct ti_task *awaited;    /* what it waits for without a limit of time; or NULL */
     };
   };
   struct ti_task_waiter *waiters; /* lock: the oldest of a ring; NULL: none */
   int priority;                   /* I */
   _Atomic unsigned char
-      state; /* tide_status; written under lock, read by anyone (release/acquire) */
+      /* tide_status; written under the lock with release, read by any thread with acquire */
+      state;
   struct ti_byte_lock lock;
-  unsigned char place; /* pool's lock: enum ti_task_place: in the queue; with a worker, or failed */
-  unsigned char outcome; /* as msg. TIDE_OK: values; TIDE_EERROR: its own error; a kind */
-  /* The call before it is done: written by the submitter before the pool takes it, then the
-  ** worker's. Its outcome once done: written by who finishes it, before the state, and
-  ** read-only from then on. A cancelled task's is empty. */
+  /* pool's lock: enum ti_task_place. TASK_TAKEN: a worker or a failure took it off the queue */
+  unsigned char place;
+  /* written with msg. TIDE_OK: values; TIDE_EERROR: an error of its own; else a code of the library */
+  unsigned char outcome;
+  /* Until the task is done: the call, written by the submitter before the pool takes the task, then
+  ** its worker's. Afterwards: the outcome, written before the state, and read-only. A cancelled
+  ** task's is empty. */
   struct ti_message msg;
 };
 
-/* NULL if out of memory. `home` may be NULL, for a promise; the task takes a reference of its own.
-** options: copied; NULL: nothing special. The caller owns one reference. */
+/* Makes a task, which takes a reference to `home`. `home` may be NULL, for a promise. `options` are
+** copied; NULL: none. Returns NULL if out of memory. The caller owns one reference. */
 struct ti_task *ti_task_new(struct ti_task_home *home, const struct ti_alloc *mem,
                             const struct ti_task_options *options);
 struct ti_task *ti_task_hold(struct ti_task *t);
 void ti_task_release(
-    struct ti_task *t); /* NULL is legal; takes no lock that its caller may hold but mem's */
+    /* Releases a reference; NULL is legal. Takes no lock except those of the allocator. */
+    struct ti_task *t);
 
 static inline struct ti_pool *ti_task_pool(const struct ti_task *t) {
   return t->home != NULL ? t->home->pool : NULL;
@@ -127,42 +133,44 @@ static inline const char *ti_task_name(const struct ti_task *t) {
   return t->options != NULL && t->options->name[0] != '\0' ? t->options->name : NULL;
 }
 
-/* Where it and its messages are allocated: the pool's, or a promise's own. */
+/* Returns the allocator of the task and its messages: the pool's, or a promise's own. */
 const struct ti_alloc *ti_task_mem(const struct ti_task *t);
 
 static inline tide_status ti_task_state(const struct ti_task *t) {
-  /* acquire: pairs with the release in set_state, so `outcome` and `msg` are seen */
+  /* acquire: pairs with the release in set_state_locked, so `outcome` and `msg` are seen */
   return (tide_status)atomic_load_explicit(&t->state, memory_order_acquire);
 }
 static inline bool ti_task_done(const struct ti_task *t) {
   return ti_task_state(t) >= TIDE_FINISHED;
 }
 
-/* PENDING -> RUNNING; false: it was not pending. `stop` (NULL: none), which is open, is how it is
-** asked to stop, until it is finished. */
+/* PENDING -> RUNNING. Returns false if the task was not pending. `stop` is an open token, or NULL:
+** until the task is finished, it can be requested to stop by that. */
 bool ti_task_begin(struct ti_task *t, struct ti_stop_token *stop);
 
-/* ti_stop_token_pin for the stop of a RUNNING task, which is in *stop then; STOP_TOO_LATE for others. */
+/* Calls ti_stop_token_pin for the token of a RUNNING task and stores that in *stop. Returns
+** STOP_TOO_LATE for other tasks. */
 enum ti_stop_pin_result ti_task_stop(struct ti_task *t, int kind, struct ti_stop_token **stop);
 
-/* self, which runs, waits for t from now on, until t is done; NULL: for nothing any more. The
-** caller has a reference to t until then. False, and it waits for nothing: t is self, or waits for
-** it, perhaps through others. Tasks that close such a ring at the same time may all be told. */
+/* Enters that the running task `self` waits for t, until t is done; NULL: for none any more. The
+** caller holds a reference to t until then. Returns false, and enters nothing, if t is `self` or
+** waits for it, perhaps through others. If several tasks close such a ring at the same time, each
+** of them may get false. */
 bool ti_task_await(struct ti_task *self, struct ti_task *t);
 
-/* PENDING -> CANCELLED, true if the caller did it. For promises: it does not touch a pool's
-** queue (ti_pool_cancel_task does). Frees the call in msg. Delivers the watches: no lock may
-** be held. The caller holds a reference. */
+/* PENDING -> CANCELLED. Returns whether this call did it. For promises: it does not take the task
+** out of a pool's queue as ti_pool_cancel_task does. Frees the call in msg and notifies the waiters:
+** no lock may be held. The caller holds a reference. */
 bool ti_task_cancel(struct ti_task *t);
 
-/* PENDING or RUNNING -> FINISHED; false if it is done already, then *out is untouched. Frees the
-** call in msg, moves *out (NULL: empty) there. Delivers the watches: no lock may be held.
-** The caller holds a reference. */
+/* PENDING or RUNNING -> FINISHED. Frees the call in msg and moves *out there (NULL: empty). Returns
+** false if the task is done already; then *out is unchanged. Notifies the waiters: no lock may be
+** held. The caller holds a reference. */
 bool ti_task_finish(struct ti_task *t, int outcome, struct ti_message *out);
 
-/* For waiter.c: puts w on the task's list and true, or false if it is done. */
+/* Puts w on the task's list. Returns false if the task is done. For waiter.c. */
 bool ti_task_add_waiter(struct ti_task *t, struct ti_task_waiter *w);
-/* Takes w off again; false if the completer has it (or it was never on). */
+/* Takes w off the list. Returns false if it is not there: the completer has it, or it never was. */
 bool ti_task_remove_waiter(struct ti_task *t, struct ti_task_waiter *w);
 
 TI_INTERNAL_END

@@ -1,5 +1,5 @@
 /*
-** sched/task_queue: tasks by priority, first come first served within one.
+** sched/task_queue: tasks by priority, first come, first served within one.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -25,14 +25,14 @@ void ti_task_queue_fini(struct ti_task_queue *q, const struct ti_alloc *mem) {
   }
 }
 
-/* The link that leads to the list of that priority, or to where it would be. */
+/* Returns the link to the list of that priority, or to where it would be. */
 static struct ti_task_queue_list **find(struct ti_task_queue *q, int priority) {
   struct ti_task_queue_list **at = &q->first;
   while (*at != NULL && (*at)->priority > priority) at = &(*at)->next;
   return at;
 }
 
-/* Takes t, which is in this list, out. */
+/* Takes t out of its list. */
 static void leave(struct ti_task_queue *q, struct ti_task_queue_list *list, struct ti_task *t) {
   assert(q->count > 0 && t->place == TASK_QUEUED);
   ti_list_remove(&t->queued);
@@ -73,7 +73,7 @@ void ti_task_queue_push(struct ti_task_queue *q, struct ti_task *t) {
     list = *at;
     if (list == NULL || list->priority != t->priority) {
       list = q->spare;
-      assert(list != NULL); /* the caller asked ti_task_queue_ready */
+      assert(list != NULL); /* the caller called ti_task_queue_ready */
       q->spare = list->next;
       list->priority = t->priority;
       list->next = *at;
@@ -89,7 +89,7 @@ bool ti_task_queue_remove(struct ti_task_queue *q, struct ti_task *t) {
   struct ti_task_queue_list *list = &q->zero;
   if (t->place != TASK_QUEUED) return false;
   if (t->priority != 0) list = *find(q, t->priority);
-  assert(list != NULL); /* it is in the queue, so its list is there */
+  assert(list != NULL); /* t is in the queue, so its list is too */
   leave(q, list, t);
   return true;
 }

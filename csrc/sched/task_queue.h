@@ -1,12 +1,12 @@
 /*
-** sched/task_queue: tasks by priority, first come first served within one.
+** sched/task_queue: tasks by priority, first come, first served within one.
 **
-** One fifo per priority, a list, in a list from high to low. Level 0 is embedded and
-** always there, so a pool whose tasks have no priority pushes and pops with no
-** search and no allocation. Other levels are made by ti_task_queue_add_list before a push
-** needs them, leave the list when they run empty, and are used again.
+** The queue has one list of tasks for each priority, ordered from high to low. The list of priority
+** 0 is embedded and always there, so a pool without priorities neither searches nor allocates.
+** Other lists are made by ti_task_queue_add_list before a push needs them. They leave the queue
+** when they are empty, and are used again.
 **
-** No lock: the pool's guards it. Never allocates in push.
+** Locks: none of its own; the pool's lock guards it. A push never allocates.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -20,30 +20,35 @@ TI_INTERNAL_BEGIN
 struct ti_task_queue_list {
   struct ti_list tasks;
   int priority;
-  struct ti_task_queue_list *next; /* lower priority; or the next spare */
+  struct ti_task_queue_list *next; /* the next lower priority; or the next spare */
 };
 
 struct ti_task_queue {
-  struct ti_task_queue_list zero;   /* always in the list, even if empty */
-  struct ti_task_queue_list *first; /* the highest; those other than `zero` are not empty */
-  struct ti_task_queue_list *spare; /* levels not in use */
-  size_t count;                     /* tasks in it */
+  struct ti_task_queue_list zero;   /* priority 0; linked even if empty */
+  struct ti_task_queue_list *first; /* the highest priority; all but `zero` have tasks */
+  struct ti_task_queue_list *spare; /* lists not in use */
+  size_t count;                     /* tasks in the queue */
 };
 
 void ti_task_queue_init(struct ti_task_queue *q);
-/* Frees the levels; the queue must be empty. */
+/* Frees the lists. The queue must be empty. */
 void ti_task_queue_fini(struct ti_task_queue *q, const struct ti_alloc *mem);
 
-/* Whether a push with this priority has its list. If not: make one, look again. */
+/* Returns whether a push with this priority has a list. If not, the caller adds one and checks
+** again. */
 bool ti_task_queue_ready(const struct ti_task_queue *q, int priority);
 struct ti_task_queue_list *
-ti_task_queue_new_list(const struct ti_alloc *mem); /* NULL: out of memory */
-void ti_task_queue_add_list(struct ti_task_queue *q,
-                            struct ti_task_queue_list *list); /* takes it */
+/* Returns a new list, or NULL if out of memory. */
+ti_task_queue_new_list(const struct ti_alloc *mem);
+void ti_task_queue_add_list(
+    struct ti_task_queue *q,
+    /* Adds a list from ti_task_queue_new_list, which the queue owns from now on. */
+    struct ti_task_queue_list *list);
 
 void ti_task_queue_push(struct ti_task_queue *q, struct ti_task *t);
-struct ti_task *ti_task_queue_pop(struct ti_task_queue *q); /* NULL if it is empty */
-/* Takes t out wherever it is; false if it is not in the queue. */
+/* Returns the oldest task of the highest priority, or NULL if the queue is empty. */
+struct ti_task *ti_task_queue_pop(struct ti_task_queue *q);
+/* Takes t out. Returns false if it is not in the queue. */
 bool ti_task_queue_remove(struct ti_task_queue *q, struct ti_task *t);
 
 TI_INTERNAL_END

@@ -1,5 +1,5 @@
 /*
-** sched/watchdog: a thread that sees to deadlines of running tasks.
+** sched/watchdog: a thread for the deadlines of running tasks.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -12,7 +12,7 @@
 
 #include <assert.h>
 
-/* Between two signals for the same task, in ns. */
+/* Nanoseconds between two signals for the same task. */
 #define INTERVAL ((ti_time)5 * 1000 * 1000)
 
 int ti_watchdog_init(struct ti_watchdog *w) {
@@ -36,12 +36,12 @@ void ti_watchdog_fini(struct ti_watchdog *w) {
   ti_mutex_fini(&w->lock);
 }
 
-/* Looks, after a signal that was not heard, until it counts as lost. */
+/* Checks after which a signal that was not delivered counts as lost. */
 enum { LOST_AFTER = 20 };
 
-/* One at a time, for real-time signals pile up. If there is no room for a signal now, the next
-** look rings again; one that is lost only takes longer. False: the program has all signals that
-** the thread takes. */
+/* Sends one signal at a time, since real-time signals pile up. A signal that cannot be queued or is
+** lost is sent again by a later check. Returns false if the program has taken all signals that the
+** thread accepts. */
 static bool signal_locked(struct ti_signal_target *b) {
   int sig =
       b->signals != NULL
@@ -56,20 +56,22 @@ static bool signal_locked(struct ti_signal_target *b) {
   b->signalled = true;
   b->last_signal = sig;
   atomic_store_explicit(&b->delivered, false,
-                        memory_order_relaxed); /* before the handler can run */
+                        /* before the handler can run */
+                        memory_order_relaxed);
   if (ti_signal_send(&b->thread, sig) != 0)
     atomic_store_explicit(&b->delivered, true, memory_order_relaxed);
   return true;
 }
 
-/* Asks and rings those that are due; answers when the next one is. */
+/* Requests and signals tasks that are due. Returns when the next one is. */
 static ti_time check_locked(struct ti_watchdog *w) {
   ti_time now = ti_clock_now(), next = TI_CLOCK_NEVER;
   for (struct ti_list_node *n = w->list.head.next; n != &w->list.head; n = n->next) {
     struct ti_stop_token *s = TI_CONTAINER(n, struct ti_stop_token, link);
     if (s->due <= now) {
       ti_stop_token_request(
-          s, s->kind); /* false: it was asked before, or it is closed and will leave */
+          /* false: it was requested before, or it is closed and its worker is about to leave */
+          s, s->kind);
       if (ti_stop_token_requested(s) != TIDE_OK) signal_locked(s->target);
       s->due = now + INTERVAL;
     }
@@ -84,7 +86,7 @@ static void *watchdog_main(void *arg) {
   ti_mutex_lock(&w->lock);
   while (!w->ending) {
     w->next = check_locked(w);
-    /* predicate: what is due, and `ending`; both are looked at again */
+    /* predicate: what is due, and `ending`; the loop checks both again */
     ti_cond_wait(&w->changed, &w->lock, w->next);
   }
   ti_mutex_unlock(&w->lock);
@@ -96,7 +98,7 @@ int ti_watchdog_start(struct ti_watchdog *w) {
   bool mine;
   int err;
   ti_mutex_lock(&w->lock);
-  /* predicate: not STARTING. Should that fail, it is tried once more for this caller. */
+  /* predicate: not STARTING. If that start fails, this caller tries once more. */
   while (w->state == WATCHDOG_STARTING) ti_cond_wait(&w->changed, &w->lock, TI_CLOCK_NEVER);
   mine = w->state == WATCHDOG_NONE;
   if (mine) w->state = WATCHDOG_STARTING;
@@ -115,7 +117,7 @@ void ti_watchdog_end(struct ti_watchdog *w) {
   struct ti_thread thread;
   bool mine;
   ti_mutex_lock(&w->lock);
-  /* predicate: not STARTING. Its thread sleeps on `news` too, and looks again. */
+  /* predicate: not STARTING; the watchdog's own thread sleeps on `changed` too, and checks again */
   while (w->state == WATCHDOG_STARTING) ti_cond_wait(&w->changed, &w->lock, TI_CLOCK_NEVER);
   mine = w->state == WATCHDOG_RUNNING && !w->ending;
   if (mine) {
@@ -148,7 +150,8 @@ void ti_watchdog_limit(struct ti_watchdog *w, struct ti_stop_token *s, ti_time d
 
 bool ti_watchdog_keep_signalling(struct ti_watchdog *w, struct ti_stop_token *s) {
   bool signalled;
-  (void)ti_watchdog_start(w); /* without it there is this one signal, which mostly does */
+  (void)ti_watchdog_start(
+      w); /* without the thread this one signal is sent, which mostly suffices */
   ti_mutex_lock(&w->lock);
   signalled = signal_locked(s->target);
   add_locked(w, s, ti_clock_now() + INTERVAL);
@@ -185,7 +188,8 @@ void ti_watchdog_remove(struct ti_watchdog *w, struct ti_stop_token *s) {
   signalled = s->target->signalled;
   s->target->signalled = false;
   atomic_store_explicit(&s->target->delivered, true,
-                        memory_order_relaxed); /* what comes now, the drain takes */
+                        /* what arrives from now on is drained below */
+                        memory_order_relaxed);
   ti_mutex_unlock(&w->lock);
   ti_stop_token_stop_ticks(s->target);
   if (signalled) ti_signal_drain();

@@ -1,11 +1,13 @@
 /*
-** sched/watchdog: a thread that sees to deadlines of running tasks.
+** sched/watchdog: a thread for the deadlines of running tasks.
 **
-** It asks tasks that run too long to stop, and rings those that were asked until they have ended:
-** code that catches the error, or a finalizer that begins later, is signalled again. The thread starts
-** when it is first needed. Its lock is a leaf, and guards the list and the fields of `struct
-** ti_stop_token` that say so; a signal is sent under it, so that who leaves knows that none is to
-** come.
+** It requests tasks that run too long to stop. It signals requested tasks again and again until
+** they have ended: code may catch the error, and a finalizer may begin later. The thread starts
+** when it is first needed.
+**
+** Locks: the watchdog's lock is a leaf. It guards the list and the fields marked W in stop_token.h.
+** Signals are sent under it. A worker that has removed itself from the list therefore knows that no
+** further signal is sent for it.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -23,33 +25,34 @@ TI_INTERNAL_BEGIN
 struct ti_watchdog {
   struct ti_mutex lock;
   struct ti_cond changed; /* its thread: something is due sooner than `next`, or `ending` */
-  struct ti_list list;    /* L: stops */
-  ti_time next;           /* L: when the thread looks again */
+  struct ti_list list;    /* L: stop tokens */
+  ti_time next;           /* L: when the thread checks the list again */
   enum { WATCHDOG_NONE, WATCHDOG_STARTING, WATCHDOG_RUNNING } state; /* L */
   bool ending;                                                       /* L */
   struct ti_thread thread;                                           /* L: while RUNNING */
 };
 
-int ti_watchdog_init(struct ti_watchdog *w); /* 0 or errno */
+/* Makes a watchdog without a thread. Returns 0 or an errno code. */
+int ti_watchdog_init(struct ti_watchdog *w);
 void ti_watchdog_fini(struct ti_watchdog *w);
 
-/* Starts its thread if there is none. 0 or errno. */
+/* Starts the watchdog's thread unless it runs. Returns 0 or an errno code. */
 int ti_watchdog_start(struct ti_watchdog *w);
-/* Ends its thread and joins it, if there is one: when no task runs any more. */
+/* Ends and joins the watchdog's thread, if there is one. No task may run any more. */
 void ti_watchdog_end(struct ti_watchdog *w);
 
-/* The worker's: its task is to be asked for `kind` at `due`. */
+/* Has the watchdog request `kind` at `due`. On the worker's thread, when its task begins. */
 void ti_watchdog_limit(struct ti_watchdog *w, struct ti_stop_token *s, ti_time due, int kind);
-/* For who asked, as a visitor: rings now, and again until the task has ended. False: there is
-** no signal for it now. */
+/* Signals the worker of a pinned token now, and again until the task has ended. Removes the pin.
+** Returns false if no signal reaches the worker now. Any thread, with no lock held. */
 bool ti_watchdog_keep_signalling(struct ti_watchdog *w, struct ti_stop_token *s);
-/* How many were asked to end and cannot be reached. */
+/* Returns how many requested tasks no signal reaches. */
 size_t ti_watchdog_unreachable(struct ti_watchdog *w);
-/* The worker's, whose task asked itself to end: its thread is signalled from now on, until it
-** leaves. */
+/* Has the watchdog signal the calling worker, whose task requested its own end, until it leaves. */
 void ti_watchdog_follow(struct ti_stop_token *s);
-/* The worker's, at the end of a task that had a limit or was asked to stop: nobody will ring for it
-** any more. Waits for who is about to, and for the signals that were sent. */
+/* Takes the worker off the list, at the end of a task that had a limit or was requested to stop.
+** Waits until requesters that are about to signal it have done so, and drains signals already
+** sent. On the worker's thread. */
 void ti_watchdog_remove(struct ti_watchdog *w, struct ti_stop_token *s);
 
 TI_INTERNAL_END
