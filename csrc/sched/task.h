@@ -108,7 +108,8 @@ struct ti_task {
   struct ti_byte_lock lock;
   /* pool's lock: enum ti_task_place. TASK_TAKEN: a worker or a failure took it off the queue */
   unsigned char place;
-  /* written with msg. TIDE_OK: values; TIDE_EERROR: an error of its own; else a code of the library */
+  /* written with msg. TIDE_OK: values; TIDE_EERROR: an error of its own; else one of the library's
+  ** codes */
   unsigned char outcome;
   /* Until the task is done: the call, written by the submitter before the pool takes the task, then
   ** its worker's. Afterwards: the outcome, written before the state, and read-only. A cancelled
@@ -159,8 +160,8 @@ enum ti_stop_pin_result ti_task_stop(struct ti_task *t, int kind, struct ti_stop
 bool ti_task_await(struct ti_task *self, struct ti_task *t);
 
 /* PENDING -> CANCELLED. Returns whether this call did it. For promises: it does not take the task
-** out of a pool's queue as ti_pool_cancel_task does. Frees the call in msg and notifies the waiters:
-** no lock may be held. The caller holds a reference. */
+** out of a pool's queue as ti_pool_cancel_task does. Frees the call in msg and notifies the
+** waiters: no lock may be held. The caller holds a reference. */
 bool ti_task_cancel(struct ti_task *t);
 
 /* PENDING or RUNNING -> FINISHED. Frees the call in msg and moves *out there (NULL: empty). Returns
