@@ -61,6 +61,7 @@ build = {
         "csrc/binding/lua_group.c",
         "csrc/binding/lua_group_handle.c",
         "csrc/binding/lua_map_iterator.c",
+        "csrc/binding/lua_map_results.c",
         "csrc/binding/lua_map_worker.c",
         "csrc/binding/lua_module.c",
         "csrc/binding/lua_share.c",

@@ -32,6 +32,8 @@ int tide_future_values(const tide_future *f, tide_value *out, size_t max, size_t
   return outcome;
 }
 
+void tide_pushvalue(lua_State *L, const tide_value *v) { ti_scalar_push(L, v); }
+
 int tide_promise_setvalues(tide_future *f, const tide_value *v, size_t n) {
   struct ti_task *t = ti_executor_task_of(f);
   struct ti_message m;

@@ -164,9 +164,8 @@ int ti_lua_map_worker_offer(lua_State *L);
 /* core.list, core.slice [-n, +m, e] */
 int ti_lua_map_worker_list(lua_State *L);
 int ti_lua_map_worker_slice(lua_State *L);
-/* A map's iterator: core.map, core.map_state, …; core.flat. [-n, +m, e] */
+/* A map's iterator: core.map, core.map_state, …. [-n, +m, e] */
 int ti_lua_map_iterator_new(lua_State *L);
-int ti_lua_map_iterator_flat(lua_State *L);
 int ti_lua_map_iterator_load(lua_State *L);
 int ti_lua_map_iterator_value(lua_State *L);
 int ti_lua_map_iterator_move(lua_State *L);

@@ -18,18 +18,16 @@
 ** SPDX-License-Identifier: MIT
 */
 #include "binding/lua_future_handle.h"
+#include "binding/lua_map_results.h"
 
 /* User values: the run's results, a table or a future; the state's table; the memory of `flat`. */
 enum { VALUES = 1, STATE, MEMORY };
-
-/* A flat answer: seconds, false, n, nil, nil, then n results (see tidepool.map.worker). */
-enum { FLAT = 5, MOST = 4096 };
 
 struct map_box {
   lua_Integer pos, last; /* of the run: the item given last, the last one */
   lua_Integer offset;    /* the index of an item less its place in the run */
   tide_value *memory;    /* in MEMORY: the values of flat answers; NULL before the first */
-  lua_Integer room;      /* results for which it has room */
+  lua_Integer capacity;  /* how many results fit into `memory` */
   lua_Integer loaded;    /* those it has of `held`; 0: VALUES is a table or nil */
   tide_future *held;     /* a reference: what was loaded last; or NULL */
   bool collected;        /* its finalizer has run */
@@ -43,40 +41,6 @@ static struct map_box *check(lua_State *L) {
 }
 
 /* ------------------------------------------------------------------ values -- */
-
-/* How many results the flat answer of a done future has; -1: it has none such. */
-static lua_Integer flat_count(const tide_future *f, double *seconds) {
-  tide_value head[FLAT];
-  size_t n;
-  if (tide_future_values(f, head, FLAT, &n) != TIDE_OK || n < FLAT) return -1;
-  if (head[0].type != TIDE_TNUMBER || head[1].type != TIDE_TBOOLEAN || head[1].u.boolean ||
-      head[2].type != TIDE_TINTEGER || head[3].type != TIDE_TNIL || head[4].type != TIDE_TNIL)
-    return -1;
-  *seconds = (double)head[0].u.number;
-  return n <= MOST && head[2].u.integer == (lua_Integer)(n - FLAT) ? head[2].u.integer : -1;
-}
-
-/* Pushes a scalar. [-0, +1, m] */
-static void push_value(lua_State *L, const tide_value *v) {
-  switch (v->type) {
-    case TIDE_TINTEGER: lua_pushinteger(L, v->u.integer); break;
-    case TIDE_TNUMBER: lua_pushnumber(L, v->u.number); break;
-    case TIDE_TSTRING: lua_pushlstring(L, v->u.string.data, v->u.string.len); break;
-    case TIDE_TBOOLEAN: lua_pushboolean(L, v->u.boolean); break;
-    case TIDE_TPOINTER: lua_pushlightuserdata(L, v->u.pointer); break;
-    default: lua_pushnil(L);
-  }
-}
-
-/* core.flat(future) -> seconds and the number of results of a flat answer; nil for others */
-int ti_lua_map_iterator_flat(lua_State *L) {
-  double seconds;
-  lua_Integer n = flat_count(ti_lua_future_handle_check(L, 1)->f, &seconds);
-  if (n < 0) return 0;
-  lua_pushnumber(L, (lua_Number)seconds);
-  lua_pushinteger(L, n);
-  return 2;
-}
 
 /* What state:NAME(iterator) returned lies above the iterator. [-0, +0, -] */
 static int state_called(lua_State *L, int status, lua_KContext unused) {
@@ -108,7 +72,7 @@ static int map_call(lua_State *L) {
   m->pos++;
   if (m->loaded > 0) {
     lua_pushinteger(L, m->offset + m->pos);
-    push_value(L, &m->memory[FLAT + m->pos - 1]);
+    tide_pushvalue(L, ti_lua_map_results_at(m->memory, m->pos));
   } else {
     lua_getiuservalue(L, 1, VALUES);
     lua_pushinteger(L, m->offset + m->pos);
@@ -141,7 +105,7 @@ int ti_lua_map_iterator_new(lua_State *L) {
   struct map_box *m;
   luaL_checktype(L, 1, LUA_TTABLE);
   m = (struct map_box *)lua_newuserdatauv(L, sizeof *m, 3);
-  m->pos = m->last = m->offset = m->room = m->loaded = 0;
+  m->pos = m->last = m->offset = m->capacity = m->loaded = 0;
   m->memory = NULL;
   m->held = NULL;
   m->collected = false;
@@ -187,21 +151,23 @@ static int map_gc(lua_State *L) {
 int ti_lua_map_iterator_load(lua_State *L) {
   struct map_box *m = check(L);
   tide_future *f = ti_lua_future_handle_check(L, 2)->f;
-  double seconds;
-  size_t n;
-  lua_Integer count = flat_count(f, &seconds);
-  luaL_argcheck(L, count > 0, 2, "not a flat answer");
+  struct ti_lua_map_head head;
+  lua_Integer count;
+  ti_lua_map_results_read_head(f, &head);
+  count = head.flat;
+  luaL_argcheck(L, count > 0, 2, "no flat results");
   unload(m);
-  if (!m->memory || m->room < count) {
+  if (!m->memory || m->capacity < count) {
     m->memory = NULL;
-    m->memory = (tide_value *)lua_newuserdatauv(L, sizeof(tide_value) * (size_t)(FLAT + count), 0);
-    m->room = count;
+    m->memory = (tide_value *)lua_newuserdatauv(
+        L, sizeof(tide_value) * ti_lua_map_results_capacity(count), 0);
+    m->capacity = count;
     lua_setiuservalue(L, 1, MEMORY);
   }
   lua_pushnil(L);
   lua_setiuservalue(L, 1, VALUES);
   m->held = tide_future_hold(f);
-  tide_future_values(f, m->memory, (size_t)(FLAT + count), &n);
+  ti_lua_map_results_load(f, m->memory, count);
   m->loaded = count;
   return 0;
 }
@@ -211,7 +177,7 @@ int ti_lua_map_iterator_value(lua_State *L) {
   struct map_box *m = check(L);
   lua_Integer i = luaL_checkinteger(L, 2);
   luaL_argcheck(L, 1 <= i && i <= m->loaded, 2, "not loaded");
-  push_value(L, &m->memory[FLAT + i - 1]);
+  tide_pushvalue(L, ti_lua_map_results_at(m->memory, i));
   return 1;
 }
 
@@ -224,7 +190,7 @@ int ti_lua_map_iterator_move(lua_State *L) {
   luaL_argcheck(L, 1 <= from && to <= m->loaded, 2, "not loaded");
   luaL_checktype(L, 4, LUA_TTABLE);
   for (lua_Integer i = from; i <= to; i++) {
-    push_value(L, &m->memory[FLAT + i - 1]);
+    tide_pushvalue(L, ti_lua_map_results_at(m->memory, i));
     lua_rawseti(L, 4, offset + i);
   }
   return 0;

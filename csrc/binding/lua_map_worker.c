@@ -8,6 +8,7 @@
 ** SPDX-License-Identifier: MIT
 */
 #include "binding/lua_future_handle.h"
+#include "binding/lua_map_results.h"
 
 #include <limits.h>
 #include <time.h>
@@ -34,9 +35,9 @@ struct run {
   lua_Integer at, last;      /* the item that runs, the last one */
   int width;                 /* arguments per item; -1: a table has each item's */
   int ncolumns;
-  bool seeded; /* each item's random numbers begin by themselves */
-  bool risky;  /* there is a result that it may not be possible to send */
-  double took; /* REBALANCE: the seconds that the last item took at least */
+  bool seeded;  /* each item's random numbers begin by themselves */
+  bool scalars; /* all rows until now are scalars or empty */
+  double took;  /* REBALANCE: the seconds that the last item took at least */
   enum ending ending;
 };
 
@@ -81,32 +82,6 @@ static int push_arguments(lua_State *L, const struct run *r) {
   return width;
 }
 
-/* Keeps the n results on top, of which there is not just one, in the side table. [-n, +0, m] */
-static void keep_many(lua_State *L, struct run *r, int n) {
-  int base = lua_gettop(L) - n;
-  if (n == 0) {
-    lua_pushinteger(L, 0);
-  } else {
-    luaL_checkstack(L, 3, "too many results");
-    lua_createtable(L, n, 1);
-    for (int i = 1; i <= n; i++) {
-      lua_pushvalue(L, base + i);
-      lua_rawseti(L, -2, i);
-    }
-    lua_pushinteger(L, n);
-    lua_setfield(L, -2, "n");
-    r->risky = true;
-  }
-  lua_rawseti(L, MULTI, r->at);
-  lua_pushboolean(L, 0);
-  lua_rawseti(L, VALUES, r->at);
-  lua_settop(L, base);
-}
-
-static bool is_plain(int type) {
-  return type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TBOOLEAN || type == LUA_TNIL;
-}
-
 /* Protected: runs items; the run is in place of the handler. [-0, +0, e] */
 static int items(lua_State *L) {
   struct run *r = (struct run *)lua_touserdata(L, HANDLER);
@@ -114,7 +89,6 @@ static int items(lua_State *L) {
   int base = lua_gettop(L);
   luaL_checkstack(L, r->ncolumns + 4, "too many arguments");
   for (; r->at <= r->last; r->at++) {
-    int n;
     if (tide_future_status(r->cancel) >= TIDE_FINISHED) {
       r->ending = STOPPED;
       return 0;
@@ -126,20 +100,15 @@ static int items(lua_State *L) {
     if (r->seeded) tide_current_item(L, (lua_Unsigned)(r->at - 1));
     lua_pushvalue(L, FN);
     lua_call(L, push_arguments(L, r), LUA_MULTRET);
-    n = lua_gettop(L) - base;
-    if (n == 1) {
-      if (!is_plain(lua_type(L, -1))) r->risky = true;
-      lua_rawseti(L, VALUES, r->at);
-    } else {
-      keep_many(L, r, n);
-    }
+    if (!ti_lua_map_results_put_row(L, VALUES, MULTI, r->at, lua_gettop(L) - base))
+      r->scalars = false;
   }
   r->ending = DONE;
   return 0;
 }
 
 /* core.run_items(fn, handler, cancel, since, values, multi, width, from, to, ...)
-**   -> ending, at, risky, error
+**   -> ending, at, scalars, error
 **
 ** Calls fn for items `from` to `to`, whose arguments are the columns that follow. A single result
 ** goes into `values`; else that has false, and `multi` has 0 or the packed results. Ends as
@@ -163,7 +132,7 @@ int ti_lua_map_worker_run_items(lua_State *L) {
   for (int c = COLUMNS; c <= top; c++) luaL_checktype(L, c, LUA_TTABLE);
   clock_gettime(TICKS, &r.tick);
   r.seeded = tide_current_stream(L, NULL, NULL) != 0;
-  r.risky = false;
+  r.scalars = true;
   r.took = 0;
   r.ending = FAILED;
   luaL_checkstack(L, 6, NULL);
@@ -176,7 +145,7 @@ int ti_lua_map_worker_run_items(lua_State *L) {
   if (lua_pcall(L, top, 0, 1) == LUA_OK) lua_pushnumber(L, (lua_Number)r.took);
   lua_pushstring(L, endings[r.ending]);
   lua_pushinteger(L, r.at);
-  lua_pushboolean(L, r.risky);
+  lua_pushboolean(L, r.scalars);
   lua_rotate(L, -4, 3);
   return 4;
 }

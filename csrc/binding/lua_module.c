@@ -5,7 +5,7 @@
 **
 ** SPDX-License-Identifier: MIT
 */
-#include "binding/lua_binding.h"
+#include "binding/lua_map_results.h"
 
 #include <string.h>
 #include <time.h>
@@ -237,7 +237,11 @@ static const luaL_Reg functions[] = {{"executor", ti_lua_config_new_executor},
                                      {"slice", ti_lua_map_worker_slice},
                                      {"map", ti_lua_map_iterator_new},
                                      {"map_state", ti_lua_map_iterator_state},
-                                     {"flat", ti_lua_map_iterator_flat},
+                                     {"map_pack", ti_lua_map_results_pack},
+                                     {"map_clear", ti_lua_map_results_clear},
+                                     {"map_flat", ti_lua_map_results_flat},
+                                     {"map_unpack", ti_lua_map_results_unpack},
+                                     {"map_row", ti_lua_map_results_row},
                                      {"map_load", ti_lua_map_iterator_load},
                                      {"map_value", ti_lua_map_iterator_value},
                                      {"map_move", ti_lua_map_iterator_move},

@@ -12,24 +12,10 @@
 ** SPDX-License-Identifier: MIT
 */
 #include "binding/lua_future_handle.h"
+#include "binding/lua_map_results.h"
 
 /* Its address is the registry's key of the function that takes a chunk apart. */
 static const char opener_key = 0;
-
-/* A chunk's answer begins with seconds, results, other results, failures and parts. */
-enum { SECONDS, FAILED = 3, PARTS, HEAD };
-
-/* Reads what a chunk's answer begins with: whether items of it failed, or are parts elsewhere. */
-static bool read_head(const tide_future *f, double *seconds) {
-  tide_value head[HEAD];
-  size_t n;
-  *seconds = 0;
-  if (tide_future_outcome(f) != TIDE_OK || tide_future_values(f, head, HEAD, &n) != TIDE_OK ||
-      n < HEAD)
-    return false;
-  if (head[SECONDS].type == TIDE_TNUMBER) *seconds = (double)head[SECONDS].u.number;
-  return head[FAILED].type != TIDE_TNIL || head[PARTS].type != TIDE_TNIL;
-}
 
 /* An integer field of the table on top. [-0, +0, m] */
 static lua_Integer get_count(lua_State *L, const char *name) {
@@ -95,14 +81,16 @@ static int open_chunk(lua_State *L) {
 }
 
 void ti_lua_unseen_warn_all(lua_State *L, const struct ti_lua_future *b) {
-  double seconds;
+  struct ti_lua_map_head head;
   int outcome;
   lua_CFunction what = warn_future;
   if (b->seen) return;
   outcome = tide_future_outcome(b->f);
   if (outcome == TIDE_EINVALIDSTATE || outcome == TIDE_ECANCELLED) return;
   if (outcome == TIDE_OK) {
-    if (b->item != TI_LUA_CHUNK || b->nvalues >= 0 || !read_head(b->f, &seconds)) return;
+    if (b->item != TI_LUA_CHUNK || b->nvalues >= 0) return;
+    ti_lua_map_results_read_head(b->f, &head);
+    if (!head.more) return;
     what = open_chunk;
   }
   lua_pushcfunction(L, what);
@@ -129,11 +117,11 @@ int ti_lua_unseen_own(lua_State *L) {
 ** and the seconds that it took. Nothing of it counts as looked at. */
 int ti_lua_unseen_peek(lua_State *L) {
   const tide_future *f = ti_lua_future_handle_check(L, 1)->f;
-  double seconds;
-  bool more = read_head(f, &seconds);
+  struct ti_lua_map_head head;
+  ti_lua_map_results_read_head(f, &head);
   lua_pushboolean(L, tide_future_outcome(f) != TIDE_OK);
-  lua_pushboolean(L, more);
-  lua_pushnumber(L, (lua_Number)seconds);
+  lua_pushboolean(L, head.more);
+  lua_pushnumber(L, (lua_Number)head.seconds);
   return 3;
 }
 

@@ -431,6 +431,9 @@ TIDE_API void tide_pushtraceback(lua_State *L, const tide_future *f);
 ** Answers tide_future_outcome(f). */
 TIDE_API int tide_future_values(const tide_future *f, tide_value *out, size_t max, size_t *n);
 
+/* Pushes a value that tide_future_values has read: nil for TIDE_TOTHER. [-0, +1, m] */
+TIDE_API void tide_pushvalue(lua_State *L, const tide_value *v);
+
 /* Promises: futures that no executor runs. TIDE_ENOMEM. */
 TIDE_API int tide_promise_new(tide_future **f);
 /* TIDE_OK: running now. TIDE_ECANCELLED: it was cancelled, do not run it.

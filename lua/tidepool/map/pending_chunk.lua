@@ -141,17 +141,6 @@ local function pending_parts(self, parts)
   return pending
 end
 
--- Takes what tidepool.map.worker.run returned. Returns the pending chunks of the parts, or nil.
-local function take(self, values, multi, failed, parts, ...)
-  if values == false then -- a flat answer with parts
-    self.values = { ... }
-  else
-    self.values, self.multi = values, multi
-    self.failed = warn_when_collected(failed, self.first)
-  end
-  return parts and pending_parts(self, parts)
-end
-
 -- Takes the error of a chunk that failed as a whole.
 local function fail(self, err, traceback)
   local kind = core.error_kind(err)
@@ -162,11 +151,16 @@ local function fail(self, err, traceback)
   end
 end
 
--- Takes the outcome of the chunk's future. Returns the seconds that the chunk took, and the pending
--- chunks of its parts or nil; nothing if it failed.
-local function outcome(self, future, ok, seconds, ...)
-  if ok then return seconds, take(self, ...) end
-  fail(self, seconds, future:traceback())
+-- Takes the outcome of the chunk's future, as core.map_unpack returns it. Returns the seconds that
+-- the chunk took, and the pending chunks of its parts or nil; nil if it failed.
+local function take(self, future, ok, seconds, values, multi, failed, parts)
+  if not ok then
+    fail(self, seconds, future:traceback())
+    return nil
+  end
+  self.values, self.multi = values, multi
+  self.failed = warn_when_collected(failed, self.first)
+  return seconds, parts and pending_parts(self, parts)
 end
 
 -- Forgets what the chunk needed until its future was done.
@@ -185,11 +179,11 @@ function methods:open()
     if not self.row[1] then self.traceback = future:traceback() end
     return nil
   end
-  local seconds, parts = core.flat(future), nil
+  local seconds, parts = core.map_flat(future), nil
   if seconds then
     self.flat = future
   else
-    seconds, parts = outcome(self, future, future:pcall())
+    seconds, parts = take(self, future, core.map_unpack(future:pcall()))
   end
   forget_job(self)
   return seconds, parts
@@ -198,7 +192,7 @@ end
 -- Warns of the items that failed in a chunk and in its parts. It is called when the chunk's future,
 -- which is done and was never opened, is collected.
 local function warn_unopened(self, future)
-  local ok, err, _, _, failed, parts = future:pcall()
+  local ok, err, _, _, failed, parts = core.map_unpack(future:pcall())
   if not ok then
     core.warn(("items %d to %d of a map failed and nobody looked at them"):format(
       self.first, self.first + self.count - 1), future:traceback() or tostring(err))
@@ -282,10 +276,7 @@ function methods:give(i, reader)
     core.remember(failed.err, failed.traceback)
     error(failed.err, 0)
   end
-  local multi = self.multi and self.multi[i]
-  if not multi then return index, self.values[i] end
-  if multi == 0 then return index end
-  return index, table.unpack(multi, 1, multi.n)
+  return index, core.map_row(self.values, self.multi, i)
 end
 
 return pending_chunk

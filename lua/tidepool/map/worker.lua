@@ -14,7 +14,6 @@
 --   column          a list with the values of one argument, for all items of a chunk
 --   cancel promise  is done once nobody wants the results of the chunk
 --   started         a promise that begins to run before the chunk's first item does
---   flat answer     what a chunk returns if all its results are scalars, one for each item
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
@@ -24,7 +23,6 @@ local begin = future.set_running_or_notify_cancel
 local run_items, sendable, now = core.run_items, core.sendable, core.now
 
 local PATIENCE = 0.001
-local MOST_FLAT = 1024 -- results of a flat answer, at most
 
 local worker = {}
 
@@ -70,14 +68,12 @@ local function refuse_unsendable(values, multi, failed, count)
     local ok, err
     if failed[i] then
       ok, err = sendable(failed[i].err)
-    elseif type(multi[i]) == "table" then
-      ok, err = sendable(table.unpack(multi[i], 1, multi[i].n))
     else
-      ok, err = sendable(values[i])
+      ok, err = sendable(core.map_row(values, multi, i))
     end
     if not ok then
       failed[i] = refused(err)
-      values[i], multi[i] = false, nil
+      core.map_clear(values, multi, i)
     end
   end
   return failed
@@ -139,33 +135,26 @@ end
 -- cancelled. priority: of parts; false: the chunk is not to be divided. width: the number of
 -- arguments of each item, or a list with each item's. The columns follow.
 --
--- Returns five values:
---   the seconds that the chunk took
---   a list of the first results
---   multi, or nil: multi[i] is 0, or the packed results of an item that does not have just one
---   failed, or nil: failed[i] is { err =, traceback = }
---   parts, or nil: a list of { future =, started =, count =, batch = the part's columns or nil },
---     in the order of their items, which come after the items done here
--- A flat answer has false instead of the list, then the number of results, nil, the parts or nil,
--- and the results themselves.
+-- Returns the values that csrc/binding/lua_map_results.h describes.
 function worker.run(fn, cancel_promise, started, priority, count, width, ...)
   local start = now()
   local call = resolve(fn)
   if not begin(started) then return end
   local values, multi, failed, parts = core.list(count), {}, nil, {}
-  local risky = false -- whether a result or an error may not be sendable
+  local scalars = true -- whether all rows are scalars or empty: then they can be sent
   local at, last = 1, count
   local patience = priority and start + PATIENCE or nil
   while at <= last do
-    local ending, risk, err
-    ending, at, risk, err = run_items(call, failure, cancel_promise, patience, values, multi, width,
-      at, last, ...)
-    risky = risky or risk
+    local ending, only_scalars, err
+    ending, at, only_scalars, err = run_items(call, failure, cancel_promise, patience, values,
+      multi, width, at, last, ...)
+    scalars = scalars and only_scalars
     if ending == "failed" then
       failed = failed or {}
       -- a handler that failed itself leaves another value than a failure
       failed[at] = type(err) == "table" and err.traceback and err or refused(err)
-      values[at], risky = false, true
+      scalars = false
+      core.map_clear(values, multi, at)
       at = at + 1
     elseif ending == "rebalance" then
       local slow = math.max(err, (now() - start) / (at - 1)) > PATIENCE
@@ -178,12 +167,8 @@ function worker.run(fn, cancel_promise, started, priority, count, width, ...)
   end
 
   parts = parts[1] and parts
-  if risky then failed = refuse_unsendable(values, multi, failed, last) end
-  if next(multi) == nil then multi = nil end
-  if not risky and not multi and last <= MOST_FLAT then
-    return now() - start, false, last, nil, parts, table.unpack(values, 1, last)
-  end
-  return now() - start, values, multi, failed, parts
+  if not scalars then failed = refuse_unsendable(values, multi, failed, last) end
+  return core.map_pack(now() - start, values, multi, failed, parts, last, scalars)
 end
 
 return worker
