@@ -1,8 +1,8 @@
 /*
 ** sched/pool: a queue of tasks and the threads that serve it.
 **
-** This file is what callers do: make, submit, close, wait. Invariants, rules and the lock are in
-** pool_state.h.
+** This file has what callers do: make, submit, close, wait. pool_state.h has the invariants, rules
+** and the lock.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -62,7 +62,7 @@ static void free_pool(struct ti_pool *p) {
   ti_cond_fini(&p->room);
   ti_cond_fini(&p->settled);
   ti_cond_fini(&p->quiet);
-  ti_watchdog_end(&p->watchdog); /* a submit that came too late may have started it once more */
+  ti_watchdog_end(&p->watchdog); /* a submit that came too late may have started it again */
   ti_watchdog_fini(&p->watchdog);
   ti_mutex_fini(&p->lock);
   ti_fork_guard_fini(&p->fork_guard);
@@ -70,8 +70,9 @@ static void free_pool(struct ti_pool *p) {
   if (dispose != NULL) dispose(ud);
 }
 
-/* As in refcount.h: relaxed up, since a new reference comes from one that exists; acq_rel down,
-** paired with itself: who frees sees what all others did. */
+/* The orders are those of refcount.h: relaxed to add, since a new reference comes from one that
+** exists; acq_rel to release, paired with itself, so the thread that frees sees what all others
+** did. */
 static void hold(struct ti_pool *p, uint64_t unit) {
   uint64_t before = atomic_fetch_add_explicit(&p->refs, unit, memory_order_relaxed);
   assert(before > 0);
@@ -85,7 +86,7 @@ static void rele(struct ti_pool *p, uint64_t unit) {
 void ti_pool_hold(struct ti_pool *p) { hold(p, 1); }
 void ti_pool_release(struct ti_pool *p) { rele(p, 1); }
 
-/* A task's own reference is counted apart, for the counts. */
+/* References of tasks are counted apart, for ti_pool_stats. */
 static void hold_for_task(struct ti_task_home *home) { hold(home->pool, POOL_TASK); }
 static void release_for_task(struct ti_task_home *home) { rele(home->pool, POOL_TASK); }
 
@@ -119,7 +120,7 @@ static void free_task(struct ti_task_home *home, struct ti_task *t) {
 
 struct ti_pool *ti_pool_new(const struct ti_pool_config *cfg, const struct ti_alloc *mem,
                             const struct ti_pool_runner *runner, void *ud, int *err) {
-  /* an allocator aligns for malloc's sake, not for that of lines */
+  /* allocators align to 16 bytes, not to a cache line */
   void *block = ti_alloc_zero(mem, BLOCK_SIZE);
   struct ti_pool *p =
       (struct ti_pool *)(void *)(((uintptr_t)block + POOL_LINE - 1) & ~(uintptr_t)(POOL_LINE - 1));
@@ -171,7 +172,7 @@ const char *ti_pool_name(struct ti_pool *p) { return p->cfg.name; }
 
 /* --------------------------------------------------------------- submit -- */
 
-/* Waits until t may be queued: TIDE_OK, or why it may not. The lock is let go meanwhile. */
+/* Waits until t may be queued. Returns TIDE_OK, or why it may not. Releases the lock meanwhile. */
 static int admit_locked(struct ti_pool *p, const struct ti_task *t, ti_time deadline) {
   bool expired = false;
   for (;;) {
@@ -184,7 +185,7 @@ static int admit_locked(struct ti_pool *p, const struct ti_task *t, ti_time dead
       expired = !ti_cond_wait(&p->room, &p->lock, deadline);
       p->waiting_submitters--;
     } else if (p->alive == 0 && p->starting > 0) {
-      /* whether there will be a thread is not known yet (invariant 4) */
+      /* not known yet whether there will be a thread (invariant 4) */
       ti_cond_wait(&p->settled, &p->lock, TI_CLOCK_NEVER);
     } else if (!ti_task_queue_ready(&p->queue, t->priority)) {
       struct ti_task_queue_list *list;
@@ -199,17 +200,17 @@ static int admit_locked(struct ti_pool *p, const struct ti_task *t, ti_time dead
   }
 }
 
-/* Queues t and sees to a thread for it. */
+/* Queues t, and starts a thread for it if one is needed. */
 static int enqueue_locked(struct ti_pool *p, struct ti_task *t, int *err) {
   int e;
   ti_task_queue_push(&p->queue, ti_task_hold(t));
   if (!ti_pool_state_wanting_locked(p)) return TIDE_OK;
   e = ti_pool_threads_start_locked(p);
-  if (e == 0 || ti_pool_state_served_locked(p)) return TIDE_OK; /* those that exist will serve it */
-  /* This was to be the only thread, the first or beside others that are away. The task may be gone
-  ** from the queue all the same: taken, or cancelled, so there is nothing left to fail. */
+  if (e == 0 || ti_pool_state_served_locked(p)) return TIDE_OK; /* existing threads will serve it */
+  /* This was to be the only thread, or the only one that is not blocked. The task may have left the
+  ** queue all the same: taken or cancelled, and then nothing is left to fail. */
   if (!ti_task_queue_remove(&p->queue, t)) return TIDE_OK;
-  ti_task_release(t); /* not the last: the caller has one */
+  ti_task_release(t); /* not the last one: the caller has one */
   *err = e;
   return TIDE_ETHREAD;
 }
@@ -221,13 +222,14 @@ int ti_pool_submit(struct ti_pool *p, struct ti_task *t, ti_time deadline, int *
   ti_mutex_lock(&p->lock);
   code = admit_locked(p, t, deadline);
   if (code == TIDE_OK) code = enqueue_locked(p, t, err);
-  /* If this call was woken for room, or if more of it was made, the next one is let in here:
-  ** one signal per place would be lost with a submitter that gave up. */
+  /* A call that was woken for a free place, or that freed one, passes the wake-up on: one signal
+  ** for each place would be lost with a submitter that gave up. */
   if (!ti_pool_state_full_locked(p)) ti_pool_state_room_locked(p);
   sleeper = ti_pool_state_pick_locked(p);
   ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
-  ti_pool_state_advance_wake_sequence(p); /* after the lock: who spins can have it at once */
+  /* after the lock is free, so a spinning thread can take it at once */
+  ti_pool_state_advance_wake_sequence(p);
   ti_pool_state_notify(sleeper);
   return code;
 }
@@ -239,7 +241,7 @@ int ti_pool_run_begin(struct ti_pool *p) {
   if (p->state == POOL_CLOSING) code = TIDE_ESHUTDOWN;
   if (code == TIDE_OK) {
     p->running++;
-    p->waiting++; /* it takes no thread of the pool */
+    p->waiting++; /* it uses no thread of the pool */
     p->deliveries++;
   }
   ti_pool_state_check_locked(p);
@@ -261,7 +263,7 @@ bool ti_pool_run_end(struct ti_pool *p, bool failed) {
   return open;
 }
 
-/* ----------------------------------------------------------------- away -- */
+/* ---------------------------------------------------------------- block -- */
 
 int ti_pool_block_begin(struct ti_pool *p, const struct ti_task *t, enum ti_pool_block *how) {
   struct ti_pool_thread *sleeper;
@@ -271,7 +273,7 @@ int ti_pool_block_begin(struct ti_pool *p, const struct ti_task *t, enum ti_pool
       t != NULL && t->home == &p->home && t->place == TASK_TAKEN ? BLOCK_ON_RUNNING : BLOCK_OUTSIDE;
   ti_pool_state_count_locked(p, *how, 1);
   if (ti_pool_state_wanting_locked(p)) err = ti_pool_threads_start_locked(p);
-  if (ti_pool_state_served_locked(p)) err = 0; /* those that exist will serve it */
+  if (ti_pool_state_served_locked(p)) err = 0; /* existing threads will serve it */
   if (err != 0) {
     ti_pool_state_count_locked(p, *how, -1);
     *how = BLOCK_NONE;
@@ -289,7 +291,8 @@ void ti_pool_block_end(struct ti_pool *p, enum ti_pool_block how) {
   if (how == BLOCK_NONE) return;
   ti_mutex_lock(&p->lock);
   ti_pool_state_count_locked(p, how, -1);
-  /* one too many now, and nothing to do: it ends. Those that are awake look for themselves. */
+  /* One thread is over the limit now. If an idle one sleeps, it is woken to end; awake ones check
+  ** this themselves. */
   if (ti_pool_state_over_limit_locked(p) && !ti_list_empty(&p->asleep))
     over_limit = ti_pool_state_last_asleep_locked(p);
   ti_pool_state_check_locked(p);
@@ -301,11 +304,11 @@ bool ti_pool_crowded(const struct ti_pool *p) {
   return atomic_load_explicit(&p->crowded, memory_order_relaxed);
 }
 
-/* That a wait of a thread is not over says nothing about the others, and may be old news. So each
-** thread notes the turn, looks at its wait, and agrees only if the turn is still the same; any task
-** that begins to wait, or goes on, makes another turn. If all threads agree on one turn, none has
-** done anything since it began: what ended before that, each has seen. Deliveries by others than
-** these threads are errands. */
+/* That one thread's wait is not over says nothing about the others, and may be out of date. Each
+** thread therefore reads the turn, checks its wait, and agrees only if the turn is still the same.
+** Any task that begins or ends to wait begins another turn. If all threads agree on one turn, none
+** has done anything since it began, and what ended before that, each of them has seen.
+** Notifications by other threads are counted in `deliveries`. */
 bool ti_pool_agree(struct ti_pool *p, struct ti_stop_token *self) {
   struct ti_pool_thread *s = TI_CONTAINER(self, struct ti_nested_worker, stop)->thread;
   bool all;
@@ -338,7 +341,7 @@ void ti_pool_close(struct ti_pool *p, bool cancel) {
   }
   p->deliveries++;
   ti_pool_state_advance_wake_sequence(p);
-  ti_pool_state_wake_all_locked(p); /* to end; on an empty queue nobody would */
+  ti_pool_state_wake_all_locked(p); /* so that they end; an empty queue alone would wake none */
   ti_cond_broadcast(&p->room);
   ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
@@ -355,7 +358,7 @@ bool ti_pool_wait(struct ti_pool *p, ti_time deadline) {
   assert(!ti_pool_threads_is_worker(p));
   ti_mutex_lock(&p->lock);
   while (!(over = ti_pool_state_ended_locked(p))) {
-    /* a thread in `ended` has nothing left to do but to return: joining it does not wait */
+    /* a thread in `ended` only has to return, so joining it does not block */
     if (ti_pool_threads_reap_locked(p)) continue;
     if (expired) break;
     expired = !ti_cond_wait(&p->quiet, &p->lock, deadline);
@@ -365,7 +368,7 @@ bool ti_pool_wait(struct ti_pool *p, ti_time deadline) {
   return over;
 }
 
-/* ---------------------------------------------------------------- looks -- */
+/* ---------------------------------------------------------------- state -- */
 
 const char *ti_pool_broken_reason(struct ti_pool *p) {
   const char *why;

@@ -1,21 +1,23 @@
 /*
 ** sched/pool: a queue of tasks and the threads that serve it.
 **
-** The pool knows nothing of Lua: a `runner` says what a worker is and how it
-** runs a task. Threads start on demand and end at shutdown or when idle too long.
+** The pool knows nothing of Lua: a runner (pool_config.h) opens a worker, runs a task, closes the
+** worker. Threads start on demand. They end at shutdown, or when they were idle too long.
 **
-** States:  OPEN -> CLOSING (no more tasks; the queue is served, then threads end)
-**          OPEN or CLOSING -> BROKEN (a worker could not be opened: what is queued
-**          fails with TIDE_EBROKEN and so does every submit; threads end)
-** A worker that there is no memory to open breaks nothing: its thread ends and leaves the queue to
-** the others; the only one fails a task (TIDE_ENOMEM) for each time it tried.
+** States
+**   OPEN -> CLOSING            no more tasks are taken; the queue is served, then threads end
+**   OPEN, CLOSING -> BROKEN    a worker could not be opened: queued tasks and all submits fail with
+**                              TIDE_EBROKEN, and threads end
 **
-** One lock guards everything marked L. No task's or mailbox's lock is taken and no
-** runner function is called while it is held.
+** Lack of memory to open a worker does not break the pool. The thread ends and leaves the queue to
+** the others. If there is no other thread, one task fails with TIDE_ENOMEM for each attempt.
 **
-** References: one for the maker, one per task, one per `hold`. Threads have none: whoever
-** gives back the last of the maker's and holders' references has seen ti_pool_wait
-** succeed (or no thread was ever started).
+** Locks: one lock guards everything marked L. No lock of a task or waiter is taken, and no runner
+** function is called, while it is held.
+**
+** References: one of the maker, one of each task, one of each `hold`. Threads have none. The last
+** of the maker's and holders' references is released only after ti_pool_wait succeeded, or if no
+** thread was ever started.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -30,66 +32,71 @@ TI_INTERNAL_BEGIN
 struct ti_pool_stats {
   size_t workers, idle, queued, running, submitted, finished, failed, cancelled;
   size_t threads; /* started and not yet joined */
-  size_t tasks;   /* alive: references to the pool held by tasks */
+  size_t tasks;   /* tasks that exist, in any state */
 };
 
-/* NULL and *err (errno code) on failure. mem must outlive the pool. */
+/* Makes a pool. Returns NULL and an errno code in *err on failure. `mem` must outlive the pool. */
 struct ti_pool *ti_pool_new(const struct ti_pool_config *cfg, const struct ti_alloc *mem,
                             const struct ti_pool_runner *runner, void *ud, int *err);
 void ti_pool_hold(struct ti_pool *p);
 void ti_pool_release(struct ti_pool *p);
-/* Where its tasks come from; lives as long as the pool. */
+/* Returns what the pool's tasks are allocated from (task.h). It lives as long as the pool. */
 struct ti_task_home *ti_pool_home(struct ti_pool *p);
-/* In a child that was forked: the threads are not here, and a lock may be held by one of them for
-** ever. No other function here but _mem, _spintime and _name may be called then, and tasks not be
-** released. */
+/* Returns whether the process is a forked child of the pool's. The threads do not exist there, and
+** one of them may hold a lock for ever. Then only ti_pool_mem, ti_pool_spin_time and ti_pool_name
+** may be called, and no task may be released. */
 bool ti_pool_forked(const struct ti_pool *p);
 const struct ti_alloc *ti_pool_mem(const struct ti_pool *p);
 ti_time ti_pool_spin_time(const struct ti_pool *p);
 const char *ti_pool_name(struct ti_pool *p);
 
-/* Takes a reference to t when it answers TIDE_OK. Starts a thread if no worker is idle and fewer
-** than max_workers exist, those not counted that wait, and fewer than max_threads in all. A worker
-** counts as idle before its task is seen to be done, so who submits, waits and submits again keeps
-** one thread busy. While the queue is full it waits until `deadline` (TIDE_ETIMEOUT: try again, so
-** that callers can look at signals), or answers TIDE_EFULL. TIDE_ENOMEM, for a priority other than
-** 0 only; TIDE_ESHUTDOWN; TIDE_EBROKEN (ti_pool_broken_reason says why); TIDE_ETHREAD with errno in
-** *err if no thread could be started and none exists. After any of these nothing is queued. */
+/* Queues t, and takes a reference to it if it returns TIDE_OK. Starts a thread if no worker is
+** idle, fewer than max_workers threads exist that are not blocked, and fewer than max_threads in
+** all. A worker counts as idle before its task is seen to be done. A caller that submits, waits and
+** submits again therefore keeps one thread busy.
+**
+** While the queue is full it waits until `deadline`, or returns TIDE_EFULL if full_is_error. Other
+** errors, after which nothing is queued: TIDE_ETIMEOUT (callers check their signals and try again);
+** TIDE_ENOMEM for a priority other than 0; TIDE_ESHUTDOWN; TIDE_EBROKEN (ti_pool_broken_reason);
+** TIDE_ETHREAD, with an errno code in *err, if no thread exists and none could be started. No lock
+** may be held. */
 int ti_pool_submit(struct ti_pool *p, struct ti_task *t, ti_time deadline, int *err);
 
-/* Around a sleep of a task of this pool, on its thread; for t, or NULL: for something else. Mostly
-** the thread is away: it does not count as one of max_workers, so that others can do what is waited
-** for. If another thread of this pool has t it is resting: it counts, as that one goes on by
-** itself; but one that is away may need a thread to come back, so that they do not all rest then.
-** *how is for `back`. Never waits. TIDE_OK; or TIDE_ENOMEM, TIDE_ETHREAD: something is queued,
-** and no thread that could serve it is there or can be started; then it is neither (BLOCK_NONE),
-** and must not sleep. With max_threads there nobody takes its place; then _help and _agree are to
-** be called before the sleep, and now and then. */
+/* Marks the calling thread as blocked while its task waits for t, or for something outside the pool
+** (NULL). A blocked thread does not count as one of max_workers, so the pool may start another one.
+** If another thread of the pool runs t, the thread counts, as t goes on by itself. But if all
+** threads that count wait for running tasks and others are blocked, one more may start.
+**
+** Stores in *how what ti_pool_block_end needs. Never waits. Returns TIDE_OK; or TIDE_ENOMEM or
+** TIDE_ETHREAD if something is queued that no thread could serve. Then *how is BLOCK_NONE, and the
+** task must not sleep. If max_threads exist no thread takes its place: the caller calls
+** ti_pool_nested_help and ti_pool_agree before the sleep, and now and then during it. */
 int ti_pool_block_begin(struct ti_pool *p, const struct ti_task *t, enum ti_pool_block *how);
 void ti_pool_block_end(struct ti_pool *p, enum ti_pool_block how); /* BLOCK_NONE is legal */
 
-/* Whether there are max_threads now: a hint, without the lock. If not, _help and _agree have
-** nothing to do. */
+/* Returns whether max_threads threads exist: a hint, without the lock. If not, ti_pool_nested_help
+** and ti_pool_agree have nothing to do. */
 bool ti_pool_crowded(const struct ti_pool *p);
-/* For the task that runs with `self`, is away or resting, and waits without a limit of time for
-** tasks of this pool alone. It has just seen that they are not done; before it saw that, it has
-** called this function, unless this is the first call of this wait. Returns true if the same holds
-** for all threads of the pool, and none is left to serve its queue: none of these waits would ever
-** end. */
+/* Returns whether no wait of the pool's tasks would ever end: all threads wait, and none is left to
+** serve the queue. For the task with the token `self`, which is blocked and waits without a limit
+** of time for tasks of this pool alone. It has just seen that they are not done. Before that check
+** it called this function, unless this is the first call of the wait. */
 bool ti_pool_agree(struct ti_pool *p, struct ti_stop_token *self);
 
-/* Around a task of this pool that its submitter runs itself, out of any queue. TIDE_OK; or
-** TIDE_ESHUTDOWN, TIDE_EBROKEN, and then it must not run. ti_pool_wait waits for it. `runend`
-** answers whether the pool is still open. */
+/* Begins and ends a task of this pool that its submitter runs itself, without the queue. `begin`
+** returns TIDE_OK; or TIDE_ESHUTDOWN or TIDE_EBROKEN, and then the task must not run. ti_pool_wait
+** waits for it. `end` returns whether the pool is still open. */
 int ti_pool_run_begin(struct ti_pool *p);
 bool ti_pool_run_end(struct ti_pool *p, bool failed);
 
-/* Stops taking tasks; with `cancel` cancels what has not started. Never waits. Idempotent. */
+/* Closes the pool for new tasks. With `cancel` it cancels those that have not begun. Never waits.
+** May be called again. */
 void ti_pool_close(struct ti_pool *p, bool cancel);
-/* Waits until a closing or broken pool has ended and joins its threads; false if the
-** deadline passed first. Any number of threads may wait; not one of its workers. */
+/* Waits until a closing or broken pool has ended, and joins its threads. Returns false at the
+** deadline. Any number of threads may wait, but none of the pool's own. */
 bool ti_pool_wait(struct ti_pool *p, ti_time deadline);
-/* The message of a broken pool, NULL if it is not broken; lives as long as the pool. */
+/* Returns the message of a broken pool, which lives as long as the pool; NULL if it is not
+** broken. */
 const char *ti_pool_broken_reason(struct ti_pool *p);
 void ti_pool_stats(struct ti_pool *p, struct ti_pool_stats *out);
 

@@ -1,7 +1,7 @@
 /*
 ** sched/pool_cancel: cancelling and interrupting a pool's tasks.
 **
-** Invariants and the lock are in pool_state.h. Signals are sent, and waiters notified, while no
+** pool_state.h has the invariants and the lock. Signals are sent, and waiters notified, while no
 ** lock of the pool is held.
 **
 ** SPDX-License-Identifier: MIT
@@ -18,8 +18,8 @@
 
 /* --------------------------------------------------------------- cancel -- */
 
-/* Cancels t if it has not begun. Without `taken_too` one that a worker took counts as begun. True
-** if it is cancelled now. */
+/* Cancels t if it has not begun. Without `taken_too` a task that a worker took counts as begun.
+** Returns whether it is cancelled now. */
 static bool withdraw(struct ti_pool *p, struct ti_task *t, bool taken_too) {
   bool queued, ours;
   assert(t->home == &p->home);
@@ -30,11 +30,12 @@ static bool withdraw(struct ti_pool *p, struct ti_task *t, bool taken_too) {
     ti_pool_state_room_locked(p);
   }
   ours = taken_too || t->place != TASK_TAKEN;
-  if (ours) p->deliveries++; /* who waits for the pool's end finds t done */
+  /* a wait for the pool's end must find t done */
+  if (ours) p->deliveries++;
   ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
-  /* Who takes a task out of the queue decides its fate. Another canceller may have taken it
-  ** and not have cancelled it yet: whichever of us is first does it, for both. */
+  /* The caller that takes a task out of the queue decides what becomes of it. Another canceller may
+  ** have taken it and not have cancelled it yet; the first of both calls cancels it. */
   if (ours) {
     ti_task_cancel(t);
     if (queued) ti_task_release(t); /* not the last: the caller has one */
@@ -62,18 +63,18 @@ bool ti_pool_cancel_interrupt(struct ti_pool *p, struct ti_task *t) {
     case STOP_REQUESTED:
     case STOP_ALREADY: return ti_watchdog_keep_signalling(&p->watchdog, stop);
     case STOP_LEFT: return true;
-    default: /* it has ended, perhaps by an earlier stop */
+    default: /* it has ended, perhaps by an earlier request */
       return ti_task_state(t) == TIDE_FINISHED && ti_errcode_is_stop(t->outcome);
   }
 }
 
-/* The next level above l, or of the next slot. */
+/* Returns the next nested worker above l, or the first one of the next pool thread. */
 static struct ti_nested_worker *next_worker_locked(struct ti_nested_worker *l) {
   if (l->above != NULL) return l->above;
   return l->thread->next != NULL ? &l->thread->next->base : NULL;
 }
 
-/* A running task that was not told yet, with a reference; or NULL. */
+/* Returns a running task that was not interrupted yet, with a reference; or NULL. */
 static struct ti_task *next_running(struct ti_pool *p) {
   struct ti_task *t = NULL;
   ti_mutex_lock(&p->lock);
@@ -87,11 +88,11 @@ static struct ti_task *next_running(struct ti_pool *p) {
   return t;
 }
 
-/* The stop of a worker that is opened or closed, asked now; or NULL. */
+/* Requests the opening or closing of a worker to end, and returns its pinned token; or NULL. */
 static struct ti_stop_token *next_opening_or_closing(struct ti_pool *p) {
   struct ti_stop_token *stop = NULL;
   ti_mutex_lock(&p->lock);
-  p->interrupt_all = true; /* for those whose upkeep begins later */
+  p->interrupt_all = true; /* for workers that are opened or closed later */
   for (struct ti_nested_worker *l = p->all_threads != NULL ? &p->all_threads->base : NULL;
        l != NULL && stop == NULL; l = next_worker_locked(l)) {
     if (!l->opening_or_closing || ti_stop_token_requested(&l->stop) != TIDE_OK) continue;
@@ -101,7 +102,7 @@ static struct ti_stop_token *next_opening_or_closing(struct ti_pool *p) {
   return stop;
 }
 
-/* Appends to a text of `size` bytes, as far as there is room. */
+/* Appends a word to a text of `size` bytes, as far as it fits. */
 static void append(char *text, size_t size, size_t *len, const char *word) {
   int n = snprintf(text + *len, size - *len, "%s%s", *len > 0 ? ", " : "", word);
   if (n > 0) *len = *len + (size_t)n < size ? *len + (size_t)n : size - 1;

@@ -10,29 +10,29 @@
 
 TI_INTERNAL_BEGIN
 
-/* Cancels t (of this pool) and takes it out of the queue; true if it is cancelled now or was
-** before. Delivers its watches: no lock may be held. The caller holds a reference. */
+/* Cancels t, a task of this pool, and takes it out of the queue. Returns whether it is cancelled
+** now or was before. Notifies its waiters: no lock may be held. The caller holds a reference. */
 bool ti_pool_cancel_task(struct ti_pool *p, struct ti_task *t);
 
-/* Cancels t (of this pool) as above or, if it runs, asks it to end with TIDE_EINTERRUPTED. True: it
-** was cancelled, or ends by a stop: this one, or one that came before. False: it ended by itself;
-** or it was asked, and there is no signal for its thread, so that it ends only if it looks. Never
-** waits. */
+/* Cancels t as above or, if it runs, requests it to end with TIDE_EINTERRUPTED. Returns true if it
+** was cancelled, or ends by this request or an earlier one. Returns false if it ended by itself, or
+** if no signal reaches its thread: then it ends only if it checks by itself. Never waits. */
 bool ti_pool_cancel_interrupt(struct ti_pool *p, struct ti_task *t);
 
-/* Up to `size` bytes of text, a zero included: the names of the tasks that run ("crunch, 2 without
-** a name"); and how many they are. */
+/* Stores the names of the running tasks in `text`, for instance "crunch, 2 without a name", cut to
+** `size` bytes with the final zero. Returns how many tasks run. */
 size_t ti_pool_cancel_names(struct ti_pool *p, char *text, size_t size);
 
-/* Makes sure that there is a thread that sees to time limits, and a signal. 0 or errno; ENOTSUP: no
-** signal. */
+/* Starts the thread that enforces time limits. Returns 0 or an errno code; ENOTSUP: no signal
+** reaches the workers. */
 int ti_pool_cancel_start_watchdog(struct ti_pool *p);
 
-/* How many running tasks were asked to end, and cannot be reached: the program has all signals. */
+/* Returns how many running tasks were requested to end and cannot be reached, since the program has
+** taken all signals. */
 size_t ti_pool_cancel_unreachable(struct ti_pool *p);
 
-/* For a pool that was closed with `cancel`: interrupts what runs, and workers' opening and closing.
-** */
+/* Interrupts all running tasks, and the opening and closing of workers. For a pool that was closed
+** with `cancel`. */
 void ti_pool_cancel_interrupt_all(struct ti_pool *p);
 
 TI_INTERNAL_END

@@ -12,26 +12,27 @@
 TI_INTERNAL_BEGIN
 
 struct ti_pool_runner {
-  /* On the worker's thread. open answers a worker, or NULL and a message in *why: a block of
-  ** *whysize bytes that ends with a zero, from the pool's mem, freed by the pool; or NULL: out of
-  ** memory, which does not break the pool. `stop` lives longer than the worker, and is open during
-  ** open, close and run: it says how they are asked to end. */
+  /* Opens a worker on the calling pool thread. On failure returns NULL and a message in *why: a
+  ** block of *whysize bytes that ends with a zero, from the pool's allocator; the pool frees it.
+  ** NULL in *why means out of memory, which does not break the pool. `stop` outlives the worker. It
+  ** is open during open, close and run, and tells that they are requested to end. */
   void *(*open)(void *ud, int index, struct ti_stop_token *stop, char **why, size_t *whysize);
-  /* Runs a task that has begun: fills *out (empty, of the task's mem) and answers the outcome; out
-  ** of memory in *out makes it TIDE_ENOMEM. May close the stop as its last act; if that was asked
-  ** for a kind, this is the outcome, whatever it answers. */
+  /* Runs a task that has begun. Fills *out, an empty message of the task's allocator, and returns
+  ** the outcome. If *out ran out of memory the outcome is TIDE_ENOMEM. May close the stop token as
+  ** its last act. A kind that was requested by then is the outcome, whatever is returned. */
   int (*run)(void *worker, struct ti_task *t, struct ti_message *out);
-  /* After a task: whether a finalizer was stopped in it. Others like it may come when it is closed,
-  ** so this is asked to end at once then. May be NULL: never. */
+  /* Returns whether a finalizer was stopped in the last task. More like it may follow when the
+  ** worker is closed, so that is requested to end at once. NULL: never. */
   bool (*stopped_in_finalizer)(void *worker);
-  /* After a task: whether the worker is to be closed and, before the next task it takes, opened
-  ** anew (a failing open then breaks the pool as at the start). May be NULL: never. */
+  /* Returns, after a task, whether the worker is to be closed, and opened again before the next
+  ** task. An open that fails then breaks the pool as the first one does. NULL: never. */
   bool (*needs_replacing)(void *worker);
   void (*close)(void *worker);
-  void (*free_context)(void *context); /* of a task that is freed; may be NULL */
-  /* Whether queued tasks are held back now: before each that a thread takes. May be NULL: never.
-  ** The one function here that is called with the lock held: it reads some words and calls nothing.
-  ** It answers true for a while only, and is asked again meanwhile. */
+  void (*free_context)(void *context); /* of a task that is freed; NULL: nothing to free */
+  /* Returns whether queued tasks are held back now. Called before each task that a thread takes,
+  ** and again while it returns true, which it does for a limited time only. NULL: never. This is
+  ** the one runner function that is called under the pool's lock: it reads a few words and calls
+  ** nothing. */
   bool (*held)(void *ud);
   void (*thread_start)(void *ud, int index); /* may be NULL */
   void (*thread_stop)(void *ud, int index);  /* may be NULL */
@@ -39,19 +40,24 @@ struct ti_pool_runner {
 };
 
 struct ti_pool_config {
-  int max_workers;     /* >= 1 */
-  int max_threads;     /* >= max_workers; of all kinds, those included that replace waiting ones */
+  int max_workers; /* >= 1 */
+  /* at least max_workers; includes threads that replace blocked ones */
+  int max_threads;
   size_t max_queue;    /* tasks that may wait while all max_workers are busy; 0: unbounded */
   bool full_is_error;  /* else a submit waits */
   double idle_timeout; /* seconds; negative: never */
   size_t stack_size;   /* bytes; 0: the system's */
-  ti_time spin_time;   /* how long to look before sleeping, nanoseconds; 0: never */
-  int signal; /* that reaches a worker, claimed (thread.h), while it is free; 0: none does, ever */
+  ti_time spin_time;   /* nanoseconds to spin before a sleep; 0: never */
+  /* a claimed signal (ti_signal_claim) by which workers are reached; 0: none, ever */
+  int signal;
   ti_time time_limit; /* nanoseconds that a task may run; 0: any */
   const char *name;   /* copied: threads are NAME_0, NAME_1, … */
 };
 
-/* How a thread is blocked whose task waits (ti_pool_block_begin). */
+/* How a thread waits while its task does (ti_pool_block_begin): not at all; for something outside
+** its reach, so it does not count as one of max_workers; for a task that another thread runs, so it
+** counts. */
+
 enum ti_pool_block { BLOCK_NONE, BLOCK_OUTSIDE, BLOCK_ON_RUNNING };
 
 TI_INTERNAL_END

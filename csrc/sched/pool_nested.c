@@ -1,12 +1,13 @@
 /*
 ** sched/pool_nested: the workers of a thread, and running one task in one of them.
 **
-** A task that waits for another one of its pool that is still queued has its thread run it, in
-** the level above: so tasks may wait for tasks, to any depth and with one thread, and a state whose
-** task waits is touched by no other. Only what is waited for is run there: nothing else could keep
-** the waiting task from going on.
+** If a task waits for a queued task of its pool, its thread runs that one in a nested worker, the
+** one above. Tasks may therefore wait for tasks to any depth, with one thread. No other thread uses
+** the state of a task that waits. Only the awaited task runs there: anything else could keep the
+** waiting task from continuing.
 **
-** Invariants and lock: pool_state.h. Never holds the lock in runner functions or deliveries.
+** pool_state.h has the invariants and the lock, which is never held in runner functions or
+** notifications.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -23,7 +24,6 @@
 
 /* ------------------------------------------------------------ running a task -- */
 
-/* t, out of the queue, runs in this level's worker from now on. */
 void ti_pool_nested_begin_locked(struct ti_pool *p, struct ti_nested_worker *l, struct ti_task *t) {
   t->place = TASK_TAKEN;
   p->running++;
@@ -36,19 +36,19 @@ static ti_time time_limit(const struct ti_pool *p, const struct ti_task *t) {
                                                           : p->cfg.time_limit;
 }
 
-/* Calls the runner, with what stops the task in place around it. */
+/* Calls the runner, with the time limit in force and the token open. */
 static int run_guarded(struct ti_pool *p, void *worker, struct ti_task *t,
                        struct ti_stop_token *stop, struct ti_message *out) {
   ti_time limit = time_limit(p, t);
   int outcome, kind;
   if (limit > 0) ti_watchdog_limit(&p->watchdog, stop, ti_clock_now() + limit, TIDE_ETIMELIMIT);
   outcome = p->runner.run(worker, t, out);
-  /* The task forked, and its child came back: nobody is here who waits for the outcome, and what is
-  ** queued is the parent's to run. The end of its only thread is that of the child. */
+  /* The task forked, and this is its child. No thread here waits for the outcome, and queued tasks
+  ** are the parent's to run. The child ends with its only thread. */
   if (ti_fork_guard_forked(&p->fork_guard)) ti_fork_guard_leave();
   kind = ti_stop_token_close(stop);
   if (limit > 0 || kind != TIDE_OK) ti_watchdog_remove(&p->watchdog, stop);
-  if (kind != TIDE_OK && outcome != kind) { /* the runner did not look */
+  if (kind != TIDE_OK && outcome != kind) { /* the runner did not check its token */
     ti_message_fini(out);
     ti_message_init(out, ti_task_mem(t));
     outcome = kind;
@@ -56,8 +56,7 @@ static int run_guarded(struct ti_pool *p, void *worker, struct ti_task *t,
   return outcome;
 }
 
-/* Runs t: true and its outcome, or false if it was cancelled behind the pool's back. The call is
-** released here: who sees that a task is done finds it gone. */
+/* The call is freed here: a thread that sees the task done finds it gone. */
 bool ti_pool_nested_run(struct ti_pool *p, struct ti_nested_worker *l, struct ti_task *t,
                         int *outcome, struct ti_message *out) {
   *outcome = TIDE_OK;
@@ -66,7 +65,8 @@ bool ti_pool_nested_run(struct ti_pool *p, struct ti_nested_worker *l, struct ti
   ti_stop_token_open(&l->stop);
   if (!ti_task_begin(t, &l->stop)) {
     (void)ti_stop_token_close(
-        &l->stop); /* nobody can have asked: it is found through a running task */
+        /* no request can have come: requesters find the token through a running task */
+        &l->stop);
     return false;
   }
   *outcome = run_guarded(p, l->worker, t, &l->stop, out);
@@ -79,7 +79,6 @@ bool ti_pool_nested_run(struct ti_pool *p, struct ti_nested_worker *l, struct ti
   return true;
 }
 
-/* Its task has run: accounts for it. */
 void ti_pool_nested_end_locked(struct ti_pool *p, struct ti_nested_worker *l, bool begun,
                                int outcome) {
   p->running--;
@@ -92,11 +91,11 @@ void ti_pool_nested_end_locked(struct ti_pool *p, struct ti_nested_worker *l, bo
   ti_pool_state_room_locked(p);
 }
 
-/* Lets all know that it has, and gives its reference back. */
 void ti_pool_nested_deliver(struct ti_task *t, bool begun, int outcome, struct ti_message *out) {
   if (begun) {
     bool mine = ti_task_finish(t, outcome, out);
-    assert(mine); /* nobody else finishes a running task of a pool */
+    /* no other thread finishes a running task of a pool */
+    assert(mine);
     (void)mine;
   }
   ti_message_fini(out);
@@ -123,14 +122,15 @@ static void fail_broken(struct ti_task *t, const char *why, size_t len) {
     ti_message_fini(&out);
     ti_message_init(&out, ti_task_mem(t));
   }
-  /* false if it was cancelled behind the pool's back: it is done either way */
+  /* false if it was cancelled without the pool: it is done either way */
+
   ti_task_finish(t, TIDE_EBROKEN, &out);
   ti_message_fini(&out);
   ti_task_release(t);
 }
 
-/* The caller still counts as alive, or as an errand, so no wait ends before the failures are
-** delivered. */
+/* The caller still counts as alive, or in `deliveries`, so no wait for the pool's end returns
+** before the failures are delivered. */
 void ti_pool_nested_break(struct ti_pool *p, char *why, size_t whysize) {
   struct ti_list doomed;
   struct ti_list_node *n;
@@ -165,9 +165,9 @@ void ti_pool_nested_break(struct ti_pool *p, char *why, size_t whysize) {
     fail_broken(TI_CONTAINER(n, struct ti_task, queued), message, len);
 }
 
-/* There was no memory to open a worker, which may pass: the pool is not broken. Other threads serve
-** the queue, as when one cannot be started; the only one that could fails the next task, so that
-** nobody waits for memory that never comes. That task, to be failed with the lock free; or NULL. */
+/* Lack of memory may pass, so it does not break the pool. Other threads serve the queue, as when
+** one cannot be started. If this is the only one that could, the next task fails: its waiters must
+** not wait for memory that never comes. */
 struct ti_task *ti_pool_nested_out_of_memory_locked(struct ti_pool *p) {
   struct ti_task *t =
       p->alive + p->starting - p->blocked == 1 ? ti_task_queue_pop(&p->queue) : NULL;
@@ -181,7 +181,8 @@ struct ti_task *ti_pool_nested_out_of_memory_locked(struct ti_pool *p) {
 
 /* -------------------------------------------------------- opening, closing -- */
 
-/* Before and after a worker is opened or closed, which ti_pool_cancel_interrupt_all reaches too. */
+/* Opens the token around the opening or closing of a worker, which ti_pool_cancel_interrupt_all may
+** interrupt too. With `stop_now` it is requested to end at once. */
 static void begin_opening_or_closing(struct ti_pool *p, struct ti_nested_worker *l, bool stop_now) {
   bool requested;
   ti_stop_token_refresh_signals(&l->thread->target);
@@ -203,7 +204,6 @@ static void end_opening_or_closing(struct ti_pool *p, struct ti_nested_worker *l
   if (kind != TIDE_OK) ti_watchdog_remove(&p->watchdog, &l->stop);
 }
 
-/* Opens the level's worker. False: the pool is broken now, or (*no_memory) there was no memory. */
 bool ti_pool_nested_open(struct ti_pool *p, struct ti_nested_worker *l, bool *no_memory) {
   char *why = NULL;
   size_t whysize = 0;
@@ -238,14 +238,15 @@ void ti_pool_nested_close_above(struct ti_pool *p, struct ti_nested_worker *l, i
   }
 }
 
-/* ------------------------------------------------------------ the level above -- */
+/* -------------------------------------------------------- the nested worker -- */
 
-/* That of l, with an open worker; NULL: not here. */
+/* Returns the worker above l, which is open; NULL if it cannot be had: no memory, or too little C
+** stack. */
 static struct ti_nested_worker *nested_above(struct ti_pool *p, struct ti_nested_worker *l) {
   struct ti_nested_worker *up = l->above;
   bool no_memory;
-  /* Lua code there has as much as on the least stack, also when what it calls packs a deep
-  ** value. */
+  /* Lua code there needs as much as on the smallest stack, also when a function that it calls packs
+  ** a deep value. */
   if (ti_thread_stack_room(NULL) < TI_THREAD_STACK_LEAST) return NULL;
   if (up == NULL) {
     up = (struct ti_nested_worker *)ti_alloc_zero(p->mem, sizeof *up);
@@ -264,14 +265,14 @@ struct ti_task *ti_pool_nested_task_of(struct ti_stop_token *self) {
   return TI_CONTAINER(self, struct ti_nested_worker, stop)->task; /* only this thread writes it */
 }
 
-/* t, out of the queue, begins in the level `up` of the calling thread. */
+/* Enters that t, taken from the queue, runs in `up`, a worker of the calling thread. */
 static void begin_above_locked(struct ti_pool *p, struct ti_nested_worker *up, struct ti_task *t) {
   ti_pool_nested_begin_locked(p, up, t);
   p->waiting++;
   ti_pool_state_room_locked(p);
 }
 
-/* Runs it, and gives its reference back. */
+/* Runs t there, and releases the thread's reference. */
 static void run_above(struct ti_pool *p, struct ti_nested_worker *up, struct ti_task *t) {
   struct ti_message out;
   int outcome;
@@ -303,7 +304,7 @@ bool ti_pool_nested_run_inline(struct ti_pool *p, struct ti_stop_token *self, st
   return taken;
 }
 
-/* The pool is stranded, and t (NULL: anything) is queued. */
+/* Returns whether the pool is stranded and t (NULL: anything) is queued. */
 static bool can_help_locked(const struct ti_pool *p, const struct ti_task *t) {
   return ti_pool_state_stranded_locked(p) && !ti_pool_state_held_locked(p) &&
          (t == NULL || t->place == TASK_QUEUED);
@@ -334,7 +335,7 @@ bool ti_pool_nested_help(struct ti_pool *p, struct ti_stop_token *self, struct t
   if (!helps) return false;
   *how = BLOCK_NONE;
   ti_task_hold(t);                 /* as long as it is awaited */
-  (void)ti_task_await(l->task, t); /* no ring: t has not begun, and waits for nothing yet */
+  (void)ti_task_await(l->task, t); /* no ring: t has not begun and waits for nothing */
   run_above(p, up, t);
   (void)ti_task_await(l->task, NULL);
   ti_task_release(t);

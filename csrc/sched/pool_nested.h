@@ -12,47 +12,51 @@ TI_INTERNAL_BEGIN
 
 struct ti_nested_worker;
 
-/* For a pool's threads: */
+/* Functions for a pool's threads */
 
-/* t, out of the queue, runs in this level's worker from now on. */
+/* Enters that t, taken from the queue, runs in this worker from now on. */
 void ti_pool_nested_begin_locked(struct ti_pool *p, struct ti_nested_worker *l, struct ti_task *t);
-/* Runs it: true, and its outcome; or false if it was cancelled behind the pool's back. */
+/* Runs t in the worker and stores its outcome and *out. Returns false if t was cancelled without
+** the pool. */
 bool ti_pool_nested_run(struct ti_pool *p, struct ti_nested_worker *l, struct ti_task *t,
                         int *outcome, struct ti_message *out);
-/* Accounts for it. */
+/* Counts the task that ended. */
 void ti_pool_nested_end_locked(struct ti_pool *p, struct ti_nested_worker *l, bool begun,
                                int outcome);
-/* Lets all know that it is done, and gives its reference back. */
+/* Makes the task done, which notifies its waiters, and releases the thread's reference. */
 void ti_pool_nested_deliver(struct ti_task *t, bool begun, int outcome, struct ti_message *out);
 bool ti_pool_nested_needs_replacing(const struct ti_pool *p, const struct ti_nested_worker *l);
-/* Opens its worker. False: the pool is broken now, or (*no_memory) there was no memory. */
+/* Opens the worker. Returns false if the pool is broken now, or if there was no memory
+** (*no_memory). */
 bool ti_pool_nested_open(struct ti_pool *p, struct ti_nested_worker *l, bool *no_memory);
-/* The calling thread no_memory: a task that fails now with TIDE_ENOMEM, once the lock is free; or
-** NULL. */
+/* Returns a task that is to fail with TIDE_ENOMEM once the lock is free, or NULL. For a thread
+** whose worker could not be opened for lack of memory. */
 struct ti_task *ti_pool_nested_out_of_memory_locked(struct ti_pool *p);
 void ti_pool_nested_close(struct ti_pool *p,
-                          struct ti_nested_worker *l); /* one that is not open: legal */
-/* Closes and frees those above `l` that are more than `depth` deep. */
+                          /* Closes the worker; does nothing if it is not open. */
+                          struct ti_nested_worker *l);
+/* Closes and frees the workers above `l` that are more than `depth` deep. */
 void ti_pool_nested_close_above(struct ti_pool *p, struct ti_nested_worker *l, int depth);
 
-/* For tasks that wait, and their submitters: */
+/* Functions for tasks that wait, and for their submitters */
 
-/* For the task that runs with `self`, and waits for t, of this pool: if t is queued, runs it on
-** this thread, in another worker, and true: it is done. False: it is not queued, or this cannot be
-** done here: no memory, or too little stack is left. Then the task is to sleep for it. */
+/* Runs t, a queued task of this pool, in a nested worker of the calling thread, for the task with
+** the token `self`, which waits for t. Returns true: t is done. Returns false if t is not queued,
+** or cannot run here for lack of memory or C stack; the task then sleeps until t is done. */
 bool ti_pool_nested_run_inline(struct ti_pool *p, struct ti_stop_token *self, struct ti_task *t);
 
-/* The task that runs with `self`: for its own thread. */
+/* Returns the task that runs with the token `self`. On its own thread. */
 struct ti_task *ti_pool_nested_task_of(struct ti_stop_token *self);
 
-/* For the task that runs with `self`, and is away or resting (*how). If all threads that
-** max_threads allows wait, so that nobody is left to serve the queue, and t is queued in it (NULL:
-** whatever is next), this runs it on the calling thread, in another worker, and returns true: the
-** task is back (*how is BLOCK_NONE). */
+/* Runs one queued task in a nested worker of the calling thread, for the blocked task with the
+** token `self`, if all threads that max_threads allows wait. Then no thread is left to serve the
+** queue. The task is t if it is queued; with NULL, whatever is next. Returns whether it did. The
+** calling task is not blocked then: *how is BLOCK_NONE. */
 bool ti_pool_nested_help(struct ti_pool *p, struct ti_stop_token *self, struct ti_task *t,
                          enum ti_pool_block *how);
-/* A worker could not be opened. Takes `why`, of p's memory; the first message wins; all that is
-** queued fails. The caller is a thread of the pool, or between runbegin and runend. */
+/* Breaks the pool since a worker could not be opened: all queued tasks fail with that message.
+** Takes `why`, of p's memory; the first message stays. On a thread of the pool, or between
+** ti_pool_run_begin and ti_pool_run_end. */
 void ti_pool_nested_break(struct ti_pool *p, char *why, size_t whysize);
 
 TI_INTERNAL_END

@@ -35,8 +35,8 @@ bool ti_pool_state_sleepy_locked(const struct ti_pool *p) {
   return p->nasleep > 0 && p->queue.count > 0 && p->idle == p->nasleep;
 }
 
-/* Of `present` threads all rest, and what they rest for may be away. If nobody is, one of those has
-** just ended, and who rests for it is about to wake up. */
+/* All of `present` threads wait for running tasks, which may be those of blocked threads. Without
+** blocked threads one of these tasks has just ended, and its waiter is about to wake up. */
 static bool stuck_locked(const struct ti_pool *p, int present) {
   return p->blocked > 0 && p->on_running > 0 && present <= p->on_running;
 }
@@ -76,8 +76,9 @@ void ti_pool_state_recount_locked(struct ti_pool *p) {
     atomic_store_explicit(&p->crowded, crowded, memory_order_relaxed);
 }
 
-/* Tasks that free or future threads will take at once do not count as waiting, so that the answer
-** does not depend on how quick they are; nor do those that run, be they more than max_workers. */
+/* Tasks that free or future threads will take at once do not count as waiting: the result must not
+** depend on how quick these are. Running tasks do not count either, even if there are more than
+** max_workers. */
 bool ti_pool_state_full_locked(const struct ti_pool *p) {
   size_t places = (size_t)p->cfg.max_workers, busy = p->running - p->waiting - (size_t)p->blocked;
   size_t unused = busy < places ? places - busy : 0;
@@ -114,7 +115,7 @@ void ti_pool_state_wake_all_locked(struct ti_pool *p) {
 }
 
 void ti_pool_state_advance_wake_sequence(struct ti_pool *p) {
-  /* relaxed: a hint; the lock orders what matters */
+  /* relaxed: a hint; the lock orders the rest */
   atomic_fetch_add_explicit(&p->wake_sequence, 1, memory_order_relaxed);
 }
 

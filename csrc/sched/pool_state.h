@@ -1,31 +1,35 @@
 /*
 ** sched/pool_state: the fields of a pool, its invariants and its rules, for pool*.c alone.
 **
-** pool_state.c is the rules, pool.c what callers do, pool_cancel.c cancelling and interrupting,
-** pool_threads.c the threads' life, pool_nested.c running a task. All of them keep these invariants
-** whenever the lock is free (ti_pool_state_check_locked asserts them in builds with TI_CHECKS):
+** pool_state.c has the rules, pool.c what callers do, pool_cancel.c cancelling and interrupting,
+** pool_threads.c the life of the threads, pool_nested.c the running of a task. They keep these
+** invariants whenever the lock is free (ti_pool_state_check_locked asserts them in builds with
+** TI_CHECKS):
 **
-**   1  failed <= finished; what was ever submitted is queued, running, finished or cancelled
+**   1  failed <= finished. Each task that was ever submitted is queued, running, finished or
+**      cancelled.
 **   2  idle + fresh + leaving + running - waiting = alive + starting <= max_threads. A thread is
-**      started only if alive + starting - away < max_workers, or if all of these rest and others
-**      are away. A thread that is one too many, since another came back, ends instead of taking a
-**      task. So max_workers tasks run at a time, except for the moments in which one comes back. A
-**      thread decides under the lock to end as one too many, and is `leaving` from then on. Those
-**      that are leaving do not count when the next one decides. So max_workers of them stay.
-**   3  a task is queued and an idle thread sleeps: another idle thread is awake (it spins, or was
-**      just woken). Awake ones look before they sleep, and one that takes a task sees to the
-**      invariant again. So a submit wakes a thread only if it must, sleepers are woken one after
-**      the other instead of all at once, and no task waits beside sleepers alone.
-**   4  a task is queued: a thread is alive. Or the task is that of the one submitter who is
-**      starting the first thread, and who takes it out again if that fails; other submitters
-**      wait meanwhile (`settled`) and queue nothing.
+**      started only if alive + starting - blocked < max_workers, or if all of these wait for
+**      running tasks and others are blocked. A thread over the limit, since a blocked one has
+**      continued, ends instead of taking a task. So max_workers tasks run at a time, except for
+**      moments in which a blocked one continues. A thread decides under the lock to end as one over
+**      the limit, and is `leaving` from then on. Leaving threads are not counted when the next one
+**      decides, so max_workers threads stay.
+**   3  If a task is queued and an idle thread sleeps, another idle thread is awake: it spins, or
+**      was just woken. A thread that is awake checks the queue before it sleeps, and one that takes
+**      a task restores the invariant. So a submit wakes a thread only if all sleep, sleepers are
+**      woken one after the other, and no task is queued while sleepers alone could take it.
+**   4  If a task is queued, a thread is alive. The exception is the task of the one submitter that
+**      is starting the first thread, which takes it out again if that fails. Other submitters wait
+**      meanwhile (`settled`) and queue nothing.
 **
-** So a queue is always served, a closing pool's too: a thread decides to go only when it sees
-** the queue empty, looks again when its worker is closed, and as the last one alive goes only if
-** it is still empty; nobody else makes `alive` less. No failed start can strand a task.
+** So a queue is always served, a closing pool's too. A thread decides to end only when it sees an
+** empty queue. It checks again when its worker is closed, and as the last one alive it ends only if
+** the queue is still empty. No other thread decreases `alive`. No failed start can strand a task.
 **
-** Lock order: the pool's lock is a leaf; no task's or mailbox's lock, no runner function
-** and no delivery comes under it.
+** Locks: the pool's lock is a leaf. Under it no lock of a task or waiter is taken, no runner
+** function is called (except `held`), and no waiter is notified. Field marks: L is guarded by that
+** lock, A is atomic, I is immutable.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -48,148 +52,162 @@ TI_INTERNAL_BEGIN
 
 enum ti_pool_phase { POOL_OPEN, POOL_CLOSING, POOL_BROKEN };
 
-/* A worker of a thread and what it does. A task that waits for another one may have its thread run
-** that meanwhile, in a worker of its own: the level above. Level 0 is part of the slot. */
+/* A worker of a thread and its task. If that task waits for another one, the thread may run the
+** other one in a further worker, the one above. The first worker is part of the pool thread. */
 struct ti_nested_worker {
-  struct ti_stop_token stop;      /* asks the task to end; while `upkeep`, what the worker does */
+  struct ti_stop_token stop;      /* for the task, or for opening and closing */
   struct ti_pool_thread *thread;  /* I */
   struct ti_nested_worker *above; /* L: or NULL */
-  struct ti_task *task;           /* L: what its worker runs, or NULL; the thread has a reference */
-  void *worker;                   /* the thread's own; NULL: none is open */
-  int depth;                      /* I: 0, 1, … */
-  bool opening_or_closing;        /* L: its worker is opened or closed, and the stop is open */
-  bool interrupted;               /* L: the task was interrupted by ti_pool_cancel_interrupt_all */
+  /* L: the task that the worker runs, or NULL; the thread has a reference */
+  struct ti_task *task;
+  void *worker; /* the thread's alone; NULL: none is open */
+  int depth;    /* I: 0, 1, … */
+  /* L: the worker is opened or closed, and the token is open */
+  bool opening_or_closing;
+  /* L: ti_pool_cancel_interrupt_all has interrupted the task */
+  bool interrupted;
 };
 
-/* One thread's place; it outlives the thread and is used again, with its index. In the pool's
-** `free` (no thread), or its thread is alive (in `asleep` while it sleeps), or in `ended`. */
+/* A pool thread: the place of one thread. It outlives the thread and is used again, with its index.
+** It is in the pool's `free` list (no thread) or in `ended`, or its thread is alive, and in
+** `asleep` while it sleeps. */
 struct ti_pool_thread {
   struct ti_list_node link;       /* L: in free, asleep or ended */
   struct ti_pool *pool;           /* I */
   struct ti_thread thread;        /* L: valid if `running` or `started` */
-  int index;                      /* I: the least that was free */
+  int index;                      /* I: from 0 */
   struct ti_cond wake;            /* `woken` */
-  struct ti_pool_thread *next;    /* L: in the list of all slots */
-  struct ti_signal_target target; /* stops of all levels */
-  struct ti_nested_worker base;   /* its worker, and those above */
-  bool started;             /* L: the starter is done with this slot, and `thread` is not joined */
-  bool running;             /* L: the thread has begun, and not ended; perhaps before `started` */
-  struct ti_spin_wait spin; /* the thread's own */
-  bool woken;               /* L: taken off `asleep` by who woke it */
-  size_t seen, agreed;      /* L: `turn` at its last ti_pool_agree, and when it last agreed */
+  struct ti_pool_thread *next;    /* L: in `all_threads` */
+  struct ti_signal_target target; /* tokens of all its workers */
+  struct ti_nested_worker base;   /* its first worker */
+  /* L: the starter has finished with it, and `thread` is not joined */
+  bool started;
+  /* L: the thread has begun and not ended; may precede `started` */
+  bool running;
+  struct ti_spin_wait spin; /* the thread's alone */
+  bool woken;               /* L: another thread took it off `asleep` */
+  /* L: `turn` at its last ti_pool_agree, and at its last agreement */
+  size_t seen, agreed;
 };
 
-/* Bytes that processors pass each other as one. Taking a line that another one wrote last costs
-** more than most of what is done here, so what each submit and each worker write lies in few
-** lines, and nothing else in these. */
+/* The size of a cache line. Taking a line that another processor wrote last costs more than most of
+** the work here. What submits and workers write therefore lies in few lines, with nothing else in
+** them. */
 #define POOL_LINE 64
 
-#define POOL_TASK (UINT64_C(1) << 24) /* so up to 2^24 other references, and 2^40 tasks */
+/* What a task counts in `refs`: up to 2^24 other references, and 2^40 tasks. */
+#define POOL_TASK (UINT64_C(1) << 24)
 
 struct ti_pool {
-  /* Two lines: all that submitting and taking a task write. */
+  /* Two lines: all that a submit and the taking of a task write. */
   _Alignas(POOL_LINE) struct ti_mutex lock;
   enum ti_pool_phase state;    /* L */
-  int idle;                    /* L: threads with no task, asleep or on their way to look for one */
+  int idle;                    /* L: threads without a task, asleep or about to check the queue */
   int nasleep;                 /* L: idle ones in `asleep` */
-  int spinners;                /* L: idle threads that spin on `rung` */
+  int spinners;                /* L: idle threads that spin on `wake_sequence` */
   struct ti_task_queue queue;  /* L */
-  atomic_size_t wake_sequence; /* A: raised when a task is queued or the pool ends */
+  atomic_size_t wake_sequence; /* A: advanced when a task is queued or the pool ends */
 
-  /* What workers write when a task is done. */
+  /* Written by workers when a task is done. */
   _Alignas(POOL_LINE) size_t running; /* L: tasks taken by a worker */
   size_t finished, failed, cancelled; /* L */
 
   /* Read by each submit, written when threads come and go. */
-  _Alignas(POOL_LINE) int alive; /* L: threads that run, from their start to their last look */
+  _Alignas(POOL_LINE) int alive; /* L: threads that run, from their start to their last check */
   int starting;                  /* L: threads being made */
-  int fresh;                     /* L: those of both that have not opened their worker yet */
+  int fresh;                     /* L: those of both whose worker is not open yet */
   int leaving;                   /* L: those that have decided to end */
-  int waiting_submitters;        /* L: submitters that wait for room */
-  int blocked;                   /* L: threads whose task waits for something out of their reach */
-  int on_running;                /* L: those whose task waits for one that runs on another thread */
+  int waiting_submitters;        /* L: submitters that wait for a free place */
+  int blocked;                   /* L: threads whose task waits for something outside their reach */
+  int on_running;                /* L: threads whose task waits for one that another thread runs */
   size_t waiting;                /* L: tasks that wait for one that their thread runs meanwhile */
   atomic_bool crowded;           /* A: written under the lock: alive + starting = max_threads */
   size_t turn;                   /* L: raised when a task begins or ends to wait; never 0 */
-  int nagreed;                   /* L: slots whose `agreed` is `turn` */
+  int nagreed;                   /* L: pool threads whose `agreed` is `turn` */
   size_t threads;                /* L: being made, alive, or not joined yet */
-  size_t deliveries;             /* L: deliveries under way that a wait must not overtake */
+  size_t deliveries;             /* L: notifications that the end of the pool must not overtake */
 
   /* Submitters: references and memory of tasks. */
-  _Alignas(
-      POOL_LINE) _Atomic uint64_t refs; /* A: POOL_TASK for each task's, 1 for each other one */
-  struct ti_byte_lock tasks_lock;       /* a leaf */
-  struct ti_slab tasks;                 /* tasks_lock: the memory of the tasks */
+  /* A: POOL_TASK for each task, 1 for each other reference */
+  _Alignas(POOL_LINE) _Atomic uint64_t refs;
+  struct ti_byte_lock tasks_lock; /* a leaf */
+  struct ti_slab tasks;           /* tasks_lock: the memory of the tasks */
 
   _Alignas(POOL_LINE) struct ti_task_home home; /* I: of its tasks */
   const struct ti_alloc *mem;                   /* I */
   struct ti_pool_runner runner;                 /* I */
   void *ud;                                     /* I */
-  struct ti_fork_guard fork_guard;              /* I: lost: no thread of this pool is here */
+  struct ti_fork_guard fork_guard;              /* I */
   struct ti_pool_config cfg;                    /* I; cfg.name is owned */
   void *block;                                  /* I: the memory that this struct was cut from */
   bool interrupt_all;                           /* L: ti_pool_cancel_interrupt_all was called */
-  struct ti_signal_set signals;                 /* by which its threads are reached */
+  struct ti_signal_set signals;                 /* by which the threads are reached */
   struct ti_watchdog watchdog;                  /* has a lock of its own */
-  sigset_t child_mask;    /* I: what programs begin with that its threads start */
-  struct ti_cond room;    /* blocked submitters: the queue is not full, or the pool not open */
-  struct ti_cond settled; /* submitters: alive > 0, or starting == 0; those who start a thread:
-                           ** one is in `free` or `ended`, or nslots + making < alive + starting; a
-                           ** thread that ends: its slot is `started` */
-  struct ti_cond quiet;   /* waiters: all threads are in `ended`, or ti_pool_state_ended_locked */
-  struct ti_list free, asleep, ended; /* L: slots; asleep: who went to sleep last is woken first */
+  /* I: the signal mask of programs that the threads start */
+  sigset_t child_mask;
+  /* submitters wait here: the queue is not full, or the pool not open */
+  struct ti_cond room;
+  /* Three wait here. A submitter: alive > 0 or starting == 0. A thread's starter: one is in `free`
+  ** or `ended`, or nall + making < alive + starting. A thread that ends: `started`. */
+  struct ti_cond settled;
+  /* waits for the end: all threads are in `ended`, or ti_pool_state_ended_locked */
+  struct ti_cond quiet;
+  /* L: lists of pool threads; the last in `asleep` is woken first */
+  struct ti_list free, asleep, ended;
   struct ti_pool_thread *all_threads; /* L: all of them */
-  int nall, making;                   /* L: slots ever made, and those being made */
-  const char *why;                    /* L, I once BROKEN: its message */
+  int nall, making;                   /* L: pool threads ever made, and those being made */
+  const char *why;                    /* L; immutable once BROKEN: the reason */
   size_t whysize;                     /* the size of its block */
 };
 
 /* ------------------------------------------------------------ the rules -- */
 
-/* Asserts the invariants; with TI_CHECKS only, as it looks at more than its callers touch. */
+/* Asserts the invariants. With TI_CHECKS only, as it reads more than its callers touch. */
 #ifdef TI_CHECKS
 void ti_pool_state_check_locked(const struct ti_pool *p);
 #else
 static inline void ti_pool_state_check_locked(const struct ti_pool *p) { (void)p; }
 #endif
-/* More is queued than the threads that are idle, or soon will be, can take. */
+/* Returns whether more is queued than idle and fresh threads can take. */
 bool ti_pool_state_short_locked(const struct ti_pool *p);
-/* More threads than max_workers can take tasks. */
+/* Returns whether more threads than max_workers can take tasks. */
 bool ti_pool_state_over_limit_locked(const struct ti_pool *p);
-/* Something is queued, max_threads are there, and the task of each waits. */
+/* Returns whether something is queued, max_threads exist, and the task of each of them waits. */
 bool ti_pool_state_stranded_locked(const struct ti_pool *p);
-/* A task begins to wait, or goes on: what the threads agreed on holds no more. */
+/* Begins a new turn, since a task begins or ends to wait: agreements of the threads are void. */
 void ti_pool_state_turn_locked(struct ti_pool *p);
-/* To be called when alive or starting has changed: sets `crowded`. */
+/* Sets `crowded`. To be called when `alive` or `starting` has changed. */
 void ti_pool_state_recount_locked(struct ti_pool *p);
-/* Changes the count of what `how` is. */
+/* Changes the count for `how` by `by`, and the turn. */
 void ti_pool_state_count_locked(struct ti_pool *p, enum ti_pool_block how, int by);
-/* Tasks are held back now. */
+/* Returns whether tasks are held back now. */
 bool ti_pool_state_held_locked(const struct ti_pool *p);
-#define POOL_HELD_SLICE 0.002 /* seconds until that is asked again */
-/* Nothing is queued, or a thread is alive whose task does not wait for something out of reach. */
+#define POOL_HELD_SLICE 0.002 /* seconds until that is checked again */
+/* Returns whether nothing is queued, or a thread is alive that can serve the queue. */
 bool ti_pool_state_served_locked(const struct ti_pool *p);
-/* A thread for what is queued may be started. */
+/* Returns whether a thread may be started for what is queued. */
 bool ti_pool_state_wanting_locked(const struct ti_pool *p);
-/* Something is queued, and all idle threads sleep. */
+/* Returns whether something is queued and all idle threads sleep. */
 bool ti_pool_state_sleepy_locked(const struct ti_pool *p);
 bool ti_pool_state_full_locked(const struct ti_pool *p);
-/* Closed, and nothing is left to happen. */
+/* Returns whether the pool is closed, all threads are joined, and no delivery is under way. */
 bool ti_pool_state_ended_locked(const struct ti_pool *p);
-/* If the pool is sleepy, takes the thread that went to sleep last off `asleep`: awake from now on.
-** The caller, who holds a reference to the pool, rings it once it has let the lock go: the woken
-** thread need not wait for the lock then. NULL: nobody is to be rung. */
+/* If all idle threads sleep and something is queued, takes the one that went to sleep last off
+** `asleep`, and returns it; else returns NULL. The caller, which holds a reference to the pool,
+** calls ti_pool_state_notify once it has released the lock. The woken thread then need not wait for
+** the lock. */
 struct ti_pool_thread *ti_pool_state_pick_locked(struct ti_pool *p);
-/* Takes the thread that went to sleep last off `asleep`, of which there is one. */
+/* Takes the thread that went to sleep last off `asleep`, which is not empty, and returns it. */
 struct ti_pool_thread *ti_pool_state_last_asleep_locked(struct ti_pool *p);
-void ti_pool_state_notify(struct ti_pool_thread *s); /* NULL is legal */
-/* There is news for idle threads: raises `rung`. */
+/* Wakes the thread; NULL is legal. */
+void ti_pool_state_notify(struct ti_pool_thread *s);
+/* Advances the wake sequence, which spinning threads read. */
 void ti_pool_state_advance_wake_sequence(struct ti_pool *p);
-/* Wakes all. */
+/* Wakes all sleeping threads. */
 void ti_pool_state_wake_all_locked(struct ti_pool *p);
-/* One task fewer is queued or running: a blocked submitter may go on. */
+/* Wakes a submitter that waits for a free place, since one task fewer is queued or running. */
 void ti_pool_state_room_locked(struct ti_pool *p);
-/* A delivery that was counted in `errands` has been made. */
+/* Ends a delivery that was counted in `deliveries`. Takes the lock. */
 void ti_pool_state_delivery_done(struct ti_pool *p);
 
 TI_INTERNAL_END

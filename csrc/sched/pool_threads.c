@@ -3,13 +3,13 @@
 **
 **   reserved -> fresh -> idle <-> running        (take, serve)
 **                 ^       |
-**                 +-------+  its worker is replace: closed, and opened anew
+**                 +-------+  its worker needs replacing: closed, then opened again
 **                 |       v
-**                 +---- ending -> ended -> joined: the slot is free again
+**                 +---- leaving -> ended -> joined: the pool thread is free again
 **       tasks came while it closed its worker
 **
-** Invariants and lock: pool_state.h. Never holds the lock in runner functions, deliveries, joins
-** or starts.
+** pool_state.h has the invariants and the lock, which is never held in runner functions,
+** notifications, joins or starts.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -28,7 +28,7 @@
 #include "platform/mutex.h"
 #include "platform/thread.h"
 
-/* Not by a thread-local variable: those that need no allocation are few (signal.c). This is asked
+/* Not a thread-local variable: those that need no allocation are few (signal.c), and this is called
 ** only before waits that are long anyway. */
 bool ti_pool_threads_is_worker(struct ti_pool *p) {
   bool is = false;
@@ -41,14 +41,16 @@ bool ti_pool_threads_is_worker(struct ti_pool *p) {
 
 /* ---------------------------------------------------------------- serve -- */
 
-/* Idle threads that spin at the same time: more would only take processors from those that work. */
+/* Idle threads that spin at the same time. More would only take processors from threads that
+** work. */
 enum { MAX_SPINNERS = 1 };
 
-/* Levels whose workers an idle thread keeps open, for the next tasks that wait for others. */
+/* Nested workers that an idle thread keeps open for the next tasks that wait for others. */
 enum { KEPT_NESTED = 2 };
 
-/* Looks for a while whether something is queued; the lock is let go meanwhile. News that another
-** thread was quicker to take do not count: where they are the rule, looking does not pay. */
+/* Spins until something is queued or the spin time has passed, with the lock released meanwhile. A
+** wake-up whose task another thread took counts as a failed spin: where that is the rule, spinning
+** does not pay. */
 static bool spin_locked(struct ti_pool *p, struct ti_pool_thread *self) {
   size_t seen = atomic_load_explicit(&p->wake_sequence, memory_order_relaxed);
   struct ti_spin_loop k;
@@ -66,7 +68,8 @@ static bool spin_locked(struct ti_pool *p, struct ti_pool_thread *self) {
   return found;
 }
 
-/* The next task of the queue, now running and no idle thread's any more; NULL if there is none. */
+/* Takes the next task, which now runs on this thread, so it is no longer idle. Returns NULL if
+** there is none. */
 static struct ti_task *pop_locked(struct ti_pool *p, struct ti_pool_thread *self) {
   struct ti_task *t;
   if (p->queue.count == 0 || ti_pool_state_over_limit_locked(p) || ti_pool_state_held_locked(p))
@@ -77,8 +80,9 @@ static struct ti_task *pop_locked(struct ti_pool *p, struct ti_pool_thread *self
   return t;
 }
 
-/* The next task, now running; sleeps for it. NULL: this thread shall end. The caller is
-** idle before, and is not any more afterwards. Whom to ring once the lock is free: *sleeper. */
+/* Takes the next task, and sleeps until there is one. Returns NULL if this thread is to end. The
+** caller is idle before and not afterwards. *sleeper is a thread to notify once the lock is free,
+** or NULL. */
 static struct ti_task *take_locked(struct ti_pool *p, struct ti_pool_thread *self,
                                    struct ti_pool_thread **sleeper) {
   ti_time deadline = 0, began;
@@ -90,7 +94,8 @@ static struct ti_task *take_locked(struct ti_pool *p, struct ti_pool_thread *sel
       p->idle--;
       p->leaving++;
     } else if (t == NULL && p->queue.count > 0) {
-      /* Held back. It stays awake, in slices: to others it is a thread that is slow to take one. */
+      /* Tasks are held back. The thread stays awake, and waits in slices; others regard it as a
+      ** thread that is slow to take a task. */
       ti_cond_wait(&self->wake, &p->lock, ti_clock_deadline(POOL_HELD_SLICE));
       continue;
     } else if (t == NULL) {
@@ -123,9 +128,9 @@ static struct ti_task *take_locked(struct ti_pool *p, struct ti_pool_thread *sel
   }
 }
 
-/* Runs t, delivers its outcome and gives its reference back. The worker is idle, and the task
-** counted, before anyone can see that it is done; under the same lock the worker takes its next
-** task, if there is one and it is not replace: that is what it answers. */
+/* Runs t, makes it done and releases the thread's reference. Before any thread can see it done, the
+** worker is idle and the task counted. Under the same lock the worker takes its next task, unless
+** it needs replacing (*replace). Returns that task, or NULL. */
 static struct ti_task *serve(struct ti_pool *p, struct ti_pool_thread *self, struct ti_task *t,
                              bool *replace) {
   struct ti_message out;
@@ -148,13 +153,13 @@ static struct ti_task *serve(struct ti_pool *p, struct ti_pool_thread *self, str
 
 /* ------------------------------------------------------------- a thread -- */
 
-/* A worker for this fresh thread, which is idle then. False: there is nothing to do, no memory
-** (*no_memory), or the pool is broken now; then it is neither. */
+/* Opens a worker for this fresh thread, which is idle afterwards. Returns false, and the thread is
+** leaving, if there is nothing to do, no memory (*no_memory), or if the pool is broken now. */
 static bool open_worker(struct ti_pool *p, struct ti_pool_thread *self, bool *no_memory) {
   struct ti_task *failed = NULL;
   bool wanted;
   ti_mutex_lock(&p->lock);
-  /* a pool that was closed meanwhile: no worker is opened for nothing */
+  /* no worker is opened for nothing in a pool that was closed meanwhile */
   wanted = (p->state == POOL_OPEN && !ti_pool_state_over_limit_locked(p)) || p->queue.count > 0;
   if (!wanted) p->fresh--, p->leaving++;
   ti_mutex_unlock(&p->lock);
@@ -169,15 +174,15 @@ static bool open_worker(struct ti_pool *p, struct ti_pool_thread *self, bool *no
   if (*no_memory) failed = ti_pool_nested_out_of_memory_locked(p);
   ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
-  if (failed != NULL) { /* this thread counts as alive: no wait ends before */
+  if (failed != NULL) { /* this thread still counts as alive, so the pool cannot end before */
     ti_task_finish(failed, TIDE_ENOMEM, NULL);
     ti_task_release(failed);
   }
   return wanted;
 }
 
-/* Serves tasks with an idle thread's worker. True: the worker is replace, and the thread is fresh
-** again. False: the thread shall end, and is neither idle nor fresh. */
+/* Serves tasks with the worker of an idle thread. Returns true if the worker needs replacing; the
+** thread is fresh again. Returns false if the thread is to end; it is leaving. */
 static bool work(struct ti_pool *p, struct ti_pool_thread *self) {
   struct ti_pool_thread *sleeper = NULL;
   struct ti_task *t;
@@ -200,7 +205,8 @@ static bool work(struct ti_pool *p, struct ti_pool_thread *self) {
   return replace;
 }
 
-/* One life of a thread: from fresh until it is neither fresh nor idle. True: it no_memory. */
+/* Runs the thread from fresh until it is leaving. Returns whether it had no memory for its
+** worker. */
 static bool live(struct ti_pool *p, struct ti_pool_thread *self) {
   bool again = true, no_memory = false;
   if (p->runner.thread_start != NULL) p->runner.thread_start(p->ud, self->index);
@@ -213,7 +219,7 @@ static bool live(struct ti_pool *p, struct ti_pool_thread *self) {
   return no_memory;
 }
 
-/* No thread is there, or being made, that will still end. */
+/* Returns whether no thread is alive or being made. */
 static bool none_left_locked(const struct ti_pool *p) { return p->alive == 0 && p->starting == 0; }
 
 static void *thread_main(void *arg) {
@@ -226,19 +232,20 @@ static void *thread_main(void *arg) {
   ti_child_mask_set(&p->child_mask);
   ti_stop_token_attach(&self->target);
   ti_mutex_lock(&p->lock);
-  self->thread = ti_thread_self(); /* its starter may not have come to it yet */
+  self->thread = ti_thread_self(); /* its starter may not have written it yet */
   self->running = true;
   ti_mutex_unlock(&p->lock);
   do {
     no_memory = live(p, self);
     ti_mutex_lock(&p->lock);
-    /* predicate: started. Who starts a thread is not waited for but here, where it has long been
-    ** done: from now on the slot may be joined and used again. */
+    /* predicate: started. The starter is waited for only here, where it finished long ago. From now
+    ** on the pool thread may be joined and used again. */
     while (!self->started) ti_cond_wait(&p->settled, &p->lock, TI_CLOCK_NEVER);
     p->leaving--;
-    /* Tasks came after it decided to go, and there was no place for another thread; or one is
-    ** being made for them, which may fail: then the last one that can take them must not go. One
-    ** that no_memory leaves them to others, if there are any, and does not try again and again. */
+    /* Tasks may have come after it decided to end, when there was no place for another thread. Or
+    ** one is being made for them, which may fail: then the last thread that can take them must not
+    ** end. A thread without memory leaves them to others, if there are any, instead of trying again
+    ** and again. */
     again = (!no_memory && ti_pool_state_short_locked(p) && !ti_pool_state_over_limit_locked(p)) ||
             (p->queue.count > 0 && p->alive - p->blocked == 1);
     if (again) {
@@ -248,12 +255,12 @@ static void *thread_main(void *arg) {
       ti_pool_state_recount_locked(p);
       self->running = false;
       ti_list_push(&p->ended, &self->link);
-      if (none_left_locked(p)) ti_cond_broadcast(&p->quiet); /* one joins them all */
+      if (none_left_locked(p)) ti_cond_broadcast(&p->quiet); /* its waiter joins them all */
     }
     ti_pool_state_check_locked(p);
     ti_mutex_unlock(&p->lock);
   } while (again);
-  return NULL; /* the slot is the joiner's now, and after the join the pool may be gone */
+  return NULL; /* the joiner has the pool thread now; the pool may be gone after the join */
 }
 
 /* -------------------------------------------------------- start and join -- */
@@ -264,10 +271,11 @@ bool ti_pool_threads_reap_locked(struct ti_pool *p) {
   size_t joined = 0;
   if (ti_list_empty(&p->ended)) return false;
   ti_list_init(&ended);
-  ti_list_splice(&ended, &p->ended); /* ours now: each is joined once */
+  ti_list_splice(&ended, &p->ended); /* this call's alone now: each is joined once */
   for (n = ended.head.next; n != &ended.head; n = n->next)
     TI_CONTAINER(n, struct ti_pool_thread, link)->started =
-        false; /* its handle ends with the join */
+        /* its handle ends with the join */
+        false;
   ti_mutex_unlock(&p->lock);
   for (n = ended.head.next; n != &ended.head; n = n->next, joined++)
     ti_thread_join(&TI_CONTAINER(n, struct ti_pool_thread, link)->thread);
@@ -296,7 +304,8 @@ static struct ti_pool_thread *new_pool_thread(struct ti_pool *p) {
   return s;
 }
 
-/* The slot for a thread that is counted in `starting` already. NULL: out of memory. */
+/* Takes a pool thread for a thread that is counted in `starting` already. Returns NULL if out of
+** memory. Releases the lock meanwhile. */
 static struct ti_pool_thread *take_pool_thread_locked(struct ti_pool *p) {
   struct ti_pool_thread *s;
   for (;;) {
@@ -305,8 +314,8 @@ static struct ti_pool_thread *take_pool_thread_locked(struct ti_pool *p) {
     n = ti_list_pop(&p->free);
     if (n != NULL) return TI_CONTAINER(n, struct ti_pool_thread, link);
     if (p->nall + p->making < p->alive + p->starting) break;
-    /* predicate: see pool_state.h. There are as many slots as threads, and this one has none yet:
-    ** so another caller is joining the thread of one, which has nothing left to do. */
+    /* predicate: see pool_state.h. There are as many pool threads as threads, and this one has none
+    ** yet. So another caller is joining a thread, which only has to return. */
     ti_cond_wait(&p->settled, &p->lock, TI_CLOCK_NEVER);
   }
   p->making++;

@@ -10,12 +10,14 @@
 
 TI_INTERNAL_BEGIN
 
-/* True on a thread of this pool. */
+/* Returns whether the calling thread is one of this pool. Takes the lock. */
 bool ti_pool_threads_is_worker(struct ti_pool *p);
 
-/* Starts a thread; the lock is let go meanwhile. There must be a place for one. 0 or errno. */
+/* Starts a thread, for which max_threads must have a place. Releases the lock meanwhile. Returns 0
+** or an errno code. */
 int ti_pool_threads_start_locked(struct ti_pool *p);
-/* Joins the threads that have ended; the lock is let go meanwhile. False: there was none. */
+/* Joins the threads that have ended, with the lock released meanwhile. Returns false if there was
+** none. */
 bool ti_pool_threads_reap_locked(struct ti_pool *p);
 
 TI_INTERNAL_END

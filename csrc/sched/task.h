@@ -91,9 +91,8 @@ struct ti_task {
     const struct ti_alloc *mem; /* I; of a promise; outlives it */
   };
   union {
-    struct ti_list_node
-        /* pool's lock, while PENDING: the link in the pool's queue */
-        queued;
+    /* pool's lock, while PENDING: the link in the pool's queue */
+    struct ti_list_node queued;
     /* lock, while RUNNING */
     struct {
       struct ti_stop_token *stop; /* its worker's; or NULL */
@@ -102,9 +101,8 @@ struct ti_task {
   };
   struct ti_task_waiter *waiters; /* lock: the oldest of a ring; NULL: none */
   int priority;                   /* I */
-  _Atomic unsigned char
-      /* tide_status; written under the lock with release, read by any thread with acquire */
-      state;
+  /* tide_status; written under the lock with release, read by any thread with acquire */
+  _Atomic unsigned char state;
   struct ti_byte_lock lock;
   /* pool's lock: enum ti_task_place. TASK_TAKEN: a worker or a failure took it off the queue */
   unsigned char place;
@@ -122,9 +120,8 @@ struct ti_task {
 struct ti_task *ti_task_new(struct ti_task_home *home, const struct ti_alloc *mem,
                             const struct ti_task_options *options);
 struct ti_task *ti_task_hold(struct ti_task *t);
-void ti_task_release(
-    /* Releases a reference; NULL is legal. Takes no lock except those of the allocator. */
-    struct ti_task *t);
+/* Releases a reference; NULL is legal. Takes no lock except those of the allocator. */
+void ti_task_release(struct ti_task *t);
 
 static inline struct ti_pool *ti_task_pool(const struct ti_task *t) {
   return t->home != NULL ? t->home->pool : NULL;

@@ -37,9 +37,8 @@ void ti_task_queue_fini(struct ti_task_queue *q, const struct ti_alloc *mem);
 /* Returns whether a push with this priority has a list. If not, the caller adds one and checks
 ** again. */
 bool ti_task_queue_ready(const struct ti_task_queue *q, int priority);
-struct ti_task_queue_list *
 /* Returns a new list, or NULL if out of memory. */
-ti_task_queue_new_list(const struct ti_alloc *mem);
+struct ti_task_queue_list *ti_task_queue_new_list(const struct ti_alloc *mem);
 void ti_task_queue_add_list(
     struct ti_task_queue *q,
     /* Adds a list from ti_task_queue_new_list, which the queue owns from now on. */

@@ -1,11 +1,11 @@
 /*
-** sched/waiter: the one place where an owner sleeps.
+** sched/waiter: how a thread sleeps until tasks are done.
 **
-** Why a cancelled watch, its set and its mailbox may be freed at once: a watch that
-** is still on its task's list is taken off under the task's lock, and no completer will
-** ever find it. One that is not is in the hands of a completer, and the canceller
-** sleeps until it has arrived. The completer sets `arrived`, and wakes, under the
-** box's lock; letting that lock go is the last it does with any of the three.
+** Why a cancelled entry, its set and its waiter may be freed at once: an entry that is still on its
+** task's list is taken off under the task's lock, and no completer will find it. Any other entry is
+** in flight, and the canceller sleeps until it has arrived. The completer sets `arrived`, and
+** wakes, under the waiter's lock. Releasing that lock is the last thing it does with any of the
+** three.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -23,7 +23,7 @@ int ti_waiter_init(struct ti_waiter *waiter) {
   waiter->fork_guard.page = NULL;
   waiter->fork_guard.pid = 0;
   ti_spin_wait_init(&waiter->spin);
-  waiter->spin.skip = waiter->spin.last = 1; /* states that wait but once do not look first */
+  waiter->spin.skip = waiter->spin.last = 1; /* a state's first wait does not spin */
   err = ti_cond_init(&waiter->wake);
   if (err != 0) ti_mutex_fini(&waiter->lock);
   return err;
@@ -42,7 +42,7 @@ void ti_waiter_set_init(struct ti_wait_set *set, struct ti_waiter *waiter) {
   set->stop_on_failure = false;
 }
 
-/* --------------------------------------------------------------- watch -- */
+/* -------------------------------------------------------------- entry -- */
 
 void ti_waiter_entry_init(struct ti_wait_entry *w) {
   ti_list_node_init(&w->waiter.link);
@@ -51,15 +51,15 @@ void ti_waiter_entry_init(struct ti_wait_entry *w) {
   w->waiter.on_task = w->arrived = w->awaited = w->failure = false;
 }
 
-/* The task is done: the entry arrives. The completer touches it no more afterwards, once the lock
-** is free. */
+/* Delivers the entry, since its task is done. The completer does not access it once the lock is
+** free. */
 static void arrive(struct ti_task_waiter *node, bool failure) {
   struct ti_wait_entry *w = TI_CONTAINER(node, struct ti_wait_entry, waiter);
   struct ti_wait_set *set = w->set;
   struct ti_waiter *waiter = set->waiter;
   bool wake;
   if (ti_fork_guard_forked(&waiter->fork_guard))
-    return; /* a child set a promise that its parent waits for */
+    return; /* a forked child set a promise that its parent waits for */
   ti_mutex_lock(&waiter->lock);
   assert(!w->arrived && !node->on_task);
   wake = w->awaited;
@@ -72,7 +72,7 @@ static void arrive(struct ti_task_waiter *node, bool failure) {
     set->need = failure && set->stop_on_failure ? 0 : set->need - 1;
     wake = wake || set->need == 0;
   }
-  /* under the lock: once it is free, the owner may be gone with its mailbox */
+  /* under the lock: once that is free, the waiter and its owner may be gone */
   if (wake) {
     atomic_fetch_add_explicit(&waiter->wake_sequence, 1, memory_order_relaxed);
     ti_cond_signal(&waiter->wake);
@@ -85,12 +85,12 @@ void ti_waiter_entry_start(struct ti_wait_entry *w, struct ti_task *t, struct ti
   w->set = set;
   w->task = t;
   w->waiter.notify = arrive;
-  /* one that is done needs no lock, which in a child that was forked may be held for ever */
+  /* a done task needs no lock, which in a forked child may be held for ever */
   if (ti_task_done(t) || !ti_task_add_waiter(t, &w->waiter))
     arrive(&w->waiter, ti_task_state(t) == TIDE_FINISHED && t->outcome != TIDE_OK);
 }
 
-/* Takes an arrived watch out of its set. */
+/* Takes an arrived entry out of its set. */
 static void leave_locked(struct ti_wait_entry *w) {
   struct ti_wait_set *set = w->set;
   ti_list_remove(&w->waiter.link);
@@ -109,16 +109,16 @@ void ti_waiter_entry_cancel(struct ti_wait_entry *w) {
   }
   waiter = w->set->waiter;
   ti_mutex_lock(&waiter->lock);
-  /* predicate: arrived; the completer has it and needs nothing but this lock */
+  /* predicate: arrived; the completer needs nothing but this lock */
   w->awaited = true;
   while (!w->arrived) ti_cond_wait(&waiter->wake, &waiter->lock, TI_CLOCK_NEVER);
   leave_locked(w);
   ti_mutex_unlock(&waiter->lock);
 }
 
-/* ------------------------------------------------------------- mailset -- */
+/* ----------------------------------------------------------------- set -- */
 
-/* Looks for a while whether somebody rang. */
+/* Spins until the wake sequence differs from `seen`, or the time has passed. */
 static void spin(struct ti_waiter *waiter, ti_time time, size_t seen) {
   struct ti_spin_loop k;
   bool found;

@@ -1,22 +1,26 @@
 /*
-** sched/waiter: the one place where an owner sleeps.
+** sched/waiter: how a thread sleeps until tasks are done.
 **
-** A mailbox is a lock and a condition that belong to one waiting thread at a
-** time (an owner's lua_State, or a C thread). A mailset is a set of watched tasks
-** inside it: each watch moves to `ready` when its task is done, in that order.
-** The worker that completes a task wakes the sleeper only when the set it
-** sleeps on has what it needs.
+** Terms
+**   waiter       a lock and a condition on which one thread at a time sleeps: that of an owner's
+**                lua_State, or a C thread
+**   wait set     the tasks that it waits for; entries whose task is done join its `ready` list, in
+**                that order
+**   wait entry   one task in a wait set
+**   completer    the thread that makes a task done; it wakes the sleeper only when the set on which
+**                that sleeps has what it needs
 **
-** A watch goes IDLE -> on its task's list (guarded by the task's lock) -> flying
-** (taken off by the completer, which then touches the mailbox) -> arrived
-** (guarded by the mailbox's lock) -> taken or cancelled: IDLE again. ti_waiter_entry_cancel
-** and ti_waiter_set_take return a watch only when no other thread can reach it any more;
-** until then watch, set and mailbox stay alive. Afterwards all three may be freed at
-** once: a completer wakes while it holds the box's lock, so who sees `arrived` under
-** that lock knows that the completer has nothing left to do there but to let it go.
-** A watch has one user thread at a time: whose mailbox it is.
+** States of an entry:
 **
-** Lock order: the box's lock is a leaf; it is never held together with another.
+**   idle -> on its task's list -> in flight -> arrived -> taken or cancelled: idle
+**           (task's lock)         (completer)  (waiter's lock)
+**
+** ti_waiter_entry_cancel and ti_waiter_set_take return an entry only when no other thread can reach
+** it any more. Until then entry, set and waiter must exist; afterwards all three may be freed at
+** once. waiter.c says why.
+**
+** An entry is used by one thread at a time, that of its waiter. Locks: the waiter's lock is a leaf,
+** never held together with another.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -33,55 +37,62 @@
 
 TI_INTERNAL_BEGIN
 
+/* I: immutable; A: atomic; W: under the waiter's lock. */
 struct ti_waiter {
   struct ti_mutex lock;
-  atomic_size_t
-      wake_sequence;        /* A: raised, under lock, with each wake; what the sleeper spins on */
-  struct ti_spin_wait spin; /* the sleeper's */
-  struct ti_fork_guard
-      fork_guard;      /* I: its maker's to init and fini; lost: it cannot be used. None: one that
-                        ** lives for a wait only, on a stack */
-  struct ti_cond wake; /* a set's `need` became 0, or a watch arrived that a canceller waits for */
+  /* A: advanced under the lock with each wake-up; spinning sleepers read it */
+  atomic_size_t wake_sequence;
+  struct ti_spin_wait spin; /* the sleeping thread's */
+  /* I: its maker inits and finis it. In a forked child the waiter cannot be used. Empty for a
+  ** waiter that exists for one wait only. */
+  struct ti_fork_guard fork_guard;
+  /* the `need` of a set became 0, or an entry arrived that a canceller waits for */
+  struct ti_cond wake;
 };
 
 struct ti_wait_set {
   struct ti_waiter *waiter; /* I */
-  ti_time spin_time;        /* the owner's: how long to look before sleeping; 0: not at all */
-  struct ti_list ready;     /* waiter lock: watches that arrived and were not taken */
-  size_t nready;            /* waiter lock: their number */
-  size_t nfailed;           /* waiter lock: those of them whose task failed */
-  size_t need;              /* waiter lock: how many more arrivals the sleeper waits for; 0: none */
-  bool stop_on_failure;     /* waiter lock: a failed task makes need 0 */
+  /* the owner's alone: nanoseconds to spin before a sleep; 0: not at all */
+  ti_time spin_time;
+  struct ti_list ready; /* W: entries that arrived and were not taken */
+  size_t nready;        /* W: how many these are */
+  size_t nfailed;       /* W: how many of their tasks failed */
+  size_t need;          /* W: how many more arrivals the sleeper waits for; 0: none */
+  bool stop_on_failure; /* W: a failed task makes need 0 */
 };
 
 struct ti_wait_entry {
-  struct ti_task_waiter waiter; /* on the task's list, then linked in set->ready (waiter lock) */
-  struct ti_wait_set *set;      /* I while watching; NULL while idle */
-  struct ti_task *task;         /* I from start on; borrowed: the user of the watch holds it */
-  bool arrived;                 /* waiter lock */
-  bool awaited;                 /* waiter lock: a canceller sleeps until it arrives */
-  bool failure; /* waiter lock, until taken: the task failed (cancelled is no failure) */
+  /* on the task's list, then in set->ready (W) */
+  struct ti_task_waiter waiter;
+  struct ti_wait_set *set; /* I until it is idle; NULL while idle */
+  /* I from start on; borrowed: the user of the entry holds a reference */
+  struct ti_task *task;
+  bool arrived; /* W */
+  bool awaited; /* W: a canceller sleeps until it arrives */
+  bool failure; /* W, until taken: the task failed (to be cancelled is no failure) */
 };
 
-int ti_waiter_init(struct ti_waiter *waiter); /* 0 or errno */
+/* Makes a waiter. Returns 0 or an errno code. */
+int ti_waiter_init(struct ti_waiter *waiter);
 void ti_waiter_fini(struct ti_waiter *waiter);
 
 void ti_waiter_set_init(struct ti_wait_set *set, struct ti_waiter *waiter);
 
-/* Makes it idle: legal to start, and to cancel. */
+/* Makes an idle entry, which may be started or cancelled. */
 void ti_waiter_entry_init(struct ti_wait_entry *w);
-/* Starts watching with an idle watch. A task that is done already arrives at once. The box's and
-** the task's locks must not be held. Never blocks for long. */
+/* Adds an idle entry for t to the set. If t is done already, it arrives at once. The locks of
+** waiter and task must not be held. Blocks for a moment at most. */
 void ti_waiter_entry_start(struct ti_wait_entry *w, struct ti_task *t, struct ti_wait_set *set);
-/* Ends watching, arrived or not; nothing to do for an idle watch (never started, cancelled,
-** taken). May wait for a completer that is just delivering it. */
+/* Makes the entry idle, whether it has arrived or not. Does nothing if it is idle. May wait for a
+** completer that is about to deliver it. */
 void ti_waiter_entry_cancel(struct ti_wait_entry *w);
-/* Sleeps until `need` watches of the set are ready (taken ones do not count) or, with
-** stop_on_failure, a failed one is; false if the deadline passed first. The set must have
-** that many, or the deadline is all that ends the sleep. One sleeper per mailbox. */
+/* Sleeps until `need` entries of the set are ready (taken ones do not count) or, with
+** stop_on_failure, one of a failed task is. Returns false at the deadline. If the set has fewer
+** entries, only the deadline ends the sleep. One sleeper for each waiter. */
 bool ti_waiter_set_sleep(struct ti_wait_set *set, size_t need, bool stop_on_failure,
                          ti_time deadline);
-/* The watch that arrived first, idle again and the caller's; or NULL. Never blocks. */
+/* Takes the entry that arrived first: it is idle and the caller's again. Returns NULL if there is
+** none. Never blocks. */
 struct ti_wait_entry *ti_waiter_set_take(struct ti_wait_set *set);
 
 TI_INTERNAL_END

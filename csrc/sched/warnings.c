@@ -1,5 +1,5 @@
 /*
-** sched/warnings: a queue of warnings for the state that shall give them out.
+** sched/warnings: a queue of warnings for the state that gives them out.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -11,7 +11,7 @@
 #include "util/refcount.h"
 #include "platform/mutex.h"
 
-/* Bytes of warnings that nobody has taken yet: more than any script reads, less than hurts. */
+/* Bytes of warnings that a queue holds: more than any script reads. */
 #define LIMIT ((size_t)64 << 20)
 
 struct ti_warnings {
@@ -19,13 +19,13 @@ struct ti_warnings {
   struct ti_mutex lock;   /* a leaf */
   struct ti_list queue;   /* L */
   size_t n, bytes;        /* L: in the queue */
-  size_t left_out;        /* L: since somebody was told */
+  size_t left_out;        /* L: not reported yet */
   bool closed;            /* L */
 };
 
 atomic_size_t ti_warnings_queued;
 
-/* By n more, or fewer. */
+/* Adds n, which may be negative as an unsigned number. */
 static void count(size_t n) {
   atomic_fetch_add_explicit(&ti_warnings_queued, n, memory_order_relaxed);
 }
@@ -105,7 +105,7 @@ struct ti_warning *ti_warnings_take(struct ti_warnings *w, size_t *queued, size_
     count((size_t)-1);
   }
   *queued = w->n;
-  *left_out = n == NULL ? w->left_out : 0; /* told behind those that came before them */
+  *left_out = n == NULL ? w->left_out : 0; /* reported behind the warnings that came before */
   if (*left_out > 0) {
     w->left_out = 0;
     count((size_t)-1);

@@ -69,9 +69,8 @@ static ti_time check_locked(struct ti_watchdog *w) {
   for (struct ti_list_node *n = w->list.head.next; n != &w->list.head; n = n->next) {
     struct ti_stop_token *s = TI_CONTAINER(n, struct ti_stop_token, link);
     if (s->due <= now) {
-      ti_stop_token_request(
-          /* false: it was requested before, or it is closed and its worker is about to leave */
-          s, s->kind);
+      /* false: it was requested before, or it is closed and its worker is about to leave */
+      ti_stop_token_request(s, s->kind);
       if (ti_stop_token_requested(s) != TIDE_OK) signal_locked(s->target);
       s->due = now + INTERVAL;
     }
