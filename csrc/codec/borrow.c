@@ -83,6 +83,16 @@ struct ti_borrowed *ti_borrow_string(lua_State *L, int idx, int xidx, bool outco
   return loan;
 }
 
+bool ti_borrow_push_own(lua_State *L, const struct ti_borrowed *loan, int xidx) {
+  const struct ti_codec_state *x = (const struct ti_codec_state *)lua_touserdata(L, xidx);
+  /* Only this thread changes the table, and `data` of its loans. A loan that is held is in it. */
+  if (x->lender == NULL || loan->lender != x->lender) return false;
+  ti_codec_state_has_table(L, xidx, CODEC_LENT);
+  lua_rawgetp(L, -1, loan->data + 1);
+  lua_remove(L, -2);
+  return true;
+}
+
 void ti_borrow_collect(lua_State *L, int xidx) {
   struct ti_codec_state *x = (struct ti_codec_state *)lua_touserdata(L, xidx);
   struct ti_borrowed *loan;

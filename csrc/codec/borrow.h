@@ -18,6 +18,11 @@ TI_INTERNAL_BEGIN
 ** userdata is at xidx. [-0, +0, m] */
 struct ti_borrowed *ti_borrow_string(lua_State *L, int idx, int xidx, bool outcome);
 
+/* Pushes the string itself of a loan that a message holds, if L lends it. Returns false, and pushes
+** nothing, if another state does. The transfer userdata is at xidx. Needs 3 stack slots.
+** [-0, +(0|1), -] */
+bool ti_borrow_push_own(lua_State *L, const struct ti_borrowed *loan, int xidx);
+
 /* Forgets the strings of loans that came back. [-0, +0, -] */
 void ti_borrow_collect(lua_State *L, int xidx);
 static inline void ti_borrow_look(lua_State *L, const struct ti_codec_state *x, int xidx) {

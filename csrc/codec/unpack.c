@@ -203,6 +203,7 @@ static void unpack_lent(struct ti_unpacker *U) {
   const char *data;
   bool pinned;
   if (part->type != &ti_borrowed_part) ti_unpack_damaged(U, "a part that is no string");
+  if (ti_borrow_push_own(U->L, loan, U->transfer)) return;
   if (loan->moves && (lua_gethookmask(U->L) & (LUA_MASKCALL | LUA_MASKRET)) != 0) {
     push_with_hook(U->L, loan);
     return;

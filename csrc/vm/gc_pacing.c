@@ -14,24 +14,29 @@ enum { MOST = 1 << 20, GROWTH = 64 };
 
 static int least(int a, int b) { return a < b ? a : b; }
 
-size_t ti_gc_pacing_weight(const struct ti_message *m) {
+/* The bytes of the message and of the strings that it borrows, except from `own`. */
+static size_t weigh(const struct ti_message *m, const struct ti_lender *own) {
   size_t weight = m->bytes.cap;
   for (size_t i = 0; i < m->nparts; i++) {
     const struct ti_message_part *part = ti_message_part(m, i);
-    if (part->type == &ti_borrowed_part) weight += ((const struct ti_borrowed *)part->object)->len;
+    const struct ti_borrowed *loan = (const struct ti_borrowed *)part->object;
+    if (part->type == &ti_borrowed_part && (own == NULL || loan->lender != own))
+      weight += loan->len;
   }
   return weight;
 }
 
+size_t ti_gc_pacing_weight(const struct ti_message *m) { return weigh(m, NULL); }
+
 void ti_gc_pacing_begin(lua_State *L, const struct ti_message *m, struct ti_gc_pacing *l) {
-  size_t weight = ti_gc_pacing_weight(m);
-  int kib = weight / 1024 < MOST ? (int)(weight / 1024) : MOST;
   struct ti_codec_state *x;
+  size_t weight;
   l->pause = 0;
-  if (weight < BLOCK_CACHE_LARGE) return;
+  if (weigh(m, NULL) < BLOCK_CACHE_LARGE) return;
   l->x = x = ti_codec_state_get(L);
-  if (lua_gc(L, LUA_GCISRUNNING) == 1) {
-    int owed = x->owed;
+  weight = weigh(m, x->lender); /* decoding makes no new string of one that L itself lends */
+  if (weight >= BLOCK_CACHE_LARGE && lua_gc(L, LUA_GCISRUNNING) == 1) {
+    int kib = weight / 1024 < MOST ? (int)(weight / 1024) : MOST, owed = x->owed;
     x->owed = 0; /* a finalizer may come here, too */
     l->worked = 2 * kib;
     lua_gc(L, LUA_GCSTEP, least(owed, MOST) + least(l->worked, MOST));

@@ -103,6 +103,8 @@ static void test_states(void) {
   CHECK(used(from) - before >= LEN / 1024); /* only the loan keeps it */
   CHECK(try_unpack(to, &m) == LUA_OK && long_at(to, 1, 'a'));
   CHECK(try_unpack(from, &m) == LUA_OK && long_at(from, 1, 'a'));
+  /* its own string, not a copy */
+  CHECK(lua_tostring(from, 1) == ((struct ti_borrowed *)ti_message_part(&m, 0)->object)->data);
   lua_settop(from, 0);
   ti_message_fini(&m);
   ti_message_fini(&later);

@@ -116,6 +116,26 @@ static void test_collector(int mode) {
   lua_close(L);
 }
 
+/* A message of the state's own strings makes nothing, so the collector does nothing for it. */
+static void test_own(void) {
+  lua_State *L = new_state(), *other = new_state();
+  struct ti_gc_pacing large;
+  struct ti_message m;
+  ti_message_init(&m, &counted_mem);
+  push_long(L, 'o', MIB);
+  CHECK(ti_pack_values(L, &m, 1, PACK_CALL) == LUA_OK);
+  CHECK(ti_gc_pacing_weight(&m) >= MIB);
+  ti_gc_pacing_begin(L, &m, &large);
+  CHECK(large.pause == 0);
+  ti_gc_pacing_end(L, &large);
+  ti_gc_pacing_begin(other, &m, &large);
+  CHECK(large.pause > 0);
+  ti_gc_pacing_end(other, &large);
+  ti_message_fini(&m);
+  lua_close(L);
+  lua_close(other);
+}
+
 /* What was made of a small message counts in full, if not at once: garbage keeps its proportion to
 ** what lives. */
 static void test_growth(int mode) {
@@ -176,5 +196,6 @@ int main(void) {
   test_growth(LUA_GCINC);
   test_growth(LUA_GCGEN);
   test_damaged();
+  test_own();
   return check_done();
 }
