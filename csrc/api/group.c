@@ -7,7 +7,7 @@
 */
 #include <lauxlib.h>
 
-#include "api/owner.h"
+#include "api/wait_hook.h"
 #include "api/task_wait.h"
 #include "platform/clock.h"
 
@@ -30,8 +30,8 @@ int tide_group_new(tide_group **out, lua_State *L) {
   struct ti_owner *owner;
   tide_group *g;
   *out = NULL;
-  /* One made in a finalizer may never be freed, if the state is closing: it must not stay
-  ** behind in the owner's mailbox. */
+  /* One made in a finalizer may never be freed, if the state is closing: it must not stay behind in
+  ** the owner's mailbox. */
   owner = L != NULL && lua_gc(L, LUA_GCISRUNNING) >= 0 ? ti_owner_of(L) : NULL;
   g = (tide_group *)ti_alloc_zero(&ti_alloc_default, sizeof *g);
   if (g == NULL) return TIDE_ENOMEM;
@@ -41,7 +41,7 @@ int tide_group_new(tide_group **out, lua_State *L) {
     return TIDE_ENOMEM;
   }
   if (g->owner == NULL) ti_fork_guard_init(&g->own.fork_guard);
-  ti_waiter_set_init(&g->set, g->owner != NULL ? &g->owner->box : &g->own);
+  ti_waiter_set_init(&g->set, g->owner != NULL ? &g->owner->waiter : &g->own);
   ti_list_init(&g->entries);
   if (g->owner != NULL) g->owner->groups++;
   *out = g;
@@ -124,7 +124,7 @@ static int look_after(const tide_group *g, const struct ti_task_wait *w, ti_time
 }
 
 int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failure, double timeout) {
-  struct ti_owner_hookwatch hook;
+  struct ti_wait_hook hook;
   struct ti_task_wait w = ti_task_wait_of(L);
   ti_time deadline = ti_clock_deadline(timeout), slice;
   enum ti_pool_block how = BLOCK_NONE;
@@ -137,21 +137,21 @@ int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failur
   if (w.pool != NULL && deadline == TI_CLOCK_NEVER && need == g->n &&
       (!stop_on_failure || need == 1) && (status = wait_each(g, L)) != TIDE_OK)
     return status;
-  ti_owner_hook_start(&hook, L, g->owner, timeout == 0);
+  ti_wait_hook_start(&hook, L, g->owner, timeout == 0);
   done = ti_waiter_set_sleep(&g->set, need, stop_on_failure != 0, 0);
   if (timeout != 0 && !done && (code = ti_task_wait_block_begin(&w, &how)) != TIDE_OK) {
-    ti_owner_hook_end(&hook);
+    ti_wait_hook_end(&hook);
     return code;
   }
   do {
     code = done || timeout == 0 ? TIDE_OK : look_after(g, &w, deadline, &how);
     if (code != TIDE_OK) break;
-    slice = timeout == 0 ? 0 : ti_owner_hook_slice(&hook, deadline);
+    slice = timeout == 0 ? 0 : ti_wait_hook_slice(&hook, deadline);
     done = ti_waiter_set_sleep(&g->set, need, stop_on_failure != 0, slice);
-    status = ti_owner_hook_run(&hook);
+    status = ti_wait_hook_run(&hook);
   } while (!done && slice < deadline && timeout != 0 && status == LUA_OK);
   ti_task_wait_block_end(&w, how);
-  ti_owner_hook_end(&hook);
+  ti_wait_hook_end(&hook);
   if (code != TIDE_OK) return code;
   if (status != LUA_OK) lua_error(L);
   return done ? TIDE_OK : TIDE_ETIMEOUT;

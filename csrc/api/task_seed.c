@@ -1,26 +1,24 @@
 /*
 ** api/task_seed: where the random numbers of tasks begin.
 **
-** A task is numbered by whoever submits it, in the order of the submits: by a counter of the
-** executor, of a view (tide_taskopts), or, inside a seeded task, of that task. So the number
-** depends neither on workers nor on timing, as long as the order of the submits does not.
-**
 ** SPDX-License-Identifier: MIT
 */
 #include "api/task_seed.h"
 
-#include "api/inline_executor.h"
+#include "api/inline_run.h"
 
 _Static_assert(sizeof(unsigned long long) == sizeof(uint64_t), "the counters' type");
 
-/* That of the task which runs in L, if it is seeded; else NULL. [-0, +0, -] */
+/* Returns the generator of the task that runs in L, or NULL if the task is not seeded.
+** [-0, +0, -] */
 static struct ti_lua_random *rng_of(lua_State *L) {
-  struct ti_lua_random *r;
-  return ti_inline_executor_random(L, &r) ? r : ti_worker_state_random(L);
+  struct ti_inline_run *r = ti_inline_run_top(L);
+  if (r == NULL) return ti_worker_state_random(L);
+  return r->name != NULL && r->rng.current ? &r->rng : NULL;
 }
 
-/* The next number of a counter, which other threads may use, too. */
-static uint64_t count(struct ti_numbered *n, uint64_t *counter) {
+/* Takes the next number of a counter that other threads may use, too. */
+static uint64_t take_number(struct ti_numbered *n, uint64_t *counter) {
   n->counter = counter;
   n->number = __atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
   return n->number;
@@ -28,7 +26,6 @@ static uint64_t count(struct ti_numbered *n, uint64_t *counter) {
 
 void ti_task_seed_undo(const struct ti_numbered *n) {
   uint64_t expected = n->number;
-  /* another thread may have counted on; then this number stays unused */
   if (n->counter != NULL)
     (void)__atomic_compare_exchange_n(n->counter, &expected, expected - 1, false, __ATOMIC_RELAXED,
                                       __ATOMIC_RELAXED);
@@ -50,11 +47,11 @@ bool ti_task_seed_of(tide_executor *ex, lua_State *L, const tide_taskopts *o,
   parent = L != NULL ? rng_of(L) : NULL;
   out->stream = ti_seed_of(parent != NULL ? &parent->seed : NULL, SEED_TASKS, seed);
   if (parent != NULL)
-    out->number = count(n, &parent->children);
+    out->number = take_number(n, &parent->children);
   else if (own && o->counter == NULL)
     out->number = (uint64_t)o->number;
   else
-    out->number = count(n, own ? (uint64_t *)(void *)o->counter : &ex->seeds);
+    out->number = take_number(n, own ? (uint64_t *)(void *)o->counter : &ex->seeded_tasks);
   return true;
 }
 

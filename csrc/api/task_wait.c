@@ -1,5 +1,5 @@
 /*
-** api/task_wait: waits of a task for other tasks.
+** api/task_wait: waits inside tasks.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -9,8 +9,9 @@ struct ti_task_wait ti_task_wait_of(lua_State *L) {
   struct ti_task_wait w = {NULL, NULL};
   if (L == NULL) return w;
   w.stop = ti_worker_state_stop(L);
-  if (w.stop != NULL) w.pool = ((struct tide_executor *)ti_worker_state_user(L))->pool;
-  if (w.pool != NULL && ti_pool_forked(w.pool)) w.pool = NULL; /* the task forked: it is nobody's */
+  if (w.stop != NULL) w.pool = ti_executor_of_worker(L)->pool;
+  /* In a forked child there is no pool for the task. */
+  if (w.pool != NULL && ti_pool_forked(w.pool)) w.pool = NULL;
   return w;
 }
 

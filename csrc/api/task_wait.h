@@ -1,17 +1,19 @@
 /*
-** api/task_wait: waits of a task for other tasks.
+** api/task_wait: waits inside tasks.
 **
-** A wait for one task, as long as it takes, has the thread run it if it is queued in the same
-** executor (pool_nested.c); one that another worker runs already is slept for: it goes on by
-** itself, or is away too. In all other waits (a limit of time, the first of several, another
-** executor, a full queue) what ends them may need a worker of this executor: meanwhile the thread
-** does not count as one (ti_pool_block_begin). A ring of tasks that wait for each other as long as
-** it takes is found when it closes.
+** A task that waits occupies a pool thread. What it waits for may need that thread, so it must wait
+** by these functions only. They tell the pool what the thread does meanwhile.
 **
-** With max_threads no other thread comes. If then all threads of the executor wait, each runs in
-** its place what it waits for, as far as that is queued: in waits with a limit of time, and for the
-** first of several, too. If that cannot be, as no C stack is left, and all wait as long as it takes
-** for tasks of this executor, one of them gets TIDE_EDEADLOCK.
+** A wait for one task, without a limit of time, runs that task on this thread if the task is queued
+** in the same executor (sched/pool_nested.h). If another worker runs it already, the thread sleeps:
+** that task continues by itself, or is blocked, too. In all other waits the thread is blocked while
+** it sleeps: it does not count as a worker (ti_pool_block_begin). A ring of tasks that wait for
+** each other without a limit of time is found when the last of them begins to wait.
+**
+** At max_threads no other thread takes the place of a blocked one. If all threads of the executor
+** wait, each runs on itself what it waits for, if that is queued. This holds for waits with a limit
+** of time, and for the first of several tasks, too. If no C stack is left for it, and all wait
+** without a limit of time for tasks of this executor, one of them gets TIDE_EDEADLOCK.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -19,38 +21,42 @@
 #define TI_API_TASK_WAIT_H
 
 #include "api/executor.h"
+#include "sched/pool_nested.h"
 
 TI_INTERNAL_BEGIN
 
 /* The task that runs in a state. */
 struct ti_task_wait {
-  struct ti_pool *pool; /* NULL: none does, and the functions below do nothing */
+  struct ti_pool *pool; /* its executor's; NULL: no task runs, and the functions do nothing */
   struct ti_stop_token *stop;
 };
 
-/* L may be NULL. [-0, +0, -] */
+/* Returns the task that runs in L, which may be NULL. [-0, +0, -] */
 struct ti_task_wait ti_task_wait_of(lua_State *L);
 
-/* Before a sleep for t, with no limit of time: TIDE_OK, and *how is for `end`; t may be done
-** already. Or TIDE_EDEADLOCK: it would never end; TIDE_ENOMEM, TIDE_ETHREAD: no thread could be
-** started for what is queued, and no other one can serve it. */
+/* Begins a wait for t without a limit of time. Returns TIDE_OK, with what _end needs in *how; t may
+** be done by then. Returns TIDE_EDEADLOCK if the wait would never end; TIDE_ENOMEM or TIDE_ETHREAD
+** if no thread could be started for what is queued and no other one can serve it. After an error
+** there is nothing to end. */
 int ti_task_wait_begin(const struct ti_task_wait *w, struct ti_task *t, enum ti_pool_block *how);
 void ti_task_wait_end(const struct ti_task_wait *w, enum ti_pool_block how);
 
-/* Around any other sleep. Returns as above. After TIDE_EDEADLOCK there is no sleep, and no
-** `back`. */
+/* The same for any other wait. */
 int ti_task_wait_block_begin(const struct ti_task_wait *w, enum ti_pool_block *how);
 void ti_task_wait_block_end(const struct ti_task_wait *w, enum ti_pool_block how);
 
-/* Whether the functions below have something to do, before a sleep and now and then between `away`
-** or `begin` and their ends. Takes no lock. */
+/* Returns whether the next two functions have something to do. It is called before each sleep
+** between a _begin and its _end. Takes no lock. */
 bool ti_task_wait_crowded(const struct ti_task_wait *w);
-/* True if t has been run on this thread, as all others wait; or, if t is NULL, what was next in the
-** queue of the task's executor. Then *how is BLOCK_NONE; to go on waiting, call `away` once
-** more. */
+
+/* If all other threads wait, runs t on this one, or, if t is NULL, the next task in the queue of
+** the executor. Returns whether it did; then the thread is no longer blocked (*how is BLOCK_NONE).
+** To continue to wait, the caller calls ti_task_wait_block_begin again. */
 bool ti_task_wait_help(const struct ti_task_wait *w, struct ti_task *t, enum ti_pool_block *how);
-/* For waits without a limit of time, for tasks of the task's own executor. TIDE_EDEADLOCK: it never
-** ends. To be called when it is known that the wait is not over; two calls at least decide. */
+
+/* For waits without a limit of time, for tasks of the task's own executor. Called each time the
+** caller has found that the wait is not over. Returns TIDE_EDEADLOCK if no wait of the executor
+** will ever end; that takes at least two calls. Else TIDE_OK. */
 int ti_task_wait_agree(const struct ti_task_wait *w);
 
 TI_INTERNAL_END

@@ -7,7 +7,8 @@
 */
 #include <lauxlib.h>
 
-#include "api/owner.h"
+#include "api/executor.h"
+#include "api/hold_back.h"
 #include "platform/thread.h"
 #include "support.h"
 
@@ -35,7 +36,7 @@ static void look(lua_State *L, lua_Debug *ar) {
 ** script. */
 static int set_hook(lua_State *L) {
   (void)L;
-  while (!atomic_load(&atomic_load(&its->hold)->waiting)) ti_thread_relax();
+  while (!atomic_load(&atomic_load(&its->hold_back)->waiting)) ti_thread_relax();
   lua_sethook(script, to_set, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
   return 0;
 }
