@@ -101,16 +101,8 @@ void ti_lua_version_check_release(lua_State *L, const char *ident);
 
 /* Pushes the executors' metatable. [-0, +1, m] */
 void ti_lua_executor_push_class(lua_State *L);
-/* The executor in argument `arg`; borrowed from its userdata. [-0, +0, e] */
-tide_executor *ti_lua_executor_check(lua_State *L, int arg);
 /* Pushes an empty executor userdata; the caller fills it with a user's reference. [-0, +1, m] */
 tide_executor **ti_lua_executor_new_box(lua_State *L);
-/* core.submit(executor, quiet, priority, name, fn, ...) [-n, +1, e] */
-int ti_lua_executor_submit(lua_State *L);
-/* core.submit_seeded, core.map_seed [-n, +1, e] */
-int ti_lua_executor_submit_seeded(lua_State *L);
-int ti_lua_executor_map_seed(lua_State *L);
-
 /* core.executor(config, initializer, finalizer, ...) [-n, +1, e] */
 int ti_lua_config_new_executor(lua_State *L);
 

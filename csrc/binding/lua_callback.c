@@ -69,7 +69,7 @@ static void call_all(lua_State *L) {
   int fut = lua_gettop(L), list = fut + 1;
   struct ti_lua_future *b = (struct ti_lua_future *)lua_touserdata(L, fut);
   lua_Integer i;
-  b->watched = false;
+  b->in_group = false;
   b->seen = true;
   pushlists(L);
   lua_rawgetp(L, -1, b);
@@ -145,7 +145,7 @@ int ti_lua_callback_pump(lua_State *L) {
 /* The group delivers a future a moment after it is seen to be done. */
 void ti_lua_callback_pump_done(lua_State *L, const struct ti_lua_future *b) {
   ti_lua_callback_pump(L);
-  while (b->watched && !calling(L) && !tide_current_inline(L)) {
+  while (b->in_group && !calling(L) && !tide_current_inline(L)) {
     bool due = lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) != LUA_TNIL;
     if (due) due = ti_lua_group_handle_wait(L, -1);
     lua_pop(L, 1);
@@ -197,16 +197,16 @@ int ti_lua_callback_add(lua_State *L) {
   struct ti_lua_future *b = ti_lua_future_handle_check(L, 1);
   if (!ti_lua_support_is_callable(L, 2)) ti_lua_support_type_error(L, 2, "function");
   lua_settop(L, 2);
-  if (ti_lua_future_handle_done(b) && b->watched)
+  if (ti_lua_future_handle_done(b) && b->in_group)
     ti_lua_callback_pump(L); /* the earlier ones come first */
-  if (ti_lua_future_handle_done(b) && !b->watched) {
+  if (ti_lua_future_handle_done(b) && !b->in_group) {
     b->seen = true;
     call_now(L);
     return 0;
   }
-  if (!b->watched) { /* first: a list is only there while the group keeps the future alive */
+  if (!b->in_group) { /* first: a list is only there while the group keeps the future alive */
     pushgroup(L);
-    b->watched = ti_lua_group_handle_add(L, -1, 1, b);
+    b->in_group = ti_lua_group_handle_add(L, -1, 1, b);
   }
   pushlists(L);
   if (lua_rawgetp(L, -1, b) == LUA_TNIL) {

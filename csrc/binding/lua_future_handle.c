@@ -12,6 +12,11 @@ struct ti_lua_future *ti_lua_future_handle_check(lua_State *L, int arg) {
   return b;
 }
 
+struct ti_lua_future *ti_lua_future_handle_self(lua_State *L) {
+  struct ti_lua_future *b = (struct ti_lua_future *)ti_lua_support_self(L);
+  return b && b->f ? b : ti_lua_future_handle_check(L, 1);
+}
+
 bool ti_lua_future_handle_done(const struct ti_lua_future *b) {
   return tide_future_status(b->f) >= TIDE_FINISHED;
 }

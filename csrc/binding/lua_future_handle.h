@@ -20,7 +20,7 @@ struct ti_lua_future {
   tide_future *f;        /* a reference; NULL before it is filled and once collected */
   int nvalues;           /* decoded values in the user value; -1: none is kept */
   unsigned char outcome; /* valid once decoded: TIDE_OK, TIDE_EERROR or a kind */
-  bool watched : 1;      /* is in the state's callback group */
+  bool in_group : 1;     /* is in the state's callback group */
   bool seen : 1;         /* the outcome was read, or will be: no warning when it is collected */
   bool decoded : 1;      /* was decoded once without being kept */
   bool task : 1;         /* a submit made it here: this state warns if it fails unseen */
@@ -38,6 +38,8 @@ enum {
 /* Returns the future's userdata in argument `arg`. Raises an error if it is none, or collected.
 ** [-0, +0, e] */
 struct ti_lua_future *ti_lua_future_handle_check(lua_State *L, int arg);
+/* Returns the same for the self of a method. [-0, +0, e] */
+struct ti_lua_future *ti_lua_future_handle_self(lua_State *L);
 /* Returns whether the future is finished or cancelled. */
 bool ti_lua_future_handle_done(const struct ti_lua_future *b);
 

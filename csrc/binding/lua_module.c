@@ -5,7 +5,9 @@
 **
 ** SPDX-License-Identifier: MIT
 */
+#include "binding/lua_executor_handle.h"
 #include "binding/lua_map_results.h"
+#include "binding/lua_submit.h"
 
 #include <string.h>
 #include <time.h>
@@ -91,13 +93,13 @@ static int m_asked(lua_State *L) {
 
 /* core.limited(ex) -> whether its tasks have limits of the executor's */
 static int m_limited(lua_State *L) {
-  lua_pushboolean(L, tide_executor_limited(ti_lua_executor_check(L, 1)));
+  lua_pushboolean(L, tide_executor_limited(ti_lua_executor_handle_check(L, 1)));
   return 1;
 }
 
 /* core.inline(ex) -> whether its tasks run at submit */
 static int m_inline(lua_State *L) {
-  lua_pushboolean(L, tide_executor_inline(ti_lua_executor_check(L, 1)));
+  lua_pushboolean(L, tide_executor_inline(ti_lua_executor_handle_check(L, 1)));
   return 1;
 }
 
@@ -204,9 +206,9 @@ static int m_signalproblem(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {{"executor", ti_lua_config_new_executor},
-                                     {"submit", ti_lua_executor_submit},
-                                     {"submit_seeded", ti_lua_executor_submit_seeded},
-                                     {"map_seed", ti_lua_executor_map_seed},
+                                     {"submit", ti_lua_submit_plain},
+                                     {"submit_seeded", ti_lua_submit_seeded},
+                                     {"map_seed", ti_lua_submit_map_seed},
                                      {"group", ti_lua_group_new},
                                      {"now", m_now},
                                      {"error", m_error},
