@@ -59,7 +59,7 @@ tide_share *tide_share_new(lua_State *L) {
   return s;
 }
 
-void tide_share_unpack(lua_State *L, const tide_share *s) { ti_unpack_enclosed(L, &s->msg); }
+void tide_share_unpack(lua_State *L, const tide_share *s) { ti_unpack_private(L, &s->msg); }
 
 /* ------------------------------------------------------------------- keeping -- */
 

@@ -1,5 +1,5 @@
 /*
-** codec/cfunction: what only the program has, and how it is called.
+** codec/cfunction: what only the program has, and its paths.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -15,15 +15,17 @@
 #include "codec/reftype.h"
 #include "luautil/stdlibs.h"
 
-/* Deeper tables are not looked into; nor more fields than these of one root, of one table that may
-** be the program's. */
-enum { MOST_DEPTH = 4, MOST_FIELDS = 10000, MOST_LOOKS = 1000 };
+enum {
+  MOST_DEPTH = 4,      /* levels of tables that are visited */
+  MOST_FIELDS = 10000, /* fields that are visited of one root */
+  MOST_SEARCHED = 1000 /* fields of one table that are searched for a C function */
+};
 
 enum root { ROOT_REQUIRED, ROOT_LOADED, ROOT_GLOBAL };
 
 struct indexer {
   struct ti_codec_state *x;
-  int xidx, natives, visited; /* stack indices; `visited`: the tables on the way */
+  int xidx, natives, visited; /* stack indices; `visited`: the tables on the way and visited */
   enum root root;
   int fields; /* seen so far */
 };
@@ -37,21 +39,22 @@ static bool is_named(lua_State *L, int idx, int xidx, const struct ti_codec_stat
 
 /* ------------------------------------------------------------------- paths -- */
 
-/* How good a path is, less is better; then the one that comes first in the order of bytes. */
+/* Returns how long a path is to follow: less is better. */
 static size_t rank(const char *path, size_t len) {
   size_t steps = 0;
   for (size_t i = 1; i < len; i++) steps += path[i] == '\0';
   return (path[0] == 'R' ? 0 : path[1] != '\0' ? 1000 : 2000) + steps;
 }
 
+/* Returns whether path a is better than b. Of equal ones that is the first in byte order. */
 static bool better(const char *a, size_t alen, const char *b, size_t blen) {
   size_t ra = rank(a, alen), rb = rank(b, blen);
   int order = memcmp(a, b, alen < blen ? alen : blen);
   return ra != rb ? ra < rb : order != 0 ? order < 0 : alen < blen;
 }
 
-/* Gives the object on top the path on the stack at `path`, unless it has a better one. [-0, +0,
-** m] */
+/* Gives the object on top the path on the stack at `path`, unless it has a better one.
+** [-0, +0, m] */
 static void add(lua_State *L, struct indexer *ix, int path) {
   int object = lua_gettop(L);
   size_t len, oldlen;
@@ -68,7 +71,7 @@ static void add(lua_State *L, struct indexer *ix, int path) {
   lua_settop(L, object);
 }
 
-/* Pushes the path of the field that has the string at `key`, of what has the one at `path`. */
+/* Pushes the path at `path` with one more step: the field with the string at `key`. [-0, +1, m] */
 static void push_step(lua_State *L, int path, int key) {
   lua_pushvalue(L, path);
   lua_pushlstring(L, "", 1);
@@ -76,7 +79,7 @@ static void push_step(lua_State *L, int path, int key) {
   lua_concat(L, 3);
 }
 
-/* Pushes module `name`; with `require` it is loaded if it is not. [-0, +1, e] */
+/* Pushes module `name`, or nil. `require`: loads it if necessary. [-0, +1, e] */
 static void push_module(lua_State *L, const char *name, size_t len, bool require) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   lua_pushlstring(L, name, len);
@@ -88,8 +91,8 @@ static void push_module(lua_State *L, const char *name, size_t len, bool require
   lua_remove(L, -2);
 }
 
-/* Pushes what the path leads to here, reading tables raw; nil: nothing. `require`: the module may
-** be loaded for it. [-0, +1, e] */
+/* Pushes what the path leads to here, or nil. Reads tables raw. `require`: may load the module.
+** [-0, +1, e] */
 static void follow(lua_State *L, const char *path, size_t len, bool require) {
   const char *p = path + 1, *end = path + len, *next = (const char *)memchr(p, '\0', len - 1);
   luaL_checkstack(L, 8, NULL);
@@ -114,7 +117,8 @@ static void follow(lua_State *L, const char *path, size_t len, bool require) {
 
 static bool visit_table(lua_State *L, struct indexer *ix, int path, int depth);
 
-/* Whether the value on top is native, or has something native within; its path is at `path`. */
+/* Adds the value on top, whose path is at `path`, if it is native or has something native within.
+** Returns whether it is or has. [-0, +0, m] */
 static bool visit(lua_State *L, struct indexer *ix, int path, int depth) {
   int value = lua_gettop(L);
   bool named, native = false;
@@ -139,7 +143,8 @@ static bool visit(lua_State *L, struct indexer *ix, int path, int depth) {
   return native && (!named || lua_istable(L, value));
 }
 
-/* The same of the table on top. */
+/* Visits the fields of the table on top, and returns whether something in it is native.
+** [-0, +0, m] */
 static bool visit_table(lua_State *L, struct indexer *ix, int path, int depth) {
   int table = lua_gettop(L), key = table + 1, value = table + 2;
   bool native = false, direct = false;
@@ -170,11 +175,12 @@ static bool visit_table(lua_State *L, struct indexer *ix, int path, int depth) {
     lua_settop(L, key);
   }
   lua_settop(L, table);
-  /* what a script has in its globals is its own, unless there are functions of the program in it */
+  /* a table among the globals is the script's, unless it has C functions of the program */
   return ix->root == ROOT_GLOBAL ? direct : native;
 }
 
-/* Begins anew with the tables on the way: those that are roots themselves. [-0, +0, m] */
+/* Empties `visited`, except for tables that are never visited: their content has roots of its own.
+** [-0, +0, m] */
 static void reset_visited(lua_State *L, struct indexer *ix) {
   int top = lua_gettop(L);
   lua_newtable(L);
@@ -190,14 +196,14 @@ static void reset_visited(lua_State *L, struct indexer *ix) {
   lua_replace(L, ix->visited);
 }
 
-/* The entry (name, value) on top, of package.loaded or of the globals. [-0, +0, m] */
+/* Visits the entry (name, value) on top, of package.loaded or of the globals. [-0, +0, m] */
 static void visit_root(lua_State *L, struct indexer *ix, bool global) {
   int name = lua_gettop(L) - 1;
   const char *s;
   size_t len;
   if (lua_type(L, name) != LUA_TSTRING) return;
   s = lua_tolstring(L, name, &len);
-  if (strlen(s) != len || len == 0) return; /* the form of a path has no room for it */
+  if (strlen(s) != len || len == 0) return; /* a path cannot express it */
   if (global) {
     if (ti_stdlibs_is_global(s, len)) return;
     ix->root = ROOT_GLOBAL;
@@ -221,7 +227,7 @@ void ti_cfunction_refresh(lua_State *L, int xidx, bool anew) {
   int top = lua_gettop(L);
   ix.x = (struct ti_codec_state *)lua_touserdata(L, xidx);
   if (ix.x->natives && !anew) return;
-  if (ix.x->filter == NULL) return; /* no index of names, no modules */
+  if (ix.x->filter == NULL) return; /* the index of names has not been made */
   luaL_checkstack(L, 16, NULL);
   lua_pushnil(L);
   lua_setiuservalue(L, xidx, CODEC_NATIVES);
@@ -243,21 +249,21 @@ void ti_cfunction_refresh(lua_State *L, int xidx, bool anew) {
   lua_settop(L, top);
 }
 
-bool ti_cfunction_looks(lua_State *L, int idx, int xidx) {
+bool ti_cfunction_maybe(lua_State *L, int idx, int xidx) {
   const struct ti_codec_state *x = (const struct ti_codec_state *)lua_touserdata(L, xidx);
   int top = lua_gettop(L);
-  bool looks = false;
+  bool has = false;
   if (lua_iscfunction(L, idx)) return !is_named(L, idx, xidx, x);
   if (!lua_istable(L, idx)) return false;
   luaL_checkstack(L, 8, NULL);
   lua_pushnil(L);
-  for (int n = 0; n < MOST_LOOKS && !looks && lua_next(L, idx) != 0; n++) {
-    looks =
+  for (int n = 0; n < MOST_SEARCHED && !has && lua_next(L, idx) != 0; n++) {
+    has =
         lua_type(L, -2) == LUA_TSTRING && lua_iscfunction(L, -1) && !is_named(L, top + 2, xidx, x);
     lua_pop(L, 1);
   }
   lua_settop(L, top);
-  return looks;
+  return has;
 }
 
 bool ti_cfunction_find(lua_State *L, int idx, int xidx) {
@@ -305,8 +311,7 @@ void ti_cfunction_owner(lua_State *L) {
   lua_remove(L, -2);
 }
 
-/* Pushes the C function, without upvalues, if this state has it under whatever name. [-0, +(0|1),
-** e] */
+/* Pushes the C function, without upvalues, if this state has it under any name. [-0, +(0|1), e] */
 static bool find_function(lua_State *L, int xidx, lua_CFunction fn) {
   ti_module_changes_apply(L, xidx);
   ti_cfunction_refresh(L, xidx, true);

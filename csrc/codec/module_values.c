@@ -11,24 +11,29 @@
 #include "codec/module_names.h"
 #include "codec/reftype.h"
 
-/* A table with more entries is no small one; of those so many are looked through for functions. */
-enum { MAX_SMALL = 64, MAX_LOOK = 1024, MAX_BYTES = 16 * 1024, MAX_LEVELS = 12 };
+enum {
+  MAX_SMALL = 64,        /* entries of a small value */
+  MAX_BYTES = 16 * 1024, /* bytes of its strings */
+  MAX_LEVELS = 12,       /* levels of nesting that are classified */
+  MAX_SEARCHED = 1024    /* entries of a large value that are searched for functions */
+};
 
-struct judge {
+struct classifier {
   lua_State *L;
   int xidx;
   int entries, bytes, level;
-  bool other, script;
+  bool other;  /* it holds what can neither be copied nor compared */
+  bool script; /* it holds a function of the script */
 };
 
-/* Tables in the middle of whose content the caller is. */
-struct ti_task_wait {
-  const struct ti_task_wait *outer;
+/* A chain of the tables and functions whose content is being visited; `b`: compared with `a`. */
+struct visited {
+  const struct visited *outer;
   const void *a, *b;
 };
 
-static void judge_table(struct judge *j, int idx, const struct ti_task_wait *outer);
-static void judge_function(struct judge *j, int idx, const struct ti_task_wait *outer);
+static void classify_table(struct classifier *c, int idx, const struct visited *outer);
+static void classify_function(struct classifier *c, int idx, const struct visited *outer);
 
 static bool is_globals(lua_State *L, int idx) {
   bool is;
@@ -38,15 +43,15 @@ static bool is_globals(lua_State *L, int idx) {
   return is;
 }
 
-static bool is_within(const struct ti_task_wait *w, const void *a) {
+static bool is_within(const struct visited *w, const void *a) {
   for (; w != NULL; w = w->outer)
     if (w->a == a) return true;
   return false;
 }
 
-/* The value at idx. [-0, +0, m] */
-static void judge_value(struct judge *j, int idx, const struct ti_task_wait *outer) {
-  lua_State *L = j->L;
+/* Classifies the value at idx. [-0, +0, m] */
+static void classify_value(struct classifier *c, int idx, const struct visited *outer) {
+  lua_State *L = c->L;
   size_t len;
   bool file;
   int top = lua_gettop(L);
@@ -57,93 +62,93 @@ static void judge_value(struct judge *j, int idx, const struct ti_task_wait *out
     case LUA_TLIGHTUSERDATA: break;
     case LUA_TSTRING:
       lua_tolstring(L, idx, &len);
-      j->bytes += len > MAX_BYTES ? MAX_BYTES : (int)len;
+      c->bytes += len > MAX_BYTES ? MAX_BYTES : (int)len;
       break;
     case LUA_TFUNCTION:
-      switch (ti_module_names_find(L, idx, j->xidx)) {
+      switch (ti_module_names_find(L, idx, c->xidx)) {
         case NAMES_OWN: break;
-        case NAMES_OPEN: judge_function(j, idx, outer); break;
+        case NAMES_OPEN: classify_function(c, idx, outer); break;
         case NAMES_NONE:
-          if (lua_iscfunction(L, idx) || ti_module_names_in_file(L, idx, j->xidx, &file))
-            j->other = true;
+          if (lua_iscfunction(L, idx) || ti_module_names_in_file(L, idx, c->xidx, &file))
+            c->other = true;
           else
-            j->script = true;
+            c->script = true;
       }
       break;
     case LUA_TTABLE:
-      if (ti_module_names_find(L, idx, j->xidx) != NAMES_OWN) {
+      if (ti_module_names_find(L, idx, c->xidx) != NAMES_OWN) {
         lua_settop(L, top);
-        judge_table(j, idx, outer);
+        classify_table(c, idx, outer);
       }
       break;
     case LUA_TUSERDATA:
-      if (ti_reftype_get(L, idx) == NULL && ti_module_names_find(L, idx, j->xidx) != NAMES_OWN)
-        j->other = true;
+      if (ti_reftype_get(L, idx) == NULL && ti_module_names_find(L, idx, c->xidx) != NAMES_OWN)
+        c->other = true;
       break;
-    default: j->other = true;
+    default: c->other = true;
   }
   lua_settop(L, top);
 }
 
-static void judge_table(struct judge *j, int idx, const struct ti_task_wait *outer) {
-  lua_State *L = j->L;
+static void classify_table(struct classifier *c, int idx, const struct visited *outer) {
+  lua_State *L = c->L;
   int top = lua_gettop(L);
-  struct ti_task_wait here = {outer, lua_topointer(L, idx), NULL};
+  struct visited here = {outer, lua_topointer(L, idx), NULL};
   if (is_within(outer, here.a) || is_globals(L, idx)) return;
-  if (j->level == MAX_LEVELS) {
-    j->other = true;
+  if (c->level == MAX_LEVELS) {
+    c->other = true;
     return;
   }
   luaL_checkstack(L, 8, NULL);
-  j->level++;
-  if (lua_getmetatable(L, idx)) judge_value(j, top + 1, &here);
+  c->level++;
+  if (lua_getmetatable(L, idx)) classify_value(c, top + 1, &here);
   lua_settop(L, top);
   lua_pushnil(L);
-  while (!j->script && lua_next(L, idx) != 0) {
+  while (!c->script && lua_next(L, idx) != 0) {
     int k = lua_type(L, top + 1);
-    if (++j->entries > MAX_LOOK) break;
-    if (k != LUA_TSTRING && k != LUA_TNUMBER && k != LUA_TBOOLEAN) j->other = true;
-    if (k == LUA_TSTRING) judge_value(j, top + 1, &here);
-    judge_value(j, top + 2, &here);
+    if (++c->entries > MAX_SEARCHED) break;
+    if (k != LUA_TSTRING && k != LUA_TNUMBER && k != LUA_TBOOLEAN) c->other = true;
+    if (k == LUA_TSTRING) classify_value(c, top + 1, &here);
+    classify_value(c, top + 2, &here);
     lua_pop(L, 1);
   }
   lua_settop(L, top);
-  j->level--;
+  c->level--;
 }
 
-/* A closure: what its upvalues hold. [-0, +0, m] */
-static void judge_function(struct judge *j, int idx, const struct ti_task_wait *outer) {
-  lua_State *L = j->L;
-  struct ti_task_wait here = {outer, lua_topointer(L, idx), NULL};
+/* Classifies what the upvalues of the closure at idx hold. [-0, +0, m] */
+static void classify_function(struct classifier *c, int idx, const struct visited *outer) {
+  lua_State *L = c->L;
+  struct visited here = {outer, lua_topointer(L, idx), NULL};
   if (is_within(outer, here.a)) return;
-  if (j->level == MAX_LEVELS) {
-    j->other = true;
+  if (c->level == MAX_LEVELS) {
+    c->other = true;
     return;
   }
   luaL_checkstack(L, 8, NULL);
-  j->level++;
-  for (int i = 1; !j->script && lua_getupvalue(L, idx, i) != NULL; i++) {
-    j->entries++;
-    judge_value(j, lua_gettop(L), &here);
+  c->level++;
+  for (int i = 1; !c->script && lua_getupvalue(L, idx, i) != NULL; i++) {
+    c->entries++;
+    classify_value(c, lua_gettop(L), &here);
     lua_pop(L, 1);
   }
-  j->level--;
+  c->level--;
 }
 
-enum ti_module_value ti_module_values_judge(lua_State *L, int idx, int xidx) {
-  struct judge j = {L, xidx, 0, 0, 0, false, false};
+enum ti_module_value ti_module_values_classify(lua_State *L, int idx, int xidx) {
+  struct classifier c = {L, xidx, 0, 0, 0, false, false};
   if (lua_istable(L, idx))
-    judge_table(&j, lua_absindex(L, idx), NULL);
+    classify_table(&c, lua_absindex(L, idx), NULL);
   else
-    judge_function(&j, lua_absindex(L, idx), NULL);
-  if (j.script) return MODULE_VALUE_SCRIPT;
-  if (j.other || j.entries > MAX_SMALL || j.bytes > MAX_BYTES) return MODULE_VALUE_OTHER;
+    classify_function(&c, lua_absindex(L, idx), NULL);
+  if (c.script) return MODULE_VALUE_SCRIPT;
+  if (c.other || c.entries > MAX_SMALL || c.bytes > MAX_BYTES) return MODULE_VALUE_OTHER;
   return MODULE_VALUE_DATA;
 }
 
 /* ----------------------------------------------------------------- comparing -- */
 
-static bool same(lua_State *L, int a, int b, const struct ti_task_wait *outer, int level);
+static bool same(lua_State *L, int a, int b, const struct visited *outer, int level);
 
 static bool same_place(lua_State *L, int a, int b) {
   lua_Debug x, y;
@@ -156,10 +161,9 @@ static bool same_place(lua_State *L, int a, int b) {
          strcmp(x.source, y.source) == 0;
 }
 
-static bool same_functions(lua_State *L, int a, int b, const struct ti_task_wait *outer,
-                           int level) {
+static bool same_functions(lua_State *L, int a, int b, const struct visited *outer, int level) {
   int top = lua_gettop(L);
-  struct ti_task_wait here = {outer, lua_topointer(L, a), lua_topointer(L, b)};
+  struct visited here = {outer, lua_topointer(L, a), lua_topointer(L, b)};
   bool is = true;
   for (; outer != NULL; outer = outer->outer)
     if (outer->a == here.a) return outer->b == here.b;
@@ -182,9 +186,9 @@ static int count(lua_State *L, int t) {
   return n;
 }
 
-static bool same_tables(lua_State *L, int a, int b, const struct ti_task_wait *outer, int level) {
+static bool same_tables(lua_State *L, int a, int b, const struct visited *outer, int level) {
   int top = lua_gettop(L);
-  struct ti_task_wait here = {outer, lua_topointer(L, a), lua_topointer(L, b)};
+  struct visited here = {outer, lua_topointer(L, a), lua_topointer(L, b)};
   bool is = true;
   for (; outer != NULL; outer = outer->outer)
     if (outer->a == here.a) return outer->b == here.b;
@@ -205,25 +209,25 @@ static bool same_tables(lua_State *L, int a, int b, const struct ti_task_wait *o
   return is;
 }
 
-static bool same(lua_State *L, int a, int b, const struct ti_task_wait *outer, int level) {
+static bool same(lua_State *L, int a, int b, const struct visited *outer, int level) {
   if (lua_type(L, a) != lua_type(L, b)) return false;
   if (lua_rawequal(L, a, b)) return lua_isinteger(L, a) == lua_isinteger(L, b);
   switch (lua_type(L, a)) {
     case LUA_TTABLE: return same_tables(L, a, b, outer, level);
     case LUA_TFUNCTION: return same_functions(L, a, b, outer, level);
-    case LUA_TNUMBER: /* neither is a number in the other's eyes */
+    case LUA_TNUMBER: /* both may be NaN */
       return lua_tonumber(L, a) != lua_tonumber(L, a) && lua_tonumber(L, b) != lua_tonumber(L, b);
     default: return false;
   }
 }
 
-/* Whether the values at a and b have the same content; functions count as the same if they are
-** defined in the same place and their upvalues are the same. [-0, +0, m] */
+/* Returns whether the values at a and b have the same content. Functions do if they are defined in
+** the same place and their upvalues have the same content. [-0, +0, m] */
 static bool is_alike(lua_State *L, int a, int b) {
   return same(L, lua_absindex(L, a), lua_absindex(L, b), NULL, 0);
 }
 
-/* Protected: (name, its length, transfer userdata) -> what it means. */
+/* Protected: (name, its length, codec state) -> what it means. */
 static int resolve(lua_State *L) {
   const char *name = (const char *)lua_touserdata(L, 1);
   ti_module_names_resolve(L, name, (size_t)lua_tointeger(L, 2), 3);

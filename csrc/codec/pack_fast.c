@@ -1,5 +1,5 @@
 /*
-** codec/pack_fast: calls and results as most are, written the short way.
+** codec/pack_fast: the fast path of the writer.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -14,13 +14,13 @@
 #include "codec/scalar.h"
 
 enum {
-  MAX_STRING = 64, /* bytes; of longer ones the other way is to write a second as a reference */
+  MAX_STRING = 64, /* bytes; the general writer writes a longer string once and refers to it */
   MAX_UPVALUES = 8,
   MAX_REFS = 4
 };
 
 /* A message in the making. */
-struct plain {
+struct fast {
   lua_State *L;
   struct ti_codec_state *x;
   struct ti_buffer *b;
@@ -30,10 +30,10 @@ struct plain {
     const void *userdata;
     const tide_reftype *type;
     void *object;
-  } refs[MAX_REFS]; /* parts in the end */
+  } refs[MAX_REFS]; /* they become parts in the end */
 };
 
-static bool put_userdata(struct plain *p, int idx) {
+static bool put_userdata(struct fast *p, int idx) {
   struct ref_held *r = &p->refs[p->nrefs];
   if (p->nrefs == MAX_REFS) return false;
   r->userdata = lua_touserdata(p->L, idx);
@@ -49,13 +49,13 @@ static bool put_userdata(struct plain *p, int idx) {
   return true;
 }
 
-/* Of the references, those from i on, if they are not to be parts. */
-static void drop_refs(struct plain *p, int i) {
+/* Releases the references from i on, which do not become parts. */
+static void drop_refs(struct fast *p, int i) {
   for (; i < p->nrefs; i++) p->refs[i].type->rele(p->refs[i].object);
 }
 
-/* False if the value is not plain; then it may have been put in part. */
-static bool put_value(struct plain *p, int idx) {
+/* Returns false if the value does not qualify; a part of it may have been put then. */
+static bool put_value(struct fast *p, int idx) {
   lua_State *L = p->L;
   struct ti_buffer *b = p->b;
   size_t len;
@@ -71,7 +71,8 @@ static bool put_value(struct plain *p, int idx) {
   }
 }
 
-/* Upvalue i of the function at idx, which c says is its environment. */
+/* Puts upvalue i of the function at idx, its environment. Returns false if that is not the table of
+** globals. */
 static bool put_globals(lua_State *L, int idx, int i, struct ti_buffer *b) {
   bool globals;
   lua_getupvalue(L, idx, i);
@@ -82,30 +83,30 @@ static bool put_globals(lua_State *L, int idx, int i, struct ti_buffer *b) {
   return globals;
 }
 
-static bool put_upvalues(struct plain *p, int idx, const struct ti_code *c) {
+static bool put_upvalues(struct fast *p, int idx, const struct ti_code *c) {
   const void *cells[MAX_UPVALUES];
   lua_State *L = p->L;
   for (int i = 0; i < c->nup; i++) {
-    bool plain;
+    bool ok;
     cells[i] = c->nup > 1 ? lua_upvalueid(L, idx, i + 1) : NULL;
     for (int j = 0; j < i; j++) /* debug.upvaluejoin */
       if (cells[j] == cells[i]) return false;
     ti_buffer_put_u8(p->b, WIRE_UPVALUE);
     if (i + 1 == c->env) {
-      plain = put_globals(L, idx, i + 1, p->b);
+      ok = put_globals(L, idx, i + 1, p->b);
     } else {
       lua_getupvalue(L, idx, i + 1);
-      plain = put_value(p, lua_gettop(L));
+      ok = put_value(p, lua_gettop(L));
       lua_pop(L, 1);
     }
-    if (!plain) return false;
+    if (!ok) return false;
   }
   return true;
 }
 
-/* Puts the Lua function at idx; its code, which is to be the next part, borrowed, or NULL if it is
-** not plain. The transfer userdata is at xidx. */
-static struct ti_code *put_function(struct plain *p, int idx, int xidx) {
+/* Puts the Lua function at idx. Returns its code, which is to be the next part, without a
+** reference; NULL: it does not qualify. */
+static struct ti_code *put_function(struct fast *p, int idx, int xidx) {
   struct ti_code *c = ti_function_known(p->L, idx, xidx);
   if (c == NULL && !ti_module_filter_maybe(p->x, lua_topointer(p->L, idx)))
     c = ti_function_find(p->L, idx, xidx, true);
@@ -118,28 +119,28 @@ static struct ti_code *put_function(struct plain *p, int idx, int xidx) {
   return put_upvalues(p, idx, c) ? c : NULL;
 }
 
-/* Adds what the message refers to, if it is plain; nothing, if it is not. */
-static bool add_parts(struct plain *p, struct ti_message *m, struct ti_code *c, bool plain) {
+/* Adds the parts of a message that qualifies. Returns whether it does, and they were added. */
+static bool add_parts(struct fast *p, struct ti_message *m, struct ti_code *c, bool ok) {
   size_t part;
   int i = 0;
-  plain = plain && !p->b->failed;
-  if (plain && c != NULL)
-    plain = ti_message_add_part(m, &ti_code_part, ti_code_hold(c), ti_code_release, &part);
-  for (; plain && i < p->nrefs; i++) {
+  ok = ok && !p->b->failed;
+  if (ok && c != NULL)
+    ok = ti_message_add_part(m, &ti_code_part, ti_code_hold(c), ti_code_release, &part);
+  for (; ok && i < p->nrefs; i++) {
     const struct ref_held *r = &p->refs[i];
-    plain = ti_message_add_part(m, r->type, r->object, r->type->rele, &part);
+    ok = ti_message_add_part(m, r->type, r->object, r->type->rele, &part);
   }
   drop_refs(p, i);
-  return plain;
+  return ok;
 }
 
 bool ti_pack_fast_values(lua_State *L, struct ti_message *m, int n, bool call) {
-  struct plain p;
+  struct fast p;
   int end = lua_gettop(L), first = end - n, i = first;
   size_t start = m->bytes.len;
   struct ti_codec_state *x = (struct ti_codec_state *)lua_touserdata(L, end);
   struct ti_code *c = NULL;
-  bool plain = true;
+  bool ok = true;
   if (!lua_checkstack(L, 8)) return false;
   p.L = L;
   p.x = x;
@@ -150,12 +151,12 @@ bool ti_pack_fast_values(lua_State *L, struct ti_message *m, int n, bool call) {
   ti_buffer_put_varint(p.b, (uint64_t)n);
   if (call && lua_isfunction(L, i)) {
     if (x != NULL && !lua_iscfunction(L, i)) c = put_function(&p, i, end);
-    plain = c != NULL;
+    ok = c != NULL;
     i++;
   }
-  for (; plain && i < end; i++) plain = put_value(&p, i);
+  for (; ok && i < end; i++) ok = put_value(&p, i);
   ti_buffer_put_u8(p.b, WIRE_END);
-  if (!add_parts(&p, m, c, plain)) {
+  if (!add_parts(&p, m, c, ok)) {
     lua_settop(L, end);
     p.b->len = start;
     return false;

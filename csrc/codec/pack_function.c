@@ -11,7 +11,7 @@
 #include "codec/pack_impl.h"
 #include "codec/reftype.h"
 
-/* Puts the C function at idx as its address and its upvalues. */
+/* Puts the C function at idx as its address, which is `object`, and its upvalues. */
 static void pack_address(struct ti_packer *P, int idx, void *object,
                          const struct ti_value_path *up) {
   lua_State *L = P->L;
@@ -34,7 +34,7 @@ static void pack_address(struct ti_packer *P, int idx, void *object,
 #define OR_ADDRESS \
   ", or send C functions by their address (cfunctions), if this one may run in any thread"
 
-/* Raises why the C function at idx cannot be sent; its path may be on top, else nil. [-0, +0, e] */
+/* Raises why the C function at idx cannot be sent. Its path is on top, or nil. [-0, +0, e] */
 static void refuse_cfunction(struct ti_packer *P, int idx, const struct ti_value_path *up) {
   lua_State *L = P->L;
   if (lua_isstring(L, -1)) {
@@ -55,8 +55,8 @@ static void refuse_cfunction(struct ti_packer *P, int idx, const struct ti_value
       "there, " CFUNCTION_ADVICE OR_ADDRESS);
 }
 
-/* Whether an upvalue of the C function at idx is a userdata or a coroutine. Then its name, if the
-** other side has it, is better than its address. */
+/* Returns whether an upvalue of the C function at idx is a userdata or a coroutine. Such a function
+** is sent by its path rather than by its address. [-0, +0, -] */
 static bool holds_object(lua_State *L, int idx) {
   bool holds = false;
   for (int i = 1; !holds && lua_getupvalue(L, idx, i) != NULL; i++) {
@@ -66,7 +66,7 @@ static bool holds_object(lua_State *L, int idx) {
   return holds;
 }
 
-/* A C function that is not among those with a name. */
+/* Puts the C function at idx, which has no module name. */
 static void pack_cfunction(struct ti_packer *P, int idx, const struct ti_value_path *up) {
   lua_State *L = P->L;
   const struct ti_pack_rules *rules = P->rules;
@@ -78,28 +78,29 @@ static void pack_cfunction(struct ti_packer *P, int idx, const struct ti_value_p
     pack_address(P, idx, object, up);
     return;
   }
-  ti_cfunction_refresh(L, P->transfer, false);
-  if (!ti_cfunction_find(L, idx, P->transfer)) {
+  ti_cfunction_refresh(L, P->xidx, false);
+  if (!ti_cfunction_find(L, idx, P->xidx)) {
     if (allowed) {
       pack_address(P, idx, object, up);
       return;
     }
-    ti_cfunction_refresh(L, P->transfer, true);
-    if (!ti_cfunction_find(L, idx, P->transfer)) lua_pushnil(L);
+    ti_cfunction_refresh(L, P->xidx, true);
+    if (!ti_cfunction_find(L, idx, P->xidx)) lua_pushnil(L);
   }
   if (!lua_isstring(L, -1) || !(rules->named || ti_cfunction_required(lua_tostring(L, -1))))
     refuse_cfunction(P, idx, up);
   lua_pop(L, 1);
-  (void)ti_pack_cfunction(P, idx, object);
+  (void)ti_pack_name_path(P, idx, object);
 }
 
-/* An empty chunk has one upvalue, which becomes the cell of upvalue i of the function at f: so the
-** cell, whose address the memo knows, stays alive whatever becomes of the function. [-0, +0, e] */
+/* Keeps the cell of upvalue i of the function at f alive, whose address the memo knows, whatever
+** becomes of the function: makes it the one upvalue of an empty chunk, and keeps that.
+** [-0, +0, e] */
 static void keep_cell(struct ti_packer *P, int f, int i) {
   lua_State *L = P->L;
   if (luaL_loadbufferx(L, "", 0, "=tidepool", "t") != LUA_OK) lua_error(L);
   lua_upvaluejoin(L, -1, 1, f, i);
-  ti_pack_keep(P);
+  ti_pack_guard_keep(P);
 }
 
 static void pack_luafunction(struct ti_packer *P, int idx, struct ti_code *c,
@@ -119,7 +120,7 @@ static void pack_luafunction(struct ti_packer *P, int idx, struct ti_code *c,
     at.text = lua_getupvalue(L, idx, i);
     env = i == c->env && ti_function_is_env(L, at.text);
     if (env) ti_pack_globals_note(P, c); /* also where its cell is shared with another function */
-    /* `local G = _G`: followed in the code */
+    /* `local G = _G`, which the code was followed for */
     env = env || (lua_topointer(L, -1) == P->env && ti_bytecode_has(&c->envs, (size_t)i - 1));
     if (!ti_pack_known(P, lua_upvalueid(L, idx, i), WIRE_UPREF)) {
       struct ti_pack_opened cell = {P->opened, P->b->len};
@@ -134,7 +135,8 @@ static void pack_luafunction(struct ti_packer *P, int idx, struct ti_code *c,
     }
     lua_pop(L, 1);
   }
-  if (c->env == 0 && c->nglobals > 0) { /* it has the table of globals in a way of its own */
+  if (c->env == 0 &&
+      c->nglobals > 0) { /* it gets the table of globals otherwise than by an upvalue */
     lua_pushglobaltable(L);
     ti_pack_globals_note(P, c);
     lua_pop(L, 1);
@@ -147,19 +149,19 @@ void ti_pack_function_put(struct ti_packer *P, int idx, const struct ti_value_pa
   struct ti_code *c;
   if (ti_pack_backref(P, idx, address)) return;
   if (lua_iscfunction(P->L, idx)) {
-    if (!ti_pack_name(P, idx, address)) pack_cfunction(P, idx, up);
+    if (!ti_pack_name_put(P, idx, address)) pack_cfunction(P, idx, up);
     return;
   }
-  c = ti_function_known(P->L, idx, P->transfer);
-  if (c != NULL && ti_function_moved(P->L, idx, c)) c = ti_function_code(P->L, idx, P->transfer);
-  /* Before the index of names is brought up to date, which takes longer: code that was sent before
-  ** is no module's. */
+  c = ti_function_known(P->L, idx, P->xidx);
+  if (c != NULL && ti_function_moved(P->L, idx, c)) c = ti_function_code(P->L, idx, P->xidx);
+  /* Code that was sent before is no module's. This is checked first because it takes less time than
+  ** to bring the index of names up to date. */
   if (c == NULL && !ti_module_filter_maybe(P->x, address))
-    c = ti_function_find(P->L, idx, P->transfer, false);
+    c = ti_function_find(P->L, idx, P->xidx, false);
   if (c == NULL || c->library) {
-    if (ti_pack_name(P, idx, address)) return;
-    c = ti_function_known(P->L, idx, P->transfer); /* the codes may have been made anew */
-    if (c == NULL) c = ti_function_code(P->L, idx, P->transfer);
+    if (ti_pack_name_put(P, idx, address)) return;
+    c = ti_function_known(P->L, idx, P->xidx); /* the index may have flushed the code */
+    if (c == NULL) c = ti_function_code(P->L, idx, P->xidx);
   }
   pack_luafunction(P, idx, c, up);
 }

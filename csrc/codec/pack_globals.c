@@ -2,11 +2,12 @@
 ** codec/pack_globals: the globals that functions name into a message.
 **
 ** Names that are surely those of globals (bytecode_flow.h) are looked up in the function's
-** environment as it is packed; one whose value cannot be sent is refused. Those that are only maybe
-** such come at the end, if the message is loose; one whose value cannot be sent is left out.
+** environment when it is written. If the value of one cannot be sent, the message is refused. Names
+** that are only maybe such come at the end of a loose message. One whose value cannot be sent is
+** left out.
 **
-** P->globals is a table: [i] the names in order, [name] the values, [true] the environments beside
-** the table of globals in which names are looked up, if there are any.
+** P->globals is a table: [i] the names in order, [name] the values, [true] a list and set of the
+** environments, other than the table of globals, in which names are looked up.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -18,20 +19,20 @@
 #include "codec/pack_impl.h"
 #include "codec/scalar.h"
 
-/* More environments than this, one behind the other, are taken for a ring. */
+/* A chain of more environments than this is taken for a circle. */
 enum { MOST_ENVIRONMENTS = 100 };
 
-/* The globals table of the packer, made on first use. */
+/* Makes the table P->globals on first use. */
 static void need_table(struct ti_packer *P) {
   if (!lua_isnil(P->L, P->globals)) return;
   lua_newtable(P->L);
   lua_replace(P->L, P->globals);
 }
 
-/* Replaces the name on top by the global that has it in the environment at env; nil if there is
-** none. Follows the tables of __index as Lua does, but calls nothing: an __index that is a function
-** may raise, or log, or define what it is asked for. Then the table of globals itself is looked at.
-** Its type. [-1, +1, -] */
+/* Replaces the name on top by the global that has it in the environment at env, or nil. Returns its
+** type. Follows the tables of __index as Lua does, then tries the table of globals itself. Calls
+** nothing: an __index that is a function may raise, log, or define what is looked up.
+** [-1, +1, -] */
 static int find_global(struct ti_packer *P, int env) {
   lua_State *L = P->L;
   int name = lua_gettop(L);
@@ -65,7 +66,7 @@ static int find_global(struct ti_packer *P, int env) {
   return lua_type(L, name);
 }
 
-/* Whether the name on top has been listed already. [-0, +0, -] */
+/* Returns whether the name on top is listed. [-0, +0, -] */
 static bool is_listed(struct ti_packer *P) {
   bool listed;
   lua_pushvalue(P->L, -1);
@@ -74,7 +75,7 @@ static bool is_listed(struct ti_packer *P) {
   return listed;
 }
 
-/* Lists the name on top, and the value above it. [-2, +0, m] */
+/* Lists the value on top and its name below it. [-2, +0, m] */
 static void list(struct ti_packer *P) {
   lua_State *L = P->L;
   lua_pushvalue(L, -2);
@@ -82,7 +83,7 @@ static void list(struct ti_packer *P) {
   lua_rawset(L, P->globals);
 }
 
-/* Remembers the environment at env, if it is not the table of globals: names that are only maybe
+/* Remembers the environment at env, if it is not the table of globals. Names that are only maybe
 ** those of globals are looked up there, too. [-0, +0, m] */
 static void note_environment(struct ti_packer *P, int env) {
   lua_State *L = P->L;
@@ -125,9 +126,9 @@ void ti_pack_globals_note(struct ti_packer *P, const struct ti_code *c) {
   }
 }
 
-/* The global on top may be one that the program gave the other side, too: then the index of these
-** has it. An initializer may be about to set it there: then it goes by its path, which is not
-** followed if there is nothing, and true. [-0, +0, e] */
+/* Prepares the global on top, which only the program may have, so that the index of paths knows it.
+** For an initializer, which may be about to set that global, puts its path and returns true. The
+** receiver then does not follow the path. [-0, +0, e] */
 static bool pack_own(struct ti_packer *P) {
   lua_State *L = P->L;
   int value = lua_gettop(L);
@@ -135,19 +136,19 @@ static bool pack_own(struct ti_packer *P) {
   void *object = NULL;
   if (!P->rules->objects && P->style != PACK_OPENING) return false;
   if (fn == NULL && !lua_istable(L, value)) return false;
-  ti_pack_index(P);
-  if (!ti_cfunction_looks(L, value, P->transfer)) return false;
-  ti_cfunction_refresh(L, P->transfer, false);
-  if (ti_cfunction_find(L, value, P->transfer))
+  ti_pack_name_index(P);
+  if (!ti_cfunction_maybe(L, value, P->xidx)) return false;
+  ti_cfunction_refresh(L, P->xidx, false);
+  if (ti_cfunction_find(L, value, P->xidx))
     lua_pop(L, 1);
   else
-    ti_cfunction_refresh(L, P->transfer, true); /* it has become one since */
+    ti_cfunction_refresh(L, P->xidx, true); /* it became one after the index was made */
   if (fn != NULL) memcpy(&object, &fn, sizeof object);
-  return !P->rules->objects && ti_pack_cfunction(P, value, object);
+  return !P->rules->objects && ti_pack_name_path(P, value, object);
 }
 
-/* Packs those listed from number `from` on; the list may grow meanwhile. Answers what comes
-** next. */
+/* Puts those listed from number `from` on; the list may grow meanwhile. Returns the number that
+** comes next. */
 static lua_Integer pack_listed(struct ti_packer *P, lua_Integer from) {
   lua_State *L = P->L;
   for (; lua_rawgeti(L, P->globals, from) != LUA_TNIL; from++) {
@@ -166,19 +167,20 @@ static lua_Integer pack_listed(struct ti_packer *P, lua_Integer from) {
 
 /* ------------------------------------------------------- names that may be some -- */
 
-/* Protected: the packer; its tables, in the order of their places in it; where the list goes on. */
+/* Protected: puts those listed from a number on. (packer, codec state, globals, kept, number) ->
+** number that comes next */
 static int try_listed(lua_State *L) {
   struct ti_packer *P = (struct ti_packer *)lua_touserdata(L, 1);
-  P->transfer = 2;
+  P->xidx = 2;
   P->globals = 3;
   P->kept = 4;
-  P->room = 0;
+  P->stack_end = 0;
   lua_pushinteger(L, pack_listed(P, lua_tointeger(L, 5)));
   if (P->b->failed) ti_pack_no_memory(P);
   return 1;
 }
 
-/* Takes those listed from number `from` on out of the list. */
+/* Removes those listed from number `from` on. */
 static void unlist(struct ti_packer *P, lua_Integer from) {
   lua_State *L = P->L;
   for (lua_Integer i = (lua_Integer)lua_rawlen(L, P->globals); i >= from; i--) {
@@ -190,38 +192,38 @@ static void unlist(struct ti_packer *P, lua_Integer from) {
   }
 }
 
-/* Packs those listed from `from` on, the first of which is only maybe a global; what they name,
-** too. If one of them cannot be sent, the message is what it was. Raises what says nothing of the
-** values: no memory, and stops. */
+/* Puts those listed from number `from` on, the first of which is only maybe a global, and what they
+** name. If one of them cannot be sent, restores the message. Raises errors that say nothing of the
+** values: out of memory, and requests to stop. Returns the number that comes next. */
 static lua_Integer try_maybe(struct ti_packer *P, lua_Integer from) {
   lua_State *L = P->L;
   const struct ti_pack_rebuild *open = P->open;
   const struct ti_pack_opened *opened = P->opened, *boundary = P->boundary;
-  const int depth = P->depth, room = P->room, top = lua_gettop(L);
-  const int transfer = P->transfer, globals = P->globals, kept = P->kept;
+  const int depth = P->depth, room = P->stack_end, top = lua_gettop(L);
+  const int transfer = P->xidx, globals = P->globals, kept = P->kept;
   const size_t start = P->b->len;
   int status, kind;
   luaL_checkstack(L, 8, NULL);
   lua_pushcfunction(L, try_listed);
   lua_pushlightuserdata(L, P);
-  lua_pushvalue(L, P->transfer);
+  lua_pushvalue(L, P->xidx);
   lua_pushvalue(L, P->globals);
   lua_pushvalue(L, P->kept);
   lua_pushinteger(L, from);
   status = lua_pcall(L, 5, 1, 0);
   P->depth = depth;
-  P->room = room;
+  P->stack_end = room;
   P->open = open;
   P->opened = opened;
   P->boundary = boundary;
-  P->transfer = transfer;
+  P->xidx = transfer;
   P->globals = globals;
   P->kept = kept;
   if (status == LUA_OK) {
     from = lua_tointeger(L, -1);
   } else {
-    if (P->again) lua_error(L);
-    ti_pack_enter(P); /* a __transfer raised, perhaps */
+    if (P->restart) lua_error(L);
+    ti_pack_guard_lua_end(P); /* a __transfer may have raised it */
     kind = ti_error_kind(L, -1);
     if (status == LUA_ERRMEM || P->b->failed || (kind != TIDE_OK && kind != TIDE_ETRANSFER))
       lua_error(L);
@@ -234,7 +236,8 @@ static lua_Integer try_maybe(struct ti_packer *P, lua_Integer from) {
   return from;
 }
 
-/* Pushes the global that has the name on top, of any environment in the message; nil: none has. */
+/* Pushes the global that has the name on top in an environment of the message, or nil. Returns its
+** type. [-0, +1, -] */
 static int find_anywhere(struct ti_packer *P) {
   lua_State *L = P->L;
   int name = lua_gettop(L), envs = name + 1;
@@ -258,7 +261,7 @@ static int find_anywhere(struct ti_packer *P) {
   return lua_type(L, envs);
 }
 
-/* The names of code c that are maybe those of globals. Answers where the list goes on. */
+/* Puts the globals that code c maybe names. Returns the number that comes next in the list. */
 static lua_Integer pack_maybe(struct ti_packer *P, const struct ti_code *c, lua_Integer from) {
   lua_State *L = P->L;
   int top = lua_gettop(L);
@@ -284,7 +287,7 @@ void ti_pack_globals_put(struct ti_packer *P) {
   if (!lua_isnil(P->L, P->globals)) next = pack_listed(P, next);
   if (P->loose) {
     need_table(P);
-    for (size_t i = 0; i < P->m->nparts; i++) { /* there may be more of them meanwhile */
+    for (size_t i = 0; i < P->m->nparts; i++) { /* their number may grow meanwhile */
       const struct ti_message_part *part = ti_message_part(P->m, i);
       if (part->type == &ti_code_part)
         next = pack_maybe(P, (const struct ti_code *)part->object, next);

@@ -9,8 +9,11 @@
 #include "codec/pack_impl.h"
 #include "codec/codec_state.h"
 
-/* Numbers for which room is made in one go; that are on the stack at once. */
-enum { MOST_AT_ONCE = 128 * 1024, ROOM_BEHIND = 64, AT_ONCE = 8 };
+enum {
+  MOST_RESERVED = 128 * 1024, /* numbers for which the message grows at once */
+  RESERVED_BEHIND = 64,       /* bytes for what follows them */
+  ON_STACK = 8                /* numbers that are on the stack at once */
+};
 
 static void put_u32(struct ti_packer *P, uint32_t v) { ti_buffer_put(P->b, &v, sizeof v); }
 
@@ -23,12 +26,12 @@ static uint32_t checked_count(struct ti_packer *P, size_t n, const struct ti_val
   return (uint32_t)n;
 }
 
-/* A table's traversal: first its elements, as long as they are sure to be in the array part, then
-** all that comes behind, by lua_next. The value is on top of the stack, and its key below it. */
+/* The traversal of a table: first its elements, as long as they are sure to be in the array part,
+** then the rest by lua_next. The value is on top of the stack, and its key below it. */
 struct walk {
   int idx, key;
   lua_Integer i;    /* the element that would be next */
-  lua_Integer sure; /* elements up to here are read by themselves; 0: from here on by lua_next */
+  lua_Integer sure; /* elements up to this one are read by lua_rawgeti; 0: all by lua_next */
   bool more;        /* there is a pair on the stack */
   bool element;     /* it is that element */
 };
@@ -38,7 +41,7 @@ static void next_pair(lua_State *L, struct walk *w) {
   w->element = w->more && lua_isinteger(L, -2) && lua_tointeger(L, -2) == w->i;
 }
 
-/* From the array part on. Its elements end at a hole, or at its end. */
+/* Continues with lua_next. The elements end at a hole, or with the array part. */
 static void leave_array(struct ti_packer *P, struct walk *w, const struct ti_value_path *up) {
   lua_State *L = P->L;
   /* a __transfer may have changed the table: lua_next would lose pairs then */
@@ -52,7 +55,7 @@ static void leave_array(struct ti_packer *P, struct walk *w, const struct ti_val
   next_pair(L, w);
 }
 
-/* Pushes what is next; only the key is on the stack. */
+/* Pushes the next value, or the next pair in place of the key, which is on top. */
 static void fetch(struct ti_packer *P, struct walk *w, const struct ti_value_path *up) {
   lua_State *L = P->L;
   if (w->sure == 0) {
@@ -71,20 +74,20 @@ static void next_element(struct ti_packer *P, struct walk *w, const struct ti_va
   fetch(P, w, up);
 }
 
-/* Makes room for as many numbers as the table says it has from here on, so that a large array is
-** not moved while it grows; but not for more than a few at a time: its length may be that of a
-** table with holes, which is any number. */
+/* Reserves memory for as many numbers as the table has from here on, so that the message is not
+** moved while a large array grows in it. The amount is limited: the length of a table with holes
+** may be any number. Returns false when memory runs out. */
 static bool reserve(struct ti_packer *P, const struct walk *w) {
   lua_Unsigned n = lua_rawlen(P->L, w->idx), left = n < (lua_Unsigned)w->i ? 0 : n - w->i + 1;
-  /* and for what follows, so that the end of the message does not move it after all */
-  return ti_buffer_reserve(P->b, (left < 1              ? 1
-                                  : left > MOST_AT_ONCE ? MOST_AT_ONCE
-                                                        : left) *
+  /* and for what follows, so that the end of the message does not move it */
+  return ti_buffer_reserve(P->b, (left < 1               ? 1
+                                  : left > MOST_RESERVED ? MOST_RESERVED
+                                                         : left) *
                                          8 +
-                                     ROOM_BEHIND);
+                                     RESERVED_BEHIND);
 }
 
-/* The number on top; there is room. */
+/* Puts the number on top. Memory is reserved. */
 static void put_number(struct ti_packer *P, bool ints) {
   unsigned char *to = P->b->data + P->b->len;
   if (ints) {
@@ -97,7 +100,7 @@ static void put_number(struct ti_packer *P, bool ints) {
   P->b->len += 8;
 }
 
-/* The elements that are integers, or floats, as far as they come one after the other. */
+/* Puts the next elements as long as they are integers (`ints`) or floats. Returns their number. */
 static size_t pack_numbers(struct ti_packer *P, struct walk *w, bool ints,
                            const struct ti_value_path *up) {
   lua_State *L = P->L;
@@ -110,7 +113,7 @@ static size_t pack_numbers(struct ti_packer *P, struct walk *w, bool ints,
   return n;
 }
 
-/* The same of those that are sure to be in the array part. */
+/* Does the same for those that are sure to be in the array part. */
 static size_t pack_sure_numbers(struct ti_packer *P, struct walk *w, bool ints,
                                 const struct ti_value_path *up) {
   lua_State *L = P->L;
@@ -118,8 +121,8 @@ static size_t pack_sure_numbers(struct ti_packer *P, struct walk *w, bool ints,
   bool same = true;
   lua_settop(L, w->key);
   while (same && w->i <= w->sure) {
-    lua_Integer end = w->sure - w->i < AT_ONCE ? w->sure + 1 : w->i + AT_ONCE;
-    if (P->b->cap - P->b->len < 8 * (size_t)AT_ONCE && !reserve(P, w)) ti_pack_no_memory(P);
+    lua_Integer end = w->sure - w->i < ON_STACK ? w->sure + 1 : w->i + ON_STACK;
+    if (P->b->cap - P->b->len < 8 * (size_t)ON_STACK && !reserve(P, w)) ti_pack_no_memory(P);
     for (; w->i < end; w->i++) {
       same = lua_rawgeti(L, w->idx, w->i) == LUA_TNUMBER && lua_isinteger(L, -1) == ints;
       if (!same) break;
@@ -133,12 +136,12 @@ static size_t pack_sure_numbers(struct ti_packer *P, struct walk *w, bool ints,
 
 static bool is_object(lua_State *L, int idx) { return lua_type(L, idx) >= LUA_TTABLE; }
 
-/* Whether Lua code may run before the pair on top is packed. */
+/* Returns whether Lua code may run before the pair on top is written. */
 static bool is_guarded_pair(const struct ti_packer *P, const struct walk *w) {
   return P->guarded && (is_object(P->L, w->key + 1) || is_object(P->L, w->key));
 }
 
-/* Pushes a list of all keys of the table at idx, in order; returns their number. [-0, +1, m] */
+/* Pushes a list of all keys of the table at idx, in order. Returns their number. [-0, +1, m] */
 static size_t push_keys(lua_State *L, int idx) {
   lua_Integer n = 0;
   int list;
@@ -153,7 +156,7 @@ static size_t push_keys(lua_State *L, int idx) {
   return (size_t)n;
 }
 
-/* Refuses a table that got keys which are not among the n in `list`: they would not be sent. */
+/* Refuses a table that got keys which are not among the n in `list`. They would not be sent. */
 static void check_keys(struct ti_packer *P, int idx, int list, size_t n,
                        const struct ti_value_path *up) {
   lua_State *L = P->L;
@@ -167,15 +170,15 @@ static void check_keys(struct ti_packer *P, int idx, int list, size_t n,
   if (now > 0) ti_value_path_refuse(L, up, "the table was changed while it was sent");
 }
 
-/* Packs what is left of a table, `done` pairs of which are packed. Lua code that runs meanwhile may
-** change it, and the collector, if it is weak. So its keys are those that it has now, and each
-** value is what it is when its turn comes: elements that are gone then are nil, other pairs are
+/* Puts the rest of a table, of which `done` pairs are written. Lua code that runs meanwhile may
+** change it, and the collector too if it is weak. So its keys are those that it has now, and each
+** value is what it is when its turn comes. Elements that are gone then are nil; other pairs are
 ** left out. [-0, +0, e] */
 static void pack_listed(struct ti_packer *P, struct walk *w, size_t done, size_t *any, size_t *hash,
                         const struct ti_value_path *up) {
   lua_State *L = P->L;
   struct ti_value_path at = {up, STEP_FIELD, 0, 0, NULL}, step_key = {up, STEP_KEY, 0, 0, NULL};
-  const size_t windows = P->windows;
+  const size_t windows = P->lua_calls;
   const int list = w->key, key = list + 1, value = list + 2;
   size_t n;
   lua_settop(L, list - 1);
@@ -197,12 +200,12 @@ static void pack_listed(struct ti_packer *P, struct walk *w, size_t done, size_t
     }
     lua_settop(L, list);
   }
-  if (P->windows != windows) check_keys(P, w->idx, list, n, up);
+  if (P->lua_calls != windows) check_keys(P, w->idx, list, n, up);
   lua_settop(L, list - 1);
 }
 
-/* The values 1, 2, … as far as the table holds them in order, then all other pairs. One
-** traversal: lua_next goes through the array part first and in order, too. */
+/* Puts the values 1, 2, … as far as the table holds them in order, then all other pairs. One
+** traversal does it: lua_next visits the array part first and in order, too. */
 static void pack_entries(struct ti_packer *P, int idx, const void *address,
                          const struct ti_value_path *up) {
   lua_State *L = P->L;
@@ -218,7 +221,7 @@ static void pack_entries(struct ti_packer *P, int idx, const void *address,
     tag = lua_isinteger(L, -1) ? WIRE_TABLE_INTS : WIRE_TABLE_FLOATS;
   ti_pack_tag(P, tag);
   header = P->b->len;
-  ti_buffer_put_u64(P->b, 0); /* two counts */
+  ti_buffer_put_u64(P->b, 0); /* the counts `any` and `hash` */
   if (tag != WIRE_TABLE) put_u32(P, 0);
   if (P->b->failed) ti_pack_no_memory(P);
   if (tag != WIRE_TABLE) {
@@ -247,24 +250,24 @@ static void pack_entries(struct ti_packer *P, int idx, const void *address,
   patch_u32(P, header + 4, checked_count(P, hash, up));
 }
 
-/* The metatable on top. */
+/* Puts the metatable on top. */
 static void pack_metatable(struct ti_packer *P, const struct ti_value_path *up) {
   struct ti_value_path at = {up, STEP_METATABLE, 0, 0, NULL};
-  if (P->errormeta == NULL) {
+  if (P->error_meta == NULL) {
     ti_error_metatable(P->L);
-    P->errormeta = lua_topointer(P->L, -1);
+    P->error_meta = lua_topointer(P->L, -1);
     if (P->guarded)
-      ti_pack_keep(P);
+      ti_pack_guard_keep(P);
     else
       lua_pop(P->L, 1);
   }
-  if (lua_topointer(P->L, -1) == P->errormeta)
+  if (lua_topointer(P->L, -1) == P->error_meta)
     ti_pack_tag(P, WIRE_ERROR_META);
   else
     ti_pack_value(P, lua_gettop(P->L), &at);
 }
 
-/* Whether the metatable on top makes its tables weak. [-0, +0, m] */
+/* Returns whether the metatable on top makes its tables weak. [-0, +0, m] */
 static bool is_weak(lua_State *L) {
   const char *mode = NULL;
   lua_pushliteral(L, "__mode");
@@ -273,18 +276,18 @@ static bool is_weak(lua_State *L) {
   return mode != NULL && (strchr(mode, 'k') != NULL || strchr(mode, 'v') != NULL);
 }
 
-/* Puts how to rebuild the table at idx, if its metatable, which is on top, says so. Before that,
-** and before the entries of a weak table, the message is guarded. */
+/* Returns whether the metatable on top says how the table at idx is rebuilt, and puts that. Guards
+** the message before it calls the metamethod, and before the entries of a weak table. */
 static bool rebuild(struct ti_packer *P, int idx, const struct ti_value_path *up) {
   const void *meta = lua_topointer(P->L, -1);
-  if (P->guarded) return ti_pack_rebuild(P, idx, up);
-  if (meta == P->plainmeta) return false;
+  if (P->guarded) return ti_pack_rebuild_put(P, idx, up);
+  if (meta == P->inert_meta) return false;
   if (is_weak(P->L)) {
-    P->met = true;
-    ti_pack_guard(P);
+    P->guard_next = true;
+    ti_pack_guard_require(P);
   }
-  if (ti_pack_rebuild(P, idx, up)) return true;
-  P->plainmeta = meta;
+  if (ti_pack_rebuild_put(P, idx, up)) return true;
+  P->inert_meta = meta;
   return false;
 }
 
@@ -297,14 +300,14 @@ void ti_pack_table_put(struct ti_packer *P, int idx, const struct ti_value_path 
     ti_pack_tag(P, WIRE_GLOBALS);
     return;
   }
-  if (ti_pack_backref(P, idx, address) || ti_pack_name(P, idx, address)) return;
+  if (ti_pack_backref(P, idx, address) || ti_pack_name_put(P, idx, address)) return;
   if (P->b->failed) ti_pack_no_memory(P);
-  start = P->b->len; /* behind the name that goes along with a table of data */
+  start = P->b->len; /* behind the name, if it is sent as name and copy */
   if (!lua_getmetatable(L, idx)) {
     pack_entries(P, idx, address, up);
     return;
   }
-  if (!rebuild(P, idx, up)) { /* the metatable waits: a __transfer inside may change it */
+  if (!rebuild(P, idx, up)) { /* the metatable comes last: a __transfer inside may change it */
     pack_entries(P, idx, address, up);
     if (P->b->failed) ti_pack_no_memory(P);
     P->b->data[start] |= WIRE_META;

@@ -39,8 +39,7 @@ static void push_package(lua_State *L) {
   lua_remove(L, -2);
 }
 
-/* Whether the value on top is a C function that can be taken over: each of its upvalues is a
-** scalar. */
+/* Returns whether the value on top is a C function with scalar upvalues only. */
 static bool is_carried(lua_State *L) {
   bool carried = lua_iscfunction(L, -1);
   for (int i = 1; carried && lua_getupvalue(L, -1, i) != NULL; i++) {
@@ -51,7 +50,7 @@ static bool is_carried(lua_State *L) {
   return carried;
 }
 
-/* Puts the scalar at idx; nil for other values. [-0, +0, -] */
+/* Puts the scalar at idx, or nil for other values. [-0, +0, -] */
 static void put_scalar(lua_State *L, int idx, struct ti_buffer *b) {
   size_t len;
   const char *s = lua_type(L, idx) == LUA_TSTRING ? lua_tolstring(L, idx, &len) : NULL;
@@ -92,7 +91,7 @@ static struct ti_package_paths *capture(lua_State *L) {
   put_scalar(L, top + 2, &p->bytes);
   put_scalar(L, top + 3, &p->bytes);
   for (lua_pushnil(L); lua_next(L, top + 4) != 0; lua_pop(L, 1)) {
-    /* a worker has its executor's copy of the library */
+    /* a worker has the executor's copy of the library */
     if (lua_type(L, -2) == LUA_TSTRING && is_carried(L) &&
         strcmp(lua_tostring(L, -2), "tidepool.core") != 0)
       put_preload(L, &p->bytes);
@@ -112,24 +111,25 @@ void ti_package_paths_package(lua_State *L, int xidx) {
   lua_setiuservalue(L, xidx, CODEC_PACKAGE);
 }
 
-/* Whether package[field], package at `pidx`, is still the string that the transfer userdata keeps
-** alive and whose bytes are at `seen`: a string never changes, so its address tells. NULL: it
-** was no string; then it still is the same only if it is nil. Leaves it. [-0, +1, e] */
+/* Returns whether package[field] is still the string whose bytes are at `seen`. The codec state
+** keeps that alive, so its address tells. NULL: it was no string; then only nil counts as
+** unchanged. The library is at `pidx`. Pushes package[field]. [-0, +1, e] */
 static bool unchanged(lua_State *L, int pidx, const char *field, const char *seen) {
   const char *s;
   lua_getfield(L, pidx, field);
-  s = lua_tostring(L, -1); /* makes a string of a number: one that was not seen */
+  s = lua_tostring(L, -1); /* makes a string of a number: one with another address */
   return s == seen && (s != NULL || lua_isnil(L, -1));
 }
 
-/* Keeps package[field], package on top, as user value `which`; its bytes, or NULL. [-0, +0, e] */
+/* Keeps package[field] alive as user value `which`, and returns its bytes, or NULL. The library is
+** on top. [-0, +0, e] */
 static const char *keep(lua_State *L, int xidx, const char *field, enum ti_codec_table which) {
   const char *s = lua_getfield(L, -1, field) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
   lua_setiuservalue(L, xidx, which);
   return s;
 }
 
-/* The state closes. [-0, +0, -] */
+/* The closer of the codec state. [-0, +0, -] */
 static void close_paths(lua_State *L, struct ti_codec_state *x) {
   (void)L;
   ti_package_paths_release(x->paths);
@@ -151,7 +151,7 @@ struct ti_package_paths *ti_package_paths_of(lua_State *L, int anew) {
     x->path = keep(L, top + 1, "path", CODEC_PATH);
     x->cpath = keep(L, top + 1, "cpath", CODEC_CPATH);
     now = capture(L);
-    ti_package_paths_release(x->paths); /* a finalizer may have come here meanwhile */
+    ti_package_paths_release(x->paths); /* a finalizer may have called this function meanwhile */
     x->paths = now;
     x->closers[CODEC_CLOSE_PATHS] = close_paths;
   }

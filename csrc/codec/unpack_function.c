@@ -11,10 +11,11 @@
 #include "codec/reftype.h"
 #include "codec/unpack_impl.h"
 
-enum { UPVALUE_LEAST = 2 }; /* bytes */
+enum { UPVALUE_LEAST = 2 }; /* bytes: its tag, and a value */
 
-/* An upvalue cell that several functions share is remembered as the function that has it
-** (at its offset) and its number there (at minus its offset). */
+/* Reads upvalue i of the function at f. A cell that several functions share is remembered as the
+** function that had it first (under its offset) and its number there (under minus its offset).
+** [-0, +0, e] */
 static void unpack_upvalue(struct ti_unpacker *U, int f, int i) {
   lua_State *L = U->L;
   size_t offset = (size_t)(U->c.p - U->c.base);
@@ -51,16 +52,16 @@ void ti_unpack_function_get(struct ti_unpacker *U, size_t offset, bool shared) {
   if (part->type != &ti_code_part) ti_unpack_damaged(U, "a part that is no code");
   if (ti_buffer_get_varint(&U->c) != (uint64_t)c->nup || U->c.failed)
     ti_unpack_damaged(U, "a wrong number of upvalues");
-  ti_unpack_owe(U, UPVALUE_LEAST * (uint64_t)c->nup);
-  ti_function_push(L, c, U->transfer);
+  ti_unpack_claim(U, UPVALUE_LEAST * (uint64_t)c->nup);
+  ti_function_push(L, c, U->xidx);
   f = lua_gettop(L);
   if (shared) ti_unpack_remember(U, offset);
   for (int i = 1; i <= c->nup; i++) {
-    U->owed -= UPVALUE_LEAST;
+    U->claimed -= UPVALUE_LEAST;
     unpack_upvalue(U, f, i);
   }
-  for (int i = 1; U->enclosed > 0 && i <= c->nup; i++)
-    if (ti_bytecode_has(&c->envs, (size_t)i - 1)) ti_private_globals_note(L, U->enclosed, i);
+  for (int i = 1; U->private_list > 0 && i <= c->nup; i++)
+    if (ti_bytecode_has(&c->envs, (size_t)i - 1)) ti_private_globals_note(L, U->private_list, i);
 }
 
 void ti_unpack_function_get_c(struct ti_unpacker *U, size_t offset, bool shared) {
@@ -79,7 +80,7 @@ void ti_unpack_function_get_c(struct ti_unpacker *U, size_t offset, bool shared)
   f = lua_gettop(L);
   if (shared) ti_unpack_remember(U, offset);
   for (int i = 1; i <= (int)n; i++) {
-    ti_unpack_owed(U, 1);
+    ti_unpack_claimed(U, 1);
     lua_setupvalue(L, f, i);
   }
 }

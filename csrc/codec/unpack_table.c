@@ -18,10 +18,9 @@ static uint32_t get_u32(struct ti_unpacker *U) {
 
 static int size_hint(uint64_t n) { return n > INT_MAX / 2 ? INT_MAX / 2 : (int)n; }
 
-/* Gives the table below the metatable on top, and pops that. Lua looks for __gc when a metatable is
-** set: it is away then, so that no finalizer runs for a copy. In between nothing is allocated: the
-** collector, which runs the finalizers of originals with the same metatable, finds it. [-1, +0,
-** m] */
+/* Sets the metatable on top on the table below it, and pops it. Lua reads __gc when a metatable is
+** set. That is removed meanwhile, so that no finalizer runs for a copy. Nothing is allocated in
+** between: the collector must find __gc for originals with the same metatable. [-1, +0, m] */
 static void set_metatable(lua_State *L) {
   int copy = lua_gettop(L) - 1, meta = copy + 1;
   lua_pushliteral(L, "__gc");
@@ -57,8 +56,8 @@ static void unpack_metatable(struct ti_unpacker *U) {
 static void unpack_typed(struct ti_unpacker *U, uint32_t n, bool ints) {
   lua_State *L = U->L;
   const unsigned char *p = ti_buffer_get(&U->c, (size_t)n * 8);
-  if (p == NULL) return; /* cannot be: these bytes were owed */
-  U->owed -= (size_t)n * 8;
+  if (p == NULL) return; /* impossible: these bytes were claimed */
+  U->claimed -= (size_t)n * 8;
   for (uint32_t i = 0; i < n; i++, p += 8) {
     if (ints) {
       lua_Integer v;
@@ -78,21 +77,21 @@ void ti_unpack_table_get(struct ti_unpacker *U, unsigned byte, size_t offset) {
   unsigned tag = WIRE_TAG(byte);
   uint32_t typed = tag == WIRE_TABLE ? 0 : get_u32(U);
   uint32_t any = get_u32(U), hash = get_u32(U);
-  ti_unpack_owe(U, 8 * (uint64_t)typed + any + 2 * (uint64_t)hash);
+  ti_unpack_claim(U, 8 * (uint64_t)typed + any + 2 * (uint64_t)hash);
   lua_createtable(L, size_hint((uint64_t)typed + any), size_hint(hash));
   if (byte & WIRE_SHARED) ti_unpack_remember(U, offset);
   if (typed > 0) unpack_typed(U, typed, tag == WIRE_TABLE_INTS);
   for (uint32_t i = 1; i <= any; i++) {
-    ti_unpack_owed(U, 1);
+    ti_unpack_claimed(U, 1);
     lua_rawseti(L, -2, (lua_Integer)typed + i);
   }
   for (uint32_t i = 0; i < hash; i++) {
     int type;
-    ti_unpack_owed(U, 1);
+    ti_unpack_claimed(U, 1);
     type = lua_type(L, -1);
     if (type == LUA_TNIL || (type == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1)))
       ti_unpack_damaged(U, "a key that cannot be");
-    ti_unpack_owed(U, 1);
+    ti_unpack_claimed(U, 1);
     lua_rawset(L, -3);
   }
   if (byte & WIRE_META) unpack_metatable(U);

@@ -112,7 +112,7 @@ static int unpack_body(lua_State *L) {
   lua_settop(L, 0);
   if ((flags & FLAG_ALL) == 0) return ti_unpack_values(L, m, 0, UNPACK_DATA);
   if ((flags & FLAG_ENCLOSED) == 0) return ti_unpack_values(L, m, 0, UNPACK_ALL);
-  ti_unpack_enclosed(L, m);
+  ti_unpack_private(L, m);
   return lua_gettop(L);
 }
 
