@@ -1,9 +1,9 @@
 /*
 ** codec/code: a Lua function's bytecode that all states share.
 **
-** One block, immutable once made, counted: a message refers to it as a part, a
-** state that packed or loaded it keeps a reference. It is addressed by content
-** within a state (function.c), so each piece of code is sent and loaded once.
+** One block, counted, and immutable once made. A message refers to it as a part; a state that wrote
+** or loaded it keeps a reference. A state finds code by its content (function.c), so each piece of
+** code is made and loaded once.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -20,7 +20,7 @@ TI_INTERNAL_BEGIN
 
 struct ti_code {
   struct ti_refcount
-      ref; /* A; in a line of its own: workers write it while submitters read the rest */
+      ref; /* A; in a cache line of its own: workers write it while submitters read the rest */
   char apart[64 - sizeof(struct ti_refcount)];
   const struct ti_alloc *mem;  /* I */
   size_t size;                 /* I: of this block */
@@ -42,7 +42,7 @@ static inline const unsigned char *ti_code_bytecode(const struct ti_code *c) {
   return c->data + c->globals_len;
 }
 
-/* Part type of a code in a message. */
+/* The part type of code. */
 extern const char ti_code_part;
 
 struct ti_code *ti_code_hold(struct ti_code *c);

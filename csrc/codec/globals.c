@@ -1,5 +1,5 @@
 /*
-** codec/globals: those that come along with a function.
+** codec/globals: globals that came with a message.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -16,9 +16,9 @@ static void clear(lua_State *L, int table, int key) {
   lua_rawset(L, table);
 }
 
-/* Notes the global whose name and value are on top as the state's own, unless it came with the
-** initializer and is as it came. NATIVE, CAME and GOT are at native and the two above it. [-0, +0,
-** m] */
+/* Notes the global whose name and value are on top as the state's own, unless it came with a
+** message and is unchanged. The tables of own globals, values that came and their serials are at
+** `native` and the two indices above it. [-0, +0, m] */
 static void note_own(lua_State *L, int native) {
   int value = lua_gettop(L);
   const char *name;
@@ -32,7 +32,7 @@ static void note_own(lua_State *L, int native) {
     lua_pushvalue(L, value - 1);
     lua_pushboolean(L, 1);
     lua_rawset(L, native);
-    clear(L, native + 1, value - 1); /* no later message is to take it away */
+    clear(L, native + 1, value - 1); /* so that no later message removes it */
     clear(L, native + 2, value - 1);
   }
   lua_settop(L, value);
@@ -55,7 +55,7 @@ void ti_globals_own(lua_State *L, bool bare) {
   lua_settop(L, top);
 }
 
-/* Whether the receiver keeps its own: the name is on top. [-0, +0, -] */
+/* Returns whether the receiver keeps its own global. The name is on top. [-0, +0, -] */
 static bool keeps_own(lua_State *L, int xidx, const struct ti_codec_state *x) {
   bool keeps = false;
   int top = lua_gettop(L);
@@ -63,7 +63,7 @@ static bool keeps_own(lua_State *L, int xidx, const struct ti_codec_state *x) {
     lua_pushvalue(L, top);
     keeps = lua_rawget(L, -2) != LUA_TNIL;
   }
-  if (!x->worker && !keeps) { /* an owner: whatever is there and did not come with a message */
+  if (!x->worker && !keeps) { /* an owner's state keeps all that did not come with a message */
     lua_pushglobaltable(L);
     lua_pushvalue(L, top);
     keeps = lua_rawget(L, -2) != LUA_TNIL;
@@ -105,7 +105,8 @@ void ti_globals_install(lua_State *L, int xidx, lua_Integer serial, const char *
   lua_settop(L, value - 1);
 }
 
-/* GOT and CAME are at got and got + 1. */
+/* Removes the first `count` names of c whose serial is another one. The tables of serials and
+** values are at `got` and got + 1. [-0, +0, m] */
 static void sweep_code(lua_State *L, int got, lua_Integer serial, const struct ti_code *c,
                        size_t count) {
   struct ti_cursor names;
@@ -139,7 +140,7 @@ void ti_globals_sweep(lua_State *L, int xidx, lua_Integer serial, const struct t
     if (part->type != &ti_code_part) continue;
     count = c->nglobals + (loose ? c->nmaybe : 0);
     if (count == 0) continue;
-    if (ti_codec_state_has_table(L, xidx, CODEC_GOT)) { /* else none ever came */
+    if (ti_codec_state_has_table(L, xidx, CODEC_GOT)) { /* else none has come yet */
       ti_codec_state_table(L, xidx, CODEC_CAME);
       sweep_code(L, top + 1, serial, c, count);
     }

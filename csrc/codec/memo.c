@@ -12,14 +12,14 @@
 /* A state keeps a block of at most this many entries for its next message. */
 enum { MOST_SPARE = 65536 };
 
-/* With more entries than this a message is large. */
+/* A message with at least this many entries is large. */
 enum { MANY = 1024 };
 
 void ti_memo_init(struct ti_memo *m) {
   m->spare = NULL;
   m->entries = m->small;
   m->n = 0;
-  m->cap = m->room = MEMO_INLINE;
+  m->cap = m->block_cap = MEMO_INLINE;
   memset(m->small, 0, sizeof m->small);
 }
 
@@ -31,7 +31,7 @@ void ti_memo_free(struct ti_memo_spare *spare) {
 
 void ti_memo_fini(struct ti_memo *m) {
   if (m->entries != m->small) {
-    struct ti_memo_spare done = {m->entries, m->room};
+    struct ti_memo_spare done = {m->entries, m->block_cap};
     if (m->spare != NULL && done.cap <= MOST_SPARE && done.cap > m->spare->cap) {
       ti_memo_free(m->spare);
       *m->spare = done;
@@ -40,11 +40,11 @@ void ti_memo_fini(struct ti_memo *m) {
     }
   }
   m->entries = m->small;
-  m->cap = m->room = MEMO_INLINE;
+  m->cap = m->block_cap = MEMO_INLINE;
 }
 
-/* Objects of one page have places beside each other: what was allocated together is often sent
-** together. */
+/* Objects in the same 4 KiB have places beside each other: what was allocated together is often
+** sent together. */
 static struct ti_memo_entry *find(struct ti_memo_entry *entries, size_t cap, const void *key) {
   uint64_t at = (uint64_t)(uintptr_t)key >> 4;
   size_t i = (size_t)(((at >> 8) * 0x9E3779B97F4A7C15u >> 32) + (at & 0xff)) & (cap - 1);
@@ -54,17 +54,17 @@ static struct ti_memo_entry *find(struct ti_memo_entry *entries, size_t cap, con
 
 static bool grow(struct ti_memo *m) {
   struct ti_memo bigger = *m;
-  /* to all of the spare block when the message turns out large: the last one was, too */
+  /* a large message uses all of the spare block at once: the last message was as large */
   bigger.cap = m->cap < MANY ? m->cap * 4 : m->cap * 2;
   if (m->cap >= MANY && m->spare != NULL && m->spare->cap > bigger.cap) bigger.cap = m->spare->cap;
   if (bigger.cap > SIZE_MAX / sizeof *m->entries) return false;
   if (m->cap >= MANY && m->spare != NULL && m->spare->cap >= bigger.cap) {
     bigger.entries = m->spare->entries;
-    bigger.room = m->spare->cap;
+    bigger.block_cap = m->spare->cap;
     m->spare->entries = NULL;
     m->spare->cap = 0;
   } else {
-    bigger.room = bigger.cap;
+    bigger.block_cap = bigger.cap;
     bigger.entries =
         (struct ti_memo_entry *)ti_alloc_new(&ti_alloc_default, bigger.cap * sizeof *m->entries);
     if (bigger.entries == NULL) return false;
@@ -76,7 +76,7 @@ static bool grow(struct ti_memo *m) {
   ti_memo_fini(m);
   m->entries = bigger.entries;
   m->cap = bigger.cap;
-  m->room = bigger.room;
+  m->block_cap = bigger.block_cap;
   return true;
 }
 
@@ -93,8 +93,8 @@ size_t ti_memo_add(struct ti_memo *m, const void *key, size_t offset) {
   return MEMO_NEW;
 }
 
-/* In a run of entries that ends at a free one, each entry lies behind its own place: those that
-** stay are taken out and put back. */
+/* Takes each entry out, beginning behind a free one, and puts those that stay back: no entry may be
+** separated from its own place by a free one. */
 void ti_memo_forget(struct ti_memo *m, size_t offset) {
   size_t first = 0;
   while (m->entries[first].key != NULL) first++; /* at most two thirds are taken */

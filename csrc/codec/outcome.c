@@ -63,7 +63,8 @@ struct failure {
   int outcome;
 };
 
-/* A kind's outcome with the message of the error object on top. */
+/* Puts an outcome of this kind, with the message of the error object on top. Returns its error
+** code. */
 static int put_kind(lua_State *L, const struct failure *f, int code) {
   struct ti_buffer *b = &f->out->bytes;
   size_t len = 0;
@@ -75,7 +76,7 @@ static int put_kind(lua_State *L, const struct failure *f, int code) {
   return b->failed ? TIDE_ENOMEM : code;
 }
 
-/* Protected: (failure, error value) to the outcome's message. */
+/* Protected: fills the outcome's message. (failure, error value) -> () */
 static int failure_body(lua_State *L) {
   struct failure *f = (struct failure *)lua_touserdata(L, 1);
   if (!f->task_code && ti_error_kind(L, 2) == TIDE_ETRANSFER) {
@@ -94,7 +95,7 @@ static int failure_body(lua_State *L) {
     ti_outcome_restart(f->out);
     if (status == LUA_ERRMEM) return 0;
     if (ti_error_kind(L, -1) == TIDE_ETRANSFER) break;
-    /* else its __transfer raised this, which takes its place; but only once */
+    /* else the value's __transfer raised this error, which replaces it, but only once */
     if (tries > 0) ti_error_push(L, TIDE_ETRANSFER, "error value: __transfer raised an error");
   }
   f->outcome = put_kind(L, f, TIDE_ETRANSFER);

@@ -1,5 +1,5 @@
 /*
-** codec/private_globals: functions with the globals that came with them.
+** codec/private_globals: globals of the functions of a shared value.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -7,7 +7,7 @@
 
 #include <lauxlib.h>
 
-/* In the list: at n the nth function, at -n the number of its upvalue, at 0 its globals. */
+/* The list has at n the nth function, at -n the number of its upvalue, at 0 the private globals. */
 #define GLOBALS 0
 
 void ti_private_globals_note(lua_State *L, int list, int i) {
@@ -25,8 +25,8 @@ void ti_private_globals_note(lua_State *L, int list, int i) {
   lua_settop(L, f);
 }
 
-/* Pushes a table that falls back on the state's globals, for reading and writing, and is its own
-** _G. [-0, +1, m] */
+/* Pushes a table of private globals: it reads and writes the state's globals where it has none of
+** its own, and is its own _G. [-0, +1, m] */
 static void new_globals(lua_State *L) {
   lua_newtable(L);
   lua_createtable(L, 0, 3);
@@ -37,7 +37,7 @@ static void new_globals(lua_State *L) {
   lua_setfield(L, -3, "__index");
   lua_setfield(L, -2, "__newindex");
   lua_setmetatable(L, -2);
-  lua_pushliteral(L, "_G"); /* so that they are seen as _G.name, too */
+  lua_pushliteral(L, "_G"); /* _G.name finds private globals, too */
   lua_pushvalue(L, -2);
   lua_rawset(L, -3);
 }

@@ -13,14 +13,16 @@
 
 TI_INTERNAL_BEGIN
 
-/* Marks the metatable at idx. [-0, +0, m] */
+/* Marks the metatable at idx: its userdata are sent by reference, as `type` says. [-0, +0, m] */
 void ti_reftype_set(lua_State *L, int idx, const tide_reftype *type);
-/* The type of the userdata at idx, or NULL. [-0, +0, -] */
+
+/* Returns the type of the userdata at idx, or NULL. [-0, +0, -] */
 const tide_reftype *ti_reftype_get(lua_State *L, int idx);
 
-/* Part type of a C function in a message. */
+/* The part type of a C function. */
 extern const char ti_reftype_cfunction_part;
-/* The type of a part, or NULL if it is no object sent by reference. */
+
+/* Returns the type of a part, or NULL if it is no object sent by reference. */
 const tide_reftype *ti_reftype_of(const struct ti_message_part *part);
 
 TI_INTERNAL_END

@@ -89,7 +89,7 @@ static uint32_t get_u32(struct ti_cursor *c) {
   return n;
 }
 
-/* Skips what a table begins with; how many values follow. */
+/* Skips what a table begins with. Returns how many values follow. */
 static uint64_t skip_table(struct ti_cursor *c, unsigned byte) {
   uint64_t typed = WIRE_TAG(byte) == WIRE_TABLE ? 0 : get_u32(c);
   uint64_t any = get_u32(c), hash = get_u32(c);
@@ -97,8 +97,8 @@ static uint64_t skip_table(struct ti_cursor *c, unsigned byte) {
   return any + 2 * hash + ((byte & WIRE_META) != 0);
 }
 
-/* Skips a tag and what belongs to it, values that follow excepted: how many of these there are.
-** Also skips upvalues and the metatable of errors, which stand where values stand. */
+/* Skips a tag and what belongs to it, except values that follow. Returns the number of these. Also
+** skips upvalues and ERROR_META, which stand where values stand. */
 static uint64_t skip_one(struct ti_cursor *c) {
   unsigned byte = ti_buffer_get_u8(c);
   switch (WIRE_TAG(byte)) {
@@ -127,12 +127,12 @@ static uint64_t skip_one(struct ti_cursor *c) {
   }
 }
 
-/* No recursion: a host may read values on a thread with a small stack. */
+/* Skips a value without recursion. */
 static void skip_value(struct ti_cursor *c) {
   uint64_t left = 1;
   while (left > 0 && !c->failed) {
     uint64_t more = skip_one(c);
-    /* each value takes a byte at least */
+    /* each value takes at least a byte */
     if (more > ti_buffer_left(c)) c->failed = true;
     left += more - 1;
   }
@@ -159,7 +159,7 @@ void ti_scalar_next(struct ti_cursor *c, const struct ti_message *m, tide_value 
   v->type = TIDE_TOTHER;
   switch (WIRE_TAG(byte)) {
     case WIRE_LENT: read_lent(c, m, v); break;
-    case WIRE_BACKREF: /* to a string, perhaps */
+    case WIRE_BACKREF: /* may refer to a string */
       u = ti_buffer_get_varint(c);
       if (!c->failed && u < (uint64_t)(c->end - c->base)) {
         struct ti_cursor back = *c;

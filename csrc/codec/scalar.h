@@ -1,9 +1,9 @@
 /*
 ** codec/scalar: the one encoder and decoder of scalars (wire.h).
 **
-** A scalar is nil, a boolean, an integer, a float, a string or a light userdata. All that writes or
-** reads one does it here: messages (pack, unpack), the fast path (plain), package paths, and C
-** hosts (tide_value).
+** A scalar is nil, a boolean, an integer, a float, a string or a light userdata. All code that
+** writes or reads one uses these functions: messages (pack, unpack), the fast path (pack_fast),
+** package paths, and C hosts (tide_value).
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -54,18 +54,20 @@ static inline void ti_scalar_put_string(struct ti_buffer *b, const char *s, size
 
 /* Puts the value. Returns false, and puts nothing, if it is TIDE_TOTHER or no value. */
 bool ti_scalar_put(struct ti_buffer *b, const tide_value *v);
-/* Puts the Lua value at idx. Returns false, and puts nothing, if it is a string or no scalar: a
-** writer may have another way for strings. [-0, +0, -] */
+
+/* Puts the Lua value at idx. Returns false, and puts nothing, if it is a string or no scalar:
+** writers differ in how they put strings. [-0, +0, -] */
 bool ti_scalar_pack(lua_State *L, int idx, struct ti_buffer *b);
 
 /* Reads what follows a tag. A string's bytes are those of the message. Returns false, and reads
-** nothing, if it is no scalar's tag; c->failed says that the message ended before the scalar
-** did. */
+** nothing, if it is no scalar's tag. Sets c->failed if the message ends within the scalar. */
 bool ti_scalar_get(struct ti_cursor *c, unsigned tag, tide_value *v);
-/* Reads the next value of a message, which may be any: TIDE_TOTHER says that it is no scalar, and
-** is skipped. A long string that its state lends, and a reference to a string, count as scalars.
-** Does not recurse: a host may read values on a thread with a small stack. */
+
+/* Reads the next value of a message, which may be any. One that is no scalar is TIDE_TOTHER, and is
+** skipped. A borrowed string, and a reference to a string, count as scalars. Does not recurse: a
+** host may read values on a thread with a small stack. */
 void ti_scalar_next(struct ti_cursor *c, const struct ti_message *m, tide_value *v);
+
 /* Pushes a value that ti_scalar_get has read. [-0, +1, m] */
 void ti_scalar_push(lua_State *L, const tide_value *v);
 

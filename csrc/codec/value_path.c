@@ -1,5 +1,5 @@
 /*
-** codec/value_path: the way from an argument to the value that cannot be sent.
+** codec/value_path: the path to a value that cannot be sent.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -12,7 +12,7 @@
 
 #include "luautil/error.h"
 
-/* A longer path is shown by its first and last steps. */
+/* Of a longer path the first and the last steps are shown. */
 #define SHOWN_FIRST 12
 #define SHOWN_LAST 4
 
@@ -23,7 +23,7 @@ static bool is_identifier(const char *s, size_t len) {
   return true;
 }
 
-/* Pushes a table's key as it is written after the table: `.name`, `[3]`. [-0, +1, m] */
+/* Pushes a table's key as a script writes it after the table: `.name`, `[3]`. [-0, +1, m] */
 static void push_key(lua_State *L, int idx, bool first) {
   size_t len;
   const char *s;
@@ -36,7 +36,7 @@ static void push_key(lua_State *L, int idx, bool first) {
         lua_pushfstring(L, "[\"%s\"]", len > 60 ? "..." : s);
       break;
     case LUA_TNUMBER:
-      lua_pushvalue(L, idx); /* lua_tostring must not change the key itself */
+      lua_pushvalue(L, idx); /* lua_tostring would change the key itself */
       lua_pushfstring(L, "[%s]", lua_tostring(L, -1));
       lua_remove(L, -2);
       break;

@@ -1,7 +1,7 @@
 /*
-** codec/value_path: the way from an argument to the value that cannot be sent.
+** codec/value_path: the path to a value that cannot be sent.
 **
-** While packing descends, each level puts a step on the C stack; only a refusal turns
+** While a message is written, each level of nesting has a step in its C frame. Only a refusal turns
 ** the chain into words: `argument 2, field cfg.handle: cannot send a coroutine`.
 **
 ** SPDX-License-Identifier: MIT
@@ -25,15 +25,15 @@ enum ti_value_path_kind {
 };
 
 struct ti_value_path {
-  const struct ti_value_path *up;
+  const struct ti_value_path *up; /* NULL: the first step */
   enum ti_value_path_kind kind;
   int key;
   lua_Integer number;
   const char *text;
 };
 
-/* Raises an error of kind transfer: the path to `s`, ": ", and the formatted message
-** (as lua_pushfstring). [-0, +0, e] */
+/* Raises an error of kind transfer: the path to `s`, ": ", and the message, which is formatted as
+** by lua_pushfstring. [-0, +0, e] */
 int ti_value_path_refuse(lua_State *L, const struct ti_value_path *s, const char *fmt, ...);
 
 TI_INTERNAL_END
