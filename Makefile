@@ -12,6 +12,7 @@
 #   make soak         ten million tasks of mixed kinds in bounded memory; N=TASKS: as many
 #   make musl         compiles all with musl's C library, runs the tests of the layers below Lua
 #   make model        all interleavings of the models of csrc/sched (spec/model), with spin
+#   make abi          compares the library's ABI with the last release's, or BASE=REVISION's
 #   make docs         HTML of all documents and of both references in build/docs, and its checks
 #   make lint layers valgrind overhead rock-test    the other checks; .ci/run runs them all
 #   make install uninstall                 PREFIX, DESTDIR
@@ -95,7 +96,7 @@ demos = cube download wordcount mandelbrot
 .SUFFIXES:
 .PHONY: all check-setup FORCE demo demo-build bench bench-quick bench-build soak test test-build collect collect-build \
   fuzz fuzz-build fuzz-seeds \
-  musl musl-build model docs lint layers valgrind overhead rock-test install uninstall clean
+  musl musl-build model abi docs lint layers valgrind overhead rock-test install uninstall clean
 
 all: $(libraries)
 
@@ -271,6 +272,12 @@ musl-build: $(B)/tidepool/core.so $(musl_tests:spec/%.c=$(B)/c/%)
 model:
 	@scripts/setup model
 	@scripts/model
+
+BASE =
+abi:
+	@scripts/setup abi
+	@scripts/abi $(BASE)
+	@scripts/abi-test
 
 docs:
 	@scripts/setup docs
