@@ -1,9 +1,9 @@
 /*
 ** binding/lua_array_bulk: many elements of an array at once.
 **
-** tidepool.array, which makes arrays of what it is given, and the methods that take a range. A
-** range i, j is as string.sub has it, but must lie within the array: i from 1 to #a + 1, j
-** from 0 to #a, negative ones counted from the end; it is empty if j < i.
+** tidepool.array, and the methods that take a range. A range i, j is like that of string.sub, but
+** must lie within the array: i from 1 to #a + 1, j from 0 to #a. Negative positions count from the
+** end. The range is empty if j < i.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -16,8 +16,8 @@
 
 /* --------------------------------------------------------------- range -- */
 
-/* The position in argument `arg`, from `least` to `most`, negative ones counted from the end of
-** n elements; nil is `otherwise`. [-0, +0, e] */
+/* Returns the position in argument `arg`, from `least` to `most`. Negative ones count from the end
+** of n elements. nil stands for `otherwise`. [-0, +0, e] */
 static lua_Integer position(lua_State *L, int arg, lua_Integer n, lua_Integer least,
                             lua_Integer most, lua_Integer otherwise) {
   int isint;
@@ -33,7 +33,8 @@ static lua_Integer position(lua_State *L, int arg, lua_Integer n, lua_Integer le
   return i;
 }
 
-/* The range in arguments `arg` and `arg` + 1: where it starts, counted from 0; how many. */
+/* Reads the range in arguments `arg` and `arg` + 1. Returns its start, counted from 0, and stores
+** the number of its elements. [-0, +0, e] */
 static size_t range(lua_State *L, int arg, const struct ti_lua_array *b, size_t *count) {
   lua_Integer n = (lua_Integer)b->n;
   lua_Integer i = position(L, arg, n, 1, n + 1, 1);
@@ -42,7 +43,7 @@ static size_t range(lua_State *L, int arg, const struct ti_lua_array *b, size_t 
   return (size_t)(i - 1);
 }
 
-/* a:slice([i [, j]]) -> a view of that range */
+/* a:slice([i [, j]]) -> a view of the range */
 int ti_lua_array_bulk_slice(lua_State *L) {
   struct ti_lua_array *b = ti_lua_array_handle_check(L, 1);
   size_t n, at = range(L, 2, b, &n);
@@ -62,8 +63,8 @@ int ti_lua_array_bulk_fill(lua_State *L) {
   return 1;
 }
 
-/* a:copy() -> a new array with a's elements;
-** a:copy(from [, i]) -> a, into which all of `from` was copied, to i and behind */
+/* a:copy() -> a new array with the same elements
+** a:copy(from [, i]) -> a, after all of `from` was copied to position i and after it */
 int ti_lua_array_bulk_copy(lua_State *L) {
   struct ti_lua_array *to, *b = ti_lua_array_handle_check(L, 1);
   const struct ti_lua_array *from;
@@ -89,7 +90,7 @@ int ti_lua_array_bulk_copy(lua_State *L) {
   return 1;
 }
 
-/* a:tostring([i [, j]]) -> the bytes of that range */
+/* a:tostring([i [, j]]) -> the bytes of the range */
 int ti_lua_array_bulk_to_string(lua_State *L) {
   struct ti_lua_array *b = ti_lua_array_handle_check(L, 1);
   size_t n, at = range(L, 2, b, &n), bytes = n * tide_element_size((int)b->type);
@@ -99,7 +100,7 @@ int ti_lua_array_bulk_to_string(lua_State *L) {
   return 1;
 }
 
-/* a:totable([i [, j]]) -> a sequence of that range's elements */
+/* a:totable([i [, j]]) -> a sequence of the elements of the range */
 int ti_lua_array_bulk_to_table(lua_State *L) {
   struct ti_lua_array *b = ti_lua_array_handle_check(L, 1);
   size_t n, at = range(L, 2, b, &n);
@@ -125,7 +126,7 @@ static tide_element checktype(lua_State *L, int arg) {
       lua_pushfstring(L, "unknown type '%s'; types: i8 i16 i32 i64 u8 u16 u32 u64 f32 f64", name));
 }
 
-/* From a count. [-0, +1, e] */
+/* Pushes an array of as many zeros as argument 2 says. [-0, +1, e] */
 static void fromcount(lua_State *L, tide_element type) {
   int isint;
   lua_Integer n = lua_tointegerx(L, 2, &isint);
@@ -134,7 +135,7 @@ static void fromcount(lua_State *L, tide_element type) {
   ti_lua_array_handle_new_zeros(L, type, (size_t)n);
 }
 
-/* From a string's bytes. [-0, +1, e] */
+/* Pushes an array of the bytes of the string in argument 2. [-0, +1, e] */
 static void fromstring(lua_State *L, tide_element type) {
   size_t len, esize = tide_element_size((int)type);
   const char *s = lua_tolstring(L, 2, &len);
@@ -148,7 +149,7 @@ static void fromstring(lua_State *L, tide_element type) {
   if (len > 0) memcpy(b->data, s, len);
 }
 
-/* From a sequence, a table or what behaves like one. [-0, +1, e] */
+/* Pushes an array of the items of argument 2: a table or an array. [-0, +1, e] */
 static void fromsequence(lua_State *L, tide_element type) {
   lua_Integer n;
   int isint;

@@ -1,9 +1,15 @@
 /*
 ** binding/lua_binding: what the files of the Lua binding share.
 **
-** The binding speaks only tidepool.h. Handles are userdata made before the
-** resource they will own, so that an error in between leaks nothing. Methods
-** live in a table of their own beside each metatable; the Lua side adds to it.
+** The binding includes only tidepool.h. A userdata is made before the resource that it will own, so
+** that an error in between leaks nothing. The methods of a class are in a table of their own beside
+** its metatable. The Lua half adds methods to it.
+**
+** Terms:
+**   class    a metatable, its methods in a table of their own, and how its userdata are sent
+**   box      a userdata that owns a resource, before and after it has it
+**   pump     calling the done-callbacks that are due
+**   Lua half the Lua files of the library, in lua/tidepool
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -34,76 +40,80 @@ struct ti_lua_class {
   const char *name;
   const luaL_Reg *metamethods;
   const luaL_Reg *methods;    /* in a table of their own, the metatable's __index */
-  lua_CFunction missing;      /* the methods' own __index; or NULL */
-  const tide_reftype *type;   /* makes them sendable; or NULL */
+  lua_CFunction missing;      /* the __index of the methods' table; or NULL */
+  const tide_reftype *type;   /* how userdata are sent by reference; NULL: they cannot be sent */
   void (*made)(lua_State *L); /* pushes the metatable of what the methods make; or NULL */
 };
 
-/* Pushes the metatable of a class; a state's first call makes it. [-0, +1, m] */
+/* Pushes the metatable of a class. Makes it at the first call of a state. [-0, +1, m] */
 void ti_lua_support_push_class(lua_State *L, const struct ti_lua_class *c);
 
-/* Adds functions to the table on top, each with its name as upvalue. [-0, +0, m] */
+/* Adds functions to the table on top. Each has its name as upvalue. [-0, +0, m] */
 void ti_lua_support_set_functions(lua_State *L, const luaL_Reg *r);
 
-/* luaL_error with the place of tide_pushwhere: the script's line, and none of the library's files.
-** Never returns. [-0, +0, e] */
+/* Like luaL_error, with the position of tide_pushwhere: the script's line, never one of the
+** library's files. Never returns. [-0, +0, e] */
 int ti_lua_support_error(lua_State *L, const char *fmt, ...);
-/* luaL_argerror and luaL_typeerror for methods, metamethods and functions that know their own names
-** (their upvalue), however they are called. A method does not count its self. Never return.
-** [-0, +0, e] */
+/* Like luaL_argerror and luaL_typeerror, for functions whose upvalue is their name, however they
+** are called. The self of a method does not count as an argument. Never return. [-0, +0, e] */
 int ti_lua_support_arg_error(lua_State *L, int arg, const char *extra);
 int ti_lua_support_type_error(lua_State *L, int arg, const char *expected);
-/* Pushes the type of the value at idx in words: its metatable's `__name`, or Lua's. [-0, +1, m] */
+/* Pushes and returns the name of the type of the value at idx: its metatable's `__name`, or Lua's.
+** [-0, +1, m] */
 const char *ti_lua_support_push_type_name(lua_State *L, int idx);
-/* The userdata in argument 1 if it is of the class whose method or metamethod is running, else
-** NULL: quicker than by name. For functions that are in a class's lists and nowhere else.
-** [-0, +0, -] */
+/* Returns the userdata in argument 1 if it is of the class whose method or metamethod runs, else
+** NULL. Faster than a test by name. For functions that are in the lists of a class and nowhere
+** else. [-0, +0, -] */
 void *ti_lua_support_self(lua_State *L);
 /* Where a method has the metatable of what its class makes. */
 #define TI_LUA_MADE lua_upvalueindex(3)
-/* The userdata of a class in argument `arg`. [-0, +0, e] */
+/* Returns the userdata of a class in argument `arg`. Raises an error if it is none. [-0, +0, e] */
 void *ti_lua_support_check_udata(lua_State *L, int arg, const char *name);
 
-/* Pushes the state's table, address of an object -> its userdata, that is in the registry under
-** `key`, for classes with one userdata per object and state. The userdata are weak: what is found
-** may be finalised already, in a closing state. [-0, +1, m] */
+/* Pushes a table of the state from the addresses of objects to their userdata, for classes with one
+** userdata for each object and state. `key` is its key in the registry. The values are weak. In a
+** closing state, a userdata that is found may be finalized. [-0, +1, m] */
 void ti_lua_support_push_handles(lua_State *L, const void *key);
 
-/* Raises an error object of a kind, or a plain error for a code without one. `message` may be
-** NULL for the usual one. Never returns. [-0, +0, e] */
+/* Raises an error object of a kind, or a string for a code that is no kind. message: NULL for the
+** usual one. Never returns. [-0, +0, e] */
 int ti_lua_support_raise(lua_State *L, int kind, const char *message);
 
-/* A number of seconds as a timeout: math.huge is forever, negative is 0; false for NaN. */
+/* Converts seconds to a timeout: math.huge is forever, negative numbers are 0. Returns false for
+** NaN. */
 bool ti_lua_support_timeout(lua_Number seconds, double *timeout);
-/* The timeout in argument `arg`: absent and nil are forever. [-0, +0, e] */
+/* Returns the timeout in argument `arg`. None and nil are forever. [-0, +0, e] */
 double ti_lua_support_opt_timeout(lua_State *L, int arg);
 
-/* Whether argument `arg` is a function, or a table or userdata that has `__call`. [-0, +0, m] */
+/* Returns whether argument `arg` is a function, or a table or userdata that has `__call`.
+** [-0, +0, m] */
 bool ti_lua_support_is_callable(lua_State *L, int arg);
-/* Whether the table or userdata at idx, taken for a sequence, would hide what it holds: it has no
-** items by its length, but keys, or items that only `__index` finds. Then pushes words for
-** "got …". Calls the metamethods `__pairs` and `__index` of such. [-0, +(0|1), e] */
+/* Returns NULL unless the value at idx, read as a sequence, would hide its contents: its length is
+** 0, but it has keys, or items that only `__index` finds. Then pushes and returns words to follow
+** "got" in an error message. Calls its metamethods `__pairs` and `__index`. [-0, +(0|1), e] */
 const char *ti_lua_support_push_dictionary(lua_State *L, int idx);
 
-/* Checks that argument `arg` can be run: a callable or a string "module.function". [-0, +0, e] */
+/* Raises an error unless argument `arg` can be a task: a callable, or a string "module.function".
+** [-0, +0, e] */
 void ti_lua_support_check_task(lua_State *L, int arg);
 
 /* ------------------------------------------------------------- version -- */
 
-/* Raises, in words, unless the Lua that runs is 5.4.4 or later of 5.4, with integers and floats of
-** 64 bits. Takes nothing for granted of it. [-0, +0, e] */
+/* Raises an error unless the Lua that runs is 5.4.4 or later of 5.4, with integers and floats of 64
+** bits. Relies on nothing else of that Lua. [-0, +0, e] */
 void ti_lua_version_check(lua_State *L);
-/* The part of it that looks at the release of a Lua 5.4, which says `ident` of itself. NULL, or
-** words without a release: by what Lua does. [-0, +0, e] */
+/* The part of it that checks the release. ident: Lua's lua_ident. If it is NULL or names no
+** release, the behaviour of Lua is tested. [-0, +0, e] */
 void ti_lua_version_check_release(lua_State *L, const char *ident);
 
 /* ------------------------------------------------------------ executor -- */
 
 /* Pushes the executors' metatable. [-0, +1, m] */
 void ti_lua_executor_push_class(lua_State *L);
-/* Pushes an empty executor userdata; the caller fills it with a user's reference. [-0, +1, m] */
+/* Pushes an empty executor userdata. The caller stores a user's reference in it. [-0, +1, m] */
 tide_executor **ti_lua_executor_new_box(lua_State *L);
-/* core.executor(config, initializer, finalizer, ...) [-n, +1, e] */
+
+/* core.executor(config, initializer, finalizer, ...) -> executor [-n, +1, e] */
 int ti_lua_config_new_executor(lua_State *L);
 
 /* -------------------------------------------------------------- future -- */
@@ -113,9 +123,9 @@ struct ti_lua_future; /* lua_future_handle.h */
 /* Pushes the futures' metatable. [-0, +1, m] */
 void ti_lua_future_push_class(lua_State *L);
 /* Pushes an empty future userdata, to be filled by the caller. Their metatable is at index `meta`;
-** 0: it is looked up. [-0, +1, m] */
+** 0: unknown. [-0, +1, m] */
 struct ti_lua_future *ti_lua_future_new(lua_State *L, int meta);
-/* core.future(): a promise. [-0, +1, e] */
+/* core.future() -> a promise [-0, +1, e] */
 int ti_lua_future_new_promise(lua_State *L);
 
 /* --------------------------------------------------------------- trace -- */
@@ -128,8 +138,8 @@ int ti_lua_trace_remember_of(lua_State *L);
 
 /* -------------------------------------------------------------- unseen -- */
 
-/* Warns of the future in argument 1, which is collected, if it failed and nobody looked. Never
-** raises. [-0, +0, -] */
+/* Warns of the future in argument 1, which is being collected, if it failed and its outcome was not
+** read. Never raises an error. [-0, +0, -] */
 void ti_lua_unseen_warn_all(lua_State *L, const struct ti_lua_future *b);
 /* core.own, core.peek, core.drop, core.warn, core.on_unseen [-n, +m, e] */
 int ti_lua_unseen_own(lua_State *L);
@@ -140,7 +150,7 @@ int ti_lua_unseen_watch(lua_State *L);
 
 /* --------------------------------------------------------------- group -- */
 
-/* core.group() [-0, +1, e] */
+/* core.group() -> an empty group [-0, +1, e] */
 int ti_lua_group_new(lua_State *L);
 
 /* --------------------------------------------------------------- share -- */
@@ -156,7 +166,7 @@ int ti_lua_map_worker_offer(lua_State *L);
 /* core.list, core.slice [-n, +m, e] */
 int ti_lua_map_worker_list(lua_State *L);
 int ti_lua_map_worker_slice(lua_State *L);
-/* A map's iterator: core.map, core.map_state, …. [-n, +m, e] */
+/* A map's iterator: core.map, core.map_load, core.map_value, … [-n, +m, e] */
 int ti_lua_map_iterator_new(lua_State *L);
 int ti_lua_map_iterator_load(lua_State *L);
 int ti_lua_map_iterator_value(lua_State *L);
@@ -171,18 +181,18 @@ void ti_lua_map_iterator_push_class(lua_State *L);
 
 /* Pushes the table of the arrays' methods. [-0, +1, m] */
 void ti_lua_array_push_methods(lua_State *L);
-/* core.array(type, count | string | table | array) [-n, +1, e] */
+/* core.array(type, count | string | table | array) -> array [-n, +1, e] */
 int ti_lua_array_bulk_new(lua_State *L);
 
 /* ------------------------------------------------------------ callback -- */
 
 /* f:add_done_callback(fn) [-2, +0, e] */
 int ti_lua_callback_add(lua_State *L);
-/* Calls the callbacks of the futures that finished since; how many futures. Callbacks may
-** wait, submit and pump again. [-0, +0, m] */
+/* Calls the callbacks of the futures that are done. Returns the number of those futures. Callbacks
+** may wait, submit and pump. [-0, +0, m] */
 int ti_lua_callback_pump(lua_State *L);
-/* The same, and when it returns the callbacks of b, which is done, have been called; unless a
-** callback runs now. [-0, +0, e] */
+/* Pumps until the callbacks of b, which is done, have been called. If a callback runs now, returns
+** without calling any. [-0, +0, e] */
 void ti_lua_callback_pump_done(lua_State *L, const struct ti_lua_future *b);
 
 #if defined(__GNUC__)

@@ -1,23 +1,24 @@
 /*
-** binding/lua_callback: done callbacks and when they are called.
+** binding/lua_callback: done-callbacks, and when they are called.
 **
-** While a state has futures with callbacks that are not done, its registry keeps
-** one group that holds them. Pumping takes what has finished from it, in the order
-** of finishing, and calls the callbacks in the order in which they were added.
-** Every call that waits pumps before it returns.
+** While futures with callbacks are not done, the registry has a group that holds them. A pump takes
+** the finished futures from it, in the order of finishing, and calls the callbacks of each in the
+** order in which they were added. Every call that waits pumps before it returns.
 **
-** A future is taken out before its callbacks run, so a callback may wait, submit and
-** add callbacks. Callbacks never nest: what becomes due while one runs, also because that one
-** waits, is called after it by the pump that called it. An error in one is a warning and
-** stops nothing; a hook's error (Ctrl-C in lua.c) is none of theirs and is raised.
+** A future leaves the group before its callbacks run. So a callback may wait, submit and add
+** callbacks. Callbacks never nest: what becomes due while one runs is called after it, by the pump
+** that called it.
+**
+** An error in a callback is a warning and stops nothing. The error of a hook, such as that of
+** Ctrl-C in lua.c, is raised: it is not the callback's.
 **
 ** SPDX-License-Identifier: MIT
 */
 #include "binding/lua_future_handle.h"
 #include "binding/lua_group_handle.h"
 
-/* Their addresses are the registry's keys: the group; whether a callback runs; and a table with the
-** callbacks of each future that has some, a list in the order added, by its userdata's address. */
+/* Their addresses are the registry's keys: the group; whether a callback runs; the lists of
+** callbacks, a table from the address of a future's userdata to its callbacks in order. */
 static const char group_key = 0, calling_key = 0, lists_key = 0;
 
 /* Pushes the table of lists. [-0, +1, m] */
@@ -29,7 +30,7 @@ static void pushlists(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &lists_key);
 }
 
-/* Message handler: the error as a string, with a traceback. */
+/* Message handler: turns the error into a string with a traceback. */
 static int describe(lua_State *L) {
   const char *message = luaL_tolstring(L, 1, NULL);
   luaL_traceback(L, L, message, 1);
@@ -41,9 +42,9 @@ static void no_hook(lua_State *L, lua_Debug *ar) {
   (void)ar;
 }
 
-/* Calls the function on top with the future at `fut`; an error becomes a warning. A hook that
-** does nothing stands there meanwhile: if it is gone afterwards, a signal has put its own in its
-** place, and an error is that one's (lua.c's "interrupted!"). [-1, +0, e] */
+/* Calls the function on top with the future at `fut`. An error becomes a warning. Sets a hook that
+** does nothing for the duration of the call. If the hook is another one afterwards, a signal
+** handler has set it, and the error is that hook's (lua.c's "interrupted!"). [-1, +0, e] */
 static void call(lua_State *L, int fut) {
   bool mark = lua_gethook(L) == NULL, signalled;
   int status;
@@ -76,15 +77,15 @@ static void call_all(lua_State *L) {
   lua_pushnil(L);
   lua_rawsetp(L, -3, b);
   lua_remove(L, -2);
-  /* a state that closes may have collected the future already */
+  /* if the state is closing, the future may be collected already */
   for (i = 1; b->f && lua_rawgeti(L, list, i) != LUA_TNIL; i++) call(L, fut);
   lua_settop(L, fut - 1);
 }
 
-/* Protected: takes what is due and calls its callbacks. -> the number of futures */
+/* Protected: takes the finished futures and calls their callbacks. -> the number of futures */
 static int pump(lua_State *L) {
   lua_Integer handled = 0;
-  /* looked up each time: an empty group is let go of */
+  /* a callback may have pumped: an empty group is removed from the registry */
   while (lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) == LUA_TUSERDATA) {
     if (!ti_lua_group_handle_take(L, -1)) {
       if (ti_lua_group_handle_close_empty(L, -1)) {
@@ -101,7 +102,7 @@ static int pump(lua_State *L) {
   return 1;
 }
 
-/* Whether a callback runs now. [-0, +0, -] */
+/* Returns whether a callback runs now. [-0, +0, -] */
 static bool calling(lua_State *L) {
   bool is;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &calling_key);
@@ -115,7 +116,7 @@ static void setcalling(lua_State *L, bool on) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &calling_key);
 }
 
-/* Calls the C function below the n arguments on top, while no callback but its own is called.
+/* Calls the C function below the n arguments on top. Meanwhile other pumps call no callbacks.
 ** [-(n+1), +nresults, e] */
 static void guarded(lua_State *L, int n, int nresults) {
   int status;
@@ -132,8 +133,7 @@ int ti_lua_callback_pump(lua_State *L) {
   tide_warnings(L);
   due = lua_rawgetp(L, LUA_REGISTRYINDEX, &group_key) != LUA_TNIL;
   lua_pop(L, 1);
-  /* a pump inside a callback leaves it to the one around it; inside an inline task, to the
-  ** script */
+  /* inside a callback, the surrounding pump calls them; inside an inline task, the script does */
   if (!due || calling(L) || tide_current_inline(L)) return 0;
   lua_pushcfunction(L, pump);
   guarded(L, 0, 1);
@@ -142,7 +142,7 @@ int ti_lua_callback_pump(lua_State *L) {
   return handled;
 }
 
-/* The group delivers a future a moment after it is seen to be done. */
+/* A future is in the group for a moment after its status says that it is done. */
 void ti_lua_callback_pump_done(lua_State *L, const struct ti_lua_future *b) {
   ti_lua_callback_pump(L);
   while (b->in_group && !calling(L) && !tide_current_inline(L)) {
@@ -154,13 +154,13 @@ void ti_lua_callback_pump_done(lua_State *L, const struct ti_lua_future *b) {
   }
 }
 
-/* (future, callback): calls it. */
+/* (future, callback): calls the callback. */
 static int call_one(lua_State *L) {
   call(L, 1);
   return 0;
 }
 
-/* Calls the callback at 2 with the done future at 1, at once; then what became due meanwhile. */
+/* Calls the callback at 2 with the done future at 1, then pumps. [-2, +0, e] */
 static void call_now(lua_State *L) {
   bool nested = calling(L);
   lua_pushcfunction(L, call_one);
@@ -180,7 +180,7 @@ static int callback_gc(lua_State *L) {
 static const luaL_Reg methods[] = {{NULL, NULL}};
 static const luaL_Reg metamethods[] = {{"__gc", callback_gc}, {NULL, NULL}};
 
-/* Of the state's group, which scripts do not see. */
+/* The class of the state's group. Scripts do not see it. */
 static const struct ti_lua_class callback_class = {
     TI_LUA_CALLBACK, metamethods, methods, NULL, NULL, NULL};
 
@@ -198,13 +198,13 @@ int ti_lua_callback_add(lua_State *L) {
   if (!ti_lua_support_is_callable(L, 2)) ti_lua_support_type_error(L, 2, "function");
   lua_settop(L, 2);
   if (ti_lua_future_handle_done(b) && b->in_group)
-    ti_lua_callback_pump(L); /* the earlier ones come first */
+    ti_lua_callback_pump(L); /* callbacks that were added before come first */
   if (ti_lua_future_handle_done(b) && !b->in_group) {
     b->seen = true;
     call_now(L);
     return 0;
   }
-  if (!b->in_group) { /* first: a list is only there while the group keeps the future alive */
+  if (!b->in_group) { /* first: the group keeps the future, whose address is the key, alive */
     pushgroup(L);
     b->in_group = ti_lua_group_handle_add(L, -1, 1, b);
   }

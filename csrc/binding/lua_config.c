@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* An integer option; the Lua side has checked its range. [-0, +0, e] */
+/* Returns an integer option. tidepool.executor has checked its range. [-0, +0, e] */
 static lua_Integer integer(lua_State *L, const char *name, lua_Integer dflt) {
   lua_Integer v = dflt;
   if (lua_getfield(L, 1, name) != LUA_TNIL) v = lua_tointeger(L, -1);
@@ -48,7 +48,7 @@ static void fill(lua_State *L, tide_config *c) {
   if (lua_getfield(L, 1, "on_full") == LUA_TSTRING && strcmp(lua_tostring(L, -1), "error") == 0)
     c->on_full = TIDE_ONFULL_ERROR;
   lua_pop(L, 1);
-  /* stays on the stack: the config only borrows it */
+  /* stays on the stack: the config borrows it */
   if (lua_getfield(L, 1, "thread_name_prefix") == LUA_TSTRING)
     c->thread_name_prefix = lua_tostring(L, -1);
 }

@@ -1,39 +1,38 @@
 /*
 ** binding/lua_map_iterator: the iterator that a map returns.
 **
-** What a map does is written in Lua (tidepool.map), on a state of its own. This userdata stands
-** for it and gives out by itself what costs most if Lua does it: the items of a *run*, which have
-** one result each and of which nothing else needs to be done. All other steps go to the state.
+** The logic of a map is in Lua (tidepool.map), on a state of its own. This userdata stands for that
+** state. It gives out the items of a *run* itself: they have one result each, and nothing else has
+** to be done for them. Every other step calls the state.
 **
-** The results of a run are a table, or a *flat* answer: a future whose values are, behind FLAT of
-** them, the results themselves, nothing but scalars. Those are read straight from the message
-** into memory that is used again for each run, and become Lua values one by one.
+** The results of a run are a table, or the flat results of a future (lua_map_results.h). Flat
+** results are read from the message into memory that is used again for each run. They become Lua
+** values one by one.
 **
-** Strings of a flat answer are read where the message has them, so the iterator holds the future
-** itself: in a finalizer, or while the state closes, its userdata may have been finalised before.
+** Strings of flat results stay in the message, so the iterator holds a reference to the future. The
+** future's userdata would not do: it may be finalized before the iterator, in a closing state.
 **
-** Invariant: 0 <= pos <= last; while pos < last, the item pos + 1 of the run is the next to be
-** given.
+** Invariant: 0 <= pos <= last. While pos < last, item pos + 1 of the run is given out next.
 **
 ** SPDX-License-Identifier: MIT
 */
 #include "binding/lua_future_handle.h"
 #include "binding/lua_map_results.h"
 
-/* User values: the run's results, a table or a future; the state's table; the memory of `flat`. */
+/* User values: the table of the run's results; the state; the userdata that is `memory`. */
 enum { VALUES = 1, STATE, MEMORY };
 
 struct map_box {
-  lua_Integer pos, last; /* of the run: the item given last, the last one */
-  lua_Integer offset;    /* the index of an item less its place in the run */
-  tide_value *memory;    /* in MEMORY: the values of flat answers; NULL before the first */
+  lua_Integer pos, last; /* of the run: the item given out last, the last item */
+  lua_Integer offset;    /* the index of an item minus its place in the run */
+  tide_value *memory;    /* flat results; NULL before the first */
   lua_Integer capacity;  /* how many results fit into `memory` */
-  lua_Integer loaded;    /* those it has of `held`; 0: VALUES is a table or nil */
-  tide_future *held;     /* a reference: what was loaded last; or NULL */
+  lua_Integer loaded;    /* results of `held` in `memory`; 0: none, VALUES counts */
+  tide_future *held;     /* a reference: the future that was loaded last; or NULL */
   bool collected;        /* its finalizer has run */
 };
 
-/* Argument 1. Metamethods do not count on how they are called, so this is looked at each time. */
+/* Returns the iterator in argument 1. Scripts may call metamethods with any value. [-0, +0, e] */
 static struct map_box *check(lua_State *L) {
   struct map_box *m = (struct map_box *)ti_lua_support_check_udata(L, 1, TI_LUA_MAP);
   if (m->collected) ti_lua_support_arg_error(L, 1, "the map is collected already");
@@ -42,15 +41,15 @@ static struct map_box *check(lua_State *L) {
 
 /* ------------------------------------------------------------------ values -- */
 
-/* What state:NAME(iterator) returned lies above the iterator. [-0, +0, -] */
+/* Returns how many results of state:NAME(iterator) lie above the iterator. [-0, +0, -] */
 static int state_called(lua_State *L, int status, lua_KContext unused) {
   (void)status;
   (void)unused;
   return lua_gettop(L) - 1;
 }
 
-/* state:NAME(iterator) with all results; may yield, as an iterator function that is read may.
-** [-0, +n, e] */
+/* Calls state:NAME(iterator) and returns all its results. It may yield: it may call the script's
+** iterator functions. [-0, +n, e] */
 static int call_state(lua_State *L, const char *name) {
   lua_settop(L, 1);
   lua_getiuservalue(L, 1, STATE);
@@ -61,7 +60,7 @@ static int call_state(lua_State *L, const char *name) {
   return state_called(L, LUA_OK, 0);
 }
 
-/* it() -> the next item's index and results, or nil */
+/* it() -> the index and the results of the next item, or nil */
 static int map_call(lua_State *L) {
   struct map_box *m = (struct map_box *)lua_touserdata(L, 1);
   if (!m || !lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(2))) m = check(L);
@@ -88,7 +87,7 @@ static int state_closed(lua_State *L, int status, lua_KContext unused) {
   return 0;
 }
 
-/* state:close(iterator, err), when a generic for is left; err is nil unless that is by an error */
+/* Calls state:close(iterator, err) when a generic for ends. err: nil unless an error ends it. */
 static int map_close(lua_State *L) {
   check(L);
   lua_settop(L, 2);
@@ -116,7 +115,7 @@ int ti_lua_map_iterator_new(lua_State *L) {
   return 1;
 }
 
-/* core.map_state(value) -> the state of an iterator; nil for other values */
+/* core.map_state(value) -> the state of an iterator, nil for other values */
 int ti_lua_map_iterator_state(lua_State *L) {
   const struct map_box *m = (const struct map_box *)luaL_testudata(L, 1, TI_LUA_MAP);
   if (!m)
@@ -128,7 +127,7 @@ int ti_lua_map_iterator_state(lua_State *L) {
   return 1;
 }
 
-/* What is loaded is let go. */
+/* Ends the run, and releases the future that is loaded. */
 static void unload(struct map_box *m) {
   tide_future *f = m->held;
   m->held = NULL;
@@ -147,7 +146,7 @@ static int map_gc(lua_State *L) {
 
 /* ---------------------------------------------------------------- the run -- */
 
-/* core.map_load(iterator, future): a flat answer is what map_run, map_value, map_move are about */
+/* core.map_load(iterator, future): loads flat results for map_run, map_value and map_move */
 int ti_lua_map_iterator_load(lua_State *L) {
   struct map_box *m = check(L);
   tide_future *f = ti_lua_future_handle_check(L, 2)->f;
@@ -172,7 +171,7 @@ int ti_lua_map_iterator_load(lua_State *L) {
   return 0;
 }
 
-/* core.map_value(iterator, i) -> result i of the answer that is loaded */
+/* core.map_value(iterator, i) -> the loaded result i */
 int ti_lua_map_iterator_value(lua_State *L) {
   struct map_box *m = check(L);
   lua_Integer i = luaL_checkinteger(L, 2);
@@ -181,8 +180,8 @@ int ti_lua_map_iterator_value(lua_State *L) {
   return 1;
 }
 
-/* core.map_move(iterator, from, to, table, offset): table[offset + i] becomes result i of the
-** answer that is loaded, for i = from, …, to */
+/* core.map_move(iterator, from, to, table, offset): sets table[offset + i] to the loaded result i,
+** for i = from, …, to */
 int ti_lua_map_iterator_move(lua_State *L) {
   struct map_box *m = check(L);
   lua_Integer from = luaL_checkinteger(L, 2), to = luaL_checkinteger(L, 3);
@@ -196,8 +195,9 @@ int ti_lua_map_iterator_move(lua_State *L) {
   return 0;
 }
 
-/* core.map_run(iterator, values, pos, last, offset): the results pos + 1, …, last are given next;
-** `values` has them, or, if it is nil, the answer that is loaded */
+/* core.map_run(iterator, values, pos, last, offset): begins a run of the results pos + 1, …, last
+**
+** values: the table that has them; nil: they are loaded. */
 int ti_lua_map_iterator_run(lua_State *L) {
   struct map_box *m = check(L);
   lua_Integer pos = luaL_checkinteger(L, 3), last = luaL_checkinteger(L, 4);
@@ -216,8 +216,9 @@ int ti_lua_map_iterator_run(lua_State *L) {
   return 0;
 }
 
-/* core.map_pause(iterator) -> ends the run; the place of the item given last, or nil if there is
-** no run. What is loaded stays. */
+/* core.map_pause(iterator) -> the place of the item given out last, or nil if there is no run
+**
+** Ends the run. Flat results stay loaded. */
 int ti_lua_map_iterator_pause(lua_State *L) {
   struct map_box *m = check(L);
   if (m->last == 0) {

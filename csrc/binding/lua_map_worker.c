@@ -1,9 +1,9 @@
 /*
 ** binding/lua_map_worker: what a worker does for each item of a map's chunk.
 **
-** The policy is in Lua (tidepool.map.worker). This file has its inner loop: one protected call for
-** a run of items, not one per item. The run ends early if an item raises, if nobody wants the
-** results any more, or if the chunk has taken its time while other workers have nothing to do.
+** The policy is in Lua (tidepool.map.worker). This file has the inner loop: one protected call for
+** a run of items instead of one for each item. A run ends early if an item raises, if the map is
+** cancelled, or if the chunk has run for some time while other workers are idle.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -13,23 +13,23 @@
 #include <limits.h>
 #include <time.h>
 
-/* The clock that is read before each item. A coarse one (some milliseconds) is enough to tell when
-** to read the exact one, and is cheaper. */
+/* The clock that is read before each item. A coarse one is cheap, and good enough to tell when to
+** read the exact one. */
 #ifdef CLOCK_MONOTONIC_COARSE
 #define TICKS CLOCK_MONOTONIC_COARSE
 #else
 #define TICKS CLOCK_MONOTONIC
 #endif
 
-/* Arguments of core.run_items, and of the function below it that is protected. */
+/* Arguments of core.run_items and of the protected function `items`. */
 enum { FN = 1, HANDLER, CANCEL, SINCE, VALUES, MULTI, WIDTH, FROM, TO, COLUMNS };
 
 enum ending { DONE, STOPPED, REBALANCE, FAILED };
 static const char *const endings[] = {"done", "stopped", "rebalance", "failed"};
 
 struct run {
-  const tide_future *cancel; /* done: nobody wants the results */
-  tide_executor *ex;         /* this worker's; NULL: no rebalancing */
+  const tide_future *cancel; /* once it is done, the results are not needed */
+  tide_executor *ex;         /* of this worker; NULL: no rebalancing */
   double since;              /* how long this chunk may run before others may get a share */
   struct timespec tick;      /* the coarse clock when `since` was compared last */
   lua_Integer at, last;      /* the item that runs, the last one */
@@ -43,7 +43,8 @@ struct run {
 
 /* --------------------------------------------------------- rebalancing -- */
 
-/* Workers have nothing to do, and would have for a new task. */
+/* Returns whether a new task would start at once: nothing is queued, and a worker is idle or may
+** still be started. */
 static bool others_idle(tide_executor *ex) {
   tide_stats st;
   tide_executor_stats(ex, &st);
@@ -54,8 +55,8 @@ static double seconds(const struct timespec *t) {
   return (double)t->tv_sec + (double)t->tv_nsec * 1e-9;
 }
 
-/* Whether the coarse clock moved since the last look, and then the exact one says that the time
-** is up, and others are idle. */
+/* Returns whether the chunk should be divided: its time is up, and other workers are idle. Reads
+** the exact clock only if the coarse one has moved since the last call. */
 static bool rebalance_due(struct run *r) {
   struct timespec now, step;
   clock_gettime(TICKS, &now);
@@ -69,7 +70,7 @@ static bool rebalance_due(struct run *r) {
 
 /* ----------------------------------------------------------- the items -- */
 
-/* Pushes the arguments of the item; how many. [-0, +n, m] */
+/* Pushes the arguments of the item that runs. Returns how many. [-0, +n, m] */
 static int push_arguments(lua_State *L, const struct run *r) {
   int width = r->width;
   if (width < 0) {
@@ -82,7 +83,8 @@ static int push_arguments(lua_State *L, const struct run *r) {
   return width;
 }
 
-/* Protected: runs items; the run is in place of the handler. [-0, +0, e] */
+/* Protected: runs items. Takes the arguments of core.run_items, with the struct run in place of the
+** handler. [-0, +0, e] */
 static int items(lua_State *L) {
   struct run *r = (struct run *)lua_touserdata(L, HANDLER);
   lua_Integer first = r->at;
@@ -110,12 +112,14 @@ static int items(lua_State *L) {
 /* core.run_items(fn, handler, cancel, since, values, multi, width, from, to, ...)
 **   -> ending, at, scalars, error
 **
-** Calls fn for items `from` to `to`, whose arguments are the columns that follow. A single result
-** goes into `values`; else that has false, and `multi` has 0 or the packed results. Ends as
-** "done"; "failed": item `at` raised, the handler made `error` of it; "stopped": the promise
-** `cancel` was done before item `at`; "rebalance": after the time `since` (core.now; nil: never)
-** items wait here, from `at` on, while other workers are idle; then `error` is the seconds that the
-** last one took at least. */
+** Calls fn for items `from` to `to`. Their arguments are the columns that follow. Their results go
+** into `values` and `multi`, see lua_map_results.h. How it ends:
+**   done       all items were called
+**   failed     item `at` raised; `error` is what the handler returned
+**   stopped    the promise `cancel` was done before item `at`
+**   rebalance  the time `since` (of core.now; nil: never) has passed, and other workers are idle;
+**              item `at` is next; `error` is the seconds that the last item took at least
+** scalars: whether all rows are scalars or empty. */
 int ti_lua_map_worker_run_items(lua_State *L) {
   struct run r;
   int top = lua_gettop(L);
@@ -150,9 +154,10 @@ int ti_lua_map_worker_run_items(lua_State *L) {
   return 4;
 }
 
-/* core.offer(priority, name, offset, fn, ...) -> future: a submit to this worker's own executor,
-** which never waits; a full queue refuses it. It is for items of the map whose chunk runs here, the
-** first of them `offset` behind the chunk's. */
+/* core.offer(priority, name, offset, fn, ...) -> future
+**
+** Submits items of the chunk that runs here to this worker's executor. The first of them comes
+** `offset` items after the chunk's first. Never waits: a full queue refuses it. */
 int ti_lua_map_worker_offer(lua_State *L) {
   tide_executor *ex = tide_current_executor(L);
   struct ti_lua_future *b;
@@ -176,7 +181,7 @@ int ti_lua_map_worker_offer(lua_State *L) {
 
 /* --------------------------------------------------------------- lists -- */
 
-/* core.list(n) -> an empty table with room for n items */
+/* core.list(n) -> an empty table with memory for n items */
 int ti_lua_map_worker_list(lua_State *L) {
   lua_Integer n = luaL_checkinteger(L, 1);
   lua_createtable(L, n > 0 && n < INT_MAX ? (int)n : 0, 0);
@@ -185,8 +190,8 @@ int ti_lua_map_worker_list(lua_State *L) {
 
 /* core.slice(list, from, count [, into]) -> table, numbers
 **
-** Items from, …, from + count - 1 of a list as items 1, …, count of a table: a new one, or `into`,
-** which has just as many. `numbers`: there is nothing among them but numbers, booleans and nil. */
+** Copies items from, …, from + count - 1 of a list to 1, …, count of a table: a new one, or `into`,
+** which has as many. numbers: whether all of them are numbers, booleans or nil. */
 int ti_lua_map_worker_slice(lua_State *L) {
   lua_Integer from = luaL_checkinteger(L, 2), count = luaL_checkinteger(L, 3);
   bool raw, numbers = true;

@@ -1,7 +1,7 @@
 /*
 ** binding/lua_module: the Lua module `tidepool.core`.
 **
-** What the Lua side builds the public module from; scripts use `tidepool`.
+** The Lua half of the library builds the public module `tidepool` on it. Scripts use that.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -12,13 +12,13 @@
 #include <string.h>
 #include <time.h>
 
-/* core.cpu_count() -> processors this process may use */
+/* core.cpu_count() -> the number of processors that this process may use */
 static int m_cpucount(lua_State *L) {
   lua_pushinteger(L, tide_cpu_count());
   return 1;
 }
 
-/* core.now() -> seconds of a clock that never goes back */
+/* core.now() -> the seconds of a monotonic clock */
 static int m_now(lua_State *L) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -26,7 +26,7 @@ static int m_now(lua_State *L) {
   return 1;
 }
 
-/* core.error_kind(value) -> the word, or nil for anything but an error object of the library */
+/* core.error_kind(value) -> the kind's name, or nil if it is no error object of the library */
 static int m_errorkind(lua_State *L) {
   int kind;
   if (lua_isnone(L, 1)) return ti_lua_support_arg_error(L, 1, "value expected");
@@ -35,14 +35,14 @@ static int m_errorkind(lua_State *L) {
   return 1;
 }
 
-/* core.error_message(value) -> the message of an error of the library, without the place */
+/* core.error_message(value) -> the message of an error of the library, without its position */
 static int m_errormessage(lua_State *L) {
   luaL_checkany(L, 1);
   tide_pusherrormessage(L, 1);
   return 1;
 }
 
-/* core.string_errors([on]) -> whether errors were strings before */
+/* core.string_errors([on]) -> whether errors were strings before the call */
 static int m_stringerrors(lua_State *L) {
   int on, before;
   if (lua_isnoneornil(L, 1)) {
@@ -77,7 +77,7 @@ static int m_currenttaskname(lua_State *L) {
   return 1;
 }
 
-/* core.current_task() -> the same, the index of the worker and the task's number */
+/* core.current_task() -> the task's name or nil, the index of the worker, the task's number */
 static int m_currenttask(lua_State *L) {
   lua_pushstring(L, tide_current_name(L));
   lua_pushinteger(L, tide_current_worker(L));
@@ -85,19 +85,19 @@ static int m_currenttask(lua_State *L) {
   return 3;
 }
 
-/* core.asked() -> the kind that the task which runs here was asked to end for, or nil */
+/* core.asked() -> the kind of the stop request for the task that runs here, or nil */
 static int m_asked(lua_State *L) {
   lua_pushstring(L, tide_kindname(tide_current_stop(L)));
   return 1;
 }
 
-/* core.limited(ex) -> whether its tasks have limits of the executor's */
+/* core.limited(ex) -> whether the executor has limits for its tasks */
 static int m_limited(lua_State *L) {
   lua_pushboolean(L, tide_executor_limited(ti_lua_executor_handle_check(L, 1)));
   return 1;
 }
 
-/* core.inline(ex) -> whether its tasks run at submit */
+/* core.inline(ex) -> whether the executor runs tasks inside submit */
 static int m_inline(lua_State *L) {
   lua_pushboolean(L, tide_executor_inline(ti_lua_executor_handle_check(L, 1)));
   return 1;
@@ -119,8 +119,8 @@ static int m_type(lua_State *L) {
   return 1;
 }
 
-/* core.iterable(value) -> "function" for what is to be called, "sequence" for what has a length
-** and items; nil and words for "got …" for other values */
+/* core.iterable(value) -> "function" if it can be called, "sequence" if it has a length and items;
+** else nil, and words to follow "got" in an error message */
 static int m_iterable(lua_State *L) {
   int t = lua_type(L, 1);
   if (t == LUA_TFUNCTION || luaL_getmetafield(L, 1, "__call") != LUA_TNIL) {
@@ -140,26 +140,26 @@ static int m_iterable(lua_State *L) {
   return 2;
 }
 
-/* core.dictionary(t) -> words for "got …" if its length hides what it holds, else nil */
+/* core.dictionary(t) -> words to follow "got" if its length hides its contents, else nil */
 static int m_dictionary(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   if (!ti_lua_support_push_dictionary(L, 1)) lua_pushnil(L);
   return 1;
 }
 
-/* core.where() -> the script's line that called, as `file:line: `, or "" */
+/* core.where() -> the calling line of the script, as `file:line: `, or "" */
 static int m_where(lua_State *L) {
   tide_pushwhere(L);
   return 1;
 }
 
-/* core.closable(value) -> whether it can be closed: nil, false, or it has `__close` */
+/* core.closable(value) -> whether it is nil, false, or has `__close` */
 static int m_closable(lua_State *L) {
   lua_pushboolean(L, !lua_toboolean(L, 1) || luaL_getmetafield(L, 1, "__close") != LUA_TNIL);
   return 1;
 }
 
-/* core.callable(value) -> whether it can be called: a function, or what has `__call` */
+/* core.callable(value) -> whether it is a function or has `__call` */
 static int m_callable(lua_State *L) {
   lua_pushboolean(L, ti_lua_support_is_callable(L, 1));
   return 1;
@@ -179,7 +179,7 @@ static void setcount(lua_State *L, const char *name, size_t n) {
   lua_setfield(L, -2, name);
 }
 
-/* core.live() -> what is alive of this state's executors, for leak tests */
+/* core.live() -> counts of live objects of this state's executors, for leak tests */
 static int m_live(lua_State *L) {
   tide_live live;
   tide_live_counts(L, &live);
@@ -192,14 +192,14 @@ static int m_live(lua_State *L) {
   return 1;
 }
 
-/* Those that scripts see as they are: errors about their arguments name them. */
+/* Functions of the public module. Errors about their arguments name them. */
 static const luaL_Reg public_functions[] = {
     {"future", ti_lua_future_new_promise}, {"share", ti_lua_share_new},
     {"array", ti_lua_array_bulk_new},      {"cpu_count", m_cpucount},
     {"error_kind", m_errorkind},           {"traceback", ti_lua_trace_traceback},
     {"string_errors", m_stringerrors},     {NULL, NULL}};
 
-/* signal_problem(n) -> why it cannot be interrupt_signal, or nil */
+/* core.signal_problem(n) -> why n cannot be interrupt_signal, or nil */
 static int m_signalproblem(lua_State *L) {
   lua_pushstring(L, tide_signal_problem((int)luaL_checkinteger(L, 1)));
   return 1;

@@ -1,10 +1,11 @@
 /*
 ** binding/lua_share: shared values as scripts see them.
 **
-** A handle is a userdata with a reference; its user value is this state's copy of the value:
-** what was shared itself where it was made, else decoded at the first get. A state has one handle
-** of a share at a time, which a weak table in the registry finds; so it decodes once as long as
-** that handle lives, and a worker keeps it between tasks.
+** A handle is a userdata with a reference. Its user value is this state's copy of the value. In the
+** state that shared the value it is the value itself; elsewhere it is decoded at the first get.
+**
+** A state has at most one handle of a share at a time, found through a weak table in the registry.
+** So it decodes once while that handle lives. A worker keeps its handles between tasks.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -14,10 +15,10 @@
 
 struct share_box {
   tide_share *s; /* a reference; NULL before it is filled and once collected */
-  bool kept;     /* the reference is one of a keeper, not of a user */
-  bool filled;   /* VALUE is there */
+  bool kept;     /* the reference is that of a worker's retained handle */
+  bool filled;   /* VALUE is set */
   bool busy;     /* VALUE is being decoded */
-  bool own;      /* VALUE is what was shared, not a copy: not for inline tasks */
+  bool own;      /* VALUE is the shared value itself, not a copy: inline tasks need another */
 };
 
 static const char handles_key = 0; /* of the table of this state's handles, by their shares */
@@ -30,14 +31,14 @@ static struct share_box *check(lua_State *L, int arg) {
 
 /* -------------------------------------------------------------- values -- */
 
-/* Protected: share -> a fresh copy. */
+/* Protected: (share) -> a new copy of its value. */
 static int decode(lua_State *L) {
   tide_share_unpack(L, (const tide_share *)lua_touserdata(L, 1));
   return 1;
 }
 
-/* Raises the error on top: one of a rebuilder's own is told from one of the task's by its kind.
-** Never returns. [-1, +0, e] */
+/* Raises the error on top. An error of a `__transfer` function gets a kind, so that scripts can
+** tell it from an error of the task. Never returns. [-1, +0, e] */
 static void fail(lua_State *L, int status) {
   const char *text = lua_tostring(L, -1);
   if (status == LUA_ERRMEM || tide_errorkind(L, -1) != TIDE_OK) lua_error(L);
@@ -46,7 +47,7 @@ static void fail(lua_State *L, int status) {
                        lua_pushfstring(L, "cannot rebuild the shared value: %s", text));
 }
 
-/* Gives the handle at idx its value. [-0, +0, e] */
+/* Decodes the value of the handle at idx. [-0, +0, e] */
 static void fill(lua_State *L, int idx, struct share_box *b) {
   int status;
   if (b->busy)
@@ -64,8 +65,8 @@ static void fill(lua_State *L, int idx, struct share_box *b) {
   b->filled = true;
 }
 
-/* In an inline task: pushes its worker's copy for the handle at 1, whose VALUE is the script's.
-** False: it is no such task. [-0, +(0|1), e] */
+/* In an inline task: pushes the worker's copy for the handle at 1, whose VALUE is the script's.
+** Returns false outside inline tasks. [-0, +(0|1), e] */
 static bool push_inline(lua_State *L, struct share_box *b) {
   int shares, status;
   if (!tide_pushinlineshares(L)) return false;
@@ -93,7 +94,8 @@ static int s_get(lua_State *L) {
   return 1;
 }
 
-/* share[key] for a key that is no method: the value's fields are meant. Raises. [-0, +0, e] */
+/* share[key] for a key that is no method. Raises an error: fields belong to the value.
+** [-0, +0, e] */
 static int s_index(lua_State *L) {
   const char *key;
   if (lua_type(L, 2) == LUA_TSTRING)
@@ -106,14 +108,14 @@ static int s_index(lua_State *L) {
       L, "a share is a handle that has no fields; those of its value: share:get()%s", key);
 }
 
-/* share[key] = value. Raises. [-0, +0, e] */
+/* share[key] = value. Raises an error. [-0, +0, e] */
 static int s_newindex(lua_State *L) {
   return ti_lua_support_error(
       L, "a share is a handle that has no fields, and what was shared does not change; "
          "tidepool.share(value) shares a new one");
 }
 
-/* pairs(share). Raises. [-0, +0, e] */
+/* pairs(share). Raises an error. [-0, +0, e] */
 static int s_pairs(lua_State *L) {
   return ti_lua_support_error(L, "a share is a handle that has no fields; those of its value: "
                                  "pairs(share:get())");
@@ -159,7 +161,7 @@ static int s_eq(lua_State *L) {
 }
 
 static void *ref_hold(lua_State *L, int idx) {
-  struct share_box *b = (struct share_box *)lua_touserdata(L, idx); /* its metatable says so */
+  struct share_box *b = (struct share_box *)lua_touserdata(L, idx); /* the codec checks the class */
   return b->s ? tide_share_hold(b->s) : NULL;
 }
 
@@ -196,7 +198,7 @@ void tide_pushshare(lua_State *L, tide_share *s) {
   ti_lua_support_push_handles(L, &handles_key);
   lua_rawgetp(L, -1, s);
   b = (struct share_box *)lua_touserdata(L, -1);
-  if (b && b->s == s) { /* not of a closing state, whose finalizer ran */
+  if (b && b->s == s) { /* else its finalizer has run: the state is closing */
     lua_remove(L, -2);
     return;
   }
@@ -219,7 +221,7 @@ int ti_lua_share_new(lua_State *L) {
   lua_pushvalue(L, 1);
   lua_setiuservalue(L, 2, VALUE);
   b->filled = b->own = true;
-  if (tide_pushinlineshares(L)) { /* the task that shares it has the value itself, too */
+  if (tide_pushinlineshares(L)) { /* the task that shares it gets the value itself, too */
     lua_pushvalue(L, 2);
     lua_pushvalue(L, 1);
     lua_rawset(L, -3);

@@ -8,12 +8,12 @@
 #include <stdarg.h>
 #include <string.h>
 
-/* Beyond this a timeout is forever: some thirty years. */
+/* Seconds: a longer timeout is forever. */
 #define LONGEST 1e9
 
-/* Adds functions to the table on top. Upvalues: each one's own name, the class's metatable, which
-** is at `meta`, and, if they make something, that one's metatable, which lies behind. [-0, +0,
-** m] */
+/* Adds functions to the table on top. Their upvalues: the function's name; the metatable of the
+** class, at index `meta`; if `making`, the metatable of what they make, at `meta` + 1.
+** [-0, +0, m] */
 static void setmethods(lua_State *L, const luaL_Reg *r, int meta, bool making) {
   for (; r->name; r++) {
     lua_pushstring(L, r->name);
@@ -30,13 +30,13 @@ void ti_lua_support_push_class(lua_State *L, const struct ti_lua_class *c) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, c) == LUA_TTABLE) return;
   lua_pop(L, 1);
   tide_makeknown(L, NULL);
-  /* That it did not raise says nothing where the program's own functions took the place of this
-  ** file's. */
+  /* The test for a second copy. tide_makeknown does not raise if the linker replaced functions of
+  ** this copy by those of the program. */
   if (luaL_getmetatable(L, c->name) != LUA_TNIL)
     luaL_error(L, "a second copy of tidepool in one state, see docs/embedding.md");
   lua_pop(L, 1);
   lua_pushboolean(L, 0);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, c); /* a place, so that nothing can fail behind the name */
+  lua_rawsetp(L, LUA_REGISTRYINDEX, c); /* now: once the name is set, nothing may fail */
   lua_newtable(L);
   meta = lua_gettop(L);
   if (c->made)
@@ -60,7 +60,7 @@ void ti_lua_support_push_class(lua_State *L, const struct ti_lua_class *c) {
   lua_pushvalue(L, -1);
   lua_setfield(L, LUA_REGISTRYINDEX, c->name);
   lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, c); /* last: never half made */
+  lua_rawsetp(L, LUA_REGISTRYINDEX, c); /* last: other calls find a complete class or none */
   lua_settop(L, meta);
 }
 
@@ -199,7 +199,7 @@ static int get(lua_State *L) {
   return 1;
 }
 
-/* Whether the table at t has an item 1 by way of `__index`. [-0, +0, m] */
+/* Returns whether `__index` gives the table at t an item 1. [-0, +0, m] */
 static bool has_hidden_item(lua_State *L, int t) {
   bool is;
   if (luaL_getmetafield(L, t, "__index") == LUA_TNIL) return false;
@@ -211,7 +211,7 @@ static bool has_hidden_item(lua_State *L, int t) {
   return is;
 }
 
-/* Pushes the first key of the table at t, as pairs gives it, or nil. [-0, +1, e] */
+/* Pushes the first key that pairs gives for the table at t, or nil. [-0, +1, e] */
 static void push_key(lua_State *L, int t) {
   if (luaL_getmetafield(L, t, "__pairs") != LUA_TNIL) {
     lua_pushvalue(L, t);
@@ -226,8 +226,8 @@ static void push_key(lua_State *L, int t) {
     lua_pushnil(L);
 }
 
-/* Whether an empty table says so: with `n = 0`, as table.pack has it; or it is lua's `arg`, which
-** has the script's name at 0 and perhaps nothing else. [-0, +0, -] */
+/* Returns whether the table at t is a known kind of empty sequence. It has `n = 0`, as of
+** table.pack, or it is lua.c's `arg`, which has the script's name at 0. [-0, +0, -] */
 static bool is_known_empty(lua_State *L, int t) {
   bool is;
   lua_pushliteral(L, "n");
@@ -246,7 +246,7 @@ const char *ti_lua_support_push_dictionary(lua_State *L, int idx) {
   int t = lua_absindex(L, idx), top = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);
   if (lua_type(L, t) != LUA_TTABLE || lua_rawlen(L, t) > 0 || is_known_empty(L, t)) return NULL;
-  if (luaL_getmetafield(L, t, "__len") != LUA_TNIL) { /* whoever wrote that knows how long it is */
+  if (luaL_getmetafield(L, t, "__len") != LUA_TNIL) { /* its `__len` is right */
     lua_settop(L, top);
     return NULL;
   }

@@ -1,10 +1,10 @@
 /*
 ** binding/lua_trace: the worker's tracebacks of errors that a script raises.
 **
-** A task's error value arrives as it was, so it does not carry its traceback. Each look at a failed
-** future has this state remember the traceback by the error value: for objects in a table with
-** weak keys, for other values in a ring of the last few. tidepool.traceback, a message handler,
-** finds it there.
+** A task's error value arrives unchanged, so it does not carry its traceback. At each read of a
+** failed future this state remembers the traceback by the error value. Objects are keys of a table
+** with weak keys. Other values go into a ring of the last few. tidepool.traceback, a message
+** handler, finds the traceback there.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -15,9 +15,9 @@
 /* Their addresses are the registry's keys: the table of objects, and the ring. */
 static const char objects_key = 0, ring_key = 0;
 
-enum { RING = 8 }; /* values in the ring: value, traceback, value, …; its next place is at 0 */
+enum { RING = 8 }; /* pairs in the ring: value, traceback, value, …; [0] is the next place */
 
-/* Pushes a table of the registry, made at its first use. [-0, +1, m] */
+/* Pushes a table of the registry. Makes it at its first use. [-0, +1, m] */
 static void push_table(lua_State *L, const char *key) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE) return;
   lua_pop(L, 1);
@@ -66,8 +66,8 @@ void ti_lua_trace_remember(lua_State *L, int err) {
   lua_settop(L, trace - 1);
 }
 
-/* Whether the error at err is the value on top, or a string that ends with it behind a place, as
-** error(err) raises it again. [-0, +0, -] */
+/* Returns whether the error at err is the value on top, or a string that ends with it after a
+** position: error(err) raises it so again. [-0, +0, -] */
 static bool is_same(lua_State *L, int err) {
   size_t len, n;
   const char *s, *t;
@@ -93,7 +93,7 @@ static void push_remembered(lua_State *L, int err) {
   push_table(L, &ring_key);
   lua_rawgeti(L, -1, 0);
   last = lua_tointeger(L, -1);
-  for (lua_Integer i = 1; i <= RING; i++) { /* the latest first */
+  for (lua_Integer i = 1; i <= RING; i++) { /* from the latest one back */
     lua_Integer at = (last - i + RING) % RING;
     lua_settop(L, top + 1);
     if (lua_rawgeti(L, -1, 2 * at + 1) != LUA_TNIL && is_same(L, err)) {
@@ -112,7 +112,7 @@ static int describe(lua_State *L) {
   return 1;
 }
 
-/* Pushes the error at 1 in words; its __tostring may raise. [-0, +1, m] */
+/* Pushes the error at 1 as a string. Its __tostring may raise an error. [-0, +1, m] */
 static void push_text(lua_State *L) {
   if (lua_type(L, 1) == LUA_TSTRING || lua_type(L, 1) == LUA_TNUMBER ||
       luaL_getmetafield(L, 1, "__tostring") != LUA_TNIL) {
@@ -123,8 +123,8 @@ static void push_text(lua_State *L) {
   lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
 }
 
-/* tidepool.traceback(err) -> the error in words, this state's traceback and, if the error came out
-** of a task, the worker's */
+/* tidepool.traceback(err) -> the error as a string, with this state's traceback and, if a task
+** raised it, the worker's */
 int ti_lua_trace_traceback(lua_State *L) {
   const char *text, *trace;
   if (lua_isnone(L, 1)) return ti_lua_support_arg_error(L, 1, "value expected");
@@ -134,7 +134,7 @@ int ti_lua_trace_traceback(lua_State *L) {
   text = lua_tostring(L, -1);
   push_remembered(L, 1);
   trace = lua_tostring(L, -1);
-  if (trace && strstr(text, trace)) { /* another handler put it there */
+  if (trace && strstr(text, trace)) { /* another handler has added it */
     lua_pushstring(L, text);
     return 1;
   }

@@ -1,23 +1,23 @@
 /*
-** binding/lua_unseen: warnings of failures that nobody looked at.
+** binding/lua_unseen: warnings of failures that no script has read.
 **
-** A failed future warns when it is collected, unless its outcome was looked at. The futures of a
-** map are the library's own. The owner of each, in its user value until it is decoded, is its
-** pending chunk (tidepool.map.pending_chunk). Such a future warns of its items. A chunk succeeds
-** though items in it failed. If the map never read it, the function that pending_chunk registers
-** warns of those.
+** A failed future warns when it is collected, unless its outcome was read. A map keeps the futures
+** of its chunks to itself. Each has its owner in its user value until it is decoded: its pending
+** chunk (tidepool.map.pending_chunk). Such a future warns of its items. A chunk succeeds although
+** items in it failed. If the map never read it, the function that pending_chunk registers warns of
+** those items.
 **
-** Finalizers call this: nothing here may raise but in a protected call.
+** Finalizers call this file: it raises nothing outside a protected call.
 **
 ** SPDX-License-Identifier: MIT
 */
 #include "binding/lua_future_handle.h"
 #include "binding/lua_map_results.h"
 
-/* Its address is the registry's key of the function that takes a chunk apart. */
+/* Its address is the registry's key of the function that core.on_unseen registers. */
 static const char opener_key = 0;
 
-/* An integer field of the table on top. [-0, +0, m] */
+/* Returns an integer field of the table on top. [-0, +0, m] */
 static lua_Integer get_count(lua_State *L, const char *name) {
   lua_Integer n;
   lua_pushstring(L, name);
@@ -27,7 +27,7 @@ static lua_Integer get_count(lua_State *L, const char *name) {
   return n;
 }
 
-/* Pushes what failed, in words, for the future in argument 1. [-0, +1, m] */
+/* Pushes words for what failed in the future in argument 1. [-0, +1, m] */
 static void push_subject(lua_State *L, const struct ti_lua_future *b) {
   lua_Integer first, count;
   if (b->item == TI_LUA_NOITEM || b->nvalues >= 0 ||
@@ -57,7 +57,7 @@ static void warn(lua_State *L, const char *subject, const char *text) {
   lua_warning(L, text, 0);
 }
 
-/* Protected: (future): warns of it. */
+/* Protected: (future): warns that it failed. */
 static int warn_future(lua_State *L) {
   const struct ti_lua_future *b = (struct ti_lua_future *)lua_touserdata(L, 1);
   push_subject(L, b);
@@ -71,7 +71,7 @@ static int warn_future(lua_State *L) {
   return 0;
 }
 
-/* Protected: (future): has tidepool.map.pending_chunk warn of the items in it. */
+/* Protected: (future): calls the registered function, which warns of the items in it. */
 static int open_chunk(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &opener_key);
   lua_getiuservalue(L, 1, TI_LUA_FUTURE_OWNER);
@@ -95,11 +95,12 @@ void ti_lua_unseen_warn_all(lua_State *L, const struct ti_lua_future *b) {
   }
   lua_pushcfunction(L, what);
   lua_pushvalue(L, 1);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory for the words: no warning */
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1); /* no memory: no warning */
 }
 
-/* core.own(future, owner): the future is that of a map's items; its owner has `first`, `count` and,
-** if it is one item's own task, `direct` */
+/* core.own(future, owner): makes the future that of a map's items
+**
+** owner: a table with `first`, `count` and, if the task runs a single item, `direct`. */
 int ti_lua_unseen_own(lua_State *L) {
   struct ti_lua_future *b = ti_lua_future_handle_check(L, 1);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -114,7 +115,7 @@ int ti_lua_unseen_own(lua_State *L) {
 }
 
 /* core.peek(future) -> whether a done future failed, whether its chunk has failed items or parts,
-** and the seconds that it took. Nothing of it counts as looked at. */
+** the seconds that it took. This does not count as reading the outcome. */
 int ti_lua_unseen_peek(lua_State *L) {
   const tide_future *f = ti_lua_future_handle_check(L, 1)->f;
   struct ti_lua_map_head head;
@@ -125,8 +126,8 @@ int ti_lua_unseen_peek(lua_State *L) {
   return 3;
 }
 
-/* core.drop(future): lets go of a future of the map's own, which is not looked at any more. Lua's
-** collector knows nothing of the results in it, and would come late. */
+/* core.drop(future): releases a future of a map that needs it no more. The collector does not see
+** the memory of its results, so it would free them late. */
 int ti_lua_unseen_drop(lua_State *L) {
   struct ti_lua_future *b = ti_lua_future_handle_check(L, 1);
   tide_future_rele(b->f);
@@ -134,13 +135,13 @@ int ti_lua_unseen_drop(lua_State *L) {
   return 0;
 }
 
-/* core.warn(subject, text): as for a future that failed unseen */
+/* core.warn(subject, text): warns as for a future that failed unseen */
 int ti_lua_unseen_warn(lua_State *L) {
   warn(L, luaL_checkstring(L, 1), luaL_checkstring(L, 2));
   return 0;
 }
 
-/* core.on_unseen(fn): fn(owner, future) is called for chunks that no map has read */
+/* core.on_unseen(fn): registers fn(owner, future), to be called for chunks that no map has read */
 int ti_lua_unseen_watch(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);

@@ -1,8 +1,8 @@
 /*
-** binding/lua_version: whether the Lua that runs is one that the library works with.
+** binding/lua_version: whether the library works with the Lua that runs.
 **
-** It may be another than the one whose headers the library was compiled with. What does not fit
-** was in no test: it is refused at load, before anything else is done.
+** That Lua may differ from the one whose headers the library was compiled with. Untested versions
+** are refused at load, before anything else is done.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The first release of 5.4 that will do. */
+/* The first release of 5.4 that the library works with. */
 #define LEAST 4
 
-/* Part of Lua's API, but programs that have Lua in themselves may not export it. */
+/* Part of Lua's API, but a program that contains Lua may not export it. */
 #if defined(__GNUC__)
 #pragma weak lua_ident
 #endif
@@ -24,14 +24,14 @@ static int check_version(lua_State *L) {
   return 0;
 }
 
-/* A finalizer; its upvalue is the int that says whether Lua is 5.4.4 or later: only these answer -1
-** while they collect. */
+/* A finalizer. Sets the int at its upvalue to whether Lua is 5.4.4 or later: only these return -1
+** during a collection. */
 static int probe(lua_State *L) {
   *(int *)lua_touserdata(L, lua_upvalueindex(1)) = lua_gc(L, LUA_GCISRUNNING) == -1;
   return 0;
 }
 
-/* (the int's address): has the finalizer called. */
+/* (address of the int): makes the collector call the finalizer. */
 static int run_probe(lua_State *L) {
   lua_newtable(L);
   lua_createtable(L, 0, 1);
@@ -44,8 +44,8 @@ static int run_probe(lua_State *L) {
   return 0;
 }
 
-/* Whether the Lua that runs is 5.4.4 or later, by what it does; negative: no memory. A state of its
-** own, since the finalizer is called by a full collection. */
+/* Returns whether the Lua that runs is 5.4.4 or later, judged by its behaviour; negative: no
+** memory. Uses a state of its own, since it needs a full collection. */
 static int is_late(void) {
   int late = -1;
   lua_State *scratch = luaL_newstate();
