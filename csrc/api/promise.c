@@ -10,6 +10,7 @@
 #include "codec/scalar.h"
 #include "codec/wire.h"
 #include "luautil/error.h"
+#include "vm/gc_pacing.h"
 
 int tide_promise_new(tide_future **f) {
   struct ti_task *t = ti_task_new(NULL, &ti_alloc_default, NULL);
@@ -28,6 +29,7 @@ int tide_promise_begin(tide_future *f) {
 static void finish(tide_future *f, lua_State *L, int n, int outcome) {
   struct ti_task *t = ti_executor_task_of(f);
   struct ti_message m;
+  size_t kept;
   if (ti_task_pool(t) != NULL)
     ti_error_raise(L, TIDE_EINVALIDSTATE, "the future belongs to an executor");
   if (ti_task_done(t)) ti_error_raise(L, TIDE_EINVALIDSTATE, "the future is done already");
@@ -38,10 +40,12 @@ static void finish(tide_future *f, lua_State *L, int n, int outcome) {
     ti_message_fini(&m);
     lua_error(L);
   }
+  kept = m.bytes.cap;
   if (!ti_task_finish(t, outcome, &m)) { /* another thread was first */
     ti_message_fini(&m);
     ti_error_raise(L, TIDE_EINVALIDSTATE, "the future is done already");
   }
+  ti_gc_pacing_kept(L, kept);
 }
 
 void tide_promise_setresult(tide_future *f, lua_State *L, int n) { finish(f, L, n, TIDE_OK); }

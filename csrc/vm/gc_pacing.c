@@ -28,6 +28,11 @@ static size_t weigh(const struct ti_message *m, const struct ti_lender *own) {
 
 size_t ti_gc_pacing_weight(const struct ti_message *m) { return weigh(m, NULL); }
 
+void ti_gc_pacing_kept(lua_State *L, size_t bytes) {
+  if (bytes < BLOCK_CACHE_LARGE || lua_gc(L, LUA_GCISRUNNING) != 1) return;
+  lua_gc(L, LUA_GCSTEP, bytes / 1024 < MOST ? (int)(bytes / 1024) : MOST);
+}
+
 void ti_gc_pacing_begin(lua_State *L, const struct ti_message *m, struct ti_gc_pacing *l) {
   struct ti_codec_state *x;
   size_t weight;

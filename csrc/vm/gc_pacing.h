@@ -3,7 +3,8 @@
 **
 ** Pages that come from the system are faulted in and cleared, which takes longer than to fill them.
 ** Memory that was used lately also lies in the processor's caches. So few blocks should be in use
-** at a time. Two things are done for a message of BLOCK_CACHE_LARGE and more:
+** at a time. Two things are done around the decoding of a message of BLOCK_CACHE_LARGE and more.
+** The first is also done for a promise that gets such a message.
 **
 ** The collector's work: it does not see what a future keeps alive, so results, and what they were
 ** decoded to, would pile up. Before a message is decoded, the collector does the work for twice its
@@ -34,6 +35,10 @@ struct ti_gc_pacing {
 
 /* What a message takes, with the strings that it refers to, in bytes. */
 size_t ti_gc_pacing_weight(const struct ti_message *m);
+
+/* Has the collector of L do the work for `bytes` that a future of L keeps alive, if they are large.
+** Finalizers may run. [-0, +0, -] */
+void ti_gc_pacing_kept(lua_State *L, size_t bytes);
 
 /* Around the decoding of a message, also if that raises. [-0, +0, m] and [-0, +0, -] */
 void ti_gc_pacing_begin(lua_State *L, const struct ti_message *m, struct ti_gc_pacing *l);

@@ -47,6 +47,17 @@ describe("A dropped future", function()
   end)
 end)
 
+describe("A dropped promise", function()
+  it("with a large result is collected without being asked for", function()
+    local text, most = ("p"):rep(1 << 20), 0
+    for _ = 1, 100 do
+      tidepool.future():set_result(text)
+      most = math.max(most, core.live().tasks)
+    end
+    assert.is_true(most < 20, most .. " promises at a time")
+  end)
+end)
+
 describe("A dropped executor", function()
   after_each(h.finish)
 
