@@ -2,12 +2,12 @@
 ** codec/borrow: the long strings of a state that go into messages in place.
 **
 ** The table CODEC_LENT keeps them alive: address of the first byte -> loan, of the second ->
-** string. A string whose loan came back is dropped when its state next packs or unpacks, or has
-** waited for a future or an executor's end.
+** string. A string whose loan came back is dropped when its state next writes or reads a message,
+** or has waited for a future or an executor's end.
 **
-** Every state lends the strings of its calls and shares. Those of outcomes only a worker's state
-** lends, which leaves the bytes where they are when it closes (borrowed.h): tide_future_values
-** gives out pointers to the strings of an outcome, and these live as long as the future.
+** Every state lends the strings of its calls and shares. Only a worker's state lends those of
+** outcomes: tide_future_values returns pointers to them, which are valid as long as the future. A
+** worker's state leaves the bytes where they are when it closes (borrowed.h).
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -17,7 +17,7 @@
 
 #include "util/block_cache.h"
 
-/* The state closes: its strings are there still. May wait for readers that copy one (borrowed.h).
+/* The closer. The state's strings still exist. May wait for readers that copy one (borrowed.h).
 ** [-0, +0, -] */
 static void close_lender(lua_State *L, struct ti_codec_state *x) {
   struct ti_lender *l = x->lender;
@@ -29,7 +29,8 @@ static void close_lender(lua_State *L, struct ti_codec_state *x) {
   x->alloc->heir.ud = l;
 }
 
-/* The state's lender, or NULL: it may be closing already. [-0, +0, m] */
+/* Returns the state's lender, made if necessary. Returns NULL if the state may be closing.
+** [-0, +0, m] */
 static struct ti_lender *lender_of(lua_State *L, struct ti_codec_state *x, int xidx) {
   if (x->lender != NULL || x->late) return x->lender;
   lua_newtable(L);
@@ -39,7 +40,7 @@ static struct ti_lender *lender_of(lua_State *L, struct ti_codec_state *x, int x
   return x->lender;
 }
 
-/* Drops a string from the table on top: both keys are there, so nothing is allocated. */
+/* Drops a string from the table on top. Both keys are in it, so nothing is allocated. */
 static void forget(lua_State *L, const char *s) {
   lua_pushnil(L);
   lua_rawsetp(L, -2, s);

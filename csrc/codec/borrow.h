@@ -13,23 +13,25 @@
 
 TI_INTERNAL_BEGIN
 
-/* A loan of the string at idx, a reference to which is the caller's; NULL: it must be copied, since
-** the state may not lend. `outcome`: the message is a task's or a promise's outcome. The transfer
-** userdata is at xidx. [-0, +0, m] */
+/* Returns a loan of the string at idx, which the caller's message holds. Returns NULL if the string
+** must be copied, because the state may not lend. `outcome`: the message is a task's or a promise's
+** outcome. The codec state is at xidx. [-0, +0, m] */
 struct ti_borrowed *ti_borrow_string(lua_State *L, int idx, int xidx, bool outcome);
 
 /* Pushes the string itself of a loan that a message holds, if L lends it. Returns false, and pushes
-** nothing, if another state does. The transfer userdata is at xidx. Needs 3 stack slots.
+** nothing, if another state does. The codec state is at xidx. Needs 3 stack slots.
 ** [-0, +(0|1), -] */
 bool ti_borrow_push_own(lua_State *L, const struct ti_borrowed *loan, int xidx);
 
-/* Forgets the strings of loans that came back. [-0, +0, -] */
+/* Drops the strings of loans that came back. [-0, +0, -] */
 void ti_borrow_collect(lua_State *L, int xidx);
+
+/* Does the same if there are any, by a check without the lock. */
 static inline void ti_borrow_look(lua_State *L, const struct ti_codec_state *x, int xidx) {
   if (x->lender != NULL && ti_borrowed_lender_due(x->lender)) ti_borrow_collect(L, xidx);
 }
 
-/* The same without the userdata at hand. [-0, +0, -] */
+/* Does the same where the codec state is not on the stack. [-0, +0, -] */
 void ti_borrow_peek(lua_State *L);
 
 TI_INTERNAL_END

@@ -18,20 +18,20 @@
 
 const char ti_borrowed_part = 0;
 
-/* CLOSED: nothing of the state is left but what loans own. */
+/* CLOSED: only what loans own is left of the state's strings. */
 enum stage { STAGE_OPEN, STAGE_CLOSING, STAGE_CLOSED };
 
 struct ti_lender {
-  struct ti_refcount ref;   /* A: the state's, and one of each loan */
+  struct ti_refcount ref;   /* A: of the state, and of each loan */
   struct ti_alloc leftover; /* I: frees what loans own */
-  bool copies;              /* I: a host's state: what is lent is copied when it closes */
+  bool copies;              /* I: of a host's state: strings lent are copied when it closes */
   struct ti_fork_guard
-      mark; /* I: lost: readers may be gone with the lock; nothing is lent or given back */
-  struct ti_mutex lock;       /* guards what is below */
-  struct ti_cond read;        /* while CLOSING: a loan has no pinned reader any more */
-  struct ti_borrowed **loans; /* L; I while CLOSING, and sorted by `data` then */
-  size_t n, cap;              /* L; I while CLOSING */
-  struct ti_borrowed *back;   /* L: came back; OPEN only */
+      mark; /* I: in a forked child the lock may be held for ever: nothing is lent or given back */
+  struct ti_mutex lock; /* guards the fields marked L, here and in loans */
+  struct ti_cond read;  /* while CLOSING: signalled when a loan has no pinned reader any more */
+  struct ti_borrowed **loans; /* T; sorted by `data` while a worker's state is CLOSING */
+  size_t n, cap;              /* T */
+  struct ti_borrowed *back;   /* L: list of loans that came back; while OPEN */
   enum stage stage;           /* L */
   atomic_bool due;            /* A: `back` is not empty; relaxed, a hint */
 };
@@ -64,7 +64,7 @@ no_lock:
   return NULL;
 }
 
-/* Room for one more loan. Only the state's own thread, which is here, changes n and cap. */
+/* Makes the array large enough for one more loan. Returns false when memory runs out. */
 static bool make_room(struct ti_lender *l) {
   size_t cap = l->cap > 0 ? l->cap * 2 : 8;
   struct ti_borrowed **loans;
@@ -122,7 +122,7 @@ void ti_borrowed_release(void *object) {
     l->back = loan;
     atomic_store_explicit(&l->due, true, memory_order_relaxed);
   }
-  ti_mutex_unlock(&l->lock); /* while CLOSING the loan stays: the array is being read */
+  ti_mutex_unlock(&l->lock); /* while CLOSING the loan stays, as ti_borrowed_end frees it */
   if (last) ti_borrowed_free(loan);
 }
 
@@ -161,7 +161,7 @@ bool ti_borrowed_lender_due(struct ti_lender *l) {
 struct ti_borrowed *ti_borrowed_lender_back(struct ti_lender *l) {
   struct ti_borrowed *loan;
   ti_mutex_lock(&l->lock);
-  do { /* one that was lent again meanwhile is not back */
+  do { /* skips one that was lent again meanwhile */
     loan = l->back;
     if (loan == NULL) break;
     l->back = loan->next;
@@ -184,7 +184,8 @@ static int by_data(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* Makes the loan own a copy of its bytes, if a message holds it still. */
+/* Makes the loan own a copy of its bytes, if a message still holds it. Waits for its pinned
+** readers. */
 static void save(struct ti_lender *l, struct ti_borrowed *loan) {
   char *copy;
   bool held;
@@ -202,12 +203,12 @@ static void save(struct ti_lender *l, struct ti_borrowed *loan) {
   ti_mutex_unlock(&l->lock);
 }
 
-/* Nothing of the state is left but the blocks that loans have. */
+/* The array is complete: the state lends nothing any more. */
 void ti_borrowed_end(void *lender) {
   struct ti_lender *l = (struct ti_lender *)lender;
   struct ti_borrowed *done = NULL, *loan;
   ti_mutex_lock(&l->lock);
-  l->stage = STAGE_CLOSED; /* the last message that lets go of a loan frees it from now on */
+  l->stage = STAGE_CLOSED; /* from now on the last message that holds a loan frees it */
   for (size_t i = 0; i < l->n; i++) {
     loan = l->loans[i];
     assert(loan->held == 0 || loan->block != NULL || loan->data == NULL);
@@ -226,7 +227,7 @@ void ti_borrowed_end(void *lender) {
 bool ti_borrowed_lender_close(struct ti_lender *l) {
   struct ti_borrowed *loan;
   if (ti_fork_guard_forked(&l->mark))
-    return false; /* it stays, with what is lent: strings of this state */
+    return false; /* it is never freed, and neither are its loans */
   while ((loan = ti_borrowed_lender_back(l)) != NULL) ti_borrowed_free(loan);
   if (l->n == 0) {
     lender_rele(l);
@@ -250,7 +251,7 @@ static bool inside(const void *p, const void *block, size_t size) {
   return (uintptr_t)p >= (uintptr_t)block && (uintptr_t)p - (uintptr_t)block < size;
 }
 
-/* The loan of the string in this block, or NULL. */
+/* Returns the loan of the string in this block, or NULL. */
 static struct ti_borrowed *find(const struct ti_lender *l, const void *block, size_t size) {
   size_t low = 0, high = l->n;
   while (low < high) {

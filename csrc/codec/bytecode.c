@@ -45,7 +45,7 @@ static size_t get_unsigned(struct ti_cursor *c, size_t max) {
   return 0;
 }
 
-/* A count of things that take at least `size` bytes each. */
+/* Reads a count of things that take at least `size` bytes each. */
 static size_t get_count(struct ti_cursor *c, size_t size) {
   size_t n = get_unsigned(c, INT_MAX);
   if (n > ti_buffer_left(c) / size) refuse(c);
@@ -54,7 +54,7 @@ static size_t get_count(struct ti_cursor *c, size_t size) {
 
 static void skip_int(struct ti_cursor *c) { (void)get_unsigned(c, INT_MAX); }
 
-/* NULL if there is none; then *len is 0. */
+/* Reads a string. Returns NULL, and sets *len to 0, if there is none. */
 static const unsigned char *get_string(struct ti_cursor *c, size_t *len) {
   size_t size = get_unsigned(c, SIZE_MAX); /* length + 1, 0 for none */
   const unsigned char *p = size > 0 ? ti_buffer_get(c, size - 1) : NULL;
@@ -110,7 +110,7 @@ const unsigned char *ti_bytecode_constant(struct ti_cursor *c, size_t *len) {
   }
 }
 
-/* A cursor over the next n bytes, which are passed over. */
+/* Skips the next n bytes, and sets *part to read them. */
 static void get_part(struct ti_cursor *c, struct ti_cursor *part, size_t n) {
   const unsigned char *p = ti_buffer_get(c, n);
   ti_buffer_cursor_init(part, p, p != NULL ? n : 0);
@@ -137,7 +137,7 @@ void ti_bytecode_head(struct ti_cursor *c, struct ti_bytecode_proto *f) {
 void ti_bytecode_tail(struct ti_cursor *c, const struct ti_bytecode_proto *f) {
   size_t i, n;
   (void)ti_buffer_get(c, get_count(c, 1)); /* line of each instruction, as a difference */
-  n = get_count(c, 2);                     /* lines told in full */
+  n = get_count(c, 2);                     /* lines given in full */
   for (i = 0; i < n && !c->failed; i++) {
     skip_int(c); /* instruction */
     skip_int(c); /* line */
@@ -166,7 +166,7 @@ static void skip_nested(struct ti_cursor *c, const struct ti_bytecode_proto *f, 
 
 /* ------------------------------------------------------------- factory -- */
 
-/* A varint of one byte: v < 128. */
+/* Puts a varint of one byte: v < 128. */
 static void put_small(struct ti_buffer *b, unsigned v) { ti_buffer_put_u8(b, v | 0x80); }
 
 static void put_instruction(struct ti_buffer *b, unsigned op, unsigned a, unsigned args,
@@ -175,8 +175,8 @@ static void put_instruction(struct ti_buffer *b, unsigned op, unsigned a, unsign
   ti_buffer_put(b, &i, sizeof i);
 }
 
-/* The factory's own function up to its nested one. Its n first registers become the cells;
-** the closure comes after them, and returning it closes them. */
+/* Puts the factory's own function up to its nested one. Its first n registers become the cells. The
+** closure comes after them, and returning it closes them. */
 static void put_factory_head(struct ti_buffer *b, unsigned n) {
   put_small(b, 0);                        /* source: none, as if stripped */
   put_small(b, 0);                        /* first line */

@@ -1,8 +1,9 @@
 /*
 ** codec/bytecode_flow: which constants a function uses as names of globals.
 **
-** Runs through the code in order, with what is known of each register. At the target of a jump
-** what is known on both ways is joined. Backward jumps make it run again, until nothing changes.
+** Runs through the code in order, with what is known of each register. At the target of a jump it
+** joins what is known on both ways. If something new became known at a target that was passed, it
+** runs again, until nothing changes.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -10,7 +11,7 @@
 
 enum { REGISTERS = 256 };
 
-/* The opcodes of Lua 5.4 that do more here than to put something unknown into register A. */
+/* The opcodes of Lua 5.4 that do more than to put something unknown into register A. */
 enum {
   OP_MOVE = 0,
   OP_LOADI = 1,
@@ -60,7 +61,7 @@ enum {
 #define GET_AX(i) ((i) >> 7)
 #define GET_SJ(i) ((int64_t)((i) >> 7) - 16777215)
 
-/* What is known of a register: a class in the low bits, and for some a number above it. */
+/* What is known of a register: a class in the low bits, and for some classes a number above. */
 typedef uint32_t known;
 enum {
   NOTHING, /* this point has not been reached */
@@ -83,8 +84,8 @@ static known join(known a, known b) {
   return may_hold(a) || may_hold(b) ? MAYBE : UNKNOWN;
 }
 
-/* Functions of Lua's library that do not let go of a table that they are given, and what they
-** answer. */
+/* Functions of Lua's library that pass a table which they are given to no other code. FIRST ones
+** return their first argument. */
 enum { RAW_GET, RAW_SET, FIRST, REQUIRE, HARMLESS };
 static const struct {
   const char *name;
@@ -104,8 +105,8 @@ struct follower {
   unsigned char *uses;
   size_t pc;
   unsigned nregs;
-  bool recording;              /* nothing changes any more: names count */
-  bool reached;                /* `now` means something */
+  bool recording;              /* the last run, in which nothing changes: names are recorded */
+  bool reached;                /* the instruction at pc can be reached */
   bool changed;                /* something new is known at a target that was passed */
   known now[REGISTERS];        /* before the instruction at pc */
   unsigned open;               /* the first of an open list of values, which ends at the top */
@@ -113,7 +114,7 @@ struct follower {
   known *states;               /* nregs for each target */
   uint32_t capture[REGISTERS]; /* pc of the first closure that takes the register; or UINT32_MAX */
   struct ti_bytecode_set late; /* registers into which the table came after that */
-  size_t child, ordinal;       /* the function within that was asked for last, and its number */
+  size_t child, ordinal;       /* the inner function found last, and its number */
 };
 
 static uint32_t instruction(const struct follower *w, size_t pc) {
@@ -130,12 +131,12 @@ static void set(struct follower *w, unsigned r, known v) {
   if (may_hold(v) && w->pc > w->capture[r]) ti_bytecode_add(&w->late, r);
 }
 
-/* From register r on nothing is known. */
+/* Sets all registers from r on to UNKNOWN. */
 static void forget(struct follower *w, unsigned r) {
   for (; r < w->nregs; r++) w->now[r] = UNKNOWN;
 }
 
-/* Where `now` goes on: joined with what else is known there. */
+/* Joins `now` with what is known at the target pc. */
 static void flow_to(struct follower *w, int64_t pc) {
   known *state;
   if (pc < 0 || (size_t)pc >= w->fn->proto.ncode || w->targets[pc] == 0) return;
@@ -152,7 +153,8 @@ static void let_go(struct follower *w, known v) {
   if (may_hold(v)) w->flow->loose = true;
 }
 
-/* Constant k is a key in an object of which that is known. `stored`: a value is put there. */
+/* Records that constant k is a key in an object of which `object` is known. `stored`: for storing a
+** value there. */
 static void use(struct follower *w, known object, size_t k, bool stored) {
   const unsigned class = class_of(object);
   if (k >= w->fn->proto.nconsts || w->constants[k].s == NULL) {
@@ -168,7 +170,7 @@ static bool is(const struct ti_flow_constant *c, const char *word) {
   return strlen(word) == c->len && memcmp(c->s, word, c->len) == 0;
 }
 
-/* Uses constant k as a key and answers what is known of the value there. */
+/* Uses constant k as a key. Returns what is known of the value there. */
 static known field(struct follower *w, known object, size_t k) {
   const struct ti_flow_constant *c;
   use(w, object, k, false);
@@ -181,7 +183,7 @@ static known field(struct follower *w, known object, size_t k) {
   return UNKNOWN;
 }
 
-/* The same with the key in a register. */
+/* Does the same with a key of which `key` is known. */
 static known computed(struct follower *w, known object, known key) {
   return class_of(key) == STRING ? field(w, object, key >> CLASS_BITS) : (known)UNKNOWN;
 }
@@ -191,8 +193,8 @@ static known upvalue(const struct follower *w, unsigned i) {
   return ti_bytecode_has(&w->fn->may, i) ? MAYBE : UNKNOWN;
 }
 
-/* Behind the registers of a list that begins at r: n of them, or up to the top, of which no more
-** is known than the first of the values that a call or `...` put there. */
+/* Returns the end of a list of registers that begins at r: of n registers, or up to the top. Of a
+** list that a call or `...` put there, only the first value is known. */
 static unsigned end_of_list(const struct follower *w, unsigned r, bool to_top, unsigned n) {
   unsigned end = to_top ? w->open + 1 : r + n;
   return end < REGISTERS ? end : REGISTERS;
@@ -203,12 +205,13 @@ static known call_unknown(struct follower *w, unsigned first, unsigned end) {
   for (unsigned r = first; r < end; r++) given = given || may_hold(get(w, r));
   if (!given) return UNKNOWN;
   w->flow->loose = true;
-  for (unsigned r = first; r < end; r++) /* its names, perhaps: rawget by another name */
+  for (unsigned r = first; r < end; r++) /* they may be names: the callee may be rawget */
     if (class_of(get(w, r)) == STRING) use(w, UNKNOWN, get(w, r) >> CLASS_BITS, false);
   return UNKNOWN;
 }
 
-/* A call of `callee` with the arguments in registers first .. end - 1; answers its first result. */
+/* Follows a call of `callee` with the arguments in registers first .. end - 1. Returns what is
+** known of its first result. */
 static known call(struct follower *w, known callee, unsigned first, unsigned end) {
   known one = end > first ? get(w, first) : (known)UNKNOWN;
   known two = end > first + 1 ? get(w, first + 1) : (known)UNKNOWN;
@@ -229,7 +232,7 @@ static known call(struct follower *w, known callee, unsigned first, unsigned end
   }
 }
 
-/* CALL and TAILCALL. */
+/* Follows CALL and TAILCALL. */
 static void see_call(struct follower *w, uint32_t i) {
   const unsigned a = BYTECODE_A(i), b = BYTECODE_B(i), c = BYTECODE_C(i);
   known result = call(w, get(w, a), a + 1, end_of_list(w, a + 1, b == 0, b - 1));
@@ -238,7 +241,7 @@ static void see_call(struct follower *w, uint32_t i) {
   w->open = a;
 }
 
-/* The function within which CLOSURE number n makes, or NULL. */
+/* Returns inner function number n, or NULL. */
 static struct ti_flow_function *within(struct follower *w, size_t n) {
   if (n >= w->fn->proto.nprotos) return NULL;
   if (n < w->ordinal) w->ordinal = 0;
@@ -270,7 +273,7 @@ static void see_closure(struct follower *w, uint32_t i) {
   inner->seen = true;
 }
 
-/* Stores of a value into a table, an upvalue; RK(C) is a register if k is not set. */
+/* Follows a store of RK(C) into a table: that is a register if k is not set. */
 static void see_store(struct follower *w, uint32_t i) {
   if (GET_K(i) == 0) let_go(w, get(w, BYTECODE_C(i)));
 }
@@ -279,7 +282,7 @@ static void see_results(struct follower *w, unsigned first, unsigned end) {
   for (unsigned r = first; r < end; r++) let_go(w, get(w, r));
 }
 
-/* Answers whether the code goes on behind the instruction. */
+/* Follows instruction i. Returns whether the next instruction can be reached from it. */
 static bool see(struct follower *w, uint32_t i) {
   const unsigned op = BYTECODE_OPCODE(i), a = BYTECODE_A(i), b = BYTECODE_B(i), c = BYTECODE_C(i);
   const int64_t after = (int64_t)w->pc + 1, bx = (int64_t)GET_BX(i);
@@ -369,7 +372,7 @@ static bool see(struct follower *w, uint32_t i) {
       w->open = a;
       break;
     default:
-      if (op >= OP_EQ && op <= OP_TEST) /* the next one, or the one behind it */
+      if (op >= OP_EQ && op <= OP_TEST) /* continues with the next one, or the one after that */
         flow_to(w, after + 1);
       else if (op < OP_MMBIN || op > OP_MMBINK)
         set(w, a, UNKNOWN);
@@ -377,7 +380,7 @@ static bool see(struct follower *w, uint32_t i) {
   return true;
 }
 
-/* One run through the code. */
+/* Runs once through the code. */
 static void run(struct follower *w) {
   const size_t n = w->fn->proto.ncode;
   w->reached = true;
@@ -396,7 +399,7 @@ static void run(struct follower *w) {
   }
 }
 
-/* Where the instruction at pc may go but to the next one; -1: nowhere. */
+/* Returns where the instruction at pc may jump to; -1: it only continues with the next one. */
 static int64_t target_of(uint32_t i, int64_t pc) {
   const unsigned op = BYTECODE_OPCODE(i);
   const int64_t bx = (int64_t)GET_BX(i);
@@ -411,7 +414,8 @@ static int64_t target_of(uint32_t i, int64_t pc) {
   }
 }
 
-/* Numbers the targets; answers how many there are. */
+/* Numbers the targets of jumps, and returns their number. Sets *backward if one lies before its
+** jump. Fills `capture`. */
 static size_t find_targets(struct follower *w, bool *backward) {
   const size_t n = w->fn->proto.ncode;
   size_t count = 0;
@@ -439,6 +443,7 @@ static size_t find_targets(struct follower *w, bool *backward) {
   return count;
 }
 
+/* Functions with at most this many instructions need no block of memory. */
 enum { FEW = 64, FEW_STATES = 8 * FEW };
 
 void ti_bytecode_flow_follow(struct ti_flow *f, size_t i, const struct ti_flow_constant *constants,
@@ -477,7 +482,8 @@ void ti_bytecode_flow_follow(struct ti_flow *f, size_t i, const struct ti_flow_c
   if (w.states == NULL) {
     f->failed = f->nomemory = true;
   } else {
-    /* what a closure took may get the table later on: then that is to be known before */
+    /* A register that a closure takes may get the table later. That must be known before names are
+    ** recorded, so the first runs only collect it. */
     w.recording = !backward && w.fn->proto.nprotos == 0;
     do run(&w);
     while (w.changed && !f->failed);

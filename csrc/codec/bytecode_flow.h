@@ -1,8 +1,8 @@
 /*
 ** codec/bytecode_flow: which constants a function uses as names of globals.
 **
-** Follows the table of globals through the registers of one function, along its jumps. What is
-** looked up in it by a constant is a name, in whatever way the table got into the register.
+** Follows the table of globals through the registers of one function, along its jumps. A constant
+** by which it is indexed is a name, whichever way the table came into the register.
 **
 ** Terms:
 **   sure    the object is the table of globals, so the constant is the name of a global
@@ -28,7 +28,7 @@ struct ti_flow_constant {
   size_t len;
 };
 
-/* A function of the dump. They lie in an array: each before the functions within it. */
+/* A function of the dump. All are in an array, each before the functions within it. */
 struct ti_flow_function {
   struct ti_bytecode_proto proto;
   size_t child, next; /* index of the first function within it, of its next sibling */
@@ -45,9 +45,9 @@ struct ti_flow {
   bool nomemory;                /* out of memory, too */
 };
 
-/* Follows function i of the array, whose `holds` and `may` are set, and sets those of the functions
-** within it. ors FLOW_SURE and FLOW_MAYBE into uses[k] for each constant k that is used as a
-** name. */
+/* Follows function i of the array, whose `holds` and `may` are set. Sets those of the functions
+** within it. Adds the bits FLOW_SURE and FLOW_MAYBE to uses[k] for each constant k that is used as
+** a name. */
 void ti_bytecode_flow_follow(struct ti_flow *f, size_t i, const struct ti_flow_constant *constants,
                              unsigned char *uses);
 

@@ -32,7 +32,7 @@ static const unsigned char *name_at(const struct ti_module_names *n, size_t offs
   return c.p;
 }
 
-/* The slot that has this name, or the free one where it belongs. */
+/* Returns the slot that has this name, or the free one where it belongs. */
 static size_t *find(const struct ti_module_names *n, const unsigned char *s, size_t len) {
   size_t i = hash(s, len);
   for (;; i++) {
@@ -44,7 +44,8 @@ static size_t *find(const struct ti_module_names *n, const unsigned char *s, siz
   }
 }
 
-/* Room for one more; moves the members to a table twice as large when 3/4 are taken. */
+/* Makes sure that there is a free slot: moves the members to a table twice as large when 3/4 are
+** taken. Returns false when memory runs out. */
 static bool room(struct ti_module_names *n) {
   const size_t cap = n->cap * 2;
   size_t *slots, *old = n->slots, i;
@@ -90,7 +91,7 @@ struct all {
   size_t cap;
 };
 
-/* Index of one more function; SIZE_MAX: out of memory. */
+/* Returns the index of one more function, or SIZE_MAX when memory runs out. */
 static size_t more(struct all *all) {
   struct ti_flow *f = &all->flow;
   if (f->n == all->cap) {
@@ -107,7 +108,7 @@ static size_t more(struct all *all) {
   return f->n++;
 }
 
-/* Reads a function and those within it; answers its index. Failure is sticky in c or
+/* Reads a function and those within it. Returns its index. Failure is sticky in c or
 ** all->failed. */
 static size_t read_function(struct ti_cursor *c, struct all *all, int depth) {
   struct ti_bytecode_proto proto;

@@ -9,8 +9,8 @@
 
 #include "luautil/error.h"
 
-/* More code than this in one state, in pieces or in bytes, and the caches start anew: a script
-** that makes functions without end must not make them grow without end. */
+/* Limits of the caches, in pieces of code and in bytes. A cache that is full is emptied, so that a
+** script which makes functions without end does not make it grow without end. */
 enum { MAX_CODES = 4096, MAX_CODE_BYTES = 4 << 20 };
 
 static const char registry_key = 0;
@@ -41,7 +41,7 @@ static int transfer_gc(lua_State *L) {
   ti_memo_free(&x->memo);
   for (int i = 0; i < CODEC_CLOSERS; i++)
     if (x->closers[i] != NULL) x->closers[i](L, x);
-  /* finalizers that come after this one start anew: the tables name what is gone */
+  /* a finalizer that is called later needs another codec state: these tables name what is gone */
   lua_pushboolean(L, 0);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
   return 0;
@@ -58,7 +58,7 @@ struct ti_codec_state *ti_codec_state_get(lua_State *L) {
   luaL_checkstack(L, 6, NULL);
   x = ti_codec_state_peek(L);
   if (x != NULL) return x;
-  /* In a finalizer lua_gc answers -1: in that of a closing state, perhaps. */
+  /* In a finalizer lua_gc returns -1. The state may be closing. */
   late = lua_isboolean(L, -1) || lua_gc(L, LUA_GCISRUNNING) < 0;
   lua_pop(L, 1);
   x = (struct ti_codec_state *)lua_newuserdatauv(L, sizeof *x, CODEC_TABLES);
@@ -109,10 +109,10 @@ void ti_codec_state_flush(lua_State *L, int idx) {
   lua_setiuservalue(L, idx, CODEC_PROTOTYPES);
   lua_pushnil(L);
   lua_setiuservalue(L, idx, CODEC_LOADED);
-  release_codes(x); /* after the tables: they name what is released here */
+  release_codes(x); /* last: the tables name what is released here */
 }
 
-/* Puts c into an index of `slots`, a power of two, of which at most half are taken. */
+/* Puts c into an index of `slots` slots, a power of two, at most half of which are taken. */
 static void put_index(struct ti_code **index, size_t slots, struct ti_code *c) {
   size_t i = (size_t)c->hash & (slots - 1);
   while (index[i] != NULL) i = (i + 1) & (slots - 1);

@@ -42,16 +42,16 @@ bool ti_function_is_env(lua_State *L, const char *name) {
   globals = lua_rawequal(L, -1, -2);
   lua_pop(L, 1);
   if (globals) return true;
-  /* the name of a metamethod is always in the state: looking for it allocates nothing */
+  /* the names of metamethods are always in the state, so luaL_getmetafield allocates nothing */
   if (name == NULL || strcmp(name, "_ENV") != 0 || luaL_getmetafield(L, -1, "__index") == LUA_TNIL)
     return false;
   lua_pop(L, 1);
   return true;
 }
 
-/* The upvalues that are environments, and the number (from 1) of that which is _ENV, or may be if
-** names were stripped; 0 if none is. A script may have the globals in another upvalue, too: `local
-** G = _G`. [-0, +0, -] */
+/* Sets *envs to the upvalues that are environments, and *nup to the number of upvalues. Returns the
+** number (from 1) of that which is _ENV, or may be if names were stripped; 0: none is. A script may
+** have the globals in another upvalue, too: `local G = _G`. [-0, +0, -] */
 static int find_env(lua_State *L, int idx, int *nup, struct ti_bytecode_set *envs) {
   int env = 0, n = 0;
   bool named = false;
@@ -71,8 +71,8 @@ static int find_env(lua_State *L, int idx, int *nup, struct ti_bytecode_set *env
   return env;
 }
 
-/* Eight bytes at a time; each step is a bijection of what came before, and the high half is
-** folded in, so that every byte moves the low bits. */
+/* Returns a hash, from eight bytes at a time. Each step is a bijection of the state before, and
+** folds in its high half, so that every byte affects the low bits. */
 static uint64_t hash_dump(const unsigned char *p, size_t len, const struct ti_bytecode_set *envs) {
   uint64_t h = (uint64_t)len * 0x9E3779B97F4A7C15u + envs->words[0], word;
   for (; len >= sizeof word; p += sizeof word, len -= sizeof word) {
@@ -84,8 +84,8 @@ static uint64_t hash_dump(const unsigned char *p, size_t len, const struct ti_by
   return h ^ h >> 32;
 }
 
-/* Dumps the function at idx into the scratch bytes, which any call of Lua may change. False: out
-** of memory. [-0, +0, -] */
+/* Dumps the function at idx into x->scratch, which any call of Lua may change. Returns false when
+** memory runs out. [-0, +0, -] */
 static bool dump(lua_State *L, int idx, struct ti_codec_state *x) {
   bool failed;
   x->scratch.len = 0;
@@ -96,8 +96,8 @@ static bool dump(lua_State *L, int idx, struct ti_codec_state *x) {
   return !failed && !x->scratch.failed;
 }
 
-/* Copies to `to` those of the next names that are not those of Lua's own libraries; answers their
-** number. */
+/* Copies to `to` those of the next `count` names that are not those of Lua's own libraries. Returns
+** their number. */
 static size_t foreign_names(struct ti_buffer *to, struct ti_cursor *names, size_t count) {
   size_t n = 0;
   for (; count > 0; count--) {
@@ -112,7 +112,7 @@ static size_t foreign_names(struct ti_buffer *to, struct ti_cursor *names, size_
   return n;
 }
 
-/* Makes the code of a dump; NULL if out of memory. Cannot raise. */
+/* Returns the code of a dump, or NULL when memory runs out. Cannot raise. */
 static struct ti_code *new_code(const struct ti_buffer *dump, uint64_t hash, int env,
                                 const struct ti_bytecode_set *envs, int nup) {
   const size_t len = dump->len;
@@ -154,7 +154,7 @@ static struct ti_code *new_code(const struct ti_buffer *dump, uint64_t hash, int
   return c;
 }
 
-/* The code of a function of the same prototype that is in CODES; NULL: there is none. */
+/* Returns the code of a function of this prototype that is in CODES, or NULL. [-0, +0, -] */
 static struct ti_code *code_by_prototype(lua_State *L, const void *prototype, int xidx) {
   struct ti_code *c = NULL;
   int top = lua_gettop(L);
@@ -169,7 +169,7 @@ static struct ti_code *code_by_prototype(lua_State *L, const void *prototype, in
   return c;
 }
 
-/* Whether no upvalue but c->env is an environment. */
+/* Returns whether no upvalue except c->env is an environment. */
 static bool has_one_env(const struct ti_code *c) {
   struct ti_bytecode_set one;
   memset(&one, 0, sizeof one);
@@ -242,7 +242,7 @@ struct ti_code *ti_function_code(lua_State *L, int idx, int xidx) {
       c->file = file;
     }
     kept = c != NULL && ti_codec_state_keep(L, xidx, c);
-    ti_code_release(c); /* the transfer userdata keeps it now */
+    ti_code_release(c); /* the codec state keeps it now */
     if (!kept) luaL_error(L, "not enough memory");
   }
   ti_codec_state_table(L, xidx, CODEC_CODES);
@@ -260,7 +260,7 @@ struct ti_code *ti_function_code(lua_State *L, int idx, int xidx) {
   return c;
 }
 
-/* Raises if what is on top is the error of loading, not a function. [-0, +0, e] */
+/* Raises the error on top unless `status` is LUA_OK. [-0, +0, e] */
 static void check_loaded(lua_State *L, int status) {
   if (status == LUA_ERRMEM) lua_error(L);
   if (status != LUA_OK) {
@@ -284,7 +284,7 @@ static void load_factory(lua_State *L, const struct ti_code *c) {
   int status;
   ti_buffer_init(&factory, &ti_alloc_default);
   if (ti_bytecode_factory(ti_code_bytecode(c), c->len, &factory)) {
-    /* lua_load does not raise: the block is freed in any case */
+    /* lua_load does not raise, so the buffer is freed in any case */
     status = luaL_loadbufferx(L, (const char *)factory.data, factory.len, "=tidepool", "b");
     ti_buffer_fini(&factory);
     check_loaded(L, status);

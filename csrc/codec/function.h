@@ -1,10 +1,10 @@
 /*
 ** codec/function: Lua functions to code and back.
 **
-** A function's code is found by the closure itself (weak table), else by the content
-** of its dump: a closure made anew in a loop has code that is known. The other side
-** loads a piece of code once and then makes fresh closures of it, each with fresh
-** upvalues.
+** A function's code is found by the closure (CODEC_CODES), else by its prototype, else by the
+** content of its dump. So a closure that is made anew in a loop has code that is known. The
+** receiver loads a piece of code once and then makes closures of it, each with fresh upvalues. Code
+** is returned without a reference: the codec state, at stack index xidx, keeps it.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -15,8 +15,9 @@
 
 TI_INTERNAL_BEGIN
 
-/* The code of the Lua function at idx if it is known already, else NULL; borrowed. [-0, +0, -] */
+/* Returns the code of the Lua function at idx if the closure is known, else NULL. [-0, +0, -] */
 struct ti_code *ti_function_known(lua_State *L, int idx, int xidx);
+
 /* Returns the code of a Lua function that is not known by itself: by its prototype, or by its
 ** content. The second function of a prototype that is found by content yields NULL, so that
 ** ti_function_code remembers it. Where prototypes are unknown, that holds for the same function's
@@ -24,18 +25,22 @@ struct ti_code *ti_function_known(lua_State *L, int idx, int xidx);
 ** prototype only. `plain`: the caller uses the code only if no upvalue but its `env` is an
 ** environment. Needs 4 stack slots. [-0, +0, -] */
 struct ti_code *ti_function_find(lua_State *L, int idx, int xidx, bool plain);
-/* Whether another upvalue than c says is the environment of the function with that code now:
-** debug.setupvalue and upvaluejoin can do that. Then its code is to be made anew. [-0, +0, -] */
+
+/* Returns whether another upvalue than c says is now the environment of the function with that
+** code: debug.setupvalue and upvaluejoin can do that. Its code must then be made anew.
+** [-0, +0, -] */
 bool ti_function_moved(lua_State *L, int idx, const struct ti_code *c);
-/* The code of the Lua function at idx, which is remembered for it; borrowed, kept by the transfer
-** userdata at xidx. [-0, +0, e] */
+
+/* Returns the code of the Lua function at idx, made if necessary, and remembers it for the function
+** and its prototype. [-0, +0, e] */
 struct ti_code *ti_function_code(lua_State *L, int idx, int xidx);
-/* Whether the upvalue with this name and the value on top is an environment: the globals, or an
-** _ENV that inherits (its metatable has __index: test frameworks and sandboxes make such). Its
-** names are looked up at the submit, and on the other side it is that state's globals. [-0, +0,
-** -] */
+
+/* Returns whether the upvalue with this name and the value on top is an environment: the table of
+** globals, or an _ENV whose metatable has __index, as test frameworks and sandboxes make it. Names
+** are looked up in it at the submit. In the receiver it is the table of globals. [-0, +0, -] */
 bool ti_function_is_env(lua_State *L, const char *name);
-/* Pushes a new closure of c, all its upvalues fresh. [-0, +1, e] */
+
+/* Pushes a new closure of c, whose upvalues are all fresh. [-0, +1, e] */
 void ti_function_push(lua_State *L, struct ti_code *c, int xidx);
 
 TI_INTERNAL_END

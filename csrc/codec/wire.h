@@ -1,37 +1,17 @@
 /*
-** codec/wire: the tags and limits of packed values.
+** codec/wire: the tags and limits of messages.
 **
-** A packed sequence of values is
+** A message is a sequence of values and the globals that came with them:
 **
-**     varint n, n values, then globals: { STRING name, value }*, [LOOSE], END
+**     varint n, n values, { STRING name, value }*, [LOOSE], END
 **
-** (LOOSE: the table of globals is among the values, or may get there; bytecode_flow.h)
-** and a value is a tag byte and what follows it:
+** A value is a tag byte and what the comment of its tag says. WIRE_SHARED and WIRE_META are high
+** bits of the tag byte.
 **
-**     NIL FALSE TRUE GLOBALS      -
-**     INT                         varint, zigzag
-**     FLOAT POINTER               8 bytes
-**     STRING                      varint length, bytes
-**     LENT                        varint part (a long string that its state lends)
-**     BACKREF                     varint offset of the value's own tag in the message
-**     TABLE                       u32 nany, u32 nhash, nany values, nhash (key, value)
-**     TABLE_INTS TABLE_FLOATS     u32 ntyped, u32 nany, u32 nhash, ntyped * 8 bytes, …
-**     FUNCTION                    varint part (code), varint nup, nup upvalues
-**     CFUNCTION                   varint part, varint nup, nup values
-**     NAME                        varint length, a name (module_form.h)
-**     EITHER                      varint length, a name, TABLE… or FUNCTION…: what the name means
-**                                 if that is alike, else the value
-**     NATIVE                      varint part (a C function's address, or NO_PART), varint length,
-**                                 a path (cfunction.h)
-**     REF                         varint part (an object sent by reference)
-**     REBUILD                     varint nargs, STRING "module.function" or a function, nargs
-**                                 values
-**     ERROR_META                  - (the metatable of the library's error objects)
-**
-** An upvalue is UPVALUE and a value, or UPREF and the offset of an UPVALUE tag. The high
-** bits of a tag say more: WIRE_SHARED, something refers back to it (set after the fact
-** by the writer, so only shared values cost the reader anything); WIRE_META, the table
-** is followed by its metatable.
+** Terms:
+**   part    an object that travels beside the bytes; they have its index (util/message.h)
+**   offset  the place of a tag byte in the message
+**   zigzag  a signed number as an unsigned one: 0, -1, 1, -2, …
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -41,50 +21,50 @@
 #include "platform/compiler.h"
 
 enum ti_wire_tag {
-  WIRE_END,
+  WIRE_END, /* of the message */
   WIRE_NIL,
   WIRE_FALSE,
   WIRE_TRUE,
-  WIRE_INT,
-  WIRE_FLOAT,
-  WIRE_POINTER,
-  WIRE_STRING,
-  WIRE_BACKREF,
-  WIRE_TABLE,
-  WIRE_TABLE_INTS,
-  WIRE_TABLE_FLOATS,
-  WIRE_FUNCTION,
-  WIRE_CFUNCTION,
-  WIRE_NAME,
-  WIRE_GLOBALS,
-  WIRE_REF,
-  WIRE_REBUILD,
-  WIRE_ERROR_META,
-  WIRE_UPVALUE,
-  WIRE_UPREF,
-  WIRE_LENT,
-  WIRE_LOOSE,
-  WIRE_EITHER,
-  WIRE_NATIVE
+  WIRE_INT,          /* varint, zigzag */
+  WIRE_FLOAT,        /* 8 bytes */
+  WIRE_POINTER,      /* 8 bytes: a light userdata */
+  WIRE_STRING,       /* varint length, bytes */
+  WIRE_BACKREF,      /* varint offset: the value there, once more */
+  WIRE_TABLE,        /* u32 nany, u32 nhash, nany values, nhash (key, value) */
+  WIRE_TABLE_INTS,   /* u32 n, u32 nany, u32 nhash, n * 8 bytes, then as TABLE */
+  WIRE_TABLE_FLOATS, /* the same */
+  WIRE_FUNCTION,     /* varint part (code), varint n, n upvalues */
+  WIRE_CFUNCTION,    /* varint part (address), varint n, n values */
+  WIRE_NAME,         /* varint length, a module name (module_form.h) */
+  WIRE_GLOBALS,      /* the receiver's table of globals */
+  WIRE_REF,          /* varint part (an object sent by reference) */
+  WIRE_REBUILD,      /* varint n, STRING "module.function" or a function, n arguments */
+  WIRE_ERROR_META,   /* the metatable of the library's error objects, where one follows a table */
+  WIRE_UPVALUE,      /* a value: an upvalue in a cell of its own */
+  WIRE_UPREF,        /* varint offset of an UPVALUE: the same cell */
+  WIRE_LENT,         /* varint part (a borrowed string) */
+  WIRE_LOOSE,        /* before END: the table of globals is among the values, or may get there */
+  WIRE_EITHER,       /* varint length, a module name, a TABLE… or FUNCTION (module_values.h) */
+  WIRE_NATIVE        /* varint part (address) or NO_PART, varint length, a path (cfunction.h) */
 };
 
 #define WIRE_NO_PART 0xffffffffu
 
-#define WIRE_META 0x40u
-#define WIRE_SHARED 0x80u
+#define WIRE_META 0x40u   /* the table is followed by its metatable */
+#define WIRE_SHARED 0x80u /* something refers to the value; the writer adds the bit afterwards */
 #define WIRE_TAG(byte) (0x3fu & (byte))
 
-/* How deep values may nest: tables in tables, upvalues, metatables. If the C stack lasts
+/* How deep values may nest (tables in tables, upvalues, metatables), if the C stack allows it
 ** (c_stack.h). */
 #define WIRE_MAX_DEPTH 1000
 
-/* Slots of the Lua stack that a level takes in either direction, at most; reserved for so many
-** levels at once. Many take less: what is reserved is known by its place on the stack, not by the
-** depth. */
+/* A level takes at most WIRE_SLOTS slots of the Lua stack in either direction. They are reserved
+** for WIRE_LEVELS levels at once. Many levels take less, so what is reserved is known by its place
+** on the stack, not by the depth. */
 #define WIRE_SLOTS 10
 #define WIRE_LEVELS 4
 
-/* Entries of one kind in one table. */
+/* The most entries of one kind in one table. */
 #define WIRE_MAX_COUNT 0xffffffffu
 
 #define WIRE_ZIGZAG(i) (((uint64_t)(i) << 1) ^ (uint64_t)((i) >> 63))
