@@ -10,5 +10,5 @@ __attribute__((noreturn)) extern int(luaL_argerror)(lua_State *L, int arg, const
 __attribute__((noreturn)) extern int(luaL_typeerror)(lua_State *L, int arg, const char *tname);
 
 /* csrc/luautil/error.h has the same, for the layers that see Lua. */
-__attribute__((noreturn, visibility("hidden"))) extern int ti_error_raise(lua_State *L, int err,
+__attribute__((noreturn, visibility("hidden"))) extern int ti_error_raise(lua_State *L, int code,
                                                                           const char *fmt, ...);

@@ -38,7 +38,7 @@ static struct {
 
 static struct { atomic_long blocks, mapped, threads, locks, conds; } oom_alive;
 
-static long oom_step = 1;
+static long oom_step = 3, oom_dense = 20;
 static _Thread_local enum seam oom_thread = WORKERS; /* the main thread is the owner's */
 static _Thread_local long oom_raced;                 /* milliseconds that its clock is early */
 
@@ -329,8 +329,10 @@ static inline int oom_read(lua_State *L) {
 static inline void oom_start(void) {
   const char *step = getenv("TIDE_OOM_STEP");
   lua_State *L = luaL_newstate();
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__)
   oom_step = 30;
+#elif defined(__SANITIZE_THREAD__)
+  oom_step = 60, oom_dense = 4;
 #endif
   if (step != NULL) oom_step = strtol(step, NULL, 10);
   oom_thread = OWNER;

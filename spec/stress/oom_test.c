@@ -19,8 +19,9 @@
 ** with a clear error; then, with nothing failing, it ends well with the same executor; and when
 ** all is closed, every block, thread, lock and condition has been given back.
 **
-** TIDE_OOM: a part of the names of the rows to be run. TIDE_OOM_STEP: of the n from 20 on, about
-** one in so many. Run from the root of the sources.
+** Each of the first n is tried, up to oom_dense; from there on, one in oom_step.
+** TIDE_OOM: a part of the names of the rows to be run. TIDE_OOM_STEP: sets oom_step; 1: every n.
+** Run from the root of the sources.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -274,7 +275,7 @@ static long try_all(enum seam seam, bool own) {
       oom_aim(seam, way, n);
       alarm(60); /* for each: all may take longer where they are watched closely */
       if (!try_one(own)) break;
-      n += n >= 20 && oom_step > 1 ? oom_step : 1;
+      n += n >= oom_dense ? oom_step : 1;
     }
     if (n - 1 > most) most = n - 1;
   }

@@ -4,6 +4,7 @@
 ** memory that runs out.
 **
 ** The seed of the changes is printed; TIDE_SEED=n makes the same ones again.
+** One thread: ThreadSanitizer's run leaves this test out.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -6,6 +6,7 @@
 ** go through unpack: under AddressSanitizer this shows that nothing is read out of bounds.
 ** Refusals must be errors of kind transfer, or what a module that a flipped name points to
 ** raises. Code is no part of the bytes, so a flip can never reach lua_load.
+** One thread: ThreadSanitizer's run leaves this test out.
 **
 ** SPDX-License-Identifier: MIT
 */

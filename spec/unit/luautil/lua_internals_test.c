@@ -3,6 +3,7 @@
 ** lua_internals_test.c: what is said of a table's array part holds for lua_next, however the table
 ** came to be: the elements that are sure to be in it come first and in order, and from the last of
 ** them on come all other pairs, once.
+** One thread: ThreadSanitizer's run leaves this test out.
 **
 ** SPDX-License-Identifier: MIT
 */

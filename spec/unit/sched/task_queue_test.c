@@ -1,5 +1,6 @@
 /*
 ** task_queue_test.c: priorities against a plain array, and what is allocated for them.
+** One thread: ThreadSanitizer's run leaves this test out.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -1,6 +1,7 @@
 /*
 ** arena_test.c: blocks keep what was written to them, memory comes back, and running out of it
 ** changes nothing.
+** One thread: ThreadSanitizer's run leaves this test out.
 **
 ** SPDX-License-Identifier: MIT
 */

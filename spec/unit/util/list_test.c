@@ -1,5 +1,6 @@
 /*
 ** list_test.c: the list against a plain array.
+** One thread: ThreadSanitizer's run leaves this test out.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -1,5 +1,6 @@
 /*
 ** message_test.c: parts are released exactly once, whatever fails; and the kinds' names.
+** One thread: ThreadSanitizer's run leaves this test out.
 **
 ** SPDX-License-Identifier: MIT
 */

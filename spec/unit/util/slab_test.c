@@ -1,5 +1,6 @@
 /*
 ** slab_test.c: blocks do not overlap, come back in any order, and pieces go when they are empty.
+** One thread: ThreadSanitizer's run leaves this test out.
 **
 ** SPDX-License-Identifier: MIT
 */

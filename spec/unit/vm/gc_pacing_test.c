@@ -2,6 +2,7 @@
 /*
 ** gc_pacing_test.c: what is done for large results leaves a state's collector as it was, also after
 ** a message that cannot be read; and garbage of large results does not pile up.
+** One thread: ThreadSanitizer's run leaves this test out.
 **
 ** SPDX-License-Identifier: MIT
 */
