@@ -339,7 +339,8 @@ static void test_watchdog_after_the_end(void) {
 }
 
 int main(void) {
-  const char *san = getenv("SAN");
+  const char *san = getenv("SAN"), *rounds = getenv("TIDE_ROUNDS");
+  bool sanitized = san != NULL && *san != '\0';
   test_request_and_close_decide();
   test_no_handler_is_replaced();
   test_interrupts_what_runs();
@@ -350,7 +351,7 @@ int main(void) {
   test_lost_signals();
   test_too_many_queued_signals(SIGURG);
   test_too_many_queued_signals(SIGRTMAX - 3);
-  test_ticks(san != NULL && *san != '\0' ? 20 : 200);
-  test_no_signal_meets_another_task(san != NULL && *san != '\0' ? 5000 : 30000);
+  test_ticks(sanitized ? 20 : 200);
+  test_no_signal_meets_another_task(rounds != NULL ? atoi(rounds) : sanitized ? 5000 : 30000);
   return check_done();
 }
