@@ -1,5 +1,5 @@
 /*
-** api/array: typed memory as hosts and the binding see it.
+** api/array: arrays under the API's names.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -8,9 +8,9 @@
 #include "util/errcode.h"
 #include "util/array.h"
 
-/* An array is a `typed` under the API's name. */
-static struct ti_array *typed_of(tide_array *a) { return (struct ti_array *)(void *)a; }
-static const struct ti_array *ctyped_of(const tide_array *a) {
+/* A tide_array is a struct ti_array under the API's name. */
+static struct ti_array *impl_of(tide_array *a) { return (struct ti_array *)(void *)a; }
+static const struct ti_array *c_impl_of(const tide_array *a) {
   return (const struct ti_array *)(const void *)a;
 }
 static tide_array *array_of(struct ti_array *t) { return (tide_array *)(void *)t; }
@@ -43,33 +43,33 @@ int tide_array_wrap(tide_array **out, tide_element type, void *data, size_t n,
 
 int tide_array_slice(tide_array **out, tide_array *a, size_t at, size_t n) {
   struct ti_array *t;
-  int code = ti_array_slice(&t, typed_of(a), at, n);
+  int code = ti_array_slice(&t, impl_of(a), at, n);
   *out = array_of(t);
   return code;
 }
 
 tide_array *tide_array_hold(tide_array *a) {
-  ti_array_hold(typed_of(a));
+  ti_array_hold(impl_of(a));
   return a;
 }
 
-void tide_array_rele(tide_array *a) { ti_array_release(typed_of(a)); }
+void tide_array_rele(tide_array *a) { ti_array_release(impl_of(a)); }
 
-void *tide_array_data(const tide_array *a) { return ctyped_of(a)->data; }
+void *tide_array_data(const tide_array *a) { return c_impl_of(a)->data; }
 
-size_t tide_array_length(const tide_array *a) { return ctyped_of(a)->n; }
+size_t tide_array_length(const tide_array *a) { return c_impl_of(a)->n; }
 
-tide_element tide_array_type(const tide_array *a) { return (tide_element)ctyped_of(a)->type; }
+tide_element tide_array_type(const tide_array *a) { return (tide_element)c_impl_of(a)->type; }
 
 int tide_array_fill(tide_array *a, size_t at, size_t n, const void *element) {
-  if (!ti_array_within(ctyped_of(a), at, n)) return TIDE_EARG;
-  ti_array_fill(typed_of(a), at, n, element);
+  if (!ti_array_within(c_impl_of(a), at, n)) return TIDE_EARG;
+  ti_array_fill(impl_of(a), at, n, element);
   return TIDE_OK;
 }
 
 int tide_array_copy(tide_array *to, size_t at, const tide_array *from, size_t first, size_t n) {
-  struct ti_array *t = typed_of(to);
-  const struct ti_array *f = ctyped_of(from);
+  struct ti_array *t = impl_of(to);
+  const struct ti_array *f = c_impl_of(from);
   if (t->type != f->type || !ti_array_within(t, at, n) || !ti_array_within(f, first, n))
     return TIDE_EARG;
   ti_array_move(t, at, f, first, n);
@@ -77,9 +77,9 @@ int tide_array_copy(tide_array *to, size_t at, const tide_array *from, size_t fi
 }
 
 int tide_array_read(const tide_array *a, size_t at, size_t n, void *bytes) {
-  if (!ti_array_within(ctyped_of(a), at, n)) return TIDE_EARG;
-  ti_array_read(ctyped_of(a), at, n, bytes);
+  if (!ti_array_within(c_impl_of(a), at, n)) return TIDE_EARG;
+  ti_array_read(c_impl_of(a), at, n, bytes);
   return TIDE_OK;
 }
 
-size_t tide_array_weight(const tide_array *a) { return ti_array_weight(ctyped_of(a)); }
+size_t tide_array_weight(const tide_array *a) { return ti_array_weight(c_impl_of(a)); }

@@ -38,14 +38,14 @@ int tide_future_interrupt(tide_future *f) {
   return ti_pool_cancel_interrupt(ti_task_pool(t), t);
 }
 
-/* How long to look before sleeping on t. */
+/* Returns how long to check t before sleeping on it. */
 static ti_time spin_time(const struct ti_task *t) {
   return ti_task_pool(t) != NULL ? ti_pool_spin_time(ti_task_pool(t)) : SPIN_TIME;
 }
 
-/* Looks for a while whether t is done, without a watch: neither this thread nor the completer
-** touches a mailbox then. */
-static bool look(const struct ti_task *t, struct ti_spin_wait *s) {
+/* Returns whether t is done, which it checks for a while. No wait entry is needed for that, so
+** neither this thread nor the completer takes the waiter's lock. */
+static bool spin(const struct ti_task *t, struct ti_spin_wait *s) {
   struct ti_spin_loop k;
   bool found;
   if (!ti_spin_wait_start(s, spin_time(t), &k)) return false;
@@ -55,61 +55,62 @@ static bool look(const struct ti_task *t, struct ti_spin_wait *s) {
   return found;
 }
 
-/* Inside a task, in a pool that has max_threads: runs t here if nobody else can (then *how is
-** BLOCK_NONE), or notes that this wait is not over. */
-static int look_after(const struct ti_task_wait *w, struct ti_task *t, ti_time deadline,
-                      enum ti_pool_block *how) {
+/* Inside a task, at max_threads. If all other threads wait, runs t on this one; then *how is
+** BLOCK_NONE. Or agrees that this wait is not over. */
+static int help_or_agree(const struct ti_task_wait *w, struct ti_task *t, ti_time deadline,
+                         enum ti_pool_block *how) {
   if (!ti_task_wait_crowded(w) || ti_task_wait_help(w, t, how)) return TIDE_OK;
   return deadline == TI_CLOCK_NEVER && ti_task_pool(t) == w->pool ? ti_task_wait_agree(w) : TIDE_OK;
 }
 
-/* Sleeps in `box` until t is done. LUA_OK and *code, or a hook's error on top. */
-static int sleep_on(struct ti_task *t, const struct ti_task_wait *w, struct ti_waiter *box,
+/* Sleeps on `waiter` until t is done. Returns LUA_OK and sets *code; or another status, with a
+** hook's error on top. [-0, +(0|1), -] */
+static int sleep_on(struct ti_task *t, const struct ti_task_wait *w, struct ti_waiter *waiter,
                     struct ti_wait_hook *hook, ti_time deadline, enum ti_pool_block *how,
                     int *code) {
   struct ti_wait_set set;
-  struct ti_wait_entry watch;
+  struct ti_wait_entry entry;
   ti_time slice;
   bool done;
   int status = LUA_OK;
   *code = TIDE_OK;
-  if (look(t, &box->spin)) return ti_wait_hook_run(hook);
-  ti_waiter_set_init(&set, box);
-  set.spin_time = 0; /* it looked already */
-  ti_waiter_entry_start(&watch, t, &set);
+  if (spin(t, &waiter->spin)) return ti_wait_hook_run(hook);
+  ti_waiter_set_init(&set, waiter);
+  set.spin_time = 0; /* spin has checked t already */
+  ti_waiter_entry_start(&entry, t, &set);
   do {
-    *code = look_after(w, t, deadline, how);
+    *code = help_or_agree(w, t, deadline, how);
     if (*code != TIDE_OK) break;
     slice = ti_wait_hook_slice(hook, deadline);
     done = ti_waiter_set_sleep(&set, 1, false, slice);
-    status = ti_wait_hook_run(hook); /* also when done: not inside what protects the decoding */
+    status = ti_wait_hook_run(hook); /* also when done, before the caller decodes the outcome */
     *code = done ? TIDE_OK : TIDE_ETIMEOUT;
   } while (!done && slice < deadline && status == LUA_OK);
-  ti_waiter_entry_cancel(&watch);
+  ti_waiter_entry_cancel(&entry);
   return status;
 }
 
-/* The same, from inside a task or not. */
-static int wait_in(struct ti_task *t, const struct ti_task_wait *w, struct ti_waiter *box,
+/* The same, also inside a task. */
+static int wait_in(struct ti_task *t, const struct ti_task_wait *w, struct ti_waiter *waiter,
                    struct ti_wait_hook *hook, ti_time deadline, int *code) {
   enum ti_pool_block how;
   int status;
   if (deadline != TI_CLOCK_NEVER) {
     *code = ti_task_wait_block_begin(w, &how);
     if (*code != TIDE_OK) return LUA_OK;
-    status = sleep_on(t, w, box, hook, deadline, &how, code);
+    status = sleep_on(t, w, waiter, hook, deadline, &how, code);
     ti_task_wait_block_end(w, how);
     return status;
   }
   *code = ti_task_wait_begin(w, t, &how);
   if (*code != TIDE_OK) return LUA_OK;
   status =
-      ti_task_done(t) ? ti_wait_hook_run(hook) : sleep_on(t, w, box, hook, deadline, &how, code);
+      ti_task_done(t) ? ti_wait_hook_run(hook) : sleep_on(t, w, waiter, hook, deadline, &how, code);
   ti_task_wait_end(w, how);
   return status;
 }
 
-/* L's worker is being closed, and t may be for the thread that does so. */
+/* Returns whether L's worker is being closed, and t may need the thread that does so. */
 static bool for_own_worker(lua_State *L, const struct ti_task *t) {
   return L != NULL && ti_task_pool(t) != NULL && ti_worker_state_closing(L) &&
          ti_task_pool(t) == ((const tide_executor *)ti_worker_state_user(L))->pool;
@@ -131,13 +132,14 @@ int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
   if (o != NULL) {
     status = wait_in(t, &w, &o->waiter, &hook, ti_clock_deadline(timeout), &code);
   } else {
-    struct ti_waiter box;
-    if (ti_waiter_init(&box) != 0) return TIDE_ENOMEM;
-    status = wait_in(t, &w, &box, &hook, ti_clock_deadline(timeout), &code);
-    ti_waiter_fini(&box);
+    struct ti_waiter waiter;
+    if (ti_waiter_init(&waiter) != 0) return TIDE_ENOMEM;
+    status = wait_in(t, &w, &waiter, &hook, ti_clock_deadline(timeout), &code);
+    ti_waiter_fini(&waiter);
   }
   ti_wait_hook_end(&hook);
   if (status != LUA_OK) lua_error(L);
-  if (o != NULL) ti_borrow_peek(L); /* who waited has the time; plain results are read without it */
+  /* After a wait there is time for it. tide_pushplain does not do it. */
+  if (o != NULL) ti_borrow_peek(L);
   return code;
 }

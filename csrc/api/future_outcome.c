@@ -24,7 +24,7 @@ int tide_future_outcome(const tide_future *f) {
   }
 }
 
-/* The `nth` of the texts that stand first in the message of a failed task. */
+/* Returns the `nth` of the texts at the start of the message of a failed task. */
 static const char *get_text(const struct ti_task *t, int nth, size_t *len) {
   const char *s = NULL;
   struct ti_cursor c;
@@ -62,7 +62,7 @@ static int try_decode(lua_State *L, struct decoding *d) {
 static int push_packed(lua_State *L, const struct ti_task *t, int outcome, int *n) {
   struct decoding d = {t, 0};
   int base = lua_gettop(L), status;
-  if (outcome == TIDE_EERROR) { /* the traceback comes first */
+  if (outcome == TIDE_EERROR) { /* the traceback is first */
     size_t len;
     const char *s = get_text(t, 0, &len);
     if (s != NULL) d.offset = (size_t)((const unsigned char *)s - t->msg.bytes.data) + len;
@@ -70,12 +70,13 @@ static int push_packed(lua_State *L, const struct ti_task *t, int outcome, int *
   luaL_checkstack(L, 6, NULL);
   status = try_decode(L, &d);
   if (status == LUA_ERRMEM)
-    lua_error(L); /* says nothing of the task: a later look may fare better */
+    lua_error(L); /* says nothing about the task: a later call may succeed */
   if (status != LUA_OK) {
     outcome = TIDE_ETRANSFER;
     if (ti_error_kind(L, -1) != TIDE_ETRANSFER) {
-      /* What rebuilds a value raised this, or a hook that a signal set meanwhile: a hook's error
-      ** (Ctrl-C) must end the script, not become the outcome. A second try tells them apart. */
+      /* Code that rebuilds a value raised this; or a hook that a signal handler set meanwhile. The
+      ** error of such a hook (Ctrl-C) must end the script, and not become the outcome. If a second
+      ** try succeeds, it was the hook. */
       if (try_decode(L, &d) == LUA_OK) {
         lua_settop(L, base + 1);
         lua_error(L);
@@ -88,7 +89,8 @@ static int push_packed(lua_State *L, const struct ti_task *t, int outcome, int *
   return outcome;
 }
 
-/* Whether the next value is a scalar, and no long string, which is better decoded once. */
+/* Returns whether the next value is a scalar. Long strings are excluded: decoding them here and
+** again for tide_pushoutcome would be expensive. */
 static bool is_plain(const struct ti_cursor *c) {
   enum { MAX_STRING = 64 };
   struct ti_cursor ahead = *c;
@@ -97,7 +99,7 @@ static bool is_plain(const struct ti_cursor *c) {
   return tag >= WIRE_NIL && tag <= WIRE_POINTER;
 }
 
-/* Pushes the userdata that stands next, if it is one whose each push is the same.
+/* Pushes the next value if it is userdata of a type with `quick`. Returns whether it did.
 ** [-0, +(0|1), m] */
 static bool push_ref(lua_State *L, struct ti_cursor *c, const struct ti_message *m) {
   const tide_reftype *type;
@@ -113,7 +115,7 @@ static bool push_ref(lua_State *L, struct ti_cursor *c, const struct ti_message 
 
 int tide_pushplain(lua_State *L, const tide_future *f, int *n) {
   enum { MOST = 8 };
-  int answer = 1;
+  int kind = 1;
   const struct ti_task *t = ti_executor_c_task_of(f);
   int top = lua_gettop(L);
   struct ti_cursor c;
@@ -131,7 +133,7 @@ int tide_pushplain(lua_State *L, const tide_future *f, int *n) {
       ti_scalar_push(L, &v);
     } else {
       if (!push_ref(L, &c, &t->msg)) break;
-      answer = 2;
+      kind = 2;
     }
   }
   if (lua_gettop(L) - top != (int)count || ti_buffer_get_u8(&c) != WIRE_END || c.failed) {
@@ -139,7 +141,7 @@ int tide_pushplain(lua_State *L, const tide_future *f, int *n) {
     return 0;
   }
   *n = (int)count;
-  return answer;
+  return kind;
 }
 
 int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
@@ -158,7 +160,7 @@ int tide_pushoutcome(lua_State *L, const tide_future *f, int *n) {
     default:
       text = get_text(t, 0, &len);
       if (text == NULL &&
-          outcome == TIDE_EBROKEN) { /* no memory for the words; the pool has them */
+          outcome == TIDE_EBROKEN) { /* there was no memory for the text; the pool has it */
         text = ti_executor_future_forked(f) ? TI_EXECUTOR_FORKED
                                             : ti_pool_broken_reason(ti_task_pool(t));
         len = strlen(text);

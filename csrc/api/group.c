@@ -1,7 +1,7 @@
 /*
 ** api/group: futures delivered in the order in which they finish.
 **
-** A thin layer over a mailset: an entry keeps the watch, the future and the caller's tag.
+** A group is a wait set (sched/waiter.h) whose entries also have the future and the caller's tag.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -12,14 +12,14 @@
 #include "platform/clock.h"
 
 struct entry {
-  struct ti_wait_entry watch;
+  struct ti_wait_entry wait;
   struct ti_list_node link; /* in group->entries, until it is taken */
   struct ti_task *task;     /* held */
   void *tag;
 };
 
 struct tide_group {
-  struct ti_owner *owner; /* I; NULL: `own` is the mailbox */
+  struct ti_owner *owner; /* I; NULL: the group sleeps on `own` */
   struct ti_waiter own;
   struct ti_wait_set set;
   struct ti_list entries; /* all that were added and not taken */
@@ -30,8 +30,8 @@ int tide_group_new(tide_group **out, lua_State *L) {
   struct ti_owner *owner;
   tide_group *g;
   *out = NULL;
-  /* One made in a finalizer may never be freed, if the state is closing: it must not stay behind in
-  ** the owner's mailbox. */
+  /* A group made in a finalizer of a closing state may never be freed. It must not stay behind in
+  ** the owner's waiter. */
   owner = L != NULL && lua_gc(L, LUA_GCISRUNNING) >= 0 ? ti_owner_of(L) : NULL;
   g = (tide_group *)ti_alloc_zero(&ti_alloc_default, sizeof *g);
   if (g == NULL) return TIDE_ENOMEM;
@@ -48,9 +48,9 @@ int tide_group_new(tide_group **out, lua_State *L) {
   return TIDE_OK;
 }
 
-/* In a child that was forked: it was the parent's, and completers that are not here may have left
-** it half changed. Nothing of it is touched or given back then. */
-static bool is_lost(const tide_group *g) {
+/* Returns whether this process is a forked child of the one that made g. Threads that are not here
+** may have left g half changed, so it is neither used nor freed. */
+static bool is_forked(const tide_group *g) {
   return ti_fork_guard_forked(&g->set.waiter->fork_guard);
 }
 
@@ -62,11 +62,11 @@ static void free_entry(tide_group *g, struct entry *e) {
 
 void tide_group_free(tide_group *g) {
   struct ti_list_node *node;
-  if (g == NULL || is_lost(g)) return;
+  if (g == NULL || is_forked(g)) return;
   while ((node = ti_list_peek(&g->entries)) != NULL) {
     struct entry *e = TI_CONTAINER(node, struct entry, link);
     struct ti_task *t = e->task;
-    ti_waiter_entry_cancel(&e->watch);
+    ti_waiter_entry_cancel(&e->wait);
     free_entry(g, e);
     tide_future_rele(ti_executor_future_of(t));
   }
@@ -82,17 +82,16 @@ void tide_group_free(tide_group *g) {
 int tide_group_add(tide_group *g, tide_future *f, void *tag) {
   struct ti_task *t = ti_executor_task_of(f);
   struct entry *e;
-  if (is_lost(g) || (ti_executor_future_forked(f) && !ti_task_done(t))) return TIDE_EBROKEN;
+  if (is_forked(g) || (ti_executor_future_forked(f) && !ti_task_done(t))) return TIDE_EBROKEN;
   e = (struct entry *)ti_alloc_zero(&ti_alloc_default, sizeof *e);
   if (e == NULL) return TIDE_ENOMEM;
   e->task = ti_task_hold(t);
   if (ti_task_pool(e->task) != NULL && ti_pool_spin_time(ti_task_pool(e->task)) < g->set.spin_time)
-    g->set.spin_time =
-        ti_pool_spin_time(ti_task_pool(e->task)); /* the least of all that are in it */
+    g->set.spin_time = ti_pool_spin_time(ti_task_pool(e->task)); /* the least of all in the group */
   e->tag = tag;
   ti_list_push(&g->entries, &e->link);
   g->n++;
-  ti_waiter_entry_start(&e->watch, e->task, &g->set);
+  ti_waiter_entry_start(&e->wait, e->task, &g->set);
   return TIDE_OK;
 }
 
@@ -107,10 +106,10 @@ static int wait_each(const tide_group *g, lua_State *L) {
   return status;
 }
 
-/* Inside a task, in a pool that has max_threads: runs one of g's here if nobody else can, and is
-** away again then; or notes that this wait is not over. */
-static int look_after(const tide_group *g, const struct ti_task_wait *w, ti_time deadline,
-                      enum ti_pool_block *how) {
+/* Inside a task, at max_threads. If all other threads wait, runs a task of g on this one, and is
+** blocked again; or agrees that this wait is not over. */
+static int help_or_agree(const tide_group *g, const struct ti_task_wait *w, ti_time deadline,
+                         enum ti_pool_block *how) {
   const struct ti_list_node *n;
   bool own = true, helped = false;
   if (!ti_task_wait_crowded(w)) return TIDE_OK;
@@ -130,10 +129,10 @@ int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failur
   enum ti_pool_block how = BLOCK_NONE;
   bool done;
   int status, code;
-  if (is_lost(g)) return TIDE_EBROKEN;
+  if (is_forked(g)) return TIDE_EBROKEN;
   if (need > g->n) need = g->n;
-  /* In a task, all of them as long as that takes: one after the other, so that each can be run
-  ** here. */
+  /* A task that waits for all of them, without a timeout, waits for one after the other. So each
+  ** can run on this thread. */
   if (w.pool != NULL && deadline == TI_CLOCK_NEVER && need == g->n &&
       (!stop_on_failure || need == 1) && (status = wait_each(g, L)) != TIDE_OK)
     return status;
@@ -144,7 +143,7 @@ int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failur
     return code;
   }
   do {
-    code = done || timeout == 0 ? TIDE_OK : look_after(g, &w, deadline, &how);
+    code = done || timeout == 0 ? TIDE_OK : help_or_agree(g, &w, deadline, &how);
     if (code != TIDE_OK) break;
     slice = timeout == 0 ? 0 : ti_wait_hook_slice(&hook, deadline);
     done = ti_waiter_set_sleep(&g->set, need, stop_on_failure != 0, slice);
@@ -158,13 +157,13 @@ int tide_group_wait(tide_group *g, lua_State *L, size_t need, int stop_on_failur
 }
 
 tide_future *tide_group_next(tide_group *g, void **tag) {
-  struct ti_wait_entry *w = is_lost(g) ? NULL : ti_waiter_set_take(&g->set);
+  struct ti_wait_entry *w = is_forked(g) ? NULL : ti_waiter_set_take(&g->set);
   struct entry *e;
   struct ti_task *t;
   if (w == NULL) return NULL;
-  e = TI_CONTAINER(w, struct entry, watch);
+  e = TI_CONTAINER(w, struct entry, wait);
   t = e->task;
   if (tag != NULL) *tag = e->tag;
   free_entry(g, e);
-  return ti_executor_future_of(t); /* with the entry's reference */
+  return ti_executor_future_of(t); /* the entry's reference becomes the caller's */
 }

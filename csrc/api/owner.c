@@ -59,7 +59,7 @@ static struct ti_owner *new_owner(lua_State *L) {
   err = ti_waiter_init(&o->waiter);
   if (err != 0) {
     char why[128];
-    luaL_error(L, "cannot make a mailbox: %s", strerror_r(err, why, sizeof why));
+    luaL_error(L, "cannot make a waiter: %s", strerror_r(err, why, sizeof why));
   }
   ti_fork_guard_init(&o->waiter.fork_guard);
   ti_hold_back_init(&o->hold_back, ti_owner_main_thread(L));

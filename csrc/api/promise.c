@@ -25,7 +25,7 @@ int tide_promise_begin(tide_future *f) {
   return ti_task_state(t) == TIDE_CANCELLED ? TIDE_ECANCELLED : TIDE_EINVALIDSTATE;
 }
 
-/* Finishes a promise with the n values on top, packed. [-n, +0, e] */
+/* Finishes a promise with the n values on top. [-n, +0, e] */
 static void finish(tide_future *f, lua_State *L, int n, int outcome) {
   struct ti_task *t = ti_executor_task_of(f);
   struct ti_message m;
@@ -33,7 +33,7 @@ static void finish(tide_future *f, lua_State *L, int n, int outcome) {
   if (ti_task_pool(t) != NULL)
     ti_error_raise(L, TIDE_EINVALIDSTATE, "the future belongs to an executor");
   if (ti_task_done(t)) ti_error_raise(L, TIDE_EINVALIDSTATE, "the future is done already");
-  luaL_checkstack(L, 8, NULL); /* here, so that packing need not raise while m holds memory */
+  luaL_checkstack(L, 8, NULL); /* now, as an error below would leak m */
   ti_message_init(&m, ti_task_mem(t));
   if (outcome == TIDE_EERROR) ti_buffer_put_varint(&m.bytes, 0); /* no traceback */
   if (ti_pack_values(L, &m, n, outcome == TIDE_OK ? PACK_RESULTS : PACK_ERROR) != LUA_OK) {

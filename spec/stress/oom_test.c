@@ -223,7 +223,7 @@ static bool is_clear(const char *text) {
                                       "too many results to unpack", /* and table.unpack's */
                                       "cannot start a worker thread",
                                       "no thread could be started",
-                                      "cannot make a mailbox",
+                                      "cannot make a waiter",
                                       "Cannot allocate memory",
                                       "Resource temporarily unavailable",
                                       "Too many open files"};
