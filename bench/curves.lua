@@ -3,8 +3,8 @@
 
 local curves = {}
 
---- file; title; the axes' titles; the names of the curves drawn, with titles. `linear`: a line is
---- drawn beside them whose cost is in proportion to x.
+--- The plots: file, title, titles of the axes, then name and title of each curve. `linear` names a
+--- curve beside which a line in proportion to x is drawn.
 local list = {
   { file = "queue.png", title = "Cost of a no-op against the length of the queue",
     x = "no-ops queued", y = "µs per no-op", scale = 1e6,
@@ -22,7 +22,7 @@ local list = {
     { "workers_round_trip", "one round trip, p50" } },
 }
 
--- Points of a curve over all rounds: x, median, least and greatest y.
+-- Returns the points of a curve over all rounds: x, median, least and greatest y.
 local function gather(rounds, name)
   local by_x, order = {}, {}
   for _, v in ipairs(rounds) do
@@ -89,15 +89,15 @@ local function script_of(plot, rounds, path)
     "set grid xtics ytics mytics lc rgb 'gray80', lc rgb 'gray92'",
     "set key top left reverse Left",
     ("set xrange [%g:%g]"):format(x_min * 0.8, x_max * 1.25),
-    -- Room for the key above, and never so narrow that noise looks like a trend.
+    -- Leaves space for the key, and makes the range wide enough that noise shows no trend.
     ("set yrange [%g:%g]"):format(y_min / 2, math.max(y_max * 5, y_min * 20)),
     table.concat(blocks, "\n"),
     "plot " .. table.concat(drawn, ", \\\n  "),
   }, "\n") .. "\n"
 end
 
---- Draws all plots into the directory `out`; answers file and title of each. What cannot be drawn
---- is said in notes.
+--- Draws all plots into the directory `out`. Returns file and title of each. A plot that cannot be
+--- drawn is named in `notes`.
 function curves.plot(rounds, out, notes)
   local plots = {}
   for _, plot in ipairs(list) do

@@ -1,8 +1,8 @@
 -- figures.lua: the figures, each with its target if it has one, and the tables of the report.
 --
--- Each is computed from the table v of one round's values, so that a ratio is always taken within a
--- round. A figure that needs a value which is not there is shown as "not measured", with the reason
--- if one is known.
+-- Each figure is computed from the table v of one round's values, so that a ratio is always taken
+-- within a round. A figure whose values are missing is shown as "not measured", with the reason if
+-- one is known.
 -- SPDX-License-Identifier: MIT
 
 local shapes = require "shapes"
@@ -14,8 +14,9 @@ local KIB, BYTES, TIMES = { "KiB", 1024 }, { "bytes", 1 }, { "×", 1 }
 
 -- ------------------------------------------------------------------- targets --
 
---- point (of the list of targets); title; unit; value(v); at_most or at_least, in the unit: the
---- target. needs: the part of tidepool that it measures, for "not there yet".
+--- The figures: `point` (of the list of targets), `title`, `unit`, `value(v)`. The target is
+--- `at_most` or `at_least`, in the unit. `needs` names the part of tidepool that is measured; the
+--- report says "not there yet" if it is absent.
 figures.list = {}
 
 local function figure(point, title, unit, value, target)
@@ -105,7 +106,7 @@ local function over_limit(v, name)
   return v["shape_" .. name] / (2 * v["limit_shape_" .. name])
 end
 
--- The greatest of fn(v, shape) over the least.
+-- Returns the greatest of fn(v, shape) over the least.
 local function spread_of_shapes(v, fn)
   local least, greatest = math.huge, 0
   for _, shape in ipairs(shapes.list) do
@@ -188,8 +189,8 @@ figure(11, "1,000 no-ops in states of their own, each", US,
 
 -- ------------------------------------------------------------------- peers --
 
---- What tidepool and others are compared by: title; unit; own(v); key of the others' values;
---- whether more is better.
+--- The figures that tidepool and its peers are compared by: title, unit, own(v), key of the peers'
+--- values, and whether more is better.
 figures.rows = {
   { "round trip of a no-op, p50", US, function(v) return v.roundtrip_p50 end, "roundtrip_p50" },
   { "no-ops submitted, then collected, 2 workers", PER_SECOND,
@@ -213,7 +214,7 @@ figures.rows = {
 
 -- ------------------------------------------------------------------ tables --
 
---- What limits.c measures: key, title, unit.
+--- The values that limits.c measures: key, title, unit.
 figures.limits = {
   { "condvar_p50", "two threads that sleep on conditions, round trip, p50", US },
   { "condvar_p99", "the same, p99", US },

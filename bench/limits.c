@@ -26,7 +26,7 @@ enum { MIB = 1 << 20, BIG = 64 * MIB, NUMBERS = 100000, RECORDS = 10000 };
 
 /* ----------------------------------------------------- threads that wake -- */
 
-/* Two threads that sleep on a condition each; `turn` is what both wait for. */
+/* Two threads, each of which sleeps on a condition of its own until it is its turn. */
 typedef struct pingpong {
   pthread_mutex_t mutex;
   pthread_cond_t cond[2]; /* cond[i]: turn == i */
@@ -48,7 +48,7 @@ static void *partner(void *ud) {
   return NULL;
 }
 
-/* A round trip: from the signal to the partner until its answer is there. */
+/* Returns the time of a round trip: from the signal to the partner until its response. */
 static void bench_pingpong(int rounds) {
   pingpong p = {PTHREAD_MUTEX_INITIALIZER,
                 {PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER},
@@ -86,8 +86,8 @@ static void copy_mib(void *ud) {
   __asm__ volatile("" : : "r"(c->to) : "memory"); /* keeps the copy */
 }
 
-/* Two threads that copy from each other's memory: what a string's way there and back costs at least
-** where the two have processors of their own. They look, they do not sleep. */
+/* Two threads that copy from each other's memory. A string that goes there and back costs at least
+** this where each has a processor of its own. They poll, and do not sleep. */
 enum { BLOCKS = 4 }; /* each uses its blocks in turn, as a collector's heap does */
 
 typedef struct exchange {
@@ -176,8 +176,8 @@ static void build_floats(lua_State *L) {
   }
 }
 
-/* {id = 7, name = "name7", tags = {"a", "b"}} and so on. The strings of the keys are kept on the
-** stack, as a good reader of a message would do it. */
+/* Builds records: {id = 7, name = "name7", tags = {"a", "b"}} and so on. Key strings are kept on
+** the stack, as an efficient decoder does. */
 static void build_records(lua_State *L) {
   lua_createtable(L, RECORDS, 0);
   lua_pushliteral(L, "id");
@@ -208,9 +208,9 @@ static void build_records(lua_State *L) {
   lua_settop(L, list);
 }
 
-static volatile size_t sink; /* what reading leaves behind, so that it is done */
+static volatile size_t sink; /* keeps the compiler from removing the reading */
 
-/* Reads the value at the top, with all that is in it. */
+/* Reads the value at the top and all that it contains. */
 static size_t read_value(lua_State *L) {
   size_t seen = 0;
   switch (lua_type(L, -1)) {
@@ -241,14 +241,14 @@ typedef struct values {
   void (*build)(lua_State *L);
 } values;
 
-/* Building, and the collection of what the last time left. */
+/* Builds a value, and collects the garbage of the last one. */
 static void build(void *ud) {
   values *v = ud;
   v->build(v->L);
   lua_settop(v->L, 0);
 }
 
-/* Reading what lies on the stack. */
+/* Reads the value on the stack. */
 static void reading(void *ud) {
   values *v = ud;
   sink += read_value(v->L);

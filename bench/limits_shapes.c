@@ -3,8 +3,8 @@
 **
 ** A value is first turned into a tape: a flat list of what to push and where to store it, with the
 ** exact size of each table. Reading walks the value; building replays the tape. A string that
-** occurs again is fetched from a table instead of being hashed again, as a good reader of a message
-** would do it. Building includes the collection of what the last time left.
+** occurs again is fetched from a table instead of being hashed again, as an efficient decoder does.
+** Building includes collecting the garbage of the last time.
 **
 ** usage: limits_shapes SHAPES.lua REPEATS
 **
@@ -50,8 +50,8 @@ static step *add(tape *t, enum op op) {
 
 /* ------------------------------------------------------------ writing it -- */
 
-/* Table 1 of `from` knows the strings seen: how often, then a negative number once they have a
-** place among those that come again. [-0, +0] */
+/* Table 1 of `from` maps each string to the number of times it was seen; once the string has an
+** index among those that occur again, to a negative number instead. [-0, +0] */
 static void record_string(tape *t) {
   lua_State *L = t->from;
   size_t len;
@@ -80,8 +80,8 @@ static void record_string(tape *t) {
 
 static void record(tape *t);
 
-/* [-0, +0]. In the order of lua_next, which gives the array first; what lies in it is stored by
-** index. */
+/* Records the fields in the order of lua_next, which gives the array part first; elements of that
+** part are stored by index. [-0, +0] */
 static void record_table(tape *t) {
   lua_State *L = t->from;
   size_t at = t->n, hash = 0, len = lua_rawlen(L, -1);
@@ -107,7 +107,7 @@ static void record_table(tape *t) {
   t->steps[at].size = (int)hash;
 }
 
-/* The value at the top of `from`. [-0, +0] */
+/* Records the value at the top of `from`. [-0, +0] */
 static void record(tape *t) { /* NOLINT(misc-no-recursion): shapes are no deeper than 200 */
   lua_State *L = t->from;
   switch (lua_type(L, -1)) {
@@ -148,9 +148,9 @@ static void build(void *ud) {
   lua_settop(L, 1);
 }
 
-static volatile size_t sink; /* what reading leaves behind, so that it is done */
+static volatile size_t sink; /* keeps the compiler from removing the reading */
 
-/* The value at the top. [-0, +0] */
+/* Reads the value at the top. [-0, +0] */
 static size_t walk(lua_State *L) { /* NOLINT(misc-no-recursion) */
   size_t len = 0;
   switch (lua_type(L, -1)) {
@@ -171,7 +171,7 @@ static size_t walk(lua_State *L) { /* NOLINT(misc-no-recursion) */
     seen += walk(L);
     lua_pop(L, 1);
   }
-  if (len > 0) { /* the rest begins behind the last of the array */
+  if (len > 0) { /* the other fields begin after the last element of the array */
     lua_pushinteger(L, (lua_Integer)len);
   } else {
     lua_pushnil(L);

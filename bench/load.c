@@ -1,8 +1,8 @@
 /*
-** load.c: the machine's other work: busy threads, and one that sleeps and wants to wake in time.
+** load.c: keeps the machine busy: threads that compute, and one that sleeps until given times.
 **
 ** Prints how many turns of a loop the busy threads did per second, and how late the sleeper woke on
-** average. What another program does on the same processors shows in both.
+** average. A program that runs on the same processors changes both.
 **
 ** usage: load THREADS SECONDS
 **
@@ -36,7 +36,7 @@ static void *work(void *ud) {
   return NULL;
 }
 
-/* Wakes every millisecond until `end`; the mean of how late that was. */
+/* Wakes every millisecond until `end`. Returns the mean lateness. */
 static double lateness(double end) {
   double sum = 0;
   int times = 0;

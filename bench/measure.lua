@@ -1,14 +1,14 @@
--- measure.lua: what all workloads share: the clock, the report of a figure, parked workers, no-ops.
+-- measure.lua: functions that all workloads use: the clock, the report of a figure, parked workers,
+-- no-ops.
 --
--- Those of other libraries (peers/drive.lua) use it too: only measure.park needs tidepool, and
--- measure.submit_and_collect an executor of its kind.
--- A workload is a script that runs one kind of work in a process of its own and prints its figures,
--- one per line: name, tab, value, in seconds, bytes or per second. Its first argument is "full" or
--- "quick".
+-- A workload is a script that runs one kind of work in a process of its own. It prints one figure
+-- per line: name, tab, value, in seconds, bytes or per second. Its first argument is "full" or
+-- "quick". The workloads of other libraries (peers/drive.lua) use this file, too: measure.park
+-- alone needs tidepool, and measure.submit_and_collect an executor of its kind.
 -- SPDX-License-Identifier: MIT
 
--- Functions of this module are tasks, and are sent by name. So a worker loads this file, too: there
--- is no `arg` there, and package.cpath is the script's.
+-- Functions of this module are tasks, and are sent by name, so a worker loads this file, too. A
+-- worker has no `arg`, and its package.cpath is the script's.
 local arguments = arg or {}
 if arguments[0] then
   local place = arguments[0]:match("^(.*/)") or "./"
@@ -22,22 +22,22 @@ function measure.emit(name, value)
   io.write(("%s\t%.9g\n"):format(name, value)) -- some libraries have a print of their own
 end
 
---- Says that a part of tidepool is not there, instead of its figures.
+--- Prints that a part of tidepool is absent, in place of its figures.
 function measure.absent(part)
   io.write("absent\t", part, "\n")
 end
 
---- A point of the curve of that name.
+--- Prints a point of the curve of that name.
 function measure.point(name, x, y)
   io.write(("curve\t%s\t%.9g\t%.9g\n"):format(name, x, y))
 end
 
---- The first value in quick mode, else the second.
+--- Returns the first value in quick mode, else the second.
 function measure.pick(quick, full)
   return measure.quick and quick or full
 end
 
---- The value that a share q of the samples does not exceed. Sorts the list.
+--- Returns the value that a share q of the samples does not exceed. Sorts the list.
 function measure.quantile(samples, q)
   table.sort(samples)
   return samples[1 + math.floor(q * (#samples - 1))]
@@ -47,14 +47,14 @@ function measure.median(samples)
   return measure.quantile(samples, 0.5)
 end
 
---- The seconds that fn takes, once.
+--- Returns the seconds that one call of fn takes.
 function measure.time(fn)
   local start = measure.now()
   fn()
   return measure.now() - start
 end
 
---- The seconds that fn takes, `repeats` times.
+--- Returns a list of the seconds that fn takes, for `repeats` calls.
 function measure.times(repeats, fn)
   local now, samples = measure.now, {}
   for i = 1, repeats do
@@ -70,8 +70,8 @@ local function parked(here, gate)
   gate:result()
 end
 
---- Occupies `number` workers of an executor that has as many to spare, and returns once all of them
---- run. Answers a function that frees them and returns when they are free.
+--- Occupies `number` workers of an executor, which must have as many free, and waits until all of
+--- them run. Returns a function that frees them and waits until they are free.
 function measure.park(ex, number)
   local tidepool = require "tidepool"
   local gate, here, tasks = tidepool.future(), {}, {}
@@ -90,8 +90,7 @@ end
 
 local function noop() end
 
---- Submits that many no-ops, or calls of fn, keeps their futures, then takes the result of each, in
---- order.
+--- Submits that many no-ops, or calls of fn, keeps the futures, then reads each result in order.
 function measure.submit_and_collect(ex, number, fn)
   local futures = {}
   fn = fn or noop
@@ -103,7 +102,7 @@ function measure.submit_and_collect(ex, number, fn)
   end
 end
 
---- Resident memory of this process, in bytes, after a full collection.
+--- Returns the resident memory of this process, in bytes, after a full collection.
 function measure.resident()
   collectgarbage()
   collectgarbage()

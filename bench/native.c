@@ -1,7 +1,7 @@
 /*
-** bench_native: what the workloads need and Lua lacks: clocks, and sleeping.
+** native.c: the Lua module bench_native: clocks and sleeping, which Lua lacks.
 **
-** Nothing here knows tidepool, so that other libraries' pools can be timed by the same clock.
+** It does not use tidepool, so that pools of other libraries are timed by the same clock.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -12,25 +12,25 @@
 
 int luaopen_bench_native(lua_State *L);
 
-/* now() -> seconds of a clock that never goes back */
+/* now() returns the seconds of a monotonic clock. */
 static int n_now(lua_State *L) {
   lua_pushnumber(L, now());
   return 1;
 }
 
-/* cpu() -> seconds of processor time that this process has used, in all its threads */
+/* cpu() returns the seconds of processor time that all threads of this process have used. */
 static int n_cpu(lua_State *L) {
   lua_pushnumber(L, seconds_of(CLOCK_PROCESS_CPUTIME_ID));
   return 1;
 }
 
-/* sleep(seconds) */
+/* sleep(seconds) sleeps that long. */
 static int n_sleep(lua_State *L) {
   sleep_until(now() + luaL_checknumber(L, 1));
   return 0;
 }
 
-/* sleep_until(time): until now() would answer that */
+/* sleep_until(time) sleeps until now() is at least that time. */
 static int n_sleep_until(lua_State *L) {
   sleep_until(luaL_checknumber(L, 1));
   return 0;

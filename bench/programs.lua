@@ -1,7 +1,7 @@
--- programs.lua: what a round runs: the machine's limits, tidepool's workloads, and the peers that
--- are there.
+-- programs.lua: the programs that a round runs: the machine's limits, tidepool's workloads, and the
+-- peers that are installed.
 --
--- A program prints lines of name, tab, value. Those of a peer get the peer's name before them.
+-- A program prints lines of name, tab, value. A peer's names get the name of the peer before them.
 -- SPDX-License-Identifier: MIT
 
 local programs = {}
@@ -38,8 +38,8 @@ local workloads = {
   { "curve_workers.lua" },
 }
 
---- Lua libraries that are found on the Lua path: the adapter under peers/, the module, and what
---- else it needs.
+--- Peers that are Lua libraries: the adapter under peers/, the module, and other modules that it
+--- needs.
 local lua_peers = {
   { "luv", "luv" },
   { "Lanes", "lanes" },
@@ -58,7 +58,7 @@ local function succeeds(command)
   return os.execute(command .. " >/dev/null 2>&1 </dev/null") == true
 end
 
--- The missing module of a Lua peer, or nil.
+-- Returns the missing module of a Lua peer, or nil.
 local function lacks(peer)
   for i = 2, #peer do
     local name = peer[i]
@@ -68,12 +68,12 @@ local function lacks(peer)
   end
 end
 
--- The interpreter; the states that other libraries open find bench_native through the environment.
+-- Returns the interpreter's command. States that peers open find bench_native by the environment.
 local function lua_of(place)
   return ([[LUA_CPATH=%s"$LUA_CPATH" %s]]):format(quote(place.build .. "?.so;"), quote(place.lua))
 end
 
--- The adapter of a Lua peer; nil and the reason if it cannot be used.
+-- Returns the adapter of a Lua peer; nil and the reason if it cannot be used.
 local function adapter_of(peer, place)
   local module = lacks(peer)
   if module then return nil, ("no module '%s' on the Lua path"):format(module) end
@@ -110,7 +110,7 @@ local function add_python(list, absent, place)
   end
 end
 
--- Whether the version of package.json lies under build/bench, and the two directories.
+-- Returns whether the version of package.json lies under build/bench, and the two directories.
 local function piscina_there(place)
   local from, to = place.here .. "peers/piscina/", place.build .. "piscina/"
   return succeeds(("cmp -s %s %s && test -d %s"):format(quote(from .. "package.json"),
@@ -129,7 +129,7 @@ local function add_piscina(list, absent, place)
   end
 end
 
---- Lets npm put piscina under build/bench, unless it is there. Where that fails, list says so.
+--- Lets npm install piscina under build/bench, unless it is there. If that fails, `list` names it.
 function programs.install(place)
   local there, from, to = piscina_there(place)
   if there or not succeeds("command -v npm") then return end
@@ -138,9 +138,9 @@ function programs.install(place)
     :format(quote(to), quote(from .. "package.json"), copy, quote(to)))
 end
 
+--- Returns the list of programs, name and command each, and why some peers are left out.
 --- place: `here`, this directory; `build`, that of the built programs; `lua`, the interpreter;
---- `mode`, "quick" or "full". Answers the list of programs, name and command each, and the reasons
---- why some peers are not in it.
+--- `mode`, "quick" or "full".
 function programs.list(place)
   local list, absent = {}, {}
   local quick = place.mode == "quick"
@@ -160,8 +160,8 @@ function programs.list(place)
   return list, absent
 end
 
---- What is run once, after all rounds: the queue of ten million; nil and the reason if this machine
---- has too little free memory.
+--- Returns the program that runs once, after all rounds: the queue of ten million. Returns nil and
+--- the reason if this machine has too little free memory.
 function programs.huge(place)
   if place.mode == "quick" then return nil, "not in quick mode" end
   local f = io.open("/proc/meminfo")

@@ -5,7 +5,7 @@ local shapes = require "shapes"
 
 local report = {}
 
---- Median, least and greatest of what fn finds in each round that has it; nil if none has.
+--- Returns median, least and greatest of fn(v) over the rounds that have it; nil if none has.
 local function spread(rounds, fn)
   local values = {}
   for _, v in ipairs(rounds) do
@@ -19,14 +19,14 @@ local function spread(rounds, fn)
   return median, values[1], values[#values]
 end
 
--- Three digits or more, without an exponent.
+-- Returns a number as text with three digits or more, without an exponent.
 local function digits(x)
   local size = math.abs(x)
   return (size >= 100 and "%.0f" or size >= 10 and "%.1f" or size >= 0.1 and "%.2f" or "%.3f")
     :format(x)
 end
 
--- Columns of equal width, so that the page can be read in a terminal too.
+-- Pads the columns to equal width, so that a terminal shows the page well.
 local function make_table(rows)
   local widths, lines = {}, {}
   for _, row in ipairs(rows) do
@@ -65,7 +65,7 @@ local function absent(rounds, figure)
   return figure.needs and rounds[1].absent[figure.needs]
 end
 
--- The row of a figure, and whether it missed its target.
+-- Returns the row of a figure, and whether it missed its target.
 local function figure_row(figure, rounds)
   local unit = figure.unit
   local bound = figure.at_most or figure.at_least
@@ -107,7 +107,7 @@ end
 
 -- ------------------------------------------------------------------- peers --
 
--- The peers that gave values, by name.
+-- Returns the sorted names of the peers that gave values.
 local function peers_of(rounds)
   local seen, names = {}, {}
   for _, v in ipairs(rounds) do
@@ -123,7 +123,7 @@ local function peers_of(rounds)
   return names
 end
 
--- How often tidepool is as good as that peer, within a round.
+-- Returns a function that computes how many times better tidepool is than the peer in a round.
 local function advantage(row, peer)
   return function(v)
     local own, other = row[3](v), v[peer .. "." .. row[4]]
@@ -188,13 +188,13 @@ local function output(command)
   return line or "unknown"
 end
 
---- How many threads wanted to run in the last minute, as the system counts them: a word.
+--- Returns the load average of the last minute, as text.
 function report.load_average()
   return output("cut -d ' ' -f 1 /proc/loadavg")
 end
 
---- The page. rounds: one table of values per round. context: `quick`; `lua`, the version's name;
---- `load`, the load average before it all; `notes`, `plots` (file and title each), `minutes`.
+--- Returns the page. rounds: one table of values per round. context: `quick`; `lua`, the version;
+--- `load`, the load average at the start; `notes`; `plots`, file and title each; `minutes`.
 function report.write(figures, rounds, context)
   local page = {}
   local function add(...)

@@ -6,13 +6,13 @@ local round = {}
 local methods = {}
 local metatable = { __index = methods, __name = "bench.round" }
 
---- A value is a field of it, those of a peer under "PEER.NAME". It also has
---- `curves`: lists of {x, y} by name; `absent`: parts of tidepool that are not there.
+--- Returns a round without values. A value is a field, that of a peer under "PEER.NAME". `curves`
+--- has lists of {x, y} by name, and `absent` the parts of tidepool that are not there.
 function round.new()
   return setmetatable({ curves = {}, absent = {} }, metatable)
 end
 
---- Takes in one line of a program's output; lines of other forms are left alone.
+--- Reads one line of a program's output. Lines of other forms are ignored.
 function methods:read(line, peer)
   local name, x, y = line:match("^curve\t(%S+)\t(%S+)\t(%S+)$")
   if name then
@@ -30,8 +30,8 @@ function methods:read(line, peer)
   if key then self[peer and peer .. "." .. key or key] = tonumber(value) end
 end
 
---- How often y at x = `to` (default: the last of the curve below ten million) is that at `from`;
---- and how often the one x is the other.
+--- Returns the ratio of y at x = `to` to y at x = `from`, and the ratio of the two x. The default
+--- of `to` is the last point of the curve below ten million.
 function methods:growth(name, from, to)
   local first, last
   for _, point in ipairs(self.curves[name]) do

@@ -1,8 +1,8 @@
 -- run.lua [--quick] [--rounds N]: takes all figures of this bench, and writes bench/out/report.md.
 --
--- Needs tidepool on the paths of Lua, and the programs of build/bench (make bench sees to both).
--- Each round runs every program once, in a process of its own. Status 1 if one of tidepool's own
--- failed; a peer that fails is named in the report, and the others go on.
+-- Needs tidepool on the paths of Lua, and the programs of build/bench: `make bench` provides both.
+-- Each round runs every program once, in a process of its own. The status is 1 if a program of
+-- tidepool failed. A peer that fails is named in the report, and does not stop the others.
 -- SPDX-License-Identifier: MIT
 
 local here = arg[0]:match("^(.*/)") or "./"
@@ -16,10 +16,10 @@ local report = require "report"
 local round = require "round"
 
 local OUT = here .. "out/"
--- Seconds; a program that takes longer is stuck.
+-- Seconds after which a program counts as failed.
 local LONGEST, LONGEST_PEER = 300, 60
 
--- This interpreter, as it was called.
+-- Returns the command by which this interpreter was started.
 local function interpreter()
   local i = -1
   while arg[i - 1] do i = i - 1 end
@@ -44,7 +44,7 @@ local function read_arguments()
   return quick, rounds or (quick and 1 or 5)
 end
 
--- Runs a program and puts what it prints into v; nil and a message if it failed.
+-- Runs a program and puts its values into v. Returns nil and a message if it failed.
 local function run_program(program, v)
   local command = ("timeout %d sh -c %s"):format(
     program.peer and LONGEST_PEER or LONGEST, programs.quote(program.command))
@@ -97,7 +97,7 @@ for i = 1, number do
   for _, program in ipairs(list) do
     run(program, rounds[i], ("round %d of %d"):format(i, number))
   end
-  write_page() -- who interrupts the bench has the rounds until then
+  write_page() -- an interrupted bench keeps the finished rounds
 end
 local huge, why = programs.huge(place)
 if huge then

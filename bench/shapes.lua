@@ -6,7 +6,7 @@
 
 local shapes = {}
 
--- A list of what fn makes of 1 … n.
+-- Returns the list of fn(1), …, fn(n).
 local function list(n, fn)
   local t = {}
   for i = 1, n do
@@ -29,7 +29,7 @@ local function mixed(i)
   return { i, x = i }
 end
 
--- 1,000 times, a chain of 50 tables one inside the other.
+-- A list of 1,000 chains, each of 50 tables one inside the other.
 local function deep()
   local t = { 1 }
   for _ = 2, 50 do
@@ -38,7 +38,7 @@ local function deep()
   return t
 end
 
---- name; title; make() -> the value.
+--- The shapes: name, title, make() -> the value.
 shapes.list = {
   { name = "integers", title = "integers in one array",
     make = function() return list(100000, function(i) return i end) end },
@@ -86,7 +86,7 @@ shapes.list = {
     make = function() return list(50000, function() return {} end) end },
 }
 
---- How many scalars and tables are in a value; keys count, other than those of an array.
+--- Returns the number of scalars and tables in a value. Keys count, except those of an array.
 function shapes.count(value)
   if type(value) ~= "table" then return 1 end
   local n, length = 1, #value
@@ -97,7 +97,7 @@ function shapes.count(value)
   return n
 end
 
---- Whether two values are equal in all that is in them.
+--- Returns whether two values are equal in all that they contain.
 function shapes.same(a, b)
   if type(a) ~= "table" or type(b) ~= "table" then
     return a == b and math.type(a) == math.type(b)

@@ -1,7 +1,7 @@
 /*
-** timing.h: what the C programs of the bench share: the clock, order, the line of a figure.
+** timing.h: functions that the C programs of the bench use: the clock, medians, printing a figure.
 **
-** Each program stands alone; nothing here knows tidepool. Times are in seconds.
+** Each program is one file, and uses no tidepool. Times are in seconds.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -26,7 +26,7 @@ static inline void sleep_until(double when) {
   while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) != 0) continue;
 }
 
-/* Memory, or the end of the program. */
+/* Returns p, or ends the program if p is NULL. */
 static inline void *need(void *p) {
   if (p == NULL) {
     fprintf(stderr, "out of memory\n");
@@ -40,16 +40,16 @@ static inline int ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-/* The value that a share q of the samples does not exceed. Sorts them. */
+/* Returns the value that a share q of the samples does not exceed. Sorts the samples. */
 static inline double quantile(double *samples, int n, double q) {
   qsort(samples, (size_t)n, sizeof *samples, ascending);
   return samples[(int)(q * (n - 1))];
 }
 
-/* The median of `repeats` runs of fn. */
+/* Returns the median time of `repeats` calls of fn. */
 static inline double median_time(void (*fn)(void *ud), void *ud, int repeats) {
   double *took = need(malloc(sizeof *took * (size_t)repeats));
-  for (int i = 0; i < 3; i++) fn(ud); /* not counted: memory, code and allocator settle */
+  for (int i = 0; i < 3; i++) fn(ud); /* warms up; not counted */
   for (int i = 0; i < repeats; i++) {
     double start = now();
     fn(ud);

@@ -29,10 +29,10 @@ local function records()
   return list
 end
 
---- How often each goes there and back first, uncounted: until its blocks are warm.
+--- The number of uncounted round trips before the others: they fill the block cache.
 values.warm_up = 3
 
---- name; make() -> the value; how often it goes there and back in full mode.
+--- The payloads: name, make() -> the value, and the number of round trips in full mode.
 values.list = {
   { name = "string_1mib", make = function() return ("x"):rep(1 << 20) end, repeats = 100 },
   { name = "integers", make = integers, repeats = 20 },
@@ -42,7 +42,7 @@ values.list = {
   { name = "string_64mib", make = function() return ("x"):rep(64 << 20) end, repeats = 3 },
 }
 
---- Raises unless what came back is what was sent.
+--- Raises an error unless the value that came back equals the one sent.
 function values.check(payload, sent, back)
   local ok = #sent == #back
   if payload.name == "records" then

@@ -2,8 +2,8 @@
 --
 -- The images are saved under out/download/ beside this script, in one-by-one/ and pool/. LuaSocket
 -- fetches them, inside the tasks. Without a URL the script draws nine pictures and serves them
--- itself on 127.0.0.1, each answer 100 ms late. The server is a task of a second executor.
--- A URL that fails is reported and the others go on; the exit status is then 1.
+-- itself on 127.0.0.1, with a delay of 100 ms. The server is a task of a second executor.
+-- A URL that fails is reported, and does not stop the others; the exit status is then 1.
 -- SPDX-License-Identifier: MIT
 
 local tidepool = require "tidepool"

@@ -1,8 +1,8 @@
--- pngserver.lua: a small HTTP server that answers each request after a fixed time.
+-- pngserver.lua: a small HTTP server that sends each response after a fixed delay.
 --
--- It runs as one task of a pool. All answers are late by the same time, so they leave in the order
--- in which the requests came: one queue holds the connections that wait. The server trusts its
--- clients to send a request at once, and knows no more of HTTP than download.lua needs.
+-- It runs as one task of a pool. All responses have the same delay, so they are sent in the order
+-- of the requests: one queue holds the waiting connections. A client must send its request at once.
+-- Of HTTP the server has what download.lua needs.
 -- SPDX-License-Identifier: MIT
 
 local socket = require "socket"
@@ -15,7 +15,7 @@ local PATIENCE <const> = 1 -- seconds that a client may keep the server waiting
 local ANSWER = "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n"
   .. "Connection: close\r\n\r\n%s"
 
--- Reads a request to its end, an empty line. Returns the name that it asks for, or nil.
+-- Reads a request to its end, an empty line. Returns the name in the request, or nil.
 local function read_request(client)
   client:settimeout(PATIENCE)
   local first = client:receive()
@@ -33,7 +33,7 @@ local function answer(client, body)
   client:close()
 end
 
---- Serves until `stop` is done. Returns the number of requests that it answered.
+--- Serves until `stop` is done. Returns the number of responses.
 --- files: from name to bytes. latency: seconds.
 --- ready: a future that gets the port, or the error. stop: a future that the caller sets.
 function server.run(files, latency, ready, stop)

@@ -1,12 +1,14 @@
 -- drive.lua MODE NAME METRIC: takes one figure of another library's pool, as tidepool's is taken.
 --
--- The library's adapter is peers/NAME.lua: a table with the list `metrics` of what it can do, and
--- open(workers, task) -> pool, where task is a function without upvalues; if the library wants
--- something in the environment, environment(metric) -> "NAME=VALUE"; if everything must run inside
--- of it, enter(arg) runs this script there, and answers nil when called there. A pool has
---   run(n, argument)   n times task(argument): all are submitted, then all are collected; answers
---                      the last result
---   close()            nil for a library whose pool ends with the process: it is opened once
+-- The library's adapter is peers/NAME.lua. It returns a table:
+--   metrics               the list of the figures that the library can have
+--   open(workers, task)   returns a pool; task is a function without upvalues
+--   environment(metric)   optional: returns "NAME=VALUE" for the environment
+--   enter(arg)            optional, if all must run inside of the library: runs this script there;
+--                         returns nil when called there
+-- A pool has
+--   run(n, argument)   submits task(argument) n times, then collects all; returns the last result
+--   close()            nil if the pool ends with the process: such a pool is opened once
 -- SPDX-License-Identifier: MIT
 
 local here = arg[0]:match("^(.*/)") or "./"
@@ -130,5 +132,5 @@ end
 
 local pool = assert(take[metric], "unknown metric: " .. tostring(metric))()
 if pool and pool.close then pool.close() end
--- Without closing the state: some libraries then wait for threads that wait for tasks.
+-- The state is not closed: in some libraries that waits for threads that wait for tasks.
 os.exit(true, false)

@@ -1,7 +1,7 @@
 -- effil.lua: effil, threads that take tasks from one channel and put results into another.
 --
--- effil turns tables into shared ones, which are userdata on the other side; 10,000 records take
--- many seconds and are left out.
+-- effil turns tables into shared ones, which are userdata on the other side. 10,000 records take
+-- many seconds, and are left out.
 -- SPDX-License-Identifier: MIT
 
 local effil = require "effil"

@@ -1,6 +1,6 @@
 -- lanes.lua: Lanes, lanes that take tasks from a linda and put results into it. Lanes 3.
 --
--- What is sent through a linda is not nil, so false stands for it.
+-- A linda does not carry nil, so false stands for it.
 -- SPDX-License-Identifier: MIT
 
 local lanes = require("lanes").configure()

@@ -1,8 +1,7 @@
--- ltask.lua: ltask, services that answer requests. Its lualib/ and service/ must be on the path.
+-- ltask.lua: ltask, services that serve requests. Its lualib/ and service/ must be on the path.
 --
--- Everything runs in services there, so drive.lua is started once more as one of them (enter), and
--- finds itself inside by the global `arg` that it is given. With a hundred thousand requests at
--- once it corrupted its memory in our trials, so throughput is left out.
+-- All code runs in services there. `enter` starts drive.lua once more as a service, which knows by
+-- its global `arg` that it is one. Throughput is left out: see README.md.
 -- SPDX-License-Identifier: MIT
 
 local adapter = {
@@ -11,7 +10,7 @@ local adapter = {
   },
 }
 
--- What each service runs to find its code, by the service's name.
+-- The code by which a service finds its script, by the service's name.
 local LOADER = [[
   local name = ...
   package.path, package.cpath = %q, %q
@@ -39,14 +38,14 @@ local function find(name)
   return assert(package.searchpath(name, package.path))
 end
 
---- Runs drive.lua with these arguments inside of ltask; nil if we are there already.
+--- Runs drive.lua with these arguments inside of ltask. Returns nil if called there.
 function adapter.enter(arguments)
   if arguments.inside then return nil end
   local service = find "service"
   local bootstrap = dofile(find "bootstrap")
   local loader = LOADER:format(package.path, package.cpath, arguments[0])
   local context = bootstrap.start {
-    -- One thread runs the drive's service, the others those of the pool.
+    -- One thread runs the service of drive.lua, the others run the pool's.
     core = { worker = 1 + (arguments[3] == "startup" and 8 or 2) },
     root = {
       bootstrap = {

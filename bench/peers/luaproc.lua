@@ -1,8 +1,8 @@
 -- luaproc.lua: luaproc, processes that take tasks from one channel and put results into another.
 --
--- Its sends wait until they are received, so one more process collects. Messages hold scalars only.
--- The scheduler's threads live as long as the program. With a hundred tasks on their way at once,
--- two workers stopped for good in our trials, so what needs that is left out.
+-- A send waits until the message is received, so one more process collects. Messages hold scalars
+-- only. The scheduler's threads live as long as the program. Figures with many tasks at a time are
+-- left out: see README.md.
 -- SPDX-License-Identifier: MIT
 
 local luaproc = require "luaproc"

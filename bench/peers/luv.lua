@@ -1,8 +1,7 @@
 -- luv.lua: luv's queue of work. It takes scalars only, so tables are not among its metrics.
 --
--- libuv has one pool in a process, of a size that it reads from the environment. luv 1.44 reads it
--- when it is loaded, and writes past the end of a list if there are more threads later: so it must
--- be set before.
+-- libuv has one pool in a process, whose size is in the environment. luv 1.44 reads the size when
+-- it is loaded, and writes past the end of a list if the pool is larger later. So it is set before.
 -- SPDX-License-Identifier: MIT
 
 local uv = require "luv"
@@ -15,7 +14,7 @@ local luv = {
 
 local workers_of = { throughput = 2, cpu = 2, sleeps = 50, startup = 8 }
 
---- What must be in the environment for a metric.
+--- Returns what the environment must have for a metric.
 function luv.environment(metric)
   return ("UV_THREADPOOL_SIZE=%d"):format(workers_of[metric] or 1)
 end

@@ -16,7 +16,7 @@ local SOURCE = "local a, b, c = ... return function() return a, b, c end"
 local ex <close> = tidepool.executor(1)
 local one = make(1, 2.5, "three")
 
--- What is timed is ex:submit(get()):result(), get included.
+-- Times ex:submit(get()):result(), the call of get included.
 local ways = {
   code_noop = function() return noop end,
   code_closure = function() return one end, -- the same one each time
@@ -24,7 +24,7 @@ local ways = {
 }
 local samples = { code_noop = {}, code_closure = {}, code_anew = {}, code_redefined = {} }
 
--- Code never seen as this object before, though its content is known; the compiler is not timed.
+-- The function is compiled anew each time, from the same text. Compiling is not timed.
 local function redefined()
   local fn = assert(load(SOURCE, "=redefined"))(1, 2.5, "three")
   ways.code_redefined = function() return fn end

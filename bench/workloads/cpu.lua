@@ -1,7 +1,7 @@
 -- cpu.lua MODE KIND: 64 tasks of 20 ms of Lua on two workers, over the same in sequential Lua.
 --
 -- KIND is arithmetic, or allocating (strings and tables). The work is calibrated first. Both ways
--- are run in turn, so that a machine that slows down or speeds up meanwhile favours neither.
+-- run in turn, so that a change of the machine's speed favours neither.
 -- SPDX-License-Identifier: MIT
 
 package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path

@@ -14,7 +14,7 @@ local function noop() end
 
 local ex <close> = tidepool.executor(1)
 
--- The seconds to queue so many no-ops, and to run and collect them; the list is filled by it.
+-- Returns the seconds to queue so many no-ops, and to run and collect them. Fills the list.
 local function fill(length, futures)
   local release = measure.park(ex, 1)
   local start = measure.now()

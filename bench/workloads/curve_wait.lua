@@ -1,7 +1,7 @@
 -- curve_wait.lua MODE MOST: the whole cost of wait, and of as_completed, against how many futures.
 --
--- None is done when the clock starts: the only worker is parked until then. What it takes to run
--- the no-ops is in it.
+-- None is done when the clock starts: the only worker is parked until then. The time includes
+-- running the no-ops.
 -- SPDX-License-Identifier: MIT
 
 package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path

@@ -1,7 +1,7 @@
 -- map_sizes.lua: map with default options against the best of chunksizes chosen by hand.
 --
--- For items of equal length, and for mixes in which eight of 50 ms stand among many of 1 µs. Each
--- way is run in turn, and the best of its times counts; that favours the hand, who has many ways.
+-- Items are of equal length, or eight of 50 ms are among many of 1 µs. Each way runs in turn, and
+-- the best of its times counts. That favours the chunksizes by hand, of which there are several.
 -- SPDX-License-Identifier: MIT
 
 package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path
@@ -33,7 +33,7 @@ local function equal(number, seconds)
   return items
 end
 
--- Many items of 1 µs, and a few of 50 ms where is_long says so.
+-- Returns many items of 1 µs, and a few of 50 ms: those for which is_long is true.
 local function mix(is_long)
   local number = measure.pick(5000, 20000)
   local items = equal(number, 1e-6)
@@ -59,7 +59,7 @@ local kinds = {
 local ex <close> = tidepool.executor(2)
 measure.park(ex, 2)()
 
--- The seconds of one map; chunksize nil: the default.
+-- Returns the seconds of one map. chunksize nil is the default.
 local function map_once(items, chunksize, expected)
   local view = chunksize and ex:with { chunksize = chunksize } or ex
   local sum, start = 0, measure.now()

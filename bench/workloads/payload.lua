@@ -13,9 +13,9 @@ end
 
 local ex <close> = tidepool.executor(1)
 
--- Collects what the last one left, here and there: its size would set this one's pace of
--- collection. Twice: what was lent is known to be back only when the messages have been collected,
--- and something is sent then.
+-- Collects the garbage of the last payload in both states, since its size would set the pace of the
+-- collector. Does so twice: borrowed strings are given back when the messages have been collected
+-- and the next message is sent.
 local function collect()
   for _ = 1, 2 do
     collectgarbage()

@@ -5,7 +5,7 @@ package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path
 local measure = require "measure"
 local tidepool = require "tidepool"
 
--- By its path: this file has the same name.
+-- Loads it by its path, since this file has the same name.
 local shapes = dofile((arg[0]:match("^(.*/)") or "./") .. "../shapes.lua")
 
 local function echo(value)

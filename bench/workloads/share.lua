@@ -1,8 +1,8 @@
--- share.lua: 1,000 tasks that look into a shared table of 100,000 entries, against 1,000 others.
+-- share.lua: 1,000 tasks that read a shared table of 100,000 entries, against 1,000 that do not.
 --
--- All do the same arithmetic, 1,000 or 10,000 turns of a loop; those that read look up ten entries
--- meanwhile. Then all of 1,000 turns look something up, in the shared table and in one of the same
--- size that the worker's initializer made: what differs is the sharing, not the memory read.
+-- All do the same arithmetic, 1,000 or 10,000 turns of a loop, and those that read read ten entries
+-- meanwhile. Then each of 1,000 turns reads an entry: of the shared table, or of one of the same
+-- size that the worker's initializer made. There the sharing differs, and the memory read does not.
 -- SPDX-License-Identifier: MIT
 
 package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path
@@ -16,7 +16,7 @@ if not tidepool.share then
   return
 end
 
--- So many turns, and every so often a look at one of 100,000 entries.
+-- Does that many turns; after each `often` of them it reads one of 100,000 entries.
 local function turns(t, start, number, often)
   local sum, i = 0, start
   for _ = 1, number // often do
@@ -58,7 +58,7 @@ local ex <close> = tidepool.executor { max_workers = 2, initializer = initialize
   initargs = { ENTRIES } }
 measure.park(ex, 2)()
 
--- The seconds that all tasks take, and their sum.
+-- Returns the seconds that all tasks take, and the sum of their results.
 local function run(fn, number, often, argument)
   local futures, sum = {}, 0
   local start = measure.now()

@@ -1,8 +1,8 @@
--- spin_load.lua: what spinning costs the machine's other work, with twice as many busy threads as
+-- spin_load.lua: the cost of spinning to other programs, with twice as many busy threads as
 -- processors.
 --
--- load.c is that work. Meanwhile a pool does a round trip every 2 ms, by turns one that spins and
--- one that never does, each for a while; what differs is the spinning.
+-- load.c is the other program. Meanwhile a pool does a round trip every 2 ms: in turn one that
+-- spins and one that does not. Nothing else differs.
 -- SPDX-License-Identifier: MIT
 
 package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path
@@ -26,7 +26,7 @@ for _, ex in pairs(pools) do
   measure.times(500, function() ex:submit(noop):result() end)
 end
 
--- turns per second and mean lateness of the other work, while ex does its round trips
+-- Returns turns per second and mean lateness of the other program, while ex does its round trips.
 local function loaded(ex)
   local threads = 2 * tidepool.cpu_count()
   local pipe = assert(io.popen(("%s %d %g"):format(load_program, threads, SECONDS)))

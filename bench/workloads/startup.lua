@@ -1,7 +1,7 @@
 -- startup.lua: an executor of eight workers is created, used, and shut down.
 --
--- Once for a single no-op, which starts one thread; once for eight tasks that meet, so that all
--- eight threads must have started. The second is also timed until all eight run.
+-- Once with a single no-op, which starts one thread; once with eight tasks that wait for each
+-- other, so that eight threads start. The second is also timed until all eight run.
 -- SPDX-License-Identifier: MIT
 
 package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path

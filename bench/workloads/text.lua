@@ -1,5 +1,5 @@
--- text.lua: bytes of the library's section .text, its code; and all that is loaded of it
--- read-only, as size(1) counts text: constants, tables for unwinding, names and relocations too.
+-- text.lua: the size of the library's section .text, its code, in bytes; and that of all that is
+-- loaded read-only, as size(1) counts text: constants, unwind tables, names and relocations, too.
 -- SPDX-License-Identifier: MIT
 
 package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path

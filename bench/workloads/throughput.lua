@@ -1,6 +1,6 @@
 -- throughput.lua MODE WORKERS: 100,000 no-ops submitted, then all collected in order.
 --
--- Steady state: one whole round in this process is not counted, then the median of several.
+-- One whole round in this process is not counted. The figure is the median of those after it.
 -- SPDX-License-Identifier: MIT
 
 package.path = (arg[0]:match("^(.*/)") or "./") .. "../?.lua;" .. package.path

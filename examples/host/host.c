@@ -1,12 +1,11 @@
 /*
 ** host.c: a program that embeds Lua and owns a tidepool executor.
 **
-** It keeps a year of temperature readings in C, and offers them to Lua as the
-** module "host". Every worker gets that module through the open_state hook. The
-** same question, the sum of all readings, is then answered four times: by the
-** program itself, by a script that is handed the pool, by tasks that are handed
-** the readings' memory as an array, and by tasks submitted from C without a
-** lua_State. The program ends with status 1 if they differ.
+** It keeps a year of temperature readings in C, and offers them to Lua as the module "host". Each
+** worker gets that module from the open_state hook. The sum of all readings is then computed four
+** times: by the program itself, by a script that gets the executor, by tasks that get the readings'
+** memory as an array, and by tasks that C submits without a lua_State. The program ends with status
+** 1 if the sums differ.
 **
 ** usage: host [SCRIPT]    (default: host.lua in the folder of the program)
 **
@@ -25,11 +24,12 @@
 
 enum { DAYS = 365, PER_DAY = 1440, READINGS = DAYS * PER_DAY, SLICES = 8 };
 
-/* In thousandths of a degree. Written before the first worker exists, only read after that, so the
+/* In thousandths of a degree. Written before the first worker exists, and only read after that, so
 ** workers share it without a lock. */
 static int32_t readings[READINGS];
 
-/* How many worker states were opened and closed: the hooks run on the workers' threads. */
+/* The numbers of worker states that were opened and closed. The hooks that count run on the
+** workers' threads. */
 static atomic_int opened, closed;
 
 static int mismatches;
@@ -49,7 +49,7 @@ static void measure(void) {
 
 /* ------------------------------------------------------- module "host" -- */
 
-/* host.reading(i): reading number i, from 1. [-0, +1, e] */
+/* host.reading(i) returns reading number i, from 1. [-0, +1, e] */
 static int l_reading(lua_State *L) {
   lua_Integer i = luaL_checkinteger(L, 1);
   luaL_argcheck(L, 1 <= i && i <= READINGS, 1, "no such reading");
@@ -57,7 +57,7 @@ static int l_reading(lua_State *L) {
   return 1;
 }
 
-/* host.sum(from, to): the sum of the readings from..to. [-0, +1, e] */
+/* host.sum(from, to) returns the sum of these readings. [-0, +1, e] */
 static int l_sum(lua_State *L) {
   lua_Integer from = luaL_checkinteger(L, 1), to = luaL_checkinteger(L, 2), sum = 0;
   luaL_argcheck(L, 1 <= from && from <= READINGS, 1, "no such reading");
@@ -77,7 +77,7 @@ static int open_host(lua_State *L) {
   return 1;
 }
 
-/* The hook: called for each new worker state. */
+/* Hook: registers the module in each new worker state. */
 static void open_state(lua_State *L, void *ud) {
   (void)ud;
   luaL_requiref(L, "host", open_host, 0);
@@ -93,8 +93,8 @@ static void close_state(lua_State *L, void *ud) {
 
 /* --------------------------------------------------- a script's turn -- */
 
-/* Lua finds the library's C module in this program, not in a second copy on package.cpath. Workers
-** take package.preload over from the state that submits. [-0, +0, m] */
+/* Makes Lua find the library's C module in this program, not in a second copy on package.cpath.
+** Workers copy package.preload from the state that submits. [-0, +0, m] */
 static void preload_tidepool(lua_State *L) {
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
   lua_pushcfunction(L, luaopen_tidepool_core);
@@ -102,7 +102,7 @@ static void preload_tidepool(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Runs the script with the pool as its argument; it answers a sum. */
+/* Runs the script with the executor as its argument. Returns the sum that the script returned. */
 static lua_Integer ask_script(lua_State *L, tide_executor *ex, const char *script) {
   lua_Integer sum = -1;
   if (luaL_loadfile(L, script) == LUA_OK) {
@@ -114,8 +114,8 @@ static lua_Integer ask_script(lua_State *L, tide_executor *ex, const char *scrip
   return sum;
 }
 
-/* The readings as an array: no copy is made, neither here nor on the way to a task. Lua code that
-** gets the pool and the array, and answers a sum. */
+/* Lua code that gets the executor and the readings as an array, and returns their sum. No copy of
+** the readings is made, neither here nor on the way to a task. */
 static lua_Integer ask_array(lua_State *L, tide_executor *ex) {
   static const char code[] =
       "local pool, readings = ...\n"
@@ -127,7 +127,7 @@ static lua_Integer ask_array(lua_State *L, tide_executor *ex) {
       "return a:result() + b:result()";
   lua_Integer sum = -1;
   tide_array *a;
-  /* NULL: nothing to call when the last user lets go, since `readings` is never freed. */
+  /* NULL: nothing is called after the last reference, since `readings` is never freed. */
   if (tide_array_wrap(&a, TIDE_I32, readings, READINGS, NULL, NULL) != TIDE_OK) return -1;
   if (luaL_loadstring(L, code) == LUA_OK) {
     tide_pushexecutor(L, ex);
@@ -147,7 +147,7 @@ static tide_value integer(lua_Integer i) {
   return v;
 }
 
-/* The one integer a task returned; -1 if it failed, which no sum here is. */
+/* Returns the integer that a task returned, or -1 if the task failed. No sum here is -1. */
 static lua_Integer wait_integer(tide_future *f) {
   tide_value v;
   size_t n = 0;
@@ -157,7 +157,7 @@ static lua_Integer wait_integer(tide_future *f) {
   return -1;
 }
 
-/* The sum in slices, each a task that calls the C function l_sum. */
+/* Sums the readings in slices. Each slice is a task that calls the C function l_sum. */
 static lua_Integer ask_tasks(tide_executor *ex) {
   tide_future *slice[SLICES] = {NULL};
   lua_Integer sum = 0;
@@ -176,14 +176,14 @@ static lua_Integer ask_tasks(tide_executor *ex) {
   return sum;
 }
 
-/* Strings of a future have a length, and no NUL is promised after them. */
+/* Compares by length: no NUL need follow a future's string. */
 static int ends_with(const tide_value *v, const char *tail) {
   size_t len = strlen(tail);
   return v->type == TIDE_TSTRING && v->u.string.len >= len &&
          memcmp(v->u.string.data + v->u.string.len - len, tail, len) == 0;
 }
 
-/* A function by its name; a string there and back. */
+/* Submits a function by its name, with a string that comes back. */
 static int ask_named(tide_executor *ex) {
   tide_value arg = {.type = TIDE_TSTRING, .u.string = {"tide", 4}}, v = {.type = TIDE_TNIL};
   tide_future *f;
@@ -196,7 +196,7 @@ static int ask_named(tide_executor *ex) {
   return ok;
 }
 
-/* A task that fails: its message is read in C, and the pool lives on. */
+/* Submits a task that fails, and reads its message. The executor can still be used. */
 static int ask_too_much(tide_executor *ex) {
   tide_value arg = integer(READINGS + 1), v = {.type = TIDE_TNIL};
   tide_future *f;
@@ -260,7 +260,7 @@ int main(int argc, char **argv) {
          atomic_load(&opened));
   check(st.finished == st.submitted && st.failed == 1, "every task ran, one failed");
   check(atomic_load(&opened) == atomic_load(&closed), "every state opened was closed");
-  tide_executor_rele(ex); /* the script's handle may still hold it: L goes last */
+  tide_executor_rele(ex); /* the script's handle may hold another reference, so L is closed last */
   lua_close(L);
   return mismatches ? EXIT_FAILURE : EXIT_SUCCESS;
 }
