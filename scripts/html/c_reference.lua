@@ -115,7 +115,7 @@ return function(headers)
       return (part:gsub("%f[%w\\_][Ttl]\\?[%w\\_.]+", function(word)
         local name = word:gsub("\\", ""):gsub("%.+$", "")
         local dots = word:match "%.+$" or ""
-        if not (name:find "^tide_%l" or name:find "^TIDE_%w" or name:find "^lua_%l") then
+        if not (name:find "^tide_%l" or name:find "^TIDE_%w" or name:find "^lua_%a") then
           return word
         end
         local base = name:match "^[%w_]+"
