@@ -266,8 +266,8 @@ static void bench_values(const char *name, void (*make)(lua_State *L), int repea
 }
 
 int main(int argc, char **argv) {
-  long asked = argc > 1 ? strtol(argv[1], NULL, 10) : 20;
-  int repeats = asked < 1 ? 1 : asked > 1000 ? 1000 : (int)asked;
+  long given = argc > 1 ? strtol(argv[1], NULL, 10) : 20;
+  int repeats = given < 1 ? 1 : given > 1000 ? 1000 : (int)given;
   copying c = {need(malloc(BIG)), need(malloc(MIB))};
   memset(c.from, 'x', BIG);
 

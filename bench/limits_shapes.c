@@ -33,14 +33,14 @@ typedef struct tape {
   lua_State *from; /* its value at the top of the stack, below it the table of strings seen */
   lua_State *to;   /* where to build; the table of strings seen at 1 */
   step *steps;
-  size_t n, room;
+  size_t n, capacity;
   lua_Integer strings; /* how many different ones occur more than once */
 } tape;
 
 static step *add(tape *t, enum op op) {
-  if (t->n == t->room) {
-    t->room = t->room ? 2 * t->room : 1024;
-    t->steps = need(realloc(t->steps, t->room * sizeof *t->steps));
+  if (t->n == t->capacity) {
+    t->capacity = t->capacity ? 2 * t->capacity : 1024;
+    t->steps = need(realloc(t->steps, t->capacity * sizeof *t->steps));
   }
   step *s = &t->steps[t->n++];
   memset(s, 0, sizeof *s);
@@ -210,8 +210,8 @@ static void measure(lua_State *L, const char *name, int repeats) {
 
 int main(int argc, char **argv) {
   lua_State *L = need(luaL_newstate());
-  long asked = argc > 2 ? strtol(argv[2], NULL, 10) : 0;
-  int repeats = asked < 1 ? 1 : asked > 1000 ? 1000 : (int)asked;
+  long given = argc > 2 ? strtol(argv[2], NULL, 10) : 0;
+  int repeats = given < 1 ? 1 : given > 1000 ? 1000 : (int)given;
   luaL_openlibs(L);
   if (argc < 2 || luaL_dofile(L, argv[1]) != LUA_OK) {
     fprintf(stderr, "limits_shapes: %s\n", argc < 2 ? "no file given" : lua_tostring(L, -1));

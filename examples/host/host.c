@@ -103,7 +103,7 @@ static void preload_tidepool(lua_State *L) {
 }
 
 /* Runs the script with the executor as its argument. Returns the sum that the script returned. */
-static lua_Integer ask_script(lua_State *L, tide_executor *ex, const char *script) {
+static lua_Integer sum_by_script(lua_State *L, tide_executor *ex, const char *script) {
   lua_Integer sum = -1;
   if (luaL_loadfile(L, script) == LUA_OK) {
     tide_pushexecutor(L, ex);
@@ -114,9 +114,9 @@ static lua_Integer ask_script(lua_State *L, tide_executor *ex, const char *scrip
   return sum;
 }
 
-/* Lua code that gets the executor and the readings as an array, and returns their sum. No copy of
-** the readings is made, neither here nor on the way to a task. */
-static lua_Integer ask_array(lua_State *L, tide_executor *ex) {
+/* Runs Lua code with the executor and the readings as an array. Returns the sum that the code
+** returned. No copy of the readings is made, neither here nor on the way to a task. */
+static lua_Integer sum_by_array(lua_State *L, tide_executor *ex) {
   static const char code[] =
       "local pool, readings = ...\n"
       "local function sum(part) local s = 0 for _, t in ipairs(part) do s = s + t end "
@@ -158,7 +158,7 @@ static lua_Integer wait_integer(tide_future *f) {
 }
 
 /* Sums the readings in slices. Each slice is a task that calls the C function l_sum. */
-static lua_Integer ask_tasks(tide_executor *ex) {
+static lua_Integer sum_by_tasks(tide_executor *ex) {
   tide_future *slice[SLICES] = {NULL};
   lua_Integer sum = 0;
   for (int i = 0; i < SLICES; i++) {
@@ -184,7 +184,7 @@ static int ends_with(const tide_value *v, const char *tail) {
 }
 
 /* Submits a function by its name, with a string that comes back. */
-static int ask_named(tide_executor *ex) {
+static int call_by_name(tide_executor *ex) {
   tide_value arg = {.type = TIDE_TSTRING, .u.string = {"tide", 4}}, v = {.type = TIDE_TNIL};
   tide_future *f;
   size_t n = 0;
@@ -197,7 +197,7 @@ static int ask_named(tide_executor *ex) {
 }
 
 /* Submits a task that fails, and reads its message. The executor can still be used. */
-static int ask_too_much(tide_executor *ex) {
+static int read_failure(tide_executor *ex) {
   tide_value arg = integer(READINGS + 1), v = {.type = TIDE_TNIL};
   tide_future *f;
   size_t n = 0;
@@ -247,12 +247,12 @@ int main(int argc, char **argv) {
   }
 
   printf("from a script:\n");
-  check(ask_script(L, ex, argc > 1 ? argv[1] : path) == expected, "sum by a map over days");
-  check(ask_array(L, ex) == expected, "sum by tasks that read the program's own memory");
+  check(sum_by_script(L, ex, argc > 1 ? argv[1] : path) == expected, "sum by a map over days");
+  check(sum_by_array(L, ex) == expected, "sum by tasks that read the program's own memory");
   printf("from C:\n");
-  check(ask_tasks(ex) == expected, "sum by tasks that call a C function");
-  check(ask_named(ex), "string.upper by name");
-  check(ask_too_much(ex), "a failing task fails alone, with its message");
+  check(sum_by_tasks(ex) == expected, "sum by tasks that call a C function");
+  check(call_by_name(ex), "string.upper by name");
+  check(read_failure(ex), "a failing task fails alone, with its message");
 
   check(tide_executor_shutdown(ex, NULL, 0, TIDE_FOREVER) == TIDE_OK, "shutdown");
   tide_executor_stats(ex, &st);
