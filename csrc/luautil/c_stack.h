@@ -1,10 +1,9 @@
 /*
-** luautil/c_stack: whether the C stack has room for what packs and unpacks.
+** luautil/c_stack: whether the C stack has space for packing and unpacking.
 **
-** Both recurse, a level of C stack for each level of nesting, and call functions of the user's in
-** between, which may recurse as far as Lua lets them. A script may run on a small stack of the
-** host's, or be deep in C calls already. So both check what is left, and refuse with an error in
-** time.
+** Both recurse for each level of nesting, and call functions of the user in between, which may
+** recurse as far as Lua allows. A script may run on a small stack of the host, or be deep in C
+** calls already. Both therefore check what is left, and raise an error in time.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -16,21 +15,21 @@
 
 #include "platform/thread.h"
 
-enum { C_STACK_EVERY = 16 }; /* levels between two looks */
+enum { C_STACK_EVERY = 16 }; /* levels between two checks */
 
-/* For so many levels, and for what the last of them calls. */
+/* What so many levels take, with the functions that the last of them calls. */
 #define C_STACK_LEVELS (TI_THREAD_STACK_UNIT / 16)
 
 #define C_STACK_WORDS "nested too deep for the C stack, of which %d KiB are left"
 #define C_STACK_LEFT ((int)(ti_thread_stack_room(NULL) >> 10))
 
-/* False: at level `depth`, counted from 1, no others may follow. */
+/* Returns false if no further level may follow level `depth`, counted from 1. */
 static inline bool ti_c_stack_deeper(int depth) {
   return depth % C_STACK_EVERY != 1 || ti_thread_stack_room(NULL) >= C_STACK_LEVELS;
 }
 
-/* Whether there is room to call a function of the user's: as much as Lua code may take, or, on a
-** small stack, nearly half of it. */
+/* Returns whether there is space to call a function of the user: as much as Lua code may take or,
+** on a small stack, nearly half of it. */
 static inline bool ti_c_stack_call(void) {
   size_t size, room = ti_thread_stack_room(&size);
   size_t need = size / 2 > C_STACK_LEVELS ? size / 2 - C_STACK_LEVELS : 0;

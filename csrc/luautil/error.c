@@ -12,7 +12,7 @@
 
 #define TYPE_NAME "tidepool.error"
 
-/* tostring(err): where it was made, as far as known, and the message. */
+/* tostring(err): the place, as far as known, and the message */
 static int error_tostring(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -54,8 +54,8 @@ static bool is_ours(const char *source) {
   return false;
 }
 
-/* Pushes "file:line: " of the innermost line of Lua that is not ours, or nil. The errors are
-** tables, to which Lua itself adds no position. [-0, +1, m] */
+/* Pushes "file:line: " of the innermost line of Lua that is not the library's, or nil. The errors
+** are tables, to which Lua adds no position. [-0, +1, m] */
 static void push_where(lua_State *L) {
   lua_Debug ar;
   for (int level = 0; level < 32 && lua_getstack(L, level, &ar); level++) {
@@ -83,11 +83,12 @@ void ti_error_metatable(lua_State *L) {
 
 /* ------------------------------------------------------------- as strings -- */
 
-/* In the registry: whether errors are strings here; the last of these, and its message alone. */
+/* Keys in the registry: whether errors are strings here; the last such string, and its message
+** alone. */
 static const char strings_key = 0, text_key = 0, message_key = 0;
 
-/* What ends each of them, and tells its kind: nothing has to be remembered, in whatever state it
-** arrives. */
+/* Each such string ends with this and its kind, so the kind needs no memory of its own in whatever
+** state the string arrives. */
 #define MARK " (tidepool: "
 
 bool ti_error_strings(lua_State *L) {
@@ -140,7 +141,7 @@ static int kind_of_text(const char *s, size_t len) {
   return TIDE_OK;
 }
 
-/* Where the message begins in a string of ours: behind "file:line: ". */
+/* Returns where the message begins in such a string: behind "file:line: ". */
 static const char *behind_where(const char *s, const char *end) {
   for (const char *p = s; p < end; p++) {
     const char *q = p + 1;

@@ -1,10 +1,10 @@
 /*
 ** luautil/error: the library's error objects.
 **
-** The one place where they are made: {kind = "timeout", message = "…", where = "file:line: "}
-** with a metatable that every state makes once and that keeps its identity when it is sent.
-** `where` is the script's line that called, if there is one; tostring puts it first. In a state
-** that asks for strings they are text, for hosts that print with lua_tostring.
+** They are made here alone: {kind = "timeout", message = "…", where = "file:line: "} with a
+** metatable that each state makes once and that keeps its identity when it is sent. `where` is the
+** line of the script that called, if known; tostring puts it first. A state may have strings in
+** place of these objects, for hosts that print with lua_tostring.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -20,11 +20,11 @@ TI_INTERNAL_BEGIN
 
 /* Pushes an error object. [-0, +1, m] */
 void ti_error_push(lua_State *L, int code, const char *message);
-/* Pushes the object made of the kind and the message on top. [-1, +1, m] */
+/* Makes an error object of the kind and the message on top. [-1, +1, m] */
 void ti_error_wrap(lua_State *L, int code);
 /* Raises an error object with a formatted message (as lua_pushfstring). [-0, +0, e] */
 int ti_error_raise(lua_State *L, int code, const char *fmt, ...);
-/* Pushes where the script is, as `file:line: `, or "" if no line of Lua is known. [-0, +1, m] */
+/* Pushes the place of the script, `file:line: `, or "" if no line of Lua is known. [-0, +1, m] */
 void ti_error_where(lua_State *L);
 /* Raises a string, as luaL_error does, with the place of ti_error_where. [-0, +0, e] */
 int ti_error_plain(lua_State *L, const char *fmt, ...);
@@ -34,15 +34,14 @@ int ti_error_kind(lua_State *L, int idx);
 /* Pushes its message, without the place. [-0, +1, m] */
 void ti_error_message(lua_State *L, int idx);
 
-/* Whether errors that are made or arrive in L are strings: "file:line: message (tidepool: kind)".
-** [-0, +0, -] */
+/* Returns whether errors made by or arriving in L are strings: "file:line: message (tidepool:
+** kind)". [-0, +0, -] */
 bool ti_error_strings(lua_State *L);
-/* Says so; answers what was so before. [-0, +0, m] */
+/* Sets that. Returns what was set before. [-0, +0, m] */
 bool ti_error_set_strings(lua_State *L, bool on);
-/* Makes the table of an error object on top, with or without its metatable, such a string. [-1, +1,
-** m] */
+/* Makes the error object on top, with or without its metatable, such a string. [-1, +1, m] */
 void ti_error_to_text(lua_State *L);
-/* Pushes the metatable. [-0, +1, m] */
+/* Pushes the metatable of error objects. [-0, +1, m] */
 void ti_error_metatable(lua_State *L);
 
 TI_INTERNAL_END

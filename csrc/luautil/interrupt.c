@@ -12,10 +12,10 @@
 #include "sched/watchdog.h"
 
 #define INTERRUPT_GRACE 10000
-/* So many coroutines have that each; those that a task runs beyond that while it tidies up have
+/* So many hooks get INTERRUPT_GRACE each; later ones, which a task sets off while it tidies up, get
 ** less and less. */
 #define INTERRUPT_FULL 8
-/* So many signals, 5 ms apart, find a finalizer running before it is stopped: after the error
+/* So many signals, 5 ms apart, may find a finalizer running before it is stopped: after the error
 ** was raised, and in the collection at the end. */
 #define INTERRUPT_FINALIZER_SIGNALS 10
 
@@ -33,7 +33,7 @@ struct ti_interrupt *ti_interrupt_of(lua_State *L) {
 
 static void hook(lua_State *L, lua_Debug *ar);
 
-/* 0: L calls no hooks now. */
+/* Returns the place of L's flag; it is 0 while L calls no hooks. */
 TI_IN_HANDLER static volatile unsigned char *flag_of(const struct ti_interrupt *h, lua_State *L) {
   return (volatile unsigned char *)(void *)L + h->flag;
 }
@@ -52,7 +52,7 @@ static void set_phase(struct ti_interrupt *h, enum ti_interrupt_phase phase) {
                           memory_order_relaxed);
 }
 
-/* In the handler too: lua_sethook may be called there. */
+/* Sets the hook of L. Also called in the handler, where lua_sethook is allowed. */
 TI_IN_HANDLER static void set_hook(struct ti_interrupt *h, lua_State *L) {
   int phase = atomic_load_explicit(&h->phase, memory_order_relaxed), count = 1;
   if (phase == INTERRUPT_CAUGHT || phase == INTERRUPT_OVER_LIMIT) {
@@ -64,7 +64,7 @@ TI_IN_HANDLER static void set_hook(struct ti_interrupt *h, lua_State *L) {
   h->hooked = L;
 }
 
-/* Lua answers so in finalizers alone. */
+/* lua_gc returns -1 in finalizers and nowhere else */
 TI_IN_HANDLER static bool in_finalizer(lua_State *L) { return lua_gc(L, LUA_GCISRUNNING) < 0; }
 
 const char *ti_interrupt_words(int kind) {
@@ -79,15 +79,15 @@ static void hook(lua_State *L, lua_Debug *ar) {
   struct ti_interrupt *h = ti_interrupt_of(L);
   int kind = ti_stop_token_requested(h->stop);
   (void)ar;
-  if (kind == TIDE_OK) { /* an earlier task's, on a coroutine that it left behind */
+  if (kind == TIDE_OK) { /* the hook of an earlier task, on a coroutine that it left behind */
     lua_sethook(L, NULL, 0, 0);
     return;
   }
   set_phase(h, phase_of(h) < INTERRUPT_CAUGHT ? INTERRUPT_CAUGHT : INTERRUPT_FINAL);
   if (in_finalizer(L)) atomic_store_explicit(&h->finalizer_signals, 0, memory_order_relaxed);
   set_hook(h, L);
-  /* The state is to be closed. Finalizers that did not run yet can wait for that, too; inside one
-  ** this does nothing. */
+  /* The state will be closed, so finalizers that did not run yet can wait for that, too. Inside one
+  ** this call does nothing. */
   if (atomic_load_explicit(&h->stopped_in_finalizer, memory_order_relaxed)) {
     lua_gc(L, LUA_GCSTOP);
     ti_stop_token_start_ticks(h->stop->target); /* each that follows needs a signal of its own */
@@ -102,7 +102,7 @@ void ti_interrupt_check(lua_State *L) {
   if (kind != TIDE_OK) ti_error_raise(L, kind, "%s", ti_interrupt_words(kind));
 }
 
-/* Finalizers have their time still. */
+/* Returns whether L runs a finalizer that still has time. */
 static bool has_time(const struct ti_interrupt *h, lua_State *L) {
   return atomic_load_explicit(&h->finalizer_signals, memory_order_relaxed) > 0 && in_finalizer(L);
 }
@@ -112,7 +112,7 @@ void ti_interrupt_again(lua_State *L) {
   if (h != NULL && phase_of(h) == INTERRUPT_FINAL && !has_time(h, L)) ti_interrupt_check(L);
 }
 
-/* The coroutine that runs, and was asked to end. In the handler too. */
+/* Stops the running coroutine of a task that was requested to end. Also called in the handler. */
 TI_IN_HANDLER static void stop_running(struct ti_interrupt *h) {
   lua_State *L = atomic_load_explicit(&h->running, memory_order_relaxed);
   volatile unsigned char *flag;
@@ -127,7 +127,7 @@ TI_IN_HANDLER static void stop_running(struct ti_interrupt *h) {
     }
   }
   if (lua_gethook(L) != hook) {
-    /* It was set, and C code of the task took it away. */
+    /* The hook was set, and C code of the task removed it. */
     if (h->hooked == L &&
         atomic_load_explicit(&h->phase, memory_order_relaxed) != INTERRUPT_REQUESTED)
       atomic_store_explicit(&h->phase, INTERRUPT_FINAL, memory_order_relaxed);
@@ -135,7 +135,7 @@ TI_IN_HANDLER static void stop_running(struct ti_interrupt *h) {
   }
   if (h->flag == 0) return;
   flag = flag_of(h, L);
-  if (*flag != 0) return; /* else in a finalizer, a hook of the task's own, or a message handler */
+  if (*flag != 0) return; /* 0: in a finalizer, a hook of the task's own, or a message handler */
   *flag = 1;
   if (finalizer) atomic_store_explicit(&h->stopped_in_finalizer, true, memory_order_relaxed);
 }
@@ -143,8 +143,8 @@ TI_IN_HANDLER static void stop_running(struct ti_interrupt *h) {
 /* In a signal handler, on the worker's own thread. */
 TI_IN_HANDLER static void on_signal(void *ud) { stop_running((struct ti_interrupt *)ud); }
 
-/* Sets the hook of L, which is about to run, if the task was asked to end. One that counts
-** already goes on counting; one that a new coroutine has from its maker is set anew. */
+/* Sets the hook of L, which is about to run, if the task was requested to end. A hook that counts
+** already continues to; one that a new coroutine has from its creator is set anew. */
 static void set_hook_if_requested(struct ti_interrupt *h, lua_State *L, bool fresh) {
   if (ti_stop_token_requested(h->stop) == TIDE_OK) return;
   if (has_time(h, L)) return;
@@ -153,8 +153,8 @@ static void set_hook_if_requested(struct ti_interrupt *h, lua_State *L, bool fre
 
 static void switch_to(struct ti_interrupt *h, lua_State *co, bool fresh) {
   atomic_store_explicit(&h->running, co, memory_order_relaxed);
-  /* asked before: the handler has been at another coroutine. Asked from now on: it finds this
-  ** one. */
+  /* If the request came before, the handler found another coroutine. If it comes later, it finds
+  ** this one. */
   set_hook_if_requested(h, co, fresh);
 }
 
@@ -170,11 +170,13 @@ void ti_interrupt_leave(struct ti_interrupt *h, lua_State *before) {
 
 void ti_interrupt_begin(struct ti_interrupt *h) {
   bool requested =
-      ti_stop_token_requested(h->stop) != TIDE_OK; /* asked before it begins: it is closed */
-  /* time to tidy up, as for code that was stopped once */
+      /* requested before it begins: the state is being closed */
+      ti_stop_token_requested(h->stop) != TIDE_OK;
+  /* CAUGHT gives it time to tidy up, as for code that was stopped once */
   set_phase(h, requested ? INTERRUPT_CAUGHT : INTERRUPT_REQUESTED);
   atomic_store_explicit(&h->running, h->main, memory_order_relaxed);
-  /* asked meanwhile: the handler has found nothing. Asked from now on: it finds this one. */
+  /* If the request came meanwhile, the handler found no coroutine. If it comes later, it finds this
+  ** one. */
   if (ti_stop_token_requested(h->stop) != TIDE_OK) set_hook(h, h->main);
 }
 
@@ -185,15 +187,16 @@ void ti_interrupt_end(struct ti_interrupt *h) {
 void ti_interrupt_collect(struct ti_interrupt *h) {
   lua_State *L = h->main;
   ti_stop_token_stop_ticks(h->stop->target); /* so that signals are 5 ms apart */
-  lua_sethook(L, NULL, 0, 0);                /* coroutines that finalizers make would get it, too */
+  /* coroutines that finalizers make would inherit it */
+  lua_sethook(L, NULL, 0, 0);
   set_phase(h, INTERRUPT_CAUGHT);
   lua_gc(L, LUA_GCCOLLECT);
 }
 
 /* ------------------------------------------------------------------- the flag -- */
 
-/* The flag lies in the first bytes of a lua_State behind its link in the collector's list, among
-** others of a byte; these all have a value from the start. */
+/* The flag is one of the byte fields behind a lua_State's link in the collector's list. All of
+** these have a value from the start. */
 enum { FIRST = sizeof(void *), LAST = FIRST + 5 };
 
 struct find {
@@ -215,8 +218,8 @@ static int nothing(lua_State *L) {
   return 0;
 }
 
-/* Where the flag is: the one byte that is 1 outside hooks and 0 inside. 0: not found. [-0, +0,
-** m] */
+/* Returns the place of the flag, the one byte that is 1 outside hooks and 0 inside; 0 if not found.
+** [-0, +0, m] */
 static unsigned find_flag(lua_State *L) {
   unsigned char before[LAST + 1], after[LAST + 1];
   struct find f;
@@ -242,8 +245,8 @@ static unsigned find_flag(lua_State *L) {
   return found;
 }
 
-/* The state is closing. This object was the first with a finalizer, so it is finalised last:
-** what is left is freeing, and a signal must not look at the state any more. */
+/* The finalizer of the first object that had one, so the last to run when the state closes. From
+** now on memory is freed alone, and a signal must not access the state. */
 static int closed(lua_State *L) {
   struct ti_interrupt **box = (struct ti_interrupt **)lua_touserdata(L, 1);
   ti_interrupt_end(*box);
@@ -274,7 +277,7 @@ void ti_interrupt_open(struct ti_interrupt *h, lua_State *L, struct ti_stop_toke
 bool ti_interrupt_exceeded(struct ti_interrupt *h) {
   bool first = ti_stop_token_request(h->stop, TIDE_EMEMORYLIMIT);
   if (first) {
-    set_phase(h, INTERRUPT_OVER_LIMIT); /* to-be-closed variables and handlers have their time */
+    set_phase(h, INTERRUPT_OVER_LIMIT); /* to-be-closed variables and handlers have time */
     ti_watchdog_follow(h->stop);
   }
   stop_running(h);

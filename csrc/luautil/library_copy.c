@@ -10,14 +10,14 @@
 
 #define CORE "tidepool.core"
 
-/* In the registry, under names that all copies know: the address of the copy's `here`, and what it
-** is in words. */
+/* Keys in the registry that all copies know: the address of the copy's `here`, and its
+** description. */
 #define MARK "tidepool.copy"
 #define WORDS "tidepool.copy.words"
 
 static const char here = 0;
 
-/* Raises: another copy, of which `other` tells, is there already. */
+/* Raises: the state uses another copy, which `other` describes. */
 static void refuse(lua_State *L, const struct ti_library_copy *copy, const char *from,
                    const char *other) {
   if (from != NULL) lua_pushfstring(L, ", loaded from %s", from);
@@ -30,7 +30,7 @@ static void refuse(lua_State *L, const struct ti_library_copy *copy, const char 
       copy->version, from != NULL ? lua_tostring(L, -1) : "", other);
 }
 
-/* Has `require` open this copy. [-0, +0, m] */
+/* Makes `require` open this copy. [-0, +0, m] */
 static void preload(lua_State *L, lua_CFunction core) {
   int top = lua_gettop(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -62,6 +62,6 @@ void ti_library_copy_claim(lua_State *L, const struct ti_library_copy *copy, con
   lua_setfield(L, LUA_REGISTRYINDEX, WORDS);
   preload(L, copy->core);
   lua_pushlightuserdata(L, (void *)(uintptr_t)&here);
-  lua_setfield(L, LUA_REGISTRYINDEX, MARK); /* last: never half made */
+  lua_setfield(L, LUA_REGISTRYINDEX, MARK); /* last: never half done */
   lua_settop(L, top);
 }

@@ -1,10 +1,10 @@
 /*
 ** luautil/library_copy: which copy of the library a state uses.
 **
-** A program that has the library in itself and a script that loads the module from a file have two
-** copies of it, each with its own types of objects. A state takes one of them: the first that makes
-** something in it. That one is what `require` gives from then on, and the other one is refused in
-** words.
+** A program that contains the library and a script that loads the module from a file have two
+** copies of it, each with object types of its own. A state takes the copy that first makes
+** something in it. From then on `require` gives that copy, and the other one is refused with a
+** message.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -23,10 +23,10 @@ struct ti_library_copy {
 };
 
 /* Makes this copy the one of L. `from`: the file that it was loaded from; NULL: not known. Raises
-** if L has another one. [-0, +0, e] */
+** if L uses another one. [-0, +0, e] */
 void ti_library_copy_claim(lua_State *L, const struct ti_library_copy *copy, const char *from);
 
-/* The words for an object of another copy. */
+/* The message for an object of another copy. */
 #define TI_SECOND_COPY \
   "it belongs to a second copy of tidepool in this process, see docs/embedding.md"
 

@@ -1,5 +1,5 @@
 /*
-** tidepool, floor 2: lua_alloc, the one allocator of a worker's state.
+** luautil/lua_alloc: the one allocator of a worker's state.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -21,10 +21,10 @@ void ti_lua_alloc_fini(struct ti_lua_alloc *a) {
   if (a->heir.take != NULL) a->heir.end(a->heir.ud);
 }
 
-/* The state's own memory. */
+/* Allocates from the arena and the block cache. */
 static void *own(struct ti_lua_alloc *a, void *p, size_t osize, size_t nsize) {
 #ifdef TI_COLLECT
-  if (a->collect && p == NULL && osize > 0 && nsize > 0) { /* osize: a new object's type */
+  if (a->collect && p == NULL && osize > 0 && nsize > 0) { /* osize is then a new object's type */
     a->refused = !a->refused;
     if (a->refused) return NULL;
   }

@@ -1,17 +1,18 @@
 /*
-** tidepool, floor 2: lua_alloc, the one allocator of a worker's state.
+** luautil/lua_alloc: the one allocator of a worker's state.
 **
 ** lua_newstate gets ti_lua_alloc_realloc and a struct ti_lua_alloc, and the state has both until
-** lua_close has returned. Nothing exchanges them: Lua 5.5's string buffers remember the allocator
-** of their birth. What a request goes through, in this order:
+** lua_close has returned. They are never exchanged: Lua 5.5's string buffers remember the allocator
+** that they were made with. A request passes, in this order:
 **
 **   1  the memory limit (memory_limit.h), while a task with a limit runs
-**   2  the heir, while the state closes: it takes over blocks that others still read (borrowed.h)
+**   2  the heir, while the state closes: it takes over blocks that other threads still read
+**      (borrowed.h)
 **   3  the arena for small blocks (arena.h), the block cache for large ones (block_cache.h);
 **      or, in place of 2 and 3, the allocator that the host gave for workers (tide_config.alloc)
 **
-** The states of hosts have their hosts' allocators, which the library never exchanges either.
-** One thread at a time uses a struct ti_lua_alloc. No locks.
+** States of hosts keep the allocators of their hosts, which the library never exchanges either. No
+** locks: one thread at a time uses a struct ti_lua_alloc.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -24,19 +25,19 @@
 
 TI_INTERNAL_BEGIN
 
-/* What takes over large blocks of a state that closes. */
+/* Takes over large blocks of a closing state. */
 struct ti_lua_alloc_heir {
-  /* Returns whether it takes a block, of BLOCK_CACHE_LARGE bytes or more, that the state frees;
-  ** NULL: there is no heir. It frees the block with ti_block_cache_any_thread. */
+  /* Returns whether it takes over a block of BLOCK_CACHE_LARGE bytes or more that the state frees.
+  ** It then frees the block by ti_block_cache_any_thread. NULL: there is no heir. */
   bool (*take)(void *ud, void *block, size_t size);
-  void (*end)(void *ud); /* the state has freed all others */
+  void (*end)(void *ud); /* called when the state has freed all other blocks */
   void *ud;
 };
 
 struct ti_lua_alloc {
   struct ti_memory_limit limit;
   struct ti_lua_alloc_heir heir;
-  struct ti_alloc host; /* I: alloc is NULL: the arena and the block cache are used */
+  struct ti_alloc host; /* I: alloc is NULL if the arena and the block cache are used */
   struct ti_arena arena;
   struct ti_block_cache blocks;
 #ifdef TI_COLLECT /* each new object is refused once, so that Lua collects all garbage first */
@@ -45,9 +46,9 @@ struct ti_lua_alloc {
 #endif
 };
 
-/* `host`: for all blocks; its alloc may be NULL. */
+/* Makes the allocator. `host`: the allocator for all blocks; its alloc may be NULL. */
 void ti_lua_alloc_init(struct ti_lua_alloc *a, const struct ti_alloc *host);
-/* After lua_close: frees all that is left, and ends the heir. */
+/* Frees all that is left after lua_close, and ends the heir. */
 void ti_lua_alloc_fini(struct ti_lua_alloc *a);
 
 /* A lua_Alloc; ud is a struct ti_lua_alloc. */

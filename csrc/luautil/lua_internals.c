@@ -1,5 +1,5 @@
 /*
-** luautil/lua_internals: two things of a value that Lua has no function to ask for.
+** luautil/lua_internals: two properties of values that Lua has no function for.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -12,12 +12,12 @@
 ** pointers. */
 #define TABLE_LEAST (5 * sizeof(void *))
 #define FUNCTION_LEAST (5 * sizeof(void *))
-/* Words of a function in which Lua leaves some bytes as they were: all collectable objects begin
-** with such. */
+/* Words at the head of a function that Lua may leave partly uninitialised: all collectable objects
+** begin with such. */
 #define FUNCTION_HEAD 3
 #define PLACES (TABLE_LEAST / sizeof(unsigned))
 
-/* The only place of so many that fits, times `step`; 0: there is none, or more than one. */
+/* Returns the only place that fits, times `step`; 0: there is none, or more than one. */
 static int only(const bool *fits, size_t places, size_t step) {
   size_t found = 0, at = 0;
   for (size_t i = 0; i < places; i++) {
@@ -29,8 +29,8 @@ static int only(const bool *fits, size_t places, size_t step) {
 }
 
 static int find_array_size(lua_State *L) {
-  /* Room for elements, room for other pairs, and how many elements there are: those beyond the
-  ** first room are pairs. */
+  /* Space for elements, space for other pairs, and the number of elements. Elements beyond the
+  ** first space are stored as pairs. */
   static const struct {
     unsigned array, hash, filled;
   } sample[] = {{0, 0, 0},  {1, 0, 0}, {3, 0, 3},     {4, 0, 2},     {0, 16, 12},
@@ -55,8 +55,8 @@ static int find_array_size(lua_State *L) {
   return only(fits, PLACES, sizeof(unsigned));
 }
 
-/* Pushes a list of Lua functions, of each prototype in turn, with some upvalues that are the same;
-** false: it cannot. [-0, +(0|1), e] */
+/* Pushes a list of Lua functions, of each prototype in turn, some with equal upvalues. Returns
+** false if it cannot. [-0, +(0|1), e] */
 static bool push_functions(lua_State *L) {
   static const char source[] = "local made, a = {}, 1 "
                                "for i = 1, 4 do "
@@ -76,7 +76,7 @@ static bool push_functions(lua_State *L) {
   return true;
 }
 
-/* Where functions have the same if and only if they are of one prototype. */
+/* Finds the place at which functions have the same word if and only if they share a prototype. */
 static int find_prototype(lua_State *L) {
   enum { PROTOTYPES = 5, FUNCTIONS = 4 * PROTOTYPES, WORDS = FUNCTION_LEAST / sizeof(void *) };
   uintptr_t word[FUNCTIONS][WORDS];
@@ -113,7 +113,7 @@ void ti_lua_internals_find(lua_State *L, struct ti_lua_internals *l) {
   luaL_checkstack(L, 2, NULL);
   lua_pushcfunction(L, find);
   lua_pushlightuserdata(L, l);
-  /* if memory is short, a finalizer would fail here, and never run again */
+  /* with little memory a finalizer would fail here, and never run again */
   if (running) lua_gc(L, LUA_GCSTOP);
   status = lua_pcall(L, 1, 0, 0);
   if (running) lua_gc(L, LUA_GCRESTART);

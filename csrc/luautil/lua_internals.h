@@ -1,8 +1,8 @@
 /*
-** luautil/lua_internals: two properties of values that Lua has no function to ask for.
+** luautil/lua_internals: two properties of values that Lua has no function for.
 **
-** Array size: how many elements of a table lie in its array part. Reading them one by one is faster
-** than lua_next, which looks up the last key each time. A reader that has read elements 1 to n and
+** Array size: how many elements of a table lie in its array part. Reading them by index is faster
+** than lua_next, which searches the last key each time. A reader that has read elements 1 to n and
 ** continues with lua_next from n gets each other pair once only if n lies in the array part, which
 ** lua_next visits first and in order.
 **
@@ -27,24 +27,24 @@
 TI_INTERNAL_BEGIN
 
 struct ti_lua_internals {
-  bool known;     /* it was looked for; false: as if all were unknown */
+  bool known;     /* the search was made; false: as if all were unknown */
   int array_size; /* place in a table; 0: unknown */
   int prototype;  /* place in a Lua function; 0: unknown */
 };
 
-/* Looks for the places. [-0, +0, m] */
+/* Searches for the places. [-0, +0, m] */
 void ti_lua_internals_find(lua_State *L, struct ti_lua_internals *l);
 
-/* Elements 1 to so many of the table at this address lie in its array part: perhaps not all that
-** do. */
+/* Returns a number n: elements 1 to n of the table at this address lie in its array part. There may
+** be more of them. */
 static inline unsigned ti_lua_internals_array(const struct ti_lua_internals *l, const void *table) {
   unsigned n = 0;
   if (l->array_size > 0) memcpy(&n, (const unsigned char *)table + l->array_size, sizeof n);
   return n;
 }
 
-/* What is the same for two Lua functions, by their addresses, if and only if they are closures of
-** one prototype, as long as one of them is alive; NULL: unknown. */
+/* Returns a value that is the same for two Lua functions, given by address, if and only if they are
+** closures of one prototype. It is valid while one of them is alive. NULL: unknown. */
 static inline const void *ti_lua_internals_prototype(const struct ti_lua_internals *l,
                                                      const void *function) {
   const void *p = NULL;

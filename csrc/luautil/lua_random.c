@@ -13,8 +13,8 @@
 
 static const char registry_key = 0; /* the state's own math.randomseed */
 
-/* Seeds the generator. It is an upvalue of Lua's own functions: what a task put into `math` since
-** does not matter. [-0, +0, m] */
+/* Seeds the generator. It is an upvalue of Lua's own functions, so what a task put into `math` does
+** not matter. [-0, +0, m] */
 static void reseed(lua_State *L, struct ti_seed s) {
   luaL_checkstack(L, 3, NULL);
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key) == LUA_TNIL) {
@@ -41,7 +41,7 @@ void ti_lua_random_keep(lua_State *L) {
   lua_settop(L, top);
 }
 
-/* The generator's memory, or NULL. [-0, +0, -] */
+/* Returns the generator's memory, or NULL. [-0, +0, -] */
 static void *generator(lua_State *L, size_t *size) {
   void *p = NULL;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);

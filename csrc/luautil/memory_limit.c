@@ -1,5 +1,5 @@
 /*
-** tidepool, floor 2: memory_limit, how far a worker's state may grow while a task runs.
+** luautil/memory_limit: how far a worker's state may grow while a task runs.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -23,7 +23,7 @@ void ti_memory_limit_begin(struct ti_memory_limit *m, struct ti_interrupt *h, si
   m->interrupt = h;
 }
 
-/* The task needs more than it may have. It ends, whatever it makes of the error. */
+/* Ends the task, since it needs more than its limit, whatever it does about the error. */
 static void exceed(struct ti_memory_limit *m) {
   if (ti_interrupt_exceeded(m->interrupt)) m->limit += RELIEF;
 }

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-/* Lua 5.4's own libraries: module, then its fields that may go by name. What a script put
-** into one of them is not Lua's own and goes by value. */
+/* Lua 5.4's own libraries: a module, and its fields that may be sent by name. What a script put
+** into one of them is not Lua's own and is sent by value. */
 static const char *const standard[][2] = {
     {"_G",
      " assert collectgarbage dofile error getmetatable ipairs load loadfile next pairs pcall print"
@@ -42,7 +42,7 @@ const char *ti_stdlibs_name(size_t i) {
   return i < sizeof standard / sizeof *standard ? standard[i][0] : NULL;
 }
 
-/* Whether ` word ` is in the list. */
+/* Returns whether the list contains " word ". */
 static bool listed(const char *list, const char *word, size_t len) {
   for (const char *p = list; (p = strchr(p, ' ')) != NULL && p[1] != '\0'; p++)
     if (strncmp(p + 1, word, len) == 0 && p[1 + len] == ' ') return true;

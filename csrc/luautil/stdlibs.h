@@ -13,8 +13,8 @@
 
 TI_INTERNAL_BEGIN
 
-/* Returns the fields of the library `module` that may go by name: " word word ". NULL: Lua has no
-** such library. */
+/* Returns the fields of the library `module` that may be sent by name, as " word word "; NULL if
+** Lua has no such library. */
 const char *ti_stdlibs_fields(const char *module, size_t len);
 /* Returns the name of library i; NULL: there are no more. */
 const char *ti_stdlibs_name(size_t i);

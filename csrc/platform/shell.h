@@ -31,8 +31,8 @@ struct ti_shell_end {
   int code;
 };
 
-/* Blocks until the program has ended, then as long as ti_signal_settle. Returns 0 or an errno code.
-** */
+/* Blocks until the program has ended, then as long as ti_signal_settle. Returns 0 or an errno
+** code. */
 int ti_shell_wait(pid_t pid, struct ti_shell_end *end);
 
 /* Writes out what is buffered in a stream that is written to. */

@@ -110,18 +110,18 @@ bool ti_stop_token_request(struct ti_stop_token *s, int kind) {
 }
 
 enum ti_stop_pin_result ti_stop_token_pin(struct ti_stop_token *s, int kind) {
-  enum ti_stop_pin_result answer = STOP_REQUESTED;
+  enum ti_stop_pin_result result = STOP_REQUESTED;
   /* The pin comes first. It is sequentially consistent, as are the load below and `leave`: either
   ** this call sees that the worker leaves, or the worker sees the pin. */
   atomic_fetch_add_explicit(&s->pins, 1, memory_order_seq_cst);
   if (!ti_stop_token_request(s, kind)) {
     bool left = atomic_load_explicit(&s->left, memory_order_seq_cst);
-    answer = ti_stop_token_requested(s) == TIDE_OK ? STOP_TOO_LATE
+    result = ti_stop_token_requested(s) == TIDE_OK ? STOP_TOO_LATE
              : left                                ? STOP_LEFT
                                                    : STOP_ALREADY;
   }
-  if (answer < STOP_ALREADY) ti_stop_token_unpin(s);
-  return answer;
+  if (result < STOP_ALREADY) ti_stop_token_unpin(s);
+  return result;
 }
 
 void ti_stop_token_leave(struct ti_stop_token *s) {

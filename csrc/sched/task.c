@@ -119,13 +119,13 @@ bool ti_task_begin(struct ti_task *t, struct ti_stop_token *stop) {
 }
 
 enum ti_stop_pin_result ti_task_stop(struct ti_task *t, int kind, struct ti_stop_token **stop) {
-  enum ti_stop_pin_result answer = STOP_TOO_LATE;
+  enum ti_stop_pin_result result = STOP_TOO_LATE;
   ti_byte_lock_lock(&t->lock);
   *stop = ti_task_state(t) == TIDE_RUNNING ? t->stop : NULL;
   /* under the lock it has not finished, and the token is about this task */
-  if (*stop != NULL) answer = ti_stop_token_pin(*stop, kind);
+  if (*stop != NULL) result = ti_stop_token_pin(*stop, kind);
   ti_byte_lock_unlock(&t->lock);
-  return answer;
+  return result;
 }
 
 static void set_awaited(struct ti_task *self, struct ti_task *t) {

@@ -39,10 +39,8 @@ void ti_task_queue_fini(struct ti_task_queue *q, const struct ti_alloc *mem);
 bool ti_task_queue_ready(const struct ti_task_queue *q, int priority);
 /* Returns a new list, or NULL if out of memory. */
 struct ti_task_queue_list *ti_task_queue_new_list(const struct ti_alloc *mem);
-void ti_task_queue_add_list(
-    struct ti_task_queue *q,
-    /* Adds a list from ti_task_queue_new_list, which the queue owns from now on. */
-    struct ti_task_queue_list *list);
+/* Adds a list from ti_task_queue_new_list, which the queue owns from now on. */
+void ti_task_queue_add_list(struct ti_task_queue *q, struct ti_task_queue_list *list);
 
 void ti_task_queue_push(struct ti_task_queue *q, struct ti_task *t);
 /* Returns the oldest task of the highest priority, or NULL if the queue is empty. */

@@ -1,5 +1,5 @@
 /*
-** util/alloc: the allocation seam.
+** util/alloc: the allocator interface.
 **
 ** SPDX-License-Identifier: MIT
 */

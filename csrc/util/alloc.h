@@ -1,10 +1,10 @@
 /*
-** util/alloc: the allocation seam.
+** util/alloc: the allocator interface.
 **
-** Every block of the core comes from a `struct ti_alloc`: a host's allocator, the C
-** library's, or one that a test makes fail. Blocks are freed with the mem they
-** came from and with their size, as lua_Alloc has it. No locks; the allocator
-** itself must be thread safe.
+** Every block of the library comes from a `struct ti_alloc`: the allocator of a host, the C
+** library's, or one that a test makes fail. A block is freed with the allocator that it came from
+** and with its size, as lua_Alloc does it. No locks: the allocator itself is thread safe where
+** several threads use it.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -24,7 +24,7 @@ struct ti_alloc {
 
 extern const struct ti_alloc ti_alloc_default; /* realloc and free */
 
-/* All answer NULL when out of memory; size > 0. */
+/* Return NULL if out of memory. The size is not 0. */
 void *ti_alloc_new(const struct ti_alloc *m, size_t size);
 void *ti_alloc_zero(const struct ti_alloc *m, size_t size); /* filled with zeros */
 void *ti_alloc_resize(const struct ti_alloc *m, void *p, size_t osize, size_t nsize);

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A chunk is an eighth of what there is, within these; so that few are needed, and little of the
-** last one is in vain. Below KEEP nothing is given back. */
+/* A chunk is an eighth of `total`, within these bounds: so there are few chunks, and little of the
+** last one is unused. Up to KEEP bytes nothing is given back. */
 #define LEAST_CHUNK ((size_t)2 << 10)
 #define MOST_CHUNK ((size_t)128 << 10)
 #define KEEP ((size_t)256 << 10)
@@ -55,11 +55,11 @@ static int by_base(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-/* The chunk that p lies in; they are sorted. Free blocks that follow each other are mostly of one
-** chunk: `last`, if not NULL, is tried first. */
+/* Returns the chunk that p lies in; they are sorted. Successive free blocks mostly lie in one
+** chunk, so `last`, if not NULL, is tried first. */
 static struct ti_arena_chunk *chunk_of(const struct ti_arena *a, const void *p,
                                        struct ti_arena_chunk *last) {
-  size_t from = 0, to = a->nchunks; /* it is in [from, to) */
+  size_t from = 0, to = a->nchunks; /* the chunk is in [from, to) */
   if (last != NULL && (uintptr_t)p - (uintptr_t)last->base < last->size) return last;
   while (to - from > 1) {
     size_t middle = from + (to - from) / 2;
@@ -85,7 +85,7 @@ static void count_unused(struct ti_arena *a) {
     }
 }
 
-/* Takes what lies in empty chunks out of `free`; the order of the rest is turned round. */
+/* Takes blocks in empty chunks out of `free`. Reverses the order of the others. */
 static void forget_empty(struct ti_arena *a) {
   struct ti_arena_chunk *c = NULL;
   if (a->next != a->end && is_empty(chunk_of(a, a->next, NULL))) a->next = a->end = NULL;
@@ -100,7 +100,8 @@ static void forget_empty(struct ti_arena *a) {
   }
 }
 
-/* The next look: when a quarter of what there is lives, or, if that is so already, half of this. */
+/* Sets when chunks are counted next: when `live` is a quarter of `total`, or, if it is less
+** already, half of what it is. */
 static void set_low(struct ti_arena *a) {
   a->low = a->total <= KEEP ? 0 : a->total / 4;
   if (a->low > a->live) a->low = a->live / 2;
@@ -138,10 +139,10 @@ static bool add_chunk(struct ti_arena *a) {
   }
   if (size < LEAST_CHUNK) size = LEAST_CHUNK;
   if (size > MOST_CHUNK) size = MOST_CHUNK;
-  size -= 64; /* with what the C library adds it stays below a round size */
+  size -= 64; /* with the C library's header it stays below a round size */
   base = (char *)ti_alloc_new(&a->below, size);
   if (base == NULL) return false;
-  /* what is left of the last one is less than a small block */
+  /* the rest of the last chunk is less than a small block */
   if (a->next != a->end) put_free(a, a->next, (size_t)(a->end - a->next) / 8);
   a->chunks[a->nchunks].base = base;
   a->chunks[a->nchunks++].size = size;
@@ -171,10 +172,10 @@ static void free_small(struct ti_arena *a, void *p, size_t class) {
   if (a->live < a->low) give_back(a);
 }
 
-/* From small to large, large to small, or one class to another. */
+/* Moves a block from small to large, large to small, or to another class. */
 static void *move(struct ti_arena *a, void *ptr, size_t osize, size_t nsize) {
   void *p = nsize <= ARENA_SMALL ? new_small(a, class_of(nsize)) : ti_alloc_new(&a->below, nsize);
-  if (p == NULL) return NULL; /* also for a smaller block: Lua 5.4 expects that */
+  if (p == NULL) return NULL; /* also for a smaller block: Lua 5.4 allows that */
   memcpy(p, ptr, osize < nsize ? osize : nsize);
   if (osize <= ARENA_SMALL)
     free_small(a, ptr, class_of(osize));

@@ -9,13 +9,13 @@
 
 #include "platform/pages.h"
 
-/* Elements start at a cache line: the counter before them is nobody's neighbour. */
+/* Elements start at a cache line, so the reference count before them does not share theirs. */
 #define LINE ((size_t)64)
-/* From BIG bytes on, memory starts and ends at huge pages: the first touch of one is far cheaper
-** than that of all small pages in it. */
+/* From BIG bytes on, memory starts and ends at huge pages: one page fault for a huge page costs far
+** less than those of its small pages. */
 #define HUGE_PAGE ((size_t)2 << 20)
 #define BIG (2 * HUGE_PAGE)
-/* Leaves room for what is added to a size. */
+/* Leaves space for what is added to a size. */
 #define MOST (SIZE_MAX / 2 - 2 * HUGE_PAGE)
 
 static const struct {
@@ -37,7 +37,7 @@ static unsigned char *align(void *p, size_t to) {
   return (unsigned char *)p + (past != 0 ? to - past : 0);
 }
 
-/* A struct with `extra` bytes behind it, or NULL. */
+/* Returns a struct with `extra` bytes behind it, or NULL. */
 static struct ti_array *make(const struct ti_alloc *m, tide_element type, size_t n, size_t extra) {
   size_t size = sizeof(struct ti_array) + extra;
   struct ti_array *t = (struct ti_array *)ti_alloc_new(m, size);
@@ -58,7 +58,7 @@ static void give_back(struct ti_array *t) {
   ti_alloc_free(&mem, t, t->size);
 }
 
-/* Elements in a block of their own, on huge pages where the system has them. */
+/* Puts the elements into a block of their own, on huge pages where the system has them. */
 static bool add_block(struct ti_array *t, size_t bytes) {
   size_t pages = (bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
   t->blocksize = pages + HUGE_PAGE;
@@ -142,8 +142,8 @@ size_t ti_array_weight(const struct ti_array *t) {
 #define LOAD(T, p) atomic_load_explicit((const _Atomic(T) *)(const void *)(p), memory_order_relaxed)
 #define STORE(T, p, v) atomic_store_explicit((_Atomic(T) *)(void *)(p), (v), memory_order_relaxed)
 
-/* The widest unit, up to 8 bytes, of which all the addresses and lengths or'ed in `bits` are
-** multiples. It is no less than an element where they are an array's. */
+/* Returns the widest unit, up to 8 bytes, of which all addresses and lengths or'ed in `bits` are
+** multiples. For an array's memory it is at least an element. */
 static size_t unit_of(uintptr_t bits) {
   bits |= 8;
   return (size_t)(bits & (~bits + 1));
@@ -167,7 +167,8 @@ static void move_part(void *into, const unsigned char *from, size_t bytes) {
   }
 }
 
-/* A length that is no multiple of 8 takes its last bytes apart, so that the others go by eights. */
+/* Copies the last bytes of a length that is no multiple of 8 apart, so that the others are copied
+** by eights. */
 static void move_bytes(unsigned char *to, const unsigned char *from, size_t bytes) {
   size_t tail = bytes & 7, body = bytes - tail;
   if (to <= from) move_part(to, from, body);
@@ -211,7 +212,7 @@ void ti_array_fill(struct ti_array *t, size_t at, size_t n, const void *element)
   if (tail > 0) fill_part(to + bytes - tail, tail, pattern);
 }
 
-/* To memory that nobody else sees, which may lie anywhere. */
+/* Reads into memory of the caller's alone, which may have any alignment. */
 #define READ_UNITS(T)                             \
   for (size_t i = 0; i < bytes; i += sizeof(T)) { \
     T v = LOAD(T, from + i);                      \

@@ -1,5 +1,5 @@
 /*
-** util/block_cache: an allocator for a state whose large blocks stay warm.
+** util/block_cache: an allocator for a state that keeps freed large blocks.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -15,57 +15,58 @@
 #define KIB ((size_t)1024)
 #define HUGE_PAGE (2048 * KIB)
 #define LARGE ((size_t)BLOCK_CACHE_LARGE)
-/* Blocks from here on are whole huge pages if that wastes no more than a quarter. */
+/* From this size on blocks are whole huge pages, if that wastes no more than a quarter. */
 #define HUGE (HUGE_PAGE / 4 * 3)
-/* Large blocks are mapped: by malloc they would lie between small ones of any thread, and what is
-** free there does not go back. Not those below HUGE if a tool shall see them (see arena.h). */
+/* Blocks from this size on are mapped: malloc would put them between small blocks of any thread,
+** and could not give them back. Tools that check memory (arena.h) see those below HUGE. */
 #if defined(__SANITIZE_ADDRESS__) || defined(TI_NO_ARENA)
 #define MAPPED HUGE
 #else
 #define MAPPED LARGE
 #endif
 
-/* What a mapped block of that size takes; 0: too much. Few sizes, so that one fits the next. */
-static size_t room_for(size_t size) {
-  size_t step = LARGE / 4, room;
+/* Returns the real size of a block; 0: too large. There are few real sizes, so that a kept block
+** fits the next one. */
+static size_t real_size(size_t size) {
+  size_t step = LARGE / 4, real;
   if (size < LARGE) return size;
   while (step < size / 8) step *= 2;
   if (size > SIZE_MAX - HUGE_PAGE - step) return 0;
-  room = (size + step - 1) / step * step;
-  if (room >= HUGE) {
+  real = (size + step - 1) / step * step;
+  if (real >= HUGE) {
     size_t whole = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    if (whole - size <= whole / 4) room = whole;
+    if (whole - size <= whole / 4) real = whole;
   }
-  return room;
+  return real;
 }
 
 bool ti_block_cache_same(size_t a, size_t b) {
-  return a >= LARGE && b >= LARGE && room_for(a) == room_for(b);
+  return a >= LARGE && b >= LARGE && real_size(a) == real_size(b);
 }
 
-/* Aligned to a huge page: more is asked for, and the ends given back. */
-static char *map_huge(size_t room) {
-  size_t asked = room + HUGE_PAGE, head, tail;
+/* Maps memory aligned to a huge page: maps more, and unmaps the ends. */
+static char *map_huge(size_t real) {
+  size_t asked = real + HUGE_PAGE, head, tail;
   char *p = (char *)ti_pages_map(asked);
   if (p == NULL) return NULL;
   head = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
-  tail = asked - head - room;
+  tail = asked - head - real;
   if (head > 0) ti_pages_unmap(p, head);
-  if (tail > 0) ti_pages_unmap(p + head + room, tail);
-  ti_pages_advise_huge(p + head, room);
+  if (tail > 0) ti_pages_unmap(p + head + real, tail);
+  ti_pages_advise_huge(p + head, real);
   return p + head;
 }
 
-static void *obtain(size_t room) {
-  if (room < MAPPED) return realloc(NULL, room);
-  return room < HUGE ? ti_pages_map(room) : map_huge(room);
+static void *obtain(size_t real) {
+  if (real < MAPPED) return realloc(NULL, real);
+  return real < HUGE ? ti_pages_map(real) : map_huge(real);
 }
 
-static void release(void *p, size_t room) {
-  if (room < MAPPED)
+static void release(void *p, size_t real) {
+  if (real < MAPPED)
     free(p);
   else
-    ti_pages_unmap(p, room);
+    ti_pages_unmap(p, real);
 }
 
 void ti_block_cache_init(struct ti_block_cache *b, const struct ti_alloc *small, size_t least) {
@@ -80,7 +81,7 @@ static void drop(struct ti_block_cache *b, size_t i) {
   memmove(&b->cached[i], &b->cached[i + 1], (b->n - i) * sizeof b->cached[0]);
 }
 
-/* Gives the oldest back to the system. */
+/* Gives the oldest kept block back to the system. */
 static void evict(struct ti_block_cache *b) {
   release(b->cached[0].p, b->cached[0].size);
   drop(b, 0);
@@ -90,41 +91,41 @@ void ti_block_cache_fini(struct ti_block_cache *b) {
   while (b->n > 0) evict(b);
 }
 
-/* A large block: one that was kept, the latest first, or a new one. */
+/* Returns a large block: a kept one, the latest first, or a new one. */
 static void *take(struct ti_block_cache *b, size_t size) {
-  size_t room = room_for(size);
+  size_t real = real_size(size);
   void *p;
-  if (room == 0) return NULL;
+  if (real == 0) return NULL;
   for (size_t i = b->n; i > 0; i--)
-    if (b->cached[i - 1].size == room) {
+    if (b->cached[i - 1].size == real) {
       p = b->cached[i - 1].p;
       drop(b, i - 1);
-      b->used += room;
+      b->used += real;
       return p;
     }
-  p = obtain(room);
-  while (p == NULL && b->n > 0) { /* what is kept may be what is missing */
+  p = obtain(real);
+  while (p == NULL && b->n > 0) { /* the kept blocks may be what is missing */
     evict(b);
-    p = obtain(room);
+    p = obtain(real);
   }
-  if (p != NULL) b->used += room;
+  if (p != NULL) b->used += real;
   return p;
 }
 
 static void give(struct ti_block_cache *b, void *p, size_t size) {
-  size_t room = room_for(size), most = b->used;
-  b->used -= room;
+  size_t real = real_size(size), most = b->used;
+  b->used -= real;
   /* the next call may be as large as this one */
   if (most < b->least) most = b->least;
-  if (room > most) {
-    release(p, room);
+  if (real > most) {
+    release(p, real);
     return;
   }
-  while (b->n == BLOCK_CACHE_ENTRIES || b->kept + room > most) evict(b);
+  while (b->n == BLOCK_CACHE_ENTRIES || b->kept + real > most) evict(b);
   b->cached[b->n].p = p;
-  b->cached[b->n].size = room;
+  b->cached[b->n].size = real;
   b->n++;
-  b->kept += room;
+  b->kept += real;
 }
 
 static void *resize(struct ti_block_cache *b, void *p, size_t osize, size_t nsize) {
@@ -152,9 +153,9 @@ void *ti_block_cache_alloc(void *cache, void *p, size_t osize, size_t nsize) {
 
 static void *any_thread_alloc(void *ud, void *p, size_t osize, size_t nsize) {
   (void)ud;
-  (void)nsize; /* 0: nothing but freeing is asked for */
+  (void)nsize; /* 0: it only frees */
   assert(nsize == 0 && osize >= LARGE);
-  release(p, room_for(osize));
+  release(p, real_size(osize));
   return NULL;
 }
 

@@ -38,7 +38,7 @@ bool ti_buffer_reserve(struct ti_buffer *b, size_t n) {
   if (b->failed) return false;
   if (b->cap - b->len >= n) return true;
   if (n > SIZE_MAX - b->len) goto fail;
-  /* doubling keeps the cost of a byte constant; past half the address space it cannot double */
+  /* Doubling keeps the cost of a byte constant. Beyond half the address space it cannot double. */
   cap = b->cap <= SIZE_MAX / 2 ? b->cap * 2 : SIZE_MAX;
   if (cap < FIRST_CAP) cap = FIRST_CAP;
   if (cap < b->len + n) cap = b->len + n;
@@ -73,7 +73,7 @@ uint64_t ti_buffer_get_varint(struct ti_cursor *c) {
   for (shift = 0; shift < 64; shift += 7) {
     const unsigned char *p = ti_buffer_get(c, 1);
     if (p == NULL) return 0;
-    /* the tenth byte has room for one bit; a set bit beyond it would be lost */
+    /* the tenth byte holds one bit; a set bit beyond it would be lost */
     if (shift == 63 && *p > 1) break;
     v |= (uint64_t)(*p & 0x7f) << shift;
     if (*p < 0x80) return v;

@@ -1,13 +1,13 @@
 /*
-** util/buffer: a growing buffer to write and a cursor to read.
+** util/buffer: a growing buffer to write, and a cursor to read.
 **
-** Writer and reader mirror each other: put_u8/get_u8, put_varint/get_varint, …
-** Both have a sticky error: after the first failure a writer grows no more and
-** what it holds is worthless (small puts may still land in room that is left),
-** and a cursor answers zeros. So callers check once at the end (a reader before
-** it allocates for a length). Fixed-width numbers are in the machine's
-** own order: messages never leave the process. A writer may begin in a borrowed block, which it
-** never frees; it moves to one of its own when that is full.
+** Writer and reader mirror each other: put_u8/get_u8, put_varint/get_varint, … Both have a sticky
+** error. After the first failure a writer grows no more and its contents are worthless, though
+** small puts may still fit; a cursor returns zeros. So callers check once at the end, and a reader
+** also before it allocates by a length that it read.
+**
+** Fixed-width numbers have the machine's byte order: messages never leave the process. A writer may
+** begin in a borrowed block, which it never frees; when that is full it moves to one of its own.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -28,17 +28,17 @@ struct ti_buffer {
   unsigned char *data;        /* owned unless borrowed; NULL while cap is 0 */
   size_t len, cap;
   bool failed;   /* sticky: out of memory, or over SIZE_MAX */
-  bool borrowed; /* data is somebody else's */
+  bool borrowed; /* data belongs to the caller */
 };
 
 void ti_buffer_init(struct ti_buffer *b, const struct ti_alloc *mem);
-/* Begins in `block`, which must stay where it is until _fini. */
+/* Makes a buffer that begins in `block`, which must stay in place until _fini. */
 void ti_buffer_init_in(struct ti_buffer *b, const struct ti_alloc *mem, unsigned char *block,
                        size_t size);
-void ti_buffer_fini(
-    struct ti_buffer *b); /* legal more than once; empty afterwards, `failed` stays */
+/* Frees the data and makes the buffer empty; `failed` stays. May be called again. */
+void ti_buffer_fini(struct ti_buffer *b);
 
-/* Makes room for n more bytes; false (and failed) if that cannot be. */
+/* Makes space for n more bytes. Returns false, and the buffer has failed, if there is none. */
 bool ti_buffer_reserve(struct ti_buffer *b, size_t n);
 void ti_buffer_put(struct ti_buffer *b, const void *p, size_t n);
 void ti_buffer_put_varint(struct ti_buffer *b, uint64_t v); /* LEB128, 1 to 10 bytes */
@@ -56,11 +56,12 @@ static inline void ti_buffer_put_u64(struct ti_buffer *b, uint64_t v) {
 
 struct ti_cursor {
   const unsigned char *base, *p, *end; /* base <= p <= end */
-  bool failed;                         /* sticky: something reached past the end */
+  bool failed;                         /* sticky: a read reached past the end */
 };
 
 static inline void ti_buffer_cursor_init(struct ti_cursor *c, const void *data, size_t len) {
-  /* an empty buffer may be NULL, but no bytes of it are not: cursor's NULL is a failure */
+  /* The data of an empty buffer may be NULL. The cursor then begins at "", so that ti_buffer_get
+  ** returns NULL for failure alone. */
   c->base = c->p = data != NULL ? (const unsigned char *)data : (const unsigned char *)"";
   c->end = c->p + len;
   c->failed = false;
@@ -68,7 +69,8 @@ static inline void ti_buffer_cursor_init(struct ti_cursor *c, const void *data, 
 
 static inline size_t ti_buffer_left(const struct ti_cursor *c) { return (size_t)(c->end - c->p); }
 
-/* n bytes, valid as long as the buffer, or NULL if fewer remain. */
+/* Returns n bytes, which are valid as long as the buffer; NULL if fewer remain, and the cursor has
+** failed. */
 static inline const unsigned char *ti_buffer_get(struct ti_cursor *c, size_t n) {
   const unsigned char *p = c->p;
   if (c->failed || ti_buffer_left(c) < n) {

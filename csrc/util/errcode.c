@@ -1,5 +1,5 @@
 /*
-** util/errcode: the words of the error codes.
+** util/errcode: the names of the error codes.
 **
 ** SPDX-License-Identifier: MIT
 */

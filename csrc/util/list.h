@@ -1,8 +1,8 @@
 /*
 ** util/list: an intrusive doubly linked list.
 **
-** A node is in one list at most; an idle node links to nothing. No locks: the
-** owner of the list guards it.
+** A node is in one list at most; an idle node links to nothing. No locks: the owner of the list
+** guards it.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -53,7 +53,7 @@ static inline void ti_list_remove(struct ti_list_node *n) {
   n->next = n->prev = NULL;
 }
 
-/* The oldest node, or NULL; it stays in the list. */
+/* Returns the oldest node, which stays in the list, or NULL. */
 static inline struct ti_list_node *ti_list_peek(const struct ti_list *f) {
   return ti_list_empty(f) ? NULL : f->head.next;
 }
@@ -64,7 +64,7 @@ static inline struct ti_list_node *ti_list_pop(struct ti_list *f) {
   return n;
 }
 
-/* Moves all of `from` to the end of `to`, in order. */
+/* Moves all nodes of `from` to the end of `to`, in order. */
 static inline void ti_list_splice(struct ti_list *to, struct ti_list *from) {
   if (ti_list_empty(from)) return;
   from->head.next->prev = to->head.prev;

@@ -1,5 +1,5 @@
 /*
-** util/message: bytes plus the objects that travel beside them.
+** util/message: bytes, and the objects that travel beside them.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -13,8 +13,9 @@ void ti_message_init(struct ti_message *m, const struct ti_alloc *mem) {
   m->nparts = m->capmore = 0;
 }
 
-/* What a part refers to may have a message of its own, with parts, and so on: a list of futures may
-** be any length. So beyond some levels a thread puts parts off, until the outermost is released. */
+/* A part may refer to an object with a message of its own, with parts, and so on: a list of futures
+** may have any length. Beyond MOST_LEVELS a thread therefore defers the release of parts until the
+** outermost release. */
 enum { MOST_LEVELS = 16 };
 
 struct late {
@@ -23,8 +24,8 @@ struct late {
 };
 
 static TI_THREAD_LOCAL struct {
-  int level;         /* of the releases under way on this thread */
-  struct late *late; /* put off */
+  int level;         /* nested releases under way on this thread */
+  struct late *late; /* deferred releases */
 } releasing;
 
 static bool put_off(const struct ti_message_part *p) {

@@ -1,8 +1,8 @@
 /*
 ** util/refcount: a reference count to embed in shared objects.
 **
-** Invariant: count >= 1 while anybody may touch the object; who brings it to 0
-** frees it. A new reference is only made from one that exists.
+** Invariant: count >= 1 while any thread may access the object; the thread that makes it 0 frees
+** it. A new reference is made only from one that exists.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -30,8 +30,8 @@ static inline void ti_refcount_hold(struct ti_refcount *r) {
   (void)before;
 }
 
-/* True if that was the last one: the caller frees the object. Release pairs
-** with the acquire of whoever drops the last reference, just below. */
+/* Returns whether that was the last reference: the caller frees the object. The release pairs with
+** the acquire of the thread that drops the last reference. */
 static inline bool ti_refcount_release(struct ti_refcount *r) {
   size_t before = atomic_fetch_sub_explicit(&r->count, 1, memory_order_acq_rel);
   assert(before > 0);

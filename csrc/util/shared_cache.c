@@ -1,5 +1,5 @@
 /*
-** util/shared_cache: an allocator for many threads whose large blocks stay warm.
+** util/shared_cache: an allocator for many threads that keeps freed large blocks.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-/* More than for a state: an owner's futures keep messages until its collector finds them, several
-** at once. */
+/* More than a state keeps: an owner's futures hold several messages until its collector finds
+** them. */
 #define LEAST ((size_t)32 << 20)
 
 int ti_shared_cache_init(struct ti_shared_cache *s) {
@@ -37,7 +37,7 @@ void *ti_shared_cache_alloc(void *cache, void *p, size_t osize, size_t nsize) {
     return ti_alloc_default.alloc(NULL, p, osize, nsize);
   if (p == NULL || nsize == 0) return locked_alloc(s, p, osize, nsize);
   if (ti_block_cache_same(osize, nsize)) return p;
-  /* moved here, not there: nobody shall wait for a copy */
+  /* copied here, without the lock: no thread waits for a copy */
   q = ti_shared_cache_alloc(s, NULL, 0, nsize);
   if (q == NULL) return NULL;
   memcpy(q, p, osize < nsize ? osize : nsize);

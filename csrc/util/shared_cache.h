@@ -1,8 +1,8 @@
 /*
-** util/shared_cache: an allocator for many threads whose large blocks stay warm.
+** util/shared_cache: an allocator for many threads that keeps freed large blocks.
 **
-** What block_cache.h does for one state, for the messages of an executor: one thread fills
-** them, another frees them. Small blocks are the C library's and take no lock; the lock is a leaf.
+** It is a block cache (block_cache.h) for the messages of an executor: one thread fills them,
+** another one frees them. Small blocks come from the C library without a lock. The lock is a leaf.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -21,11 +21,12 @@ struct ti_shared_cache {
   struct ti_block_cache blocks; /* L */
 };
 
-int ti_shared_cache_init(struct ti_shared_cache *s); /* 0 or an errno code */
+/* Returns 0 or an errno code. */
+int ti_shared_cache_init(struct ti_shared_cache *s);
 /* Small blocks may still be freed afterwards, large ones not. */
 void ti_shared_cache_fini(struct ti_shared_cache *s);
-/* For a struct ti_alloc, with the shelf as ud. Small blocks may also be those of
-** ti_alloc_default. */
+/* The function of a struct ti_alloc; `cache` is a struct ti_shared_cache. Small blocks may also be
+** those of ti_alloc_default. */
 void *ti_shared_cache_alloc(void *cache, void *p, size_t osize, size_t nsize);
 
 TI_INTERNAL_END

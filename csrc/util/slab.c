@@ -31,7 +31,7 @@ void ti_slab_init(struct ti_slab *s, const struct ti_alloc *mem, size_t size) {
   assert(s->piece >= HEADER + s->block);
 }
 
-/* The piece's address, kept in the last bytes of a block. */
+/* Returns where a block keeps the address of its piece: its last bytes. */
 static struct ti_slab_piece **piece_of(const struct ti_slab *s, void *block) {
   return (struct ti_slab_piece **)(void *)((unsigned char *)block + s->block - sizeof(void *));
 }

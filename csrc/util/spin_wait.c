@@ -1,5 +1,5 @@
 /*
-** util/spin_wait: looking for a moment before going to sleep.
+** util/spin_wait: spinning for a while before a sleep.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -39,7 +39,8 @@ bool ti_spin_wait_again(struct ti_spin_loop *k) {
   ti_thread_relax();
   if (--k->checks > 0) return true;
   k->checks = CHECKS_PER_CLOCK;
-  if (k->end == 0) k->end = ti_clock_now() + k->time; /* most looks end before the first question */
+  /* most spins end before the clock is read */
+  if (k->end == 0) k->end = ti_clock_now() + k->time;
   return ti_clock_now() < k->end;
 }
 

@@ -1,12 +1,13 @@
 /*
-** util/spin_wait: looking for news for a while before going to sleep.
+** util/spin_wait: spinning for a while before a sleep.
 **
 ** Waking a sleeping thread takes longer than many waits last. A thread that is about to sleep
-** therefore first looks whether what it waits for has come. It stops after the spin time. After
-** each failure more sleeps go without a look, so that little time is lost where looking does not
-** pay: nothing comes, or the other side has no processor to run on. A sleep that was short, such
-** as while a long string is copied, shows that looking would pay. Looks then begin again earlier,
-** and last SPIN_EXTENSION times as long until one fails. docs/performance.md has the figures.
+** therefore first spins: it checks whether what it waits for has come, until the spin time has
+** passed. After each failed spin more sleeps go without one, so that little time is lost where
+** spinning does not pay: nothing comes, or the other side has no processor to run on. A short
+** sleep, such as while a long string is copied, shows that spinning would pay. Spins then begin
+** again earlier, and last SPIN_EXTENSION times as long until one fails. docs/performance.md has the
+** figures.
 **
 **     struct ti_spin_loop k;
 **     if (ti_spin_wait_start(s, time, &k)) {
@@ -18,7 +19,7 @@
 **     }
 **
 ** Threads: a struct ti_spin_wait belongs to the thread that waits with it. No lock may be held
-** while spinning. What is read is a hint; the caller then takes its lock and checks again.
+** during a spin. What a spin reads is a hint; the caller then takes its lock and checks again.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -31,35 +32,35 @@
 
 TI_INTERNAL_BEGIN
 
-#define SPIN_TIME 50000   /* nanoseconds; about what waking a sleeper costs */
-#define SPIN_MAX_SKIP 255 /* sleeps without looking, after many failures */
+#define SPIN_TIME 50000   /* nanoseconds; about the cost of waking a thread */
+#define SPIN_MAX_SKIP 255 /* sleeps without a spin, after many failures */
 #define SPIN_EXTENSION 4
-#define SPIN_LONGEST 500000 /* nanoseconds; patience goes no further */
-#define SPIN_SHORT_SLEEP 16 /* of `skip`: so much for a sleep that was short */
+#define SPIN_LONGEST 500000 /* nanoseconds; the limit of an extended spin */
+#define SPIN_SHORT_SLEEP 16 /* what a short sleep takes off `skip` */
 
 struct ti_spin_wait {
-  bool enabled;          /* I: there is another processor for the other side */
-  unsigned char skip;    /* how many sleeps to go before the next look */
-  unsigned char last;    /* what skip was set to by the last failure */
-  bool extended;         /* looks last `longer` */
-  ti_time extended_time; /* 0: no look was asked for yet */
+  bool enabled;          /* I: the other side has another processor */
+  unsigned char skip;    /* sleeps until the next spin */
+  unsigned char last;    /* what the last failure set `skip` to */
+  bool extended;         /* spins last `extended_time` */
+  ti_time extended_time; /* 0: no spin was started yet */
 };
 
 struct ti_spin_loop {
-  ti_time time, end; /* how long; until when, 0: not asked yet */
-  int checks;        /* before the clock is asked again */
+  ti_time time, end; /* how long; until when, 0: the clock was not read yet */
+  int checks;        /* checks left until the clock is read again */
 };
 
 void ti_spin_wait_init(struct ti_spin_wait *s);
 
-/* Whether to look at all now, for `time` nanoseconds (0: never). */
+/* Returns whether to spin now, for `time` nanoseconds (0: never). */
 bool ti_spin_wait_start(struct ti_spin_wait *s, ti_time time, struct ti_spin_loop *k);
-/* After a look that found nothing: whether to look once more. */
+/* Returns whether to check once more, after a check that found nothing. */
 bool ti_spin_wait_again(struct ti_spin_loop *k);
-/* Ends what ti_spin_wait_start began. */
+/* Ends a spin that ti_spin_wait_start began. */
 void ti_spin_wait_stop(struct ti_spin_wait *s, bool found);
 
-/* Before and after the sleep that a look, or none, was followed by. */
+/* To be called before and after the sleep, whether a spin came first or not. */
 ti_time ti_spin_wait_sleep(const struct ti_spin_wait *s);
 void ti_spin_wait_woke(struct ti_spin_wait *s, ti_time began);
 

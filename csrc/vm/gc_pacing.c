@@ -1,6 +1,5 @@
 /*
-** vm/gc_pacing: what is done for large results, so that they are not made in fresh memory each
-** time.
+** vm/gc_pacing: pacing the collector while large results are made.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -9,7 +8,7 @@
 #include "codec/borrowed.h"
 #include "util/block_cache.h"
 
-/* KiB. A value takes as much more memory than its message as GROWTH says, if not much more. */
+/* KiB. A value takes at most about GROWTH times as much memory as its message. */
 enum { MOST = 1 << 20, GROWTH = 64 };
 
 static int least(int a, int b) { return a < b ? a : b; }
@@ -42,7 +41,7 @@ void ti_gc_pacing_begin(lua_State *L, const struct ti_message *m, struct ti_gc_p
   weight = weigh(m, x->lender); /* decoding makes no new string of one that L itself lends */
   if (weight >= BLOCK_CACHE_LARGE && lua_gc(L, LUA_GCISRUNNING) == 1) {
     int kib = weight / 1024 < MOST ? (int)(weight / 1024) : MOST, owed = x->owed;
-    x->owed = 0; /* a finalizer may come here, too */
+    x->owed = 0; /* a finalizer may call this function, too */
     l->worked = 2 * kib;
     lua_gc(L, LUA_GCSTEP, least(owed, MOST) + least(l->worked, MOST));
     l->pause = least(kib, MOST / GROWTH) * GROWTH;
@@ -55,10 +54,10 @@ void ti_gc_pacing_begin(lua_State *L, const struct ti_message *m, struct ti_gc_p
 void ti_gc_pacing_end(lua_State *L, struct ti_gc_pacing *l) {
   int made;
   if (l->pause == 0) return;
-  if (lua_gc(L, LUA_GCISRUNNING) == 1) { /* else it is forgotten with what else it owes */
+  if (lua_gc(L, LUA_GCISRUNNING) == 1) { /* a stopped collector forgets this with its other debt */
     made = lua_gc(L, LUA_GCCOUNT) - l->before;
     if (made < 0) made = 0;
-    /* not now, when it would look at what is needed: before the next */
+    /* Before the next message, not now, when the collector would traverse what is needed. */
     if (made > l->worked) l->x->owed = least(l->x->owed, MOST) + least(made - l->worked, MOST);
     lua_gc(L, LUA_GCSTEP, l->pause - least(made, l->pause));
   }

@@ -9,12 +9,12 @@
 
 enum { CHECKS_PER_TASK = 16 };
 
-/* A state is collected when it let go of this many bytes and of this part of its memory: so a
-** collection costs no more than what was let go had cost, and a state that runs few tasks does
-** not sit on the rest. */
+/* A state is collected when it dropped this many bytes and this part of its memory. A collection
+** then costs no more than making what was dropped, and a state that runs few tasks does not keep
+** the rest. */
 enum { MUCH = 64 * 1024, PART = 8 };
 
-/* In the registry: a table, object's address -> userdata. */
+/* Key in the registry: a table from an object's address to its userdata. */
 static const char registry_key = 0;
 
 void ti_retained_init(struct ti_retained *k, const struct ti_alloc *mem) {
@@ -62,12 +62,13 @@ bool ti_retained_add(struct ti_retained *k, lua_State *L, int idx,
   return true;
 }
 
-/* Lets go of entry i; the last one takes its place. */
+/* Drops entry i; the last one takes its place. */
 static void drop(struct ti_retained *k, lua_State *L, size_t i) {
   struct ti_retained_handle entry = k->entries[i];
   k->entries[i] = k->entries[--k->n];
   lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
-  if (lua_rawgetp(L, -1, entry.object) != LUA_TNIL) { /* nil for a key that is there: no memory */
+  if (lua_rawgetp(L, -1, entry.object) !=
+      LUA_TNIL) { /* nil for a key that is there: there was no memory */
     lua_pushnil(L);
     lua_rawsetp(L, -3, entry.object);
   }
@@ -89,7 +90,7 @@ void ti_retained_sweep(struct ti_retained *k, lua_State *L) {
   if (k->dropped >= MUCH && lua_gc(L, LUA_GCISRUNNING) == 1 &&
       k->dropped / 1024 >= (size_t)lua_gc(L, LUA_GCCOUNT) / PART) {
     k->dropped = 0;
-    lua_gc(L, LUA_GCCOLLECT); /* calls the finalizers of what was let go, … */
-    lua_gc(L, LUA_GCCOLLECT); /* … which keep the values until the next time */
+    lua_gc(L, LUA_GCCOLLECT); /* runs the finalizers of what was dropped, … */
+    lua_gc(L, LUA_GCCOLLECT); /* … which keep the values until the next collection */
   }
 }

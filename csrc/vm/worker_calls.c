@@ -13,7 +13,7 @@
 #include "codec/codec_state.h"
 #include "codec/unpack.h"
 
-/* Makes the value at idx, a function or its name, the function. [-0, +0, e] */
+/* Replaces the value at idx, a function or its name, by the function. [-0, +0, e] */
 static void resolve(lua_State *L, int idx) {
   size_t len;
   const char *name;
@@ -23,8 +23,8 @@ static void resolve(lua_State *L, int idx) {
   lua_replace(L, idx);
 }
 
-/* One of the messages; its finalizer, if it has one, takes the place of the value at `final`. [-0,
-** +0, e] */
+/* Runs one of the messages. Its finalizer, if it has one, replaces the value at `final`.
+** [-0, +0, e] */
 static void run_one(lua_State *L, const struct ti_message *m, const struct ti_worker_calls *o,
                     struct ti_lua_random *random, const char **what, int final) {
   struct ti_gc_pacing pacing;
@@ -35,7 +35,7 @@ static void run_one(lua_State *L, const struct ti_message *m, const struct ti_wo
   ti_gc_pacing_begin(L, m, &pacing);
   x = ti_codec_state_get(L);
   lua_pop(L, 1);
-  x->opening = true; /* stays so if this raises: then no worker uses the state any more */
+  x->opening = true; /* remains set if this raises: then no worker uses the state any more */
   n = ti_unpack_values(L, m, 0, UNPACK_ALL);
   x->opening = false;
   ti_gc_pacing_end(L, &pacing);

@@ -8,7 +8,7 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-/* Upvalue 1 of each function here. */
+/* Returns upvalue 1, which each function here has. */
 static struct ti_interrupt *interrupt_here(lua_State *L) {
   return (struct ti_interrupt *)lua_touserdata(L, lua_upvalueindex(1));
 }
@@ -19,8 +19,9 @@ static lua_State *check_coroutine(lua_State *L) {
   return co;
 }
 
-/* Resumes co with the n values on top. The number of its values, which are on top then, or -1 and
-** what went wrong. Lua's resume raises nothing, so what runs is always set back. [-n, +(r|1), m] */
+/* Resumes co with the n values on top. Returns the number of its results, which are on top; or -1,
+** with the error on top. Lua's resume raises nothing, so the running coroutine is always noted
+** again. [-n, +(r|1), m] */
 static int resume(lua_State *L, lua_State *co, int n) {
   struct ti_interrupt *h = interrupt_here(L);
   lua_State *before;
@@ -47,7 +48,7 @@ static int resume(lua_State *L, lua_State *co, int n) {
   return results;
 }
 
-/* Closes a coroutine that does not run: its to-be-closed variables. The status; if it is not
+/* Closes a suspended coroutine with its to-be-closed variables. Returns the status; if that is not
 ** LUA_OK, the error is on co's stack. */
 static int close_coroutine(lua_State *L, lua_State *co) {
   struct ti_interrupt *h = interrupt_here(L);
@@ -72,7 +73,7 @@ static int co_resume(lua_State *L) {
   return n + 1;
 }
 
-/* What coroutine.wrap answers; upvalue 2: the coroutine. */
+/* The function that coroutine.wrap returns; upvalue 2: the coroutine. */
 static int wrapped(lua_State *L) {
   lua_State *co = lua_tothread(L, lua_upvalueindex(2));
   int n = resume(L, co, lua_gettop(L)), status;

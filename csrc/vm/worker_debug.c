@@ -9,9 +9,9 @@
 #include <lualib.h>
 #include <string.h>
 
-/* In the registry: coroutine -> struct saved, of those whose hook the task changed. */
+/* Key in the registry: coroutine -> struct saved, of those whose hook the task changed. */
 static const char hooks_key = 0;
-/* Where Lua's debug library keeps the functions of hooks: coroutine -> function. */
+/* Where Lua's debug library stores the functions of hooks: coroutine -> function. */
 static const char lua_hooks[] = "_HOOKKEY";
 
 /* A coroutine's hook before the task; user value 1: the function that debug.sethook was given. */
@@ -20,7 +20,7 @@ struct saved {
   int mask, count;
 };
 
-/* Upvalue 1 of each function here that needs it. */
+/* Returns upvalue 1 of a function here. */
 static struct ti_worker_debug *here(lua_State *L) {
   struct ti_worker_debug *d = (struct ti_worker_debug *)lua_touserdata(L, lua_upvalueindex(1));
   if (d == NULL) luaL_error(L, "the function's upvalue was changed");
@@ -29,7 +29,7 @@ static struct ti_worker_debug *here(lua_State *L) {
 
 /* -------------------------------------------------------------------- hooks -- */
 
-/* Keeps the hook that co, the value at index `at`, has before the task changes it. [-0, +0, m] */
+/* Saves the hook of co, the value at index `at`, before the task changes it. [-0, +0, m] */
 static void keep_hook(lua_State *L, lua_State *co, int at) {
   struct saved *s;
   int top = lua_gettop(L);
@@ -62,8 +62,8 @@ static void keep_hook(lua_State *L, lua_State *co, int at) {
   lua_settop(L, top);
 }
 
-/* debug.sethook([thread,] hook, mask [, count]). In a task that was asked to end it does
-** nothing: the hook that ends it stays. */
+/* debug.sethook([thread,] hook, mask [, count]). In a task that was requested to end it does
+** nothing, so that the hook that ends it stays. */
 static int worker_sethook(lua_State *L) {
   struct ti_worker_debug *d = here(L);
   lua_State *co = lua_tothread(L, 1);
@@ -81,7 +81,7 @@ static int worker_sethook(lua_State *L) {
   return d->sethook(L);
 }
 
-/* Protected: each hook as it was. */
+/* Protected: restores each hook. */
 static int put_hooks_back(lua_State *L) {
   bool table;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &hooks_key) != LUA_TTABLE) return 0;
@@ -104,14 +104,14 @@ static int put_hooks_back(lua_State *L) {
 
 /* ---------------------------------------------------------------- collector -- */
 
-/* A parameter of the collector, which Lua tells only to those who set it. */
+/* Returns a parameter of the collector, which Lua returns only to callers that set it. */
 static int parameter(lua_State *L, int what) {
   int value = lua_gc(L, what, 0);
   lua_gc(L, what, value);
   return value;
 }
 
-/* Keeps what the task is about to change for the first time. */
+/* Saves the settings before the task changes them for the first time. */
 static void keep_collector(lua_State *L, struct ti_worker_debug *d) {
   if (!d->opened || d->collector) return;
   if (lua_gc(L, LUA_GCISRUNNING) < 0) return; /* in a finalizer nothing can be changed */
@@ -122,7 +122,8 @@ static void keep_collector(lua_State *L, struct ti_worker_debug *d) {
   d->stepmul = parameter(L, LUA_GCSETSTEPMUL);
 }
 
-/* A size that is given for good while the state is opened, or by a task. 0: none is. */
+/* Notes a size that is given while the state is opened, which stays, or by a task. 0: none is
+** given. */
 static void note_size(lua_State *L, const struct ti_worker_debug *d, int arg, int *base,
                       bool *given) {
   int size = (int)lua_tointeger(L, arg);
@@ -178,7 +179,7 @@ bool ti_worker_debug_reset(lua_State *L, struct ti_worker_debug *d) {
 
 /* ---------------------------------------------------------- protected calls -- */
 
-/* As Lua's own, also below. */
+/* Ends a protected call as Lua's own does. */
 static int finish_pcall(lua_State *L, int status, lua_KContext extra) {
   if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - (int)extra;
   ti_interrupt_again(L);
@@ -208,7 +209,7 @@ static int worker_xpcall(lua_State *L) {
   return finish_pcall(L, status, 2);
 }
 
-/* load(chunk, ...), whose reader may raise. */
+/* load(chunk, ...). The chunk may be a function that raises. */
 static int worker_load(lua_State *L) {
   struct ti_worker_debug *d = here(L);
   int n = d->load(L);
@@ -218,8 +219,8 @@ static int worker_load(lua_State *L) {
 
 /* ------------------------------------------------------------------ opening -- */
 
-/* Puts fn, with d as its upvalue, in the place of the function `name` of the table on top, if
-** Lua has one there: that; or NULL. [-0, +0, m] */
+/* Replaces the function `name` of the table on top by fn with upvalue d. Returns Lua's function, or
+** NULL if there is none. [-0, +0, m] */
 static lua_CFunction replace(lua_State *L, struct ti_worker_debug *d, const char *name,
                              lua_CFunction fn) {
   lua_CFunction own = lua_getfield(L, -1, name) == LUA_TFUNCTION ? lua_tocfunction(L, -1) : NULL;

@@ -1,11 +1,12 @@
 /*
 ** vm/worker_debug: a worker's hooks, collector settings and protected calls.
 **
-** debug.sethook and collectgarbage do what Lua's own do, and note what a task changes with them:
-** when it has ended, all is as it was after open_state and the initializer. C code that calls
-** lua_sethook or lua_gc itself is not noted; of it, the main coroutine's hook and a stopped
-** collector are put right. pcall, xpcall and load raise again in a task that was stopped for good
-** (interrupt.h). Worker only.
+** debug.sethook and collectgarbage do what Lua's own do, and note what a task changes. When it has
+** ended, everything is as it was after open_state and the initializer. What C code changes by
+** lua_sethook or lua_gc itself is not noted, except the main coroutine's hook and a stopped
+** collector. pcall, xpcall and load raise again in a task that was stopped for good (interrupt.h).
+**
+** Threads: the worker's own.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -30,11 +31,12 @@ struct ti_worker_debug {
   int minor, major, step;                      /* as after the state was opened */
 };
 
-/* Replaces these functions in L. d must outlive it. [-0, +0, m] */
+/* Replaces these functions in L. d must outlive L. [-0, +0, m] */
 void ti_worker_debug_open(lua_State *L, struct ti_worker_debug *d, struct ti_interrupt *h);
-/* The state is open: what a task sets from now on ends with it. [-0, +0, -] */
+/* Notes that the state is open: what a task sets from now on ends with it. [-0, +0, -] */
 void ti_worker_debug_opened(lua_State *L, struct ti_worker_debug *d);
-/* After a task: puts back what it changed. False: there was no memory for it. [-0, +0, -] */
+/* Restores what the last task changed. Returns false if there was no memory for that.
+** [-0, +0, -] */
 bool ti_worker_debug_reset(lua_State *L, struct ti_worker_debug *d);
 
 TI_INTERNAL_END

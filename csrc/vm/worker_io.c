@@ -14,10 +14,11 @@
 
 #include "platform/shell.h"
 
-#define DEFAULT_OUTPUT "_IO_output" /* in the registry: that of Lua's io library */
+#define DEFAULT_OUTPUT \
+  "_IO_output" /* key in the registry: the default output of Lua's io library */
 
-/* Upvalues of the functions here: the files of this state (a table with weak keys), what is
-** replaced. */
+/* Upvalues of the functions here: the files of this state (a table with weak keys), the replaced
+** function. */
 enum { FILES = 1, ORIGINAL };
 
 /* ------------------------------------------------------------------- ending -- */
@@ -60,8 +61,8 @@ static int worker_execute(lua_State *L) {
 
 /* -------------------------------------------------------------------- files -- */
 
-/* Flushes what this state may have written to, so that a program finds it. [-0, +0, -], with 4 free
-** slots */
+/* Flushes the files of this state, so that a program finds what was written. Needs 4 free slots.
+** [-0, +0, -] */
 static void flush_files(lua_State *L) {
   const luaL_Stream *s;
   ti_shell_flush(stdout);
@@ -76,7 +77,7 @@ static void flush_files(lua_State *L) {
   }
 }
 
-/* Remembers the file at idx, if it is one. [-0, +0, m] */
+/* Notes the value at idx if it is a file. [-0, +0, m] */
 static void remember(lua_State *L, int idx) {
   if (luaL_testudata(L, idx, LUA_FILEHANDLE) == NULL) return;
   lua_pushvalue(L, idx);
@@ -84,7 +85,7 @@ static void remember(lua_State *L, int idx) {
   lua_rawset(L, lua_upvalueindex(FILES));
 }
 
-/* Calls the function that is replaced with the n arguments on the stack. */
+/* Calls the replaced function with the n arguments on the stack. */
 static int call_original(lua_State *L, int n) {
   lua_pushvalue(L, lua_upvalueindex(ORIGINAL));
   lua_insert(L, 1);
@@ -93,7 +94,7 @@ static int call_original(lua_State *L, int n) {
   return lua_gettop(L);
 }
 
-/* A mode of io.open, as Lua's own checks it. */
+/* Returns whether this is a mode of io.open, as Lua's own checks it. */
 static bool is_mode(const char *mode) {
   if (*mode == '\0' || strchr("rwa", *mode) == NULL) return false;
   mode++;
@@ -101,7 +102,8 @@ static bool is_mode(const char *mode) {
   return strspn(mode, "b") == strlen(mode);
 }
 
-/* io.open(name [, mode]). Checked here, where Lua knows the function's name for an error. */
+/* io.open(name [, mode]). The arguments are checked here, where Lua knows the function's name for
+** an error. */
 static int worker_open(lua_State *L) {
   luaL_checkstring(L, 1);
   luaL_argcheck(L, is_mode(luaL_optstring(L, 2, "r")), 2, "invalid mode");
@@ -117,13 +119,13 @@ static int worker_tmpfile(lua_State *L) {
 
 /* ------------------------------------------------------------------ io.popen -- */
 
-/* A file of Lua's io library, whose methods see no more than the stream. */
+/* A file of Lua's io library, whose methods use the stream alone. */
 struct program {
   luaL_Stream stream;
   pid_t pid;
 };
 
-/* What file:close, the collector and to-be-closed variables call. */
+/* Called by file:close, the collector and to-be-closed variables. */
 static int close_program(lua_State *L) {
   struct program *p = (struct program *)luaL_checkudata(L, 1, LUA_FILEHANDLE);
   FILE *f = p->stream.f;
@@ -136,7 +138,7 @@ static int worker_popen(lua_State *L) {
   const char *command = luaL_checkstring(L, 1), *mode = luaL_optstring(L, 2, "r");
   struct program *p = (struct program *)lua_newuserdatauv(L, sizeof *p, 0);
   int err;
-  p->stream.closef = NULL; /* closed, until all is there */
+  p->stream.closef = NULL; /* closed, until the program runs */
   p->stream.f = NULL;
   luaL_setmetatable(L, LUA_FILEHANDLE);
   luaL_argcheck(L, (mode[0] == 'r' || mode[0] == 'w') && mode[1] == '\0', 2, "invalid mode");

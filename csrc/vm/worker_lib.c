@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* print(...): the line is put together first, then written under stdout's own lock, so
-** that lines of several workers never mix. */
+/* print(...): builds the line first, then writes it under stdout's own lock, so that lines of
+** several workers never mix. */
 static int worker_print(lua_State *L) {
   int n = lua_gettop(L);
   luaL_Buffer b;
@@ -42,7 +42,7 @@ static int worker_exit(lua_State *L) {
   return luaL_error(L, "os.exit called in a worker: only the host program may end the process");
 }
 
-/* One line on stderr, as Lua's own warn function writes it. */
+/* Writes one line to stderr, as Lua's own warn function does. */
 static void write_line(const char *text) {
   flockfile(stderr);
   fprintf(stderr, "Lua warning: %s\n", text);
@@ -50,7 +50,7 @@ static void write_line(const char *text) {
   funlockfile(stderr);
 }
 
-/* The message is complete. */
+/* Writes or delivers the complete message. */
 static void end_line(struct ti_worker_warn *w) {
   const char *text = "(not enough memory for the words of a warning)";
   size_t len = strlen(text);
@@ -62,7 +62,7 @@ static void end_line(struct ti_worker_warn *w) {
   if (w->mode == WARN_ON)
     write_line(text);
   else
-    (void)w->deliver(w->user, text, len); /* false: nobody is there who would be told */
+    (void)w->deliver(w->user, text, len); /* false: it has no receiver */
   w->line.len = 0;
   w->line.failed = false;
   w->open = false;
@@ -71,7 +71,8 @@ static void end_line(struct ti_worker_warn *w) {
 void ti_worker_lib_warn(void *warn, const char *message, int more) {
   struct ti_worker_warn *w = (struct ti_worker_warn *)warn;
   if (!w->open && !more &&
-      *message == '@') { /* for this function itself; unknown ones are ignored */
+      /* a control message; unknown ones are ignored */
+      *message == '@') {
     if (strcmp(message, "@on") == 0) w->mode = WARN_ON;
     if (strcmp(message, "@off") == 0) w->mode = WARN_OFF;
     return;
@@ -93,8 +94,8 @@ void ti_worker_lib_warn_reset(struct ti_worker_warn *w) {
   w->mode = w->before;
 }
 
-/* The searcher of package.preload, with a word on what cannot be there: modules that the program or
-** the script put into package.loaded, or Lua functions in package.preload. */
+/* The searcher of package.preload. Its message mentions what cannot be there: modules that the
+** program or the script put into package.loaded, or Lua functions in package.preload. */
 static int worker_preload(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);

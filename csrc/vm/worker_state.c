@@ -28,21 +28,21 @@
 struct ti_worker_state {
   lua_State *L;
   const struct ti_worker_config *cfg; /* I */
-  struct ti_package_paths *paths;     /* held: those applied last, or NULL */
+  struct ti_package_paths *paths;     /* held: the paths applied last, or NULL */
   const char *taskname;               /* borrowed while a task runs, else NULL */
-  uint64_t taskid;                    /* of the task that runs; 0: nobody asked for it yet */
+  uint64_t taskid;                    /* of the running task; 0: not requested yet */
   int index;                          /* of the worker's thread */
   struct ti_buffer traceback;         /* of the error that the message handler saw last */
-  struct ti_retained retained;        /* of what outlives a task here */
+  struct ti_retained retained;        /* what outlives a task here */
   struct ti_worker_warn warn;
   struct ti_pack_rules rules;    /* of results */
   struct ti_lua_random random;   /* the generator of math.random */
   struct ti_interrupt interrupt; /* how a task is stopped */
   struct ti_worker_debug debug;
   bool over_limit;           /* the last task left it near its memory limit */
-  bool closing;              /* by ti_worker_state_free */
-  bool opened;               /* its initializer, if there is one, has run: finalizers are due */
-  struct ti_lua_alloc alloc; /* L's memory */
+  bool closing;              /* set by ti_worker_state_free */
+  bool opened;               /* opening succeeded, so finalizers are due */
+  struct ti_lua_alloc alloc; /* the allocator of L */
 };
 
 static const char registry_key = 0, final_key = 0;
@@ -119,10 +119,10 @@ struct run {
   struct ti_message *out;
   const struct ti_seeding *seeding;
   struct ti_gc_pacing pacing; /* of the call */
-  bool task_code;             /* the task's own function is running, not our packing around it */
+  bool task_code;             /* the task's own function runs, not the packing around it */
 };
 
-/* Makes paths the state's. Before a task's values are unpacked: they may need modules. */
+/* Applies the package paths, before a task's values are unpacked: they may need modules. */
 static void use_paths(struct ti_worker_state *vm, struct ti_package_paths *paths) {
   if (paths == NULL || paths == vm->paths) return;
   ti_package_paths_apply(vm->L, paths);
@@ -130,8 +130,8 @@ static void use_paths(struct ti_worker_state *vm, struct ti_package_paths *paths
   vm->paths = ti_package_paths_hold(paths);
 }
 
-/* Unpacks a call and makes it, with random numbers that begin at `seeding`; leaves its results from
-** index `base` + 1 on. */
+/* Unpacks a call and runs it, with random numbers that begin at `seeding`. Its results are at index
+** `base` + 1 and above. */
 static void call(struct ti_worker_state *vm, const struct ti_message *in, int base,
                  const struct ti_seeding *seeding, struct ti_gc_pacing *pacing, bool *task_code) {
   lua_State *L = vm->L;
@@ -146,14 +146,14 @@ static void call(struct ti_worker_state *vm, const struct ti_message *in, int ba
     ti_module_names_function(L, name, len);
     lua_replace(L, base + 1);
   }
-  /* last: modules that this call was the first to need may have drawn some */
+  /* last: modules that this call loads may draw random numbers */
   if (seeding != NULL || vm->random.seeded) ti_lua_random_begin(&vm->random, L, seeding);
   *task_code = true;
   lua_call(L, n - 1, LUA_MULTRET);
   *task_code = false;
 }
 
-/* Protected: a task from its message to its results' message. */
+/* Protected: runs a task, from its message to the message of its results. */
 static int run_body(lua_State *L) {
   struct run *r = (struct run *)lua_touserdata(L, 1);
   use_paths(r->vm, r->paths);
@@ -162,14 +162,14 @@ static int run_body(lua_State *L) {
   return 0;
 }
 
-/* Message handler: keeps the traceback, leaves the error value as it is. */
+/* Message handler: stores the traceback and leaves the error value unchanged. */
 static int handler(lua_State *L) {
   struct ti_worker_state *vm = vm_of(L);
   ti_outcome_trace(L, vm->taskname, &vm->traceback);
   return 1;
 }
 
-/* The outcome of a task that was asked to end. */
+/* Writes the outcome of a task that was requested to end. */
 static void put_stopped(struct ti_worker_state *vm, int kind, struct ti_message *out) {
   const char *words = ti_interrupt_words(kind);
   ti_outcome_restart(out);
@@ -177,7 +177,7 @@ static void put_stopped(struct ti_worker_state *vm, int kind, struct ti_message 
   ti_outcome_put_text(&out->bytes, (const char *)vm->traceback.data, vm->traceback.len);
 }
 
-/* How far the state may grow for this call; SIZE_MAX: as far as it likes. */
+/* Returns how many bytes the state may grow by for this call; SIZE_MAX: any. */
 static size_t room(const struct ti_worker_state *vm, const struct ti_worker_call *call,
                    size_t used) {
   size_t all = vm->cfg->memory_limit, grow = call->memory_limit, left = SIZE_MAX;
@@ -186,9 +186,9 @@ static size_t room(const struct ti_worker_state *vm, const struct ti_worker_call
   return left;
 }
 
-/* The task is over, and was stopped: what it leaves, files among it, is collected, while finalizers
-** can still be stopped. A state that is to be closed does so then. If more than half of the room of
-** a task with a memory limit (`left`) is taken still, the next would fare no better. */
+/* Collects what a stopped task left, files among it, while finalizers can still be stopped. A state
+** that will be closed collects then. The state needs replacing if more than half of what the task
+** was allowed (`left`) is still used: the next task would soon reach its limit, too. */
 static void recover(struct ti_worker_state *vm, size_t before, size_t left) {
   size_t after;
   if (ti_worker_state_stopped_in_finalizer(vm)) return;
@@ -221,7 +221,7 @@ int ti_worker_state_run(struct ti_worker_state *vm, const struct ti_worker_call 
   lua_pushlightuserdata(L, &r);
   if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
     ti_gc_pacing_end(L, &r.pacing);
-    /* A hook that the task set ends with it, a host's own stays; that of a stop stays as well. */
+    /* A hook that the task set ends with it; a host's own stays, and so does the hook of a stop. */
     if (ti_stop_token_requested(vm->interrupt.stop) == TIDE_OK) lua_sethook(L, hook, mask, count);
     outcome = ti_outcome_fail(L, &vm->traceback, r.task_code, out);
   }
@@ -246,12 +246,12 @@ int ti_worker_state_run(struct ti_worker_state *vm, const struct ti_worker_call 
 struct vm_opening {
   struct ti_worker_state *vm;
   struct ti_stop_token *stop;
-  const char *what; /* what is being done, for the message if it fails */
+  const char *what; /* the current step, for the message if it fails */
   struct ti_package_paths *paths;
   const struct ti_worker_calls *given;
 };
 
-/* Protected. */
+/* Protected: opens the state. */
 static int open_body(lua_State *L) {
   struct vm_opening *o = (struct vm_opening *)lua_touserdata(L, 1);
   struct ti_worker_state *vm = o->vm;
@@ -297,7 +297,7 @@ static int open_body(lua_State *L) {
   return 0;
 }
 
-/* A copy of the string on top; calls nothing in Lua that may raise. */
+/* Returns a copy of the string on top. Calls nothing in Lua that may raise. */
 static char *copy_error(struct ti_worker_state *vm, size_t *size) {
   size_t len = 0;
   const char *s = lua_type(vm->L, -1) == LUA_TSTRING ? lua_tolstring(vm->L, -1, &len) : "";
@@ -307,21 +307,21 @@ static char *copy_error(struct ti_worker_state *vm, size_t *size) {
   return copy;
 }
 
-/* Protected: the finalizer of the message. */
+/* Protected: calls the finalizer of the message. */
 static int final_body(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &final_key) == LUA_TNIL) return 0;
   lua_call(L, 0, 0);
   return 0;
 }
 
-/* Protected: that of the configuration. */
+/* Protected: calls the finalizer of the configuration. */
 static int host_final_body(lua_State *L) {
   const struct ti_worker_state *vm = (const struct ti_worker_state *)lua_touserdata(L, 1);
   vm->cfg->finalizer(L, vm->cfg->ud);
   return 0;
 }
 
-/* Calls one of the two. Its error is a warning. [-0, +0, -] */
+/* Calls one of the two. Its error becomes a warning. [-0, +0, -] */
 static void finalize(struct ti_worker_state *vm, lua_CFunction body) {
   lua_State *L = vm->L;
   vm->traceback.len = 0;
@@ -333,12 +333,12 @@ static void finalize(struct ti_worker_state *vm, lua_CFunction body) {
     lua_pushcfunction(L, ti_outcome_warn_final);
     lua_insert(L, -2);
     lua_pushlightuserdata(L, &vm->traceback);
-    (void)lua_pcall(L, 2, 0, 0); /* without memory for the words there is no warning */
+    (void)lua_pcall(L, 2, 0, 0); /* without memory for its text there is no warning */
   }
   lua_settop(L, 0);
 }
 
-/* Protected: the host's last look at the state. */
+/* Protected: calls close_state. */
 static int close_body(lua_State *L) {
   const struct ti_worker_state *vm = (const struct ti_worker_state *)lua_touserdata(L, 1);
   vm->cfg->close_state(L, vm->cfg->ud);
@@ -368,7 +368,7 @@ struct ti_worker_state *ti_worker_state_new(const struct ti_worker_config *cfg,
 #ifdef TI_COLLECT
   vm->alloc.collect = true;
 #endif
-  /* Lua leaves the main thread's extra space as it finds it, and copies it for each coroutine. */
+  /* Lua leaves the main thread's extra space uninitialised, and copies it for each coroutine. */
   if (vm->L != NULL) memset(lua_getextraspace(vm->L), 0, LUA_EXTRASPACE);
   if (vm->L != NULL) {
     o.vm = vm;
@@ -385,15 +385,16 @@ struct ti_worker_state *ti_worker_state_new(const struct ti_worker_config *cfg,
       return vm;
     }
     if (status != LUA_ERRMEM) {
-      /* Not a message handler: that would need a protected call of its own around open_body, whose
-      ** frames decide whether an idle worker's stack is two pages or three. */
+      /* Not a message handler: that would need another protected call around open_body, whose
+      ** frames decide whether the stack of an idle worker takes two pages or three. */
       lua_pushcfunction(vm->L, ti_worker_calls_why);
       lua_insert(vm->L, -2);
       lua_pushlightuserdata(vm->L, (void *)(uintptr_t)o.what);
       lua_insert(vm->L, -2);
       status = lua_pcall(vm->L, 2, 1, 0);
     }
-    /* without memory, also for the words, nothing is wrong with what opens it: no reason */
+    /* Lack of memory, also for the message, is no fault of what opens the state, so there is no
+    ** reason. */
     if (status != LUA_ERRMEM) *why = copy_error(vm, whysize);
   }
   ti_worker_state_free(vm);
@@ -405,7 +406,7 @@ void ti_worker_state_free(struct ti_worker_state *vm) {
   if (vm->L != NULL) {
     vm->closing = true;
     if (vm->interrupt.main != NULL)
-      ti_interrupt_begin(&vm->interrupt); /* until its last finalizer has run */
+      ti_interrupt_begin(&vm->interrupt); /* until the last finalizer has run */
     if (vm->opened) {
       finalize(vm, final_body);
       if (vm->cfg->finalizer != NULL) finalize(vm, host_final_body);
@@ -417,7 +418,7 @@ void ti_worker_state_free(struct ti_worker_state *vm) {
         vm->cfg->warn("tidepool: error in close_state", vm->cfg->ud);
     }
     lua_close(vm->L);
-    /* a signal for who is closed in haste may come until the caller has left */
+    /* a signal for a state that was requested to end may come until the caller has left */
     if (vm->interrupt.main != NULL) ti_stop_token_set_hook(vm->interrupt.stop, NULL, NULL);
   }
   ti_retained_fini(&vm->retained);
