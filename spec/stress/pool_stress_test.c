@@ -109,7 +109,7 @@ static void *use(void *arg) {
       case 2:
         if (d->task != NULL) settle(u, d);
         break;
-      case 3: { /* somebody's */
+      case 3: { /* a task that another user may have submitted */
         struct ti_task *t = swap_square(check_random(r, 16), NULL);
         if (t != NULL && check_random(r, 2) == 0 && ti_pool_cancel_task(p, t))
           CHECK(ti_task_state(t) == TIDE_CANCELLED);

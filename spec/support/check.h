@@ -1,6 +1,5 @@
 /*
-** check.h: what the C tests share: counted checks, a seeded random number, an
-** allocator that fails when told to, and a gate to park threads at.
+** check.h: what the C tests share: counted checks and a seeded random number.
 **
 ** CHECK may be called from any thread. A test ends with `return check_done();`.
 **
@@ -24,7 +23,7 @@ static inline void check_count(bool ok, const char *what, const char *file, int 
   atomic_fetch_add(ok ? &check_passed : &check_failed, 1);
   if (ok) return;
   printf("%s:%d: %s\n", file, line, what);
-  fflush(stdout); /* a test that hangs or crashes next still tells */
+  fflush(stdout); /* a test that hangs or crashes next still reports this */
 }
 
 static inline int check_done(void) {
@@ -32,7 +31,7 @@ static inline int check_done(void) {
   return atomic_load(&check_failed) != 0;
 }
 
-/* TIDE_SEED, or the given one; printed. */
+/* Returns TIDE_SEED, or `otherwise`; prints it. */
 static inline uint64_t check_seed(uint64_t otherwise) {
   const char *given = getenv("TIDE_SEED");
   uint64_t seed = given != NULL ? strtoull(given, NULL, 0) : otherwise;
@@ -40,7 +39,7 @@ static inline uint64_t check_seed(uint64_t otherwise) {
   return seed;
 }
 
-/* Below n. Each thread has a state of its own, seeded with anything. */
+/* Returns a number below n. Each thread has a state of its own, seeded with any value. */
 static inline size_t check_random(uint64_t *state, size_t n) {
   uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
   z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);

@@ -371,7 +371,7 @@ static int gate_userdata(lua_State *L) {
 
 /* -------------------------------------------------------------- warnings -- */
 
-/* What warn(...) said in this state since the last look; one text per warning. */
+/* What warn(...) got in this state since the last call; one text per warning. */
 struct ti_warnings {
   char *text;
   size_t len;

@@ -1,8 +1,8 @@
 /*
-** pool_support.h: a runner for the pool's tests, which counts what it is asked for.
+** pool_support.h: a runner for the pool's tests, which counts its calls.
 **
-** A task carries a job in its context: what to do, and what came of it. A rig is a pool
-** with the runner and its counters; rig_end closes and checks that nothing is left.
+** A task carries a job in its context: what to do, and the result. A rig is a pool with the runner
+** and its counters; rig_end closes it and checks that nothing is left.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -27,7 +27,7 @@ struct rig {
   atomic_int in_use[64];   /* by index: threads that have it now */
   atomic_int open_fails;   /* the nth open from now on and all later ones fail; 0: none */
   bool silent;             /* a failing open has no message */
-  atomic_int wear;         /* a worker is worn after that many tasks; 0: never */
+  atomic_int wear;         /* a worker needs replacing after that many tasks; 0: never */
   struct gate *open_gate;  /* if any, each open passes through it */
   struct gate *close_gate; /* and each close through this one */
   atomic_int last_index;   /* of the worker that ran the latest task */
@@ -149,7 +149,8 @@ static inline struct ti_pool_stats stats(struct rig *rig) {
   return s;
 }
 
-/* What no caller can see: it is asked until it is as a test needs it. */
+/* Returns a field of the pool that no caller can see. Tests poll it until it has the value that
+** they need. */
 static inline int count_of(struct rig *rig, const int *number) {
   int n;
   ti_mutex_lock(&rig->pool->lock);
@@ -166,7 +167,7 @@ static inline void await_asleep(struct rig *rig, int n) {
   while (count_of(rig, &rig->pool->nasleep) != n) sched_yield();
 }
 
-/* Closes, waits, lets go, and checks that all is gone. */
+/* Closes, waits, releases, and checks that nothing is left. */
 static inline void rig_end(struct rig *rig) {
   struct ti_pool_stats s;
   ti_pool_close(rig->pool, false);
@@ -217,7 +218,7 @@ static inline bool wait_for(struct ti_task *t, double seconds) {
   return come;
 }
 
-/* Waits for its end, gives the reference back; the outcome. */
+/* Waits until t is done and releases the reference. Returns the outcome. */
 static inline int finish(struct ti_task *t) {
   int outcome;
   CHECK(wait_for(t, -1));

@@ -1,5 +1,5 @@
 /*
-** support.h: what the tests of floors 0 and 1 share beyond check.h.
+** support.h: what the tests of platform, util and sched share beyond check.h.
 **
 ** A counting allocator that can fail, and a gate: threads wait at it until it is
 ** opened, and others wait until enough threads have come. So no test has to sleep.

@@ -11,10 +11,9 @@
 
 #include "codec/borrow.h"
 #include "codec/pack.h"
-#include "include/tidepool.h"
 #include "codec/unpack.h"
 #include "platform/thread.h"
-#include "support.h"
+#include "executor_support.h"
 
 enum { LEN = 300 * 1024, READERS = 4 };
 
@@ -346,29 +345,11 @@ static void test_no_memory(void) {
 
 /* -------------------------------------------------------------- executors -- */
 
-static struct gate parked;
-
-static int park(lua_State *L) {
-  (void)L;
-  gate_enter(&parked);
-  return 0;
-}
-
-/* All functions of this program may be sent. */
-static int any(lua_CFunction fn, void *ud) {
-  (void)fn, (void)ud;
-  return 1;
-}
-
 static tide_executor *new_pool(size_t max_tasks) {
-  tide_executor *ex = NULL;
   tide_config cfg;
-  tide_config_init(&cfg);
-  cfg.max_workers = 1;
+  executor_config(&cfg, 1);
   cfg.max_tasks_per_worker = max_tasks;
-  cfg.cfunction = any;
-  CHECK(tide_executor_new(&ex, &cfg) == TIDE_OK);
-  return ex;
+  return executor_start(&cfg);
 }
 
 static void end_pool(tide_executor *ex) {
@@ -400,7 +381,7 @@ static void test_submitter_closes(void) {
   tide_future *gate, *f, *cancelled;
   int n;
   gate_init(&parked);
-  CHECK(tide_submit_cfunction(&gate, ex, park, NULL, 0, NULL) == TIDE_OK);
+  CHECK(tide_submit_cfunction(&gate, ex, wait_at_gate, NULL, 0, NULL) == TIDE_OK);
   gate_await(&parked, 1);
   push_long(L, 'x');
   f = submit_echo(ex, L);

@@ -10,9 +10,8 @@
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "include/tidepool.h"
 #include "platform/thread.h"
-#include "support.h"
+#include "executor_support.h"
 
 /* ------------------------------------------------------- a host's allocator -- */
 
@@ -156,33 +155,14 @@ static void close_state(lua_State *L, void *ud) {
   still(L);
 }
 
-/* The gate at which tasks wait. */
-static struct gate parked;
-
-static int park(lua_State *L) {
-  (void)L;
-  gate_enter(&parked);
-  return 0;
-}
-
-static int any(lua_CFunction fn, void *ud) {
-  (void)fn, (void)ud;
-  return 1;
-}
-
 static tide_executor *new_pool(size_t workers, lua_Alloc alloc, void *ud) {
-  tide_executor *ex = NULL;
   tide_config cfg;
-  tide_config_init(&cfg);
-  cfg.max_workers = (int)workers;
-  cfg.cfunction = any;
+  executor_config(&cfg, (int)workers);
   cfg.open_state = open_state;
   cfg.close_state = close_state;
   cfg.alloc = alloc;
   cfg.alloc_ud = ud;
-  CHECK(tide_executor_new(&ex, &cfg) == TIDE_OK);
-  if (ex == NULL) exit(2);
-  return ex;
+  return executor_start(&cfg);
 }
 
 static void end_pool(tide_executor *ex) {
@@ -288,7 +268,7 @@ static void test_state_closes_first(bool own) {
   tide_future *gate, *f[N];
   tide_share *s;
   gate_init(&parked);
-  CHECK(tide_submit_cfunction(&gate, ex, park, NULL, 0, NULL) == TIDE_OK);
+  CHECK(tide_submit_cfunction(&gate, ex, wait_at_gate, NULL, 0, NULL) == TIDE_OK);
   gate_await(&parked, 1);
   for (int i = 0; i < N; i++) {
     CHECK(luaL_loadstring(L, "still() return #(...), ...") == LUA_OK);

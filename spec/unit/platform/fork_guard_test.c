@@ -110,7 +110,7 @@ static int status_of(pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-/* The child looks, gives everything back, and ends: by itself, or by starting a program. */
+/* The child checks, releases everything, and ends: by itself, or by starting a program. */
 static void test_child(int round) {
   struct host h;
   int status;

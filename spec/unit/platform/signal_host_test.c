@@ -71,7 +71,7 @@ static lua_State *start(void) {
   return L;
 }
 
-/* Runs a piece of the script; whether it answers true. */
+/* Runs a piece of the script. Returns whether it returned true. */
 static bool run(lua_State *L, const char *code) {
   bool yes;
   if (luaL_dostring(L, code) != LUA_OK) {
@@ -89,7 +89,7 @@ static bool run(lua_State *L, const char *code) {
 #define ENDLESS                                                                             \
   "function endless(view) local f = (view or ex):submit(function() while true do end end) " \
   "while f:status() == 'pending' do end return f end"
-/* The task is stopped, and so are others, by calls and by limits; the worker goes on. */
+/* The task is stopped, and so are others, by calls and by limits; the worker continues. */
 #define STOPS                                                             \
   "local f = f and not f:done() and f or endless() "                      \
   "if not f:interrupt() or not f:wait(60) or "                            \
@@ -176,7 +176,7 @@ static void taken_two_by_two(void) {
   end(L);
 }
 
-/* None is left: nobody is promised anything. */
+/* No signal is left: nothing is promised. */
 static void all_taken(void (*handler)(int), bool runs) {
   lua_State *L = begin(MAKE("daemon = true"));
   CHECK(run(L, "f = endless()"));
@@ -198,7 +198,7 @@ static void all_taken(void (*handler)(int), bool runs) {
 static void all_taken_by_handlers(void) { all_taken(host_handler, true); }
 static void all_ignored(void) { all_taken(SIG_IGN, false); }
 
-/* And given back: what was asked for comes. */
+/* The signals are given back: the requested stop comes. */
 static void all_taken_for_a_while(void) {
   lua_State *L = begin(MAKE("daemon = true"));
   CHECK(run(L, "f = endless()"));

@@ -48,7 +48,7 @@ static void *look(void *arg) {
   CHECK(pthread_attr_getstacksize(&attr, &s->stack) == 0);
   pthread_attr_destroy(&attr);
   s->room = ti_thread_stack_room(&s->size);
-  CHECK(ti_thread_stack_room(NULL) == s->room); /* asked once only */
+  CHECK(ti_thread_stack_room(NULL) == s->room); /* determined only once */
   ti_thread_set_name("a name that is too long for it");
   CHECK(pthread_getname_np(pthread_self(), s->name, sizeof s->name) == 0);
   CHECK(strcmp(s->name, "a name that is ") == 0);

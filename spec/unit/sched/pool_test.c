@@ -73,7 +73,7 @@ static void test_threads_on_demand(void) {
   gate_fini(&gate);
 }
 
-/* Who went to sleep last works first, so that the others' idle time can run out. */
+/* The thread that went to sleep last works first, so that the others' idle time can run out. */
 static void test_last_asleep_first(void) {
   struct rig rig;
   struct ti_pool_config cfg = config(4);
@@ -259,7 +259,7 @@ static void *cancel_one(void *arg) {
   return NULL;
 }
 
-/* Who waits for the pool's end does not overtake another thread that is cancelling a task. */
+/* A wait for the pool's end does not overtake another thread that is cancelling a task. */
 static void test_cancel_is_awaited(void) {
   struct rig rig;
   struct ti_pool_config cfg = config(1);
@@ -307,7 +307,7 @@ static void *call_submit(void *arg) {
   struct caller *c = (struct caller *)arg;
   struct ti_task *t = task_of(c->rig, NULL, 0);
   int err;
-  /* in slices, as a caller that looks at signals does; or in one */
+  /* in slices, as a caller that checks signals waits; or in one */
   do {
     c->code = ti_pool_submit(c->rig->pool, t, ti_clock_deadline(c->slice), &err);
   } while (c->code == TIDE_ETIMEOUT);
@@ -537,7 +537,7 @@ static void test_idle_timeout(double timeout) {
   rig_end(&rig);
 }
 
-/* ------------------------------------------------------------ worn workers -- */
+/* ------------------------------------------------- workers that need replacing -- */
 
 static void test_worn_workers(void) {
   struct rig rig;

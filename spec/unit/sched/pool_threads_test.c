@@ -294,7 +294,8 @@ static void test_broken(bool closed) {
   gate_fini(&gate);
 }
 
-/* The third worker fails: what runs goes on, what waits fails, blocked submitters are told. */
+/* The third worker fails to open: running tasks continue, queued ones fail, and blocked submitters
+** get the error. */
 static void *call_submit(void *arg) {
   struct crowd *c = (struct crowd *)arg;
   struct ti_task *t = task_of(c->rig, NULL, 0);
@@ -366,7 +367,7 @@ static void test_starved(void) {
   rig_end(&rig);
 }
 
-/* Nobody waits for memory: all that is queued fails, also when the pool was closed meanwhile. */
+/* No task waits for memory: all queued tasks fail, also when the pool was closed meanwhile. */
 static void test_starved_queue(bool closed) {
   struct rig rig;
   struct ti_pool_config cfg = config(3);
@@ -412,7 +413,7 @@ static void test_starved_beside(void) {
   gate_fini(&gate);
 }
 
-/* Dropped at once: a worker is opened for the queue, and what is queued is told. */
+/* The pool is dropped at once: a worker is opened for the queue, and queued tasks end. */
 static void test_closed_before_it_opened(void) {
   int i;
   for (i = 0; i < 100; i++) {
@@ -492,7 +493,7 @@ static void test_submit_without_memory(void) {
     rig_end(&rig);
     gate_fini(&gate);
   }
-  CHECK(fail_at > 4); /* two threads and a level, at least */
+  CHECK(fail_at > 4); /* two threads and a nested worker, at least */
 }
 
 static void *call_submit_high(void *arg) {

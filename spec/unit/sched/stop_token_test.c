@@ -1,7 +1,7 @@
 /* link: -Wl,--wrap=pthread_kill */
 /*
-** stop, watchdog, sys_signal, pool_stop: a running task is asked to stop, by a call or by its limit
-** of time, and no signal ever meets another task than its own.
+** stop_token_test.c: a running task is requested to stop, by a call or by its time limit, and no
+** signal meets another task than its own.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -32,7 +32,7 @@ static void test_request_and_close_decide(void) {
   ti_stop_token_open(&s);
   CHECK(ti_stop_token_pin(&s, TIDE_EINTERRUPTED) == STOP_REQUESTED);
   CHECK(ti_stop_token_pin(&s, TIDE_EINTERRUPTED) == STOP_ALREADY);
-  CHECK(atomic_load(&s.pins) == 2); /* each is to ring, or to part */
+  CHECK(atomic_load(&s.pins) == 2); /* each must signal or unpin */
   ti_stop_token_unpin(&s);
   CHECK(atomic_load(&s.pins) == 1);
   ti_stop_token_fini(&s);
@@ -134,7 +134,7 @@ static void test_interrupts_what_runs(void) {
   atomic_store(&s.requested, true);
   CHECK(ti_pool_cancel_interrupt(rig.pool, t) && ti_pool_cancel_interrupt(rig.pool, t));
   CHECK(wait_for(t, -1) && t->outcome == TIDE_EINTERRUPTED && atomic_load(&s.signalled));
-  CHECK(ti_pool_cancel_interrupt(rig.pool, t)); /* it ended so */
+  CHECK(ti_pool_cancel_interrupt(rig.pool, t)); /* it ended by that request */
   ti_task_release(t);
   init(&s, &rig, 1);
   t = submit(&rig, &s.job);
@@ -175,7 +175,8 @@ static void test_interrupts_all(void) {
   rig_end(&rig);
 }
 
-/* One that lets its thread ring itself, and needs many rings; beside those that others send. */
+/* A task whose thread signals itself by ticks, and that needs many signals beside those that others
+** send. */
 enum { SIGNALS = 50 };
 
 static void run_with_ticks(struct job *job) {
@@ -183,7 +184,7 @@ static void run_with_ticks(struct job *job) {
   struct ti_signal_target *target = self->job.rig->target;
   run_until_stopped(job);
   ti_stop_token_start_ticks(target);
-  ti_stop_token_start_ticks(target); /* it does already */
+  ti_stop_token_start_ticks(target); /* it ticks already */
   for (int i = 0; i < SIGNALS; i++) {
     atomic_store(&self->signalled, false);
     run_until_stopped(job);
@@ -277,8 +278,8 @@ static void test_lost_signals(void) {
   }
 }
 
-/* The user's other processes have all signals that carry something under way that are allowed. A
-** real-time signal is refused then, a plain one loses what it carries. */
+/* The user's other processes have used up all queued signals that are allowed. A real-time signal
+** is refused then; other signals lose what they carry. */
 static void test_too_many_queued_signals(int signal) {
   struct rlimit before, none;
   CHECK(getrlimit(RLIMIT_SIGPENDING, &before) == 0);
@@ -305,7 +306,7 @@ static void test_too_many_queued_signals(int signal) {
   chosen = 0;
 }
 
-/* Signals that somebody else sends to a worker: they stop nothing. */
+/* Stray signals to a worker stop nothing. */
 static void test_stray_signals(void) {
   struct rig rig;
   struct stoppable s;
@@ -321,7 +322,7 @@ static void test_stray_signals(void) {
   rig_end(&rig);
 }
 
-/* A submit that came too late has looked for its time limit before it was refused. */
+/* A submit that comes too late starts the watchdog for its time limit before it is refused. */
 static void test_watchdog_after_the_end(void) {
   struct ti_pool_config cfg = config(1);
   struct rig rig;

@@ -1,5 +1,5 @@
 /*
-** waiter_test.c: watches, sets and the sleep, alone and against completers.
+** waiter_test.c: wait entries, wait sets and the sleep, alone and against completers.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -18,13 +18,13 @@ static struct ti_task *promise(void) {
 }
 
 static void test_order_and_counts(void) {
-  struct ti_waiter box;
+  struct ti_waiter waiter;
   struct ti_wait_set set;
   struct ti_wait_entry w[4];
   struct ti_task *t[4];
   int i;
-  CHECK(ti_waiter_init(&box) == 0);
-  ti_waiter_set_init(&set, &box);
+  CHECK(ti_waiter_init(&waiter) == 0);
+  ti_waiter_set_init(&set, &waiter);
   CHECK(ti_waiter_set_take(&set) == NULL);
   CHECK(ti_waiter_set_sleep(&set, 0, false, TI_CLOCK_NEVER));
   for (i = 0; i < 4; i++) t[i] = promise();
@@ -48,20 +48,20 @@ static void test_order_and_counts(void) {
   CHECK(t[0]->waiters == NULL && ti_task_finish(t[0], TIDE_OK, NULL));
   CHECK(ti_waiter_set_take(&set) == NULL && set.nready == 0 && set.nfailed == 0);
   for (i = 0; i < 4; i++) ti_task_release(t[i]);
-  ti_waiter_fini(&box);
+  ti_waiter_fini(&waiter);
   CHECK(memory_clean());
 }
 
-/* The same task twice in one set and once in another, on one mailbox; cancel of an arrived,
-** of a cancelled and of an idle watch. */
-static void test_several_watches(void) {
-  struct ti_waiter box;
+/* The same task twice in one set and once in another, on one waiter. An arrived, a cancelled and an
+** idle entry are cancelled. */
+static void test_several_entries(void) {
+  struct ti_waiter waiter;
   struct ti_wait_set a, b;
   struct ti_wait_entry w[3], idle;
   struct ti_task *t = promise();
-  CHECK(ti_waiter_init(&box) == 0);
-  ti_waiter_set_init(&a, &box);
-  ti_waiter_set_init(&b, &box);
+  CHECK(ti_waiter_init(&waiter) == 0);
+  ti_waiter_set_init(&a, &waiter);
+  ti_waiter_set_init(&b, &waiter);
   ti_waiter_entry_init(&idle);
   ti_waiter_entry_cancel(&idle);
   ti_waiter_entry_start(&w[0], t, &a);
@@ -78,23 +78,23 @@ static void test_several_watches(void) {
   ti_waiter_entry_start(&w[1], t, &a); /* idle again, so it can be used again */
   CHECK(ti_waiter_set_take(&a) == &w[1]);
   ti_task_release(t);
-  ti_waiter_fini(&box);
+  ti_waiter_fini(&waiter);
 }
 
 static void test_timeout(void) {
-  struct ti_waiter box;
+  struct ti_waiter waiter;
   struct ti_wait_set set;
   struct ti_wait_entry w;
   struct ti_task *t = promise();
   ti_time deadline;
-  CHECK(ti_waiter_init(&box) == 0);
-  ti_waiter_set_init(&set, &box);
+  CHECK(ti_waiter_init(&waiter) == 0);
+  ti_waiter_set_init(&set, &waiter);
   ti_waiter_entry_start(&w, t, &set);
   deadline = ti_clock_deadline(0.03);
   CHECK(!ti_waiter_set_sleep(&set, 1, false, deadline) && ti_clock_now() >= deadline);
   ti_waiter_entry_cancel(&w);
   ti_task_release(t);
-  ti_waiter_fini(&box);
+  ti_waiter_fini(&waiter);
 }
 
 static struct ti_task *pair[2];
@@ -112,15 +112,15 @@ static void *fail_the_first(void *arg) {
   return NULL;
 }
 
-/* A failure wakes one who sleeps for more than that. */
+/* A failure wakes a thread that sleeps for more than that. */
 static void test_failure_wakes(void) {
-  struct ti_waiter box;
+  struct ti_waiter waiter;
   struct ti_wait_set set;
   struct ti_wait_entry w[2];
   struct ti_thread thread;
   int i;
-  CHECK(ti_waiter_init(&box) == 0);
-  ti_waiter_set_init(&set, &box);
+  CHECK(ti_waiter_init(&waiter) == 0);
+  ti_waiter_set_init(&set, &waiter);
   slept_on = &set;
   for (i = 0; i < 2; i++) {
     pair[i] = promise();
@@ -134,7 +134,7 @@ static void test_failure_wakes(void) {
     ti_waiter_entry_cancel(&w[i]);
     ti_task_release(pair[i]);
   }
-  ti_waiter_fini(&box);
+  ti_waiter_fini(&waiter);
 }
 
 /* ---------------------------------------------------- several waiting threads -- */
@@ -145,18 +145,18 @@ static struct ti_task *awaited;
 static struct gate ready;
 
 static void *wait_for_it(void *arg) {
-  struct ti_waiter box;
+  struct ti_waiter waiter;
   struct ti_wait_set set;
   struct ti_wait_entry w;
   (void)arg;
-  CHECK(ti_waiter_init(&box) == 0);
-  ti_waiter_set_init(&set, &box);
+  CHECK(ti_waiter_init(&waiter) == 0);
+  ti_waiter_set_init(&set, &waiter);
   ti_waiter_entry_start(&w, awaited, &set);
   gate_enter(&ready); /* it is open: this only counts */
   CHECK(ti_waiter_set_sleep(&set, 1, false, TI_CLOCK_NEVER) && ti_task_done(awaited));
   CHECK(awaited->msg.bytes.len == 8);
   CHECK(ti_waiter_set_take(&set) == &w);
-  ti_waiter_fini(&box);
+  ti_waiter_fini(&waiter);
   return NULL;
 }
 
@@ -240,21 +240,21 @@ static bool is_failure(const struct ti_task *t) {
 }
 
 static void own_once(uint64_t *r) {
-  struct ti_waiter *box = (struct ti_waiter *)malloc(sizeof *box);
+  struct ti_waiter *waiter = (struct ti_waiter *)malloc(sizeof *waiter);
   struct ti_wait_set sets[2];
-  struct ti_wait_entry watches[PROMISES];
+  struct ti_wait_entry entries[PROMISES];
   struct ti_task *tasks[PROMISES];
   size_t left[2] = {0, 0}, i;
   bool taken[PROMISES] = {false};
-  if (box == NULL || ti_waiter_init(box) != 0) exit(2);
-  ti_waiter_set_init(&sets[0], box);
-  ti_waiter_set_init(&sets[1], box);
+  if (waiter == NULL || ti_waiter_init(waiter) != 0) exit(2);
+  ti_waiter_set_init(&sets[0], waiter);
+  ti_waiter_set_init(&sets[1], waiter);
   for (i = 0; i < PROMISES; i++) {
     bool early = check_random(r, 2) == 0;
     size_t s = check_random(r, 2);
     tasks[i] = promise();
     if (early) bench_put(tasks[i]);
-    ti_waiter_entry_start(&watches[i], tasks[i], &sets[s]);
+    ti_waiter_entry_start(&entries[i], tasks[i], &sets[s]);
     left[s]++;
     if (!early) bench_put(tasks[i]);
   }
@@ -268,7 +268,7 @@ static void own_once(uint64_t *r) {
     struct ti_wait_entry *w;
     CHECK(come || !forever);
     while (got < most && (w = ti_waiter_set_take(&sets[s])) != NULL) {
-      size_t k = (size_t)(w - watches);
+      size_t k = (size_t)(w - entries);
       CHECK(k < PROMISES && !taken[k] && w->task == tasks[k] && ti_task_done(w->task));
       CHECK(w->failure == is_failure(w->task));
       failure = failure || w->failure;
@@ -280,15 +280,15 @@ static void own_once(uint64_t *r) {
   }
   for (i = 0; i < PROMISES; i++) {
     size_t k = (i * 5 + 3) % PROMISES;
-    ti_waiter_entry_cancel(&watches[k]);
-    memset(&watches[k], 0xee, sizeof watches[k]);
+    ti_waiter_entry_cancel(&entries[k]);
+    memset(&entries[k], 0xee, sizeof entries[k]);
   }
   CHECK(ti_list_empty(&sets[0].ready) && ti_list_empty(&sets[1].ready));
   CHECK(sets[0].nready + sets[1].nready + sets[0].nfailed + sets[1].nfailed == 0);
   memset(sets, 0xee, sizeof sets);
-  ti_waiter_fini(box);
-  memset(box, 0xee, sizeof *box);
-  free(box);
+  ti_waiter_fini(waiter);
+  memset(waiter, 0xee, sizeof *waiter);
+  free(waiter);
   for (i = 0; i < PROMISES; i++) ti_task_release(tasks[i]);
 }
 
@@ -327,7 +327,7 @@ static void test_races(uint64_t seed, int completers, int rounds) {
 int main(void) {
   uint64_t seed = check_seed(ti_clock_now());
   test_order_and_counts();
-  test_several_watches();
+  test_several_entries();
   test_timeout();
   test_failure_wakes();
   test_several_waiters();

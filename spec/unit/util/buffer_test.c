@@ -81,8 +81,8 @@ static void test_round_trips(uint64_t seed) {
   }
 }
 
-/* Whatever is cut off: reads fail, answer zeros from then on, and stay inside. The copy has
-** exactly the bytes that are left, so that a sanitizer sees one too many. */
+/* Wherever the data is cut off, reads fail, return zeros from then on, and stay inside. The copy
+** has exactly the bytes that are left, so that a sanitizer sees any access behind them. */
 static void test_cut_off(uint64_t seed) {
   uint64_t r = seed;
   size_t n = make_ops(&r), i, cut;

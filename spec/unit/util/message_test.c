@@ -15,7 +15,7 @@ static int held[N];
 
 static void give_back(void *object) { --*(int *)object; }
 
-/* Adds parts, some without a reference; answers how many were stored. */
+/* Adds parts, some without a reference. Returns how many were stored. */
 static size_t fill(struct ti_message *m) {
   size_t i, index;
   for (i = 0; i < N; i++) {

@@ -1,6 +1,6 @@
 /*
-** spin: looking ends when the news comes, gives up in time, and is tried less and less
-** while it does not pay.
+** spin_wait_test.c: a spin ends when what it waits for comes, gives up in time, and is tried less
+** and less while it does not pay.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -11,13 +11,13 @@
 
 #include "check.h"
 
-struct ti_signal_target {
+struct notifier {
   atomic_size_t word;
-  atomic_bool ready; /* the looker is about to look */
+  atomic_bool ready; /* the other thread is about to spin */
 };
 
-/* Looks until *word is not `value` any more, as the users of this room do. */
-static bool look(struct ti_spin_wait *s, ti_time time, const atomic_size_t *word, size_t value) {
+/* Spins until *word differs from `value`, as users of spin_wait do. */
+static bool spin(struct ti_spin_wait *s, ti_time time, const atomic_size_t *word, size_t value) {
   struct ti_spin_loop k;
   bool found;
   if (!ti_spin_wait_start(s, time, &k)) return false;
@@ -27,18 +27,18 @@ static bool look(struct ti_spin_wait *s, ti_time time, const atomic_size_t *word
   return found;
 }
 
-static void *ring(void *arg) {
-  struct ti_signal_target *b = (struct ti_signal_target *)arg;
+static void *notify(void *arg) {
+  struct notifier *b = (struct notifier *)arg;
   while (!atomic_load(&b->ready)) {}
   atomic_fetch_add(&b->word, 1);
   return NULL;
 }
 
-/* Whatever the moment of the change, before or while looking: it is seen, or the look gives up
-** and a second one sees it. */
+/* The change comes before or during the spin, at any moment. Either it is seen, or the spin gives
+** up and a second one sees it. */
 static void test_sees_the_change(void) {
   for (int i = 0; i < 200; i++) {
-    struct ti_signal_target b;
+    struct notifier b;
     struct ti_spin_wait s;
     struct ti_thread t;
     bool seen = false;
@@ -46,11 +46,11 @@ static void test_sees_the_change(void) {
     atomic_init(&b.ready, false);
     ti_spin_wait_init(&s);
     s.enabled = true;
-    CHECK(ti_thread_start(&t, 0, ring, &b) == 0);
+    CHECK(ti_thread_start(&t, 0, notify, &b) == 0);
     atomic_store(&b.ready, true);
     while (!seen) {
       s.skip = 0;
-      seen = look(&s, SPIN_TIME, &b.word, 7);
+      seen = spin(&s, SPIN_TIME, &b.word, 7);
     }
     CHECK(atomic_load(&b.word) == 8 && s.last == 0);
     ti_thread_join(&t);
@@ -63,17 +63,17 @@ static void test_gives_up(void) {
   ti_time start = ti_clock_now();
   ti_spin_wait_init(&s);
   s.enabled = true;
-  CHECK(!look(&s, SPIN_TIME, &word, 1));
+  CHECK(!spin(&s, SPIN_TIME, &word, 1));
   CHECK(ti_clock_now() - start >= SPIN_TIME);
   CHECK(s.skip == 1);
-  /* as long as it is told to */
+  /* as long as requested */
   s.skip = 0;
   start = ti_clock_now();
-  CHECK(!look(&s, 5 * SPIN_TIME, &word, 1));
+  CHECK(!spin(&s, 5 * SPIN_TIME, &word, 1));
   CHECK(ti_clock_now() - start >= 5 * SPIN_TIME);
 }
 
-/* Sleeps that were short bring looking back, and for longer, until that fails, too. */
+/* Short sleeps make spins begin again, and last longer, until one fails. */
 static void test_short_sleeps(void) {
   atomic_size_t word = 1;
   struct ti_spin_wait s;
@@ -82,11 +82,11 @@ static void test_short_sleeps(void) {
   int sleeps = 0;
   ti_spin_wait_init(&s);
   s.enabled = true;
-  ti_spin_wait_woke(&s, ti_spin_wait_sleep(&s)); /* before any look was asked for: says nothing */
+  ti_spin_wait_woke(&s, ti_spin_wait_sleep(&s)); /* before any spin was started: no effect */
   CHECK(s.skip == 0 && !s.extended);
-  while (s.last < SPIN_MAX_SKIP) { /* looking does not pay */
+  while (s.last < SPIN_MAX_SKIP) { /* spinning does not pay */
     s.skip = 0;
-    look(&s, 1000, &word, 1);
+    spin(&s, 1000, &word, 1);
     ti_spin_wait_woke(&s, ti_clock_now() - 1000000);
   }
   CHECK(s.skip == SPIN_MAX_SKIP && !s.extended);
@@ -102,7 +102,7 @@ static void test_short_sleeps(void) {
   CHECK(s.skip == 1 && !s.extended);
   ti_spin_wait_woke(&s, ti_spin_wait_sleep(&s));
   start = ti_clock_now();
-  CHECK(!look(&s, SPIN_TIME, &word, 1));
+  CHECK(!spin(&s, SPIN_TIME, &word, 1));
   CHECK(ti_clock_now() - start >= SPIN_EXTENSION * SPIN_TIME);
   /* patience has an end */
   ti_spin_wait_woke(&s, ti_spin_wait_sleep(&s));
@@ -110,36 +110,36 @@ static void test_short_sleeps(void) {
   CHECK(ti_spin_wait_start(&s, 2 * SPIN_LONGEST, &k) && k.time == 2 * SPIN_LONGEST);
 }
 
-/* Of many sleeps that looking did not shorten, few look: their number grows with the logarithm,
-** then with one in SPIN_MAX_SKIP + 1. */
+/* Of many sleeps that spinning did not shorten, few have a spin: their number grows with the
+** logarithm, then with one in SPIN_MAX_SKIP + 1. */
 static void test_backs_off(void) {
   atomic_size_t word = 1;
   struct ti_spin_wait s;
-  int looks = 0;
+  int spins = 0;
   ti_spin_wait_init(&s);
   s.enabled = true;
   for (int i = 0; i < 1000; i++) {
-    looks += s.skip == 0;
-    CHECK(!look(&s, SPIN_TIME, &word, 1));
+    spins += s.skip == 0;
+    CHECK(!spin(&s, SPIN_TIME, &word, 1));
   }
-  CHECK(looks >= 8 && looks <= 12);
-  /* and one that pays makes the next ones look again */
+  CHECK(spins >= 8 && spins <= 12);
+  /* and a spin that pays makes the next sleeps begin with one */
   s.skip = 0;
-  CHECK(look(&s, SPIN_TIME, &word, 2));
-  CHECK(!look(&s, SPIN_TIME, &word, 1));
+  CHECK(spin(&s, SPIN_TIME, &word, 2));
+  CHECK(!spin(&s, SPIN_TIME, &word, 1));
   CHECK(s.skip == 1);
 }
 
-/* Where looking is off, not even one look is taken. */
+/* Where spinning is off, nothing is checked. */
 static void test_off(void) {
   atomic_size_t word = 1;
   struct ti_spin_wait s;
   ti_spin_wait_init(&s);
   CHECK(s.enabled == ti_cpu_count_parallel());
   s.enabled = true;
-  CHECK(!look(&s, 0, &word, 2));
+  CHECK(!spin(&s, 0, &word, 2));
   s.enabled = false; /* one processor */
-  CHECK(!look(&s, SPIN_TIME, &word, 2));
+  CHECK(!spin(&s, SPIN_TIME, &word, 2));
 }
 
 int main(void) {

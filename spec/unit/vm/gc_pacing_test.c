@@ -65,7 +65,7 @@ static int note(lua_State *L) {
   return 0;
 }
 
-/* Pushes garbage that tells when it is collected. */
+/* Pushes garbage that reports when it is collected. */
 static void drop_marked(lua_State *L) {
   collected = false;
   lua_newtable(L);
@@ -97,7 +97,7 @@ static void test_collector(int mode) {
   results(L, 10);
   lua_pushnil(L);
   lua_setglobal(L, "result");
-  CHECK(collects(L, 32 * MIB)); /* it is not told to wait any more */
+  CHECK(collects(L, 32 * MIB)); /* the pause has ended */
   /* it rests while a result is decoded, even one that grows as much as can be */
   begin(L, BLOCK_CACHE_LARGE, &large);
   CHECK(!collects(L, 2 * MIB));
@@ -109,7 +109,7 @@ static void test_collector(int mode) {
     results(L, 1);
     CHECK(lua_gc(L, LUA_GCCOUNT) < 8 * KIB);
   }
-  /* who stopped it has it stopped */
+  /* a collector that the script stopped stays stopped */
   lua_gc(L, LUA_GCSTOP);
   results(L, 2);
   CHECK(lua_gc(L, LUA_GCISRUNNING) == 0);
