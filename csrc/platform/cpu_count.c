@@ -5,7 +5,7 @@
 ** groups that the process is in. A quota at any level binds those below, so each
 ** level from the process' own group up to the root is read. Inside a container
 ** the path may name groups that cannot be seen; levels that are not there are
-** passed over and the walk goes on towards the root, which is then the container's.
+** passed over and the walk continues towards the root, which is then the container's.
 **
 ** SPDX-License-Identifier: MIT
 */

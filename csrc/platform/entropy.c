@@ -16,8 +16,8 @@
 #include <sys/random.h>
 #endif
 
-/* From the kernel, without a file. False: there is no such call, or it is not allowed, or the
-** kernel has not gathered enough yet. */
+/* Gets bytes from the kernel, without a file. Returns false if there is no such call, it is not
+** allowed, or the kernel has not gathered enough yet. */
 static bool from_kernel(void *buf, size_t size) {
 #if defined(__linux__) && defined(GRND_NONBLOCK)
   ssize_t n;
@@ -47,7 +47,7 @@ static bool from_file(void *buf, size_t size) {
   return size == 0;
 }
 
-/* Adds what a clock says. */
+/* Adds the time of a clock. */
 static struct ti_seed add_time(struct ti_seed s, const struct timespec *t) {
   return ti_seed_add(ti_seed_add(s, (uint64_t)t->tv_sec), (uint64_t)t->tv_nsec);
 }
@@ -74,7 +74,7 @@ struct ti_seed ti_entropy_fallback(void) {
   (void)clock_gettime(CLOCK_REALTIME, &now);
   s = add_tick(add_time(s, &now));
   s = ti_seed_add(s, (uint64_t)getpid());
-  return ti_seed_add(s, (uint64_t)(uintptr_t)&s); /* tells threads apart */
+  return ti_seed_add(s, (uint64_t)(uintptr_t)&s); /* differs between threads */
 }
 
 struct ti_seed ti_entropy_get(void) {

@@ -1,5 +1,5 @@
 /*
-** platform/fork_guard: whether this process is a child of the one that made something.
+** platform/fork_guard: whether this process is a forked child of the one that made an object.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -11,7 +11,7 @@
 
 enum { SIZE = 1 }; /* the system makes a page of it */
 
-/* A page that children see as zeros, with a byte that is none; or NULL. */
+/* Returns a page that children see as zeros, with a byte that is not 0; or NULL. */
 static const volatile unsigned char *new_page(void) {
 #ifdef MADV_WIPEONFORK
   volatile unsigned char *p = (volatile unsigned char *)mmap(NULL, SIZE, PROT_READ | PROT_WRITE,

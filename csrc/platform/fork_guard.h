@@ -1,15 +1,15 @@
 /*
-** platform/fork_guard: whether this process is a child of the one that made something.
+** platform/fork_guard: whether this process is a forked child of the one that made an object.
 **
-** A child that fork() made has one thread: the workers are not in it, and locks that they held will
-** never be free. So everything with threads on its other side (a pool, an owner's mailbox, a lender
-** of strings) has a mark, which is looked at before any of its locks is taken.
+** A forked child has one thread. The library's threads do not exist in it, and locks that they held
+** are never released. So everything that threads share (a pool, a waiter, an owner of borrowed
+** strings) has a fork guard, which is checked before any of its locks is taken.
 **
-** A mark is a page that the kernel gives a child filled with zeros (MADV_WIPEONFORK), so a look is
-** one load: getpid() is a system call, too dear for each submit. A handler of pthread_atfork would
-** need state of the whole process, which a library that can be unloaded had better not have. A page
-** for each pool, and for each state that waits, is what that costs; where there is none, a look
-** asks getpid().
+** A guard is a page that the kernel gives a child filled with zeros (MADV_WIPEONFORK), so a check
+** is one load; getpid() is a system call, too expensive for each submit. A handler of
+** pthread_atfork would need state of the whole process, which a library that may be unloaded should
+** not have. The cost is a page for each pool and for each state that waits. Where there is no such
+** page, a check calls getpid().
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -25,18 +25,20 @@
 TI_INTERNAL_BEGIN
 
 struct ti_fork_guard {
-  const volatile unsigned char *page; /* I: not 0 where it was made; NULL: see pid */
-  pid_t pid;                          /* I: 0: none, never lost */
+  const volatile unsigned char *page; /* I: not 0 in the process that made it; NULL: see pid */
+  pid_t pid;                          /* I: 0: no guard, never forked */
 };
 
-void ti_fork_guard_init(struct ti_fork_guard *m); /* cannot fail */
-void ti_fork_guard_fini(struct ti_fork_guard *m); /* one of zeros, which is never lost, is legal */
-/* The end of a child that has nothing left but a thread of what was lost. Runs no handlers of
+/* Makes a guard. Cannot fail. */
+void ti_fork_guard_init(struct ti_fork_guard *m);
+/* Frees a guard; one of zeros is legal. */
+void ti_fork_guard_fini(struct ti_fork_guard *m);
+/* Ends a forked child that has nothing left but the thread that forked. Runs no handlers of
 ** exit. */
 _Noreturn void ti_fork_guard_leave(void);
 bool ti_fork_guard_other_pid(const struct ti_fork_guard *m);
 
-/* Whether it was made in a parent of this process. */
+/* Returns whether the guard was made in a parent of this process. */
 static inline bool ti_fork_guard_forked(const struct ti_fork_guard *m) {
   return m->page != NULL ? *m->page == 0 : m->pid != 0 && ti_fork_guard_other_pid(m);
 }

@@ -19,8 +19,8 @@
 #include <sys/auxv.h>
 #endif
 
-/* ThreadSanitizer holds signals back until the thread makes a call that it knows, which a loop
-** in Lua never does; this is the same call, past it. */
+/* ThreadSanitizer delays signals until the thread makes a call that it knows, which a loop in Lua
+** never does. This is the same call without ThreadSanitizer. */
 #ifdef __SANITIZE_THREAD__
 extern int __sigaction(int, const struct sigaction *, struct sigaction *);
 #define sigaction_now __sigaction
@@ -28,14 +28,14 @@ extern int __sigaction(int, const struct sigaction *, struct sigaction *);
 #define sigaction_now sigaction
 #endif
 
-/* Of each thread that takes a signal, its alarm. A signal brings no pointer: what it carries is
-** lost when the user's signals are too many (RLIMIT_SIGPENDING), or where two become one. */
+/* The handler of the calling thread. A signal carries no pointer: that would be lost when the user
+** has too many queued signals (RLIMIT_SIGPENDING), or where two become one. */
 static TI_THREAD_LOCAL const struct ti_signal_handler *volatile own_handler;
 
 TI_IN_HANDLER static void on_signal(int sig) {
   int saved = errno;
   const struct ti_signal_handler *a = own_handler;
-  if (a != NULL) a->handle(a->ud, sig); /* else it was sent to another thread, and not by us */
+  if (a != NULL) a->handle(a->ud, sig); /* NULL: a thread of the program, and a stray signal */
   errno = saved;
 }
 
@@ -52,7 +52,7 @@ static enum whose look(int sig) {
   return now.sa_handler == on_signal ? OURS : now.sa_handler == SIG_DFL ? NOBODYS : THEIRS;
 }
 
-/* Puts our handler in place, where the program had none a moment ago. */
+/* Installs our handler, where the program had none a moment ago. */
 static enum whose put(int sig) {
   struct sigaction ours, before;
   memset(&ours, 0, sizeof ours);
@@ -118,7 +118,7 @@ const char *ti_signal_unfit(int sig) {
 
 bool ti_signal_taken(int sig) { return look(sig) == THEIRS; }
 
-/* Makes sig ours if it is nobody's. 0 or errno. */
+/* Makes sig ours if it has no handler. Returns 0 or an errno code. */
 static int claim(int sig) {
   switch (ti_signal_unfit(sig) == NULL ? look(sig) : NONE) {
     case OURS: return 0;
@@ -126,14 +126,15 @@ static int claim(int sig) {
     case NONE: return EINVAL;
     case NOBODYS: break;
   }
-  if (!ti_signal_stay_loaded()) return EBUSY; /* the handler could go, and the signal still come */
+  if (!ti_signal_stay_loaded())
+    return EBUSY; /* else the handler could be unloaded before a signal arrives */
   return put(sig) == OURS ? 0 : EBUSY;
 }
 
-/* The i-th of those that are tried; 0: no more. SIGURG first: nobody minds a stray one, and
-** debuggers let it through. Then SIGWINCH: both are ignored where there is no handler, so a
-** program that sets one back while it is on its way does not die of it. Then real-time ones,
-** those that programs use least first. */
+/* Returns the i-th candidate; 0: no more. SIGURG first: a stray one does no harm, and debuggers
+** pass it on. Then SIGWINCH. Both are ignored without a handler, so a program that sets one back to
+** the default does not die of one under way. Then real-time signals, those first that programs use
+** least. */
 static int candidate(int i) {
   const int least = SIGRTMIN, most = SIGRTMAX;
   int below = most - 3 - least + 1; /* from most - 3 down */
@@ -144,8 +145,9 @@ static int candidate(int i) {
   return i <= below + 3 ? most - (i - below - 1) : 0;
 }
 
-/* Those that the calling thread blocks, as programs do that wait for signals by sigwait or
-** signalfd; none if it blocks all, which says nothing about one, or if it is a worker. */
+/* Returns the candidates that the calling thread blocks, as programs do that wait for signals by
+** sigwait or signalfd. Returns none if it blocks all, which says nothing about one, or if it is a
+** worker. */
 static uint64_t blocked_here(void) {
   sigset_t set;
   uint64_t blocked = 0;
@@ -173,10 +175,10 @@ int ti_signal_claim(int sig, int *err) {
 
 /* --------------------------------------------------- the signals of some threads -- */
 
-/* Signals that these threads take besides the first, which the program may want some day. */
+/* Signals that the threads accept besides the first, in case the program takes that. */
 enum { SPARE = 2 };
 
-/* Looks at all of them, and for others in the place of those that are the program's now. */
+/* Checks all signals of the set, and claims others for those that the program has taken. */
 static void renew(struct ti_signal_set *s) {
   uint64_t set = hold(s->first) ? bit(s->first) : 0;
   int sig, n = set != 0;
@@ -186,8 +188,8 @@ static void renew(struct ti_signal_set *s) {
       /* first those that these threads take already */
       if ((set & bit(sig)) != 0 || (s->shunned & bit(sig)) != 0) continue;
       if (pass == 0 && (before & bit(sig)) == 0) continue;
-      /* A terminal sends it: with a handler it would wake up programs that it does not wake
-      ** without. */
+      /* A terminal sends it, and with a handler it would interrupt system calls that it does not
+      ** interrupt without. */
       if (sig == SIGWINCH && (set & bit(SIGURG)) != 0) continue;
       if (!hold(sig)) continue;
       set |= bit(sig);
@@ -204,7 +206,7 @@ void ti_signal_set_init(struct ti_signal_set *s, int first) {
   if (first != 0) renew(s);
 }
 
-/* Of `open`, the best one that is ours now; *theirs: another was not. */
+/* Returns the best signal of `open` that is ours now. *theirs: the program has another one. */
 static int find(const struct ti_signal_set *s, uint64_t open, bool *theirs) {
   int sig = s->first;
   *theirs = false;

@@ -89,8 +89,8 @@ bool ti_thread_is_self(const struct ti_thread *t) {
   return pthread_equal(t->t, pthread_self()) != 0;
 }
 
-/* Where the thread's stack lies. It is asked for once, as that takes long: for the first thread of
-** a process the C library reads a file. `end` is 0 if it is not known. */
+/* The place of the thread's stack. It is determined once, as that takes long: for the first thread
+** of a process the C library reads a file. `end` is 0 if it is not known. */
 static TI_THREAD_LOCAL struct {
   uintptr_t lowest, end;
   bool asked;
