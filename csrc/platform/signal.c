@@ -41,15 +41,15 @@ TI_IN_HANDLER static void on_signal(int sig) {
 
 /* ------------------------------------------------------------ whose a signal is -- */
 
-enum whose { NOBODYS, OURS, THEIRS, NONE };
+enum whose { UNCLAIMED, OURS, THEIRS, NONE };
 
 static uint64_t bit(int sig) { return UINT64_C(1) << (sig - 1); }
 
-static enum whose look(int sig) {
+static enum whose whose_is(int sig) {
   struct sigaction now;
   if (sig < 1 || sig > 64 || sigaction_now(sig, NULL, &now) != 0) return NONE;
   if ((now.sa_flags & SA_SIGINFO) != 0) return THEIRS;
-  return now.sa_handler == on_signal ? OURS : now.sa_handler == SIG_DFL ? NOBODYS : THEIRS;
+  return now.sa_handler == on_signal ? OURS : now.sa_handler == SIG_DFL ? UNCLAIMED : THEIRS;
 }
 
 /* Installs our handler, where the program had none a moment ago. */
@@ -69,8 +69,8 @@ static enum whose put(int sig) {
 
 /* The signal is ours, now. */
 static bool hold(int sig) {
-  enum whose w = look(sig);
-  return w == OURS || (w == NOBODYS && put(sig) == OURS);
+  enum whose w = whose_is(sig);
+  return w == OURS || (w == UNCLAIMED && put(sig) == OURS);
 }
 
 const char *ti_signal_unfit(int sig) {
@@ -116,15 +116,15 @@ const char *ti_signal_unfit(int sig) {
   }
 }
 
-bool ti_signal_taken(int sig) { return look(sig) == THEIRS; }
+bool ti_signal_taken(int sig) { return whose_is(sig) == THEIRS; }
 
 /* Makes sig ours if it has no handler. Returns 0 or an errno code. */
 static int claim(int sig) {
-  switch (ti_signal_unfit(sig) == NULL ? look(sig) : NONE) {
+  switch (ti_signal_unfit(sig) == NULL ? whose_is(sig) : NONE) {
     case OURS: return 0;
     case THEIRS: return EBUSY;
     case NONE: return EINVAL;
-    case NOBODYS: break;
+    case UNCLAIMED: break;
   }
   if (!ti_signal_stay_loaded())
     return EBUSY; /* else the handler could be unloaded before a signal arrives */
@@ -164,12 +164,12 @@ static uint64_t blocked_here(void) {
 }
 
 int ti_signal_claim(int sig, int *err) {
-  uint64_t shunned;
+  uint64_t avoided;
   if (sig != 0) return (*err = claim(sig)) == 0 ? sig : 0;
-  shunned = blocked_here();
+  avoided = blocked_here();
   *err = EBUSY;
   for (int i = 0; (sig = candidate(i)) != 0; i++)
-    if ((shunned & bit(sig)) == 0 && (*err = claim(sig)) == 0) return sig;
+    if ((avoided & bit(sig)) == 0 && (*err = claim(sig)) == 0) return sig;
   return 0;
 }
 
@@ -186,7 +186,7 @@ static void renew(struct ti_signal_set *s) {
     uint64_t before = atomic_load_explicit(&s->set, memory_order_relaxed);
     for (int i = 0; n < 1 + SPARE && (sig = candidate(i)) != 0; i++) {
       /* first those that these threads take already */
-      if ((set & bit(sig)) != 0 || (s->shunned & bit(sig)) != 0) continue;
+      if ((set & bit(sig)) != 0 || (s->avoided & bit(sig)) != 0) continue;
       if (pass == 0 && (before & bit(sig)) == 0) continue;
       /* A terminal sends it, and with a handler it would interrupt system calls that it does not
       ** interrupt without. */
@@ -201,7 +201,7 @@ static void renew(struct ti_signal_set *s) {
 
 void ti_signal_set_init(struct ti_signal_set *s, int first) {
   s->first = first;
-  s->shunned = first != 0 ? blocked_here() : 0;
+  s->avoided = first != 0 ? blocked_here() : 0;
   atomic_init(&s->set, 0);
   if (first != 0) renew(s);
 }

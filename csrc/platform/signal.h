@@ -47,7 +47,7 @@ int ti_signal_claim(int sig, int *err);
 /* The signals that reach some threads. */
 struct ti_signal_set {
   int first;            /* I: one that was claimed; 0: there never is one */
-  uint64_t shunned;     /* I: those that the maker blocks, since it waits for them another way */
+  uint64_t avoided;     /* I: those that the maker blocks, since it waits for them another way */
   _Atomic uint64_t set; /* A, relaxed: `first` and spare ones; each check may change it */
 };
 

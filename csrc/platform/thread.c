@@ -93,14 +93,14 @@ bool ti_thread_is_self(const struct ti_thread *t) {
 ** of a process the C library reads a file. `end` is 0 if it is not known. */
 static TI_THREAD_LOCAL struct {
   uintptr_t lowest, end;
-  bool asked;
+  bool found;
 } own_stack;
 
-static void ask_stack(void) {
+static void find_stack(void) {
   pthread_attr_t attr;
   void *lowest;
   size_t size;
-  own_stack.asked = true;
+  own_stack.found = true;
   if (pthread_getattr_np(pthread_self(), &attr) != 0) return;
   if (pthread_attr_getstack(&attr, &lowest, &size) == 0) {
     own_stack.lowest = (uintptr_t)lowest;
@@ -123,7 +123,7 @@ size_t ti_thread_stack_room(size_t *size) {
   /* AddressSanitizer may keep variables elsewhere, so none of their addresses serves. */
   uintptr_t here = (uintptr_t)__builtin_frame_address(0);
   bool known;
-  if (!own_stack.asked) ask_stack();
+  if (!own_stack.found) find_stack();
   known = here >= own_stack.lowest && here < own_stack.end; /* stacks grow down */
   if (size != NULL) *size = known ? own_stack.end - own_stack.lowest : SIZE_MAX;
   return known ? here - own_stack.lowest : SIZE_MAX;
