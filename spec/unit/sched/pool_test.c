@@ -557,7 +557,7 @@ static void test_worn_workers(void) {
 
 /* ------------------------------------------------------------ threads of waits -- */
 
-static void wait_away(struct job *job) {
+static void wait_blocked(struct job *job) {
   enum ti_pool_block how;
   struct gate *gate = (struct gate *)(void *)job->extra;
   CHECK(ti_pool_block_begin(job->rig->pool, NULL, &how) == TIDE_OK && how == BLOCK_OUTSIDE);
@@ -581,7 +581,7 @@ static void test_shrinks_to_max_workers(void) {
   rig.close_gate = &close;
   for (i = 0; i < WAITING; i++) {
     jobs[i] = job_of(&rig);
-    jobs[i].call = wait_away;
+    jobs[i].call = wait_blocked;
     jobs[i].extra = &gate;
     tasks[i] = submit(&rig, &jobs[i]);
   }
@@ -611,7 +611,7 @@ static void test_max_threads(void) {
   rig_start(&rig, &cfg);
   for (i = 0; i < WAITING; i++) {
     jobs[i] = job_of(&rig);
-    jobs[i].call = wait_away;
+    jobs[i].call = wait_blocked;
     jobs[i].extra = &gate;
     tasks[i] = submit(&rig, &jobs[i]);
   }
@@ -621,7 +621,8 @@ static void test_max_threads(void) {
   CHECK(stats(&rig).workers == MOST && stats(&rig).queued == WAITING - MOST);
   gate_open(&gate);
   for (i = 0; i < WAITING; i++) CHECK(finish(tasks[i]) == TIDE_OK);
-  CHECK(atomic_load(&rig.opened) == MOST);
+  /* a thread over the limit may end, and another one start while a later task is blocked */
+  CHECK(atomic_load(&rig.opened) >= MOST);
   rig_end(&rig);
   gate_fini(&gate);
 }
