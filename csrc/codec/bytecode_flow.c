@@ -149,7 +149,8 @@ static void flow_to(struct follower *w, int64_t pc) {
   }
 }
 
-static void let_go(struct follower *w, known v) {
+/* Records that a value is passed where it cannot be followed. */
+static void escape(struct follower *w, known v) {
   if (may_hold(v)) w->flow->loose = true;
 }
 
@@ -220,10 +221,10 @@ static known call(struct follower *w, known callee, unsigned first, unsigned end
     case RAW_GET: return computed(w, one, two);
     case RAW_SET:
       (void)computed(w, one, two);
-      if (end > first + 2) let_go(w, get(w, first + 2));
+      if (end > first + 2) escape(w, get(w, first + 2));
       return one;
     case FIRST:
-      for (unsigned r = first + 1; r < end; r++) let_go(w, get(w, r));
+      for (unsigned r = first + 1; r < end; r++) escape(w, get(w, r));
       return one;
     case REQUIRE:
       return class_of(one) == STRING && is(&w->constants[one >> CLASS_BITS], "_G") ? GLOBALS
@@ -233,7 +234,7 @@ static known call(struct follower *w, known callee, unsigned first, unsigned end
 }
 
 /* Follows CALL and TAILCALL. */
-static void see_call(struct follower *w, uint32_t i) {
+static void step_call(struct follower *w, uint32_t i) {
   const unsigned a = BYTECODE_A(i), b = BYTECODE_B(i), c = BYTECODE_C(i);
   known result = call(w, get(w, a), a + 1, end_of_list(w, a + 1, b == 0, b - 1));
   forget(w, a);
@@ -250,7 +251,7 @@ static struct ti_flow_function *within(struct follower *w, size_t n) {
   return &w->flow->all[w->child];
 }
 
-static void see_closure(struct follower *w, uint32_t i) {
+static void step_closure(struct follower *w, uint32_t i) {
   struct ti_flow_function *inner = within(w, GET_BX(i));
   struct ti_cursor c;
   if (inner == NULL) {
@@ -274,16 +275,17 @@ static void see_closure(struct follower *w, uint32_t i) {
 }
 
 /* Follows a store of RK(C) into a table: that is a register if k is not set. */
-static void see_store(struct follower *w, uint32_t i) {
-  if (GET_K(i) == 0) let_go(w, get(w, BYTECODE_C(i)));
+static void step_store(struct follower *w, uint32_t i) {
+  if (GET_K(i) == 0) escape(w, get(w, BYTECODE_C(i)));
 }
 
-static void see_results(struct follower *w, unsigned first, unsigned end) {
-  for (unsigned r = first; r < end; r++) let_go(w, get(w, r));
+/* Records that the registers first .. end - 1 are passed on. */
+static void step_results(struct follower *w, unsigned first, unsigned end) {
+  for (unsigned r = first; r < end; r++) escape(w, get(w, r));
 }
 
 /* Follows instruction i. Returns whether the next instruction can be reached from it. */
-static bool see(struct follower *w, uint32_t i) {
+static bool step(struct follower *w, uint32_t i) {
   const unsigned op = BYTECODE_OPCODE(i), a = BYTECODE_A(i), b = BYTECODE_B(i), c = BYTECODE_C(i);
   const int64_t after = (int64_t)w->pc + 1, bx = (int64_t)GET_BX(i);
   known object;
@@ -308,23 +310,23 @@ static bool see(struct follower *w, uint32_t i) {
       for (unsigned r = a; r <= a + b && r < REGISTERS; r++) set(w, r, UNKNOWN);
       break;
     case OP_GETUPVAL: set(w, a, upvalue(w, b)); break;
-    case OP_SETUPVAL: let_go(w, get(w, a)); break;
+    case OP_SETUPVAL: escape(w, get(w, a)); break;
     case OP_GETTABUP: set(w, a, field(w, upvalue(w, b), c)); break;
     case OP_GETTABLE: set(w, a, computed(w, get(w, b), get(w, c))); break;
     case OP_GETFIELD: set(w, a, field(w, get(w, b), c)); break;
     case OP_SETTABUP:
       use(w, upvalue(w, a), b, true);
-      see_store(w, i);
+      step_store(w, i);
       break;
     case OP_SETTABLE:
       if (class_of(get(w, b)) == STRING) use(w, get(w, a), get(w, b) >> CLASS_BITS, true);
-      see_store(w, i);
+      step_store(w, i);
       break;
-    case OP_SETI: see_store(w, i); break;
+    case OP_SETI: step_store(w, i); break;
     case OP_NEWTABLE: set(w, a, OWN); break;
     case OP_SETFIELD:
       use(w, get(w, a), b, true);
-      see_store(w, i);
+      step_store(w, i);
       break;
     case OP_SELF:
       object = get(w, b);
@@ -341,10 +343,10 @@ static bool see(struct follower *w, uint32_t i) {
       set(w, a, get(w, b));
       break;
     case OP_CALL:
-    case OP_TAILCALL: see_call(w, i); break;
-    case OP_RETURN: see_results(w, a, end_of_list(w, a, b == 0, b - 1)); return false;
+    case OP_TAILCALL: step_call(w, i); break;
+    case OP_RETURN: step_results(w, a, end_of_list(w, a, b == 0, b - 1)); return false;
     case OP_RETURN0: return false;
-    case OP_RETURN1: let_go(w, get(w, a)); return false;
+    case OP_RETURN1: escape(w, get(w, a)); return false;
     case OP_FORLOOP:
       forget(w, a);
       flow_to(w, after - bx);
@@ -362,9 +364,9 @@ static bool see(struct follower *w, uint32_t i) {
       set(w, a + 2, UNKNOWN);
       flow_to(w, after - bx);
       break;
-    case OP_SETLIST: see_results(w, a + 1, end_of_list(w, a + 1, b == 0, b)); break;
+    case OP_SETLIST: step_results(w, a + 1, end_of_list(w, a + 1, b == 0, b)); break;
     case OP_CLOSURE:
-      see_closure(w, i);
+      step_closure(w, i);
       set(w, a, UNKNOWN);
       break;
     case OP_VARARG:
@@ -395,7 +397,7 @@ static void run(struct follower *w) {
       if (w->nregs > 0) w->reached = state[0] != NOTHING;
       memcpy(w->now, state, w->nregs * sizeof *state);
     }
-    if (w->reached) w->reached = see(w, instruction(w, w->pc));
+    if (w->reached) w->reached = step(w, instruction(w, w->pc));
   }
 }
 

@@ -11,7 +11,7 @@
 /* --------------------------------------------------------------- names -- */
 
 /* The names found: an open hash table of offsets in `out`. */
-struct ti_module_names {
+struct name_set {
   struct ti_buffer *out;
   size_t *slots; /* offset + 1, or 0 for free; `fixed` or owned */
   size_t cap;    /* a power of two, more than `count` */
@@ -25,7 +25,7 @@ static size_t hash(const unsigned char *s, size_t len) {
   return h;
 }
 
-static const unsigned char *name_at(const struct ti_module_names *n, size_t offset, size_t *len) {
+static const unsigned char *name_at(const struct name_set *n, size_t offset, size_t *len) {
   struct ti_cursor c;
   ti_buffer_cursor_init(&c, n->out->data + offset, n->out->len - offset);
   *len = (size_t)ti_buffer_get_varint(&c);
@@ -33,7 +33,7 @@ static const unsigned char *name_at(const struct ti_module_names *n, size_t offs
 }
 
 /* Returns the slot that has this name, or the free one where it belongs. */
-static size_t *find(const struct ti_module_names *n, const unsigned char *s, size_t len) {
+static size_t *find(const struct name_set *n, const unsigned char *s, size_t len) {
   size_t i = hash(s, len);
   for (;; i++) {
     size_t *slot = &n->slots[i & (n->cap - 1)], otherlen;
@@ -46,7 +46,7 @@ static size_t *find(const struct ti_module_names *n, const unsigned char *s, siz
 
 /* Makes sure that there is a free slot: moves the members to a table twice as large when 3/4 are
 ** taken. Returns false when memory runs out. */
-static bool room(struct ti_module_names *n) {
+static bool reserve(struct name_set *n) {
   const size_t cap = n->cap * 2;
   size_t *slots, *old = n->slots, i;
   if (n->count < n->cap / 4 * 3) return true;
@@ -70,10 +70,10 @@ static bool room(struct ti_module_names *n) {
   return true;
 }
 
-static void add_name(struct ti_module_names *n, const unsigned char *s, size_t len) {
+static void add_name(struct name_set *n, const unsigned char *s, size_t len) {
   const size_t offset = n->out->len;
   size_t *slot;
-  if (!room(n)) return;
+  if (!reserve(n)) return;
   slot = find(n, s, len);
   if (*slot != 0) return;
   ti_buffer_put_varint(n->out, len);
@@ -133,15 +133,15 @@ static size_t read_function(struct ti_cursor *c, struct all *all, int depth) {
   return me;
 }
 
-static void add_uses(struct ti_module_names *n, const struct ti_flow_constant *k,
+static void add_uses(struct name_set *n, const struct ti_flow_constant *k,
                      const unsigned char *uses, size_t nconsts, unsigned use) {
   for (size_t i = 0; i < nconsts && !n->out->failed; i++)
     if (uses[i] & use) add_name(n, k[i].s, k[i].len);
 }
 
 /* Follows function i, and adds the names that it uses. */
-static void see_function(struct ti_flow *f, size_t i, struct ti_module_names *sure,
-                         struct ti_module_names *maybe) {
+static void follow_function(struct ti_flow *f, size_t i, struct name_set *sure,
+                            struct name_set *maybe) {
   const size_t n = f->all[i].proto.nconsts;
   const size_t size = n * (sizeof(struct ti_flow_constant) + 1);
   struct ti_cursor c = f->all[i].proto.consts;
@@ -164,19 +164,19 @@ static void see_function(struct ti_flow *f, size_t i, struct ti_module_names *su
   ti_alloc_free(f->mem, k, size > 0 ? size : 1);
 }
 
-static void names_init(struct ti_module_names *n, struct ti_buffer *out) {
+static void names_init(struct name_set *n, struct ti_buffer *out) {
   memset(n, 0, sizeof *n);
   n->out = out;
   n->cap = sizeof n->fixed / sizeof n->fixed[0];
   n->slots = n->fixed;
 }
 
-static void names_fini(struct ti_module_names *n) {
+static void names_fini(struct name_set *n) {
   if (n->slots != n->fixed) ti_alloc_free(n->out->mem, n->slots, n->cap * sizeof *n->slots);
 }
 
 /* Appends to `sure` those in `maybe` that it lacks. */
-static void append_names(struct ti_module_names *sure, const struct ti_module_names *maybe) {
+static void append_names(struct name_set *sure, const struct name_set *maybe) {
   struct ti_cursor c;
   ti_buffer_cursor_init(&c, maybe->out->data, maybe->out->len);
   for (size_t i = 0; i < maybe->count && !sure->out->failed; i++) {
@@ -190,7 +190,7 @@ bool ti_bytecode_globals_list(const void *data, size_t len, const struct ti_byte
   const size_t old = names->len;
   struct all all;
   struct ti_flow *f = &all.flow;
-  struct ti_module_names sure, maybe;
+  struct name_set sure, maybe;
   struct ti_buffer more_names;
   struct ti_cursor c;
   const size_t nupvals = ti_bytecode_begin(&c, data, len);
@@ -204,7 +204,7 @@ bool ti_bytecode_globals_list(const void *data, size_t len, const struct ti_byte
   (void)read_function(&c, &all, 1);
   if (!c.failed && c.p == c.end && f->all[0].proto.nupvals == nupvals) {
     f->all[0].holds = *envs;
-    for (size_t i = 0; i < f->n && !f->failed; i++) see_function(f, i, &sure, &maybe);
+    for (size_t i = 0; i < f->n && !f->failed; i++) follow_function(f, i, &sure, &maybe);
     nsure = sure.count;
     append_names(&sure, &maybe);
     done = !f->failed && !more_names.failed && !names->failed;

@@ -199,7 +199,7 @@ static lua_Integer try_maybe(struct ti_packer *P, lua_Integer from) {
   lua_State *L = P->L;
   const struct ti_pack_rebuild *open = P->open;
   const struct ti_pack_opened *opened = P->opened, *boundary = P->boundary;
-  const int depth = P->depth, room = P->stack_end, top = lua_gettop(L);
+  const int depth = P->depth, stack_end = P->stack_end, top = lua_gettop(L);
   const int transfer = P->xidx, globals = P->globals, kept = P->kept;
   const size_t start = P->b->len;
   int status, kind;
@@ -212,7 +212,7 @@ static lua_Integer try_maybe(struct ti_packer *P, lua_Integer from) {
   lua_pushinteger(L, from);
   status = lua_pcall(L, 5, 1, 0);
   P->depth = depth;
-  P->stack_end = room;
+  P->stack_end = stack_end;
   P->open = open;
   P->opened = opened;
   P->boundary = boundary;
