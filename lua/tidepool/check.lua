@@ -1,6 +1,6 @@
 -- tidepool.check: checks arguments and options. Errors read like those of Lua's own libraries.
 --
--- A checker is a function of a value. It returns the value to use, or nil and what was expected.
+-- A checker is a function of a value. It returns the value to use, or nil and what it expected.
 -- Error messages begin with the position of the script's line that called the library.
 -- SPDX-License-Identifier: MIT
 
@@ -23,7 +23,7 @@ local function got(value)
   return typename(value)
 end
 
--- Raises a message, with the script's position before it.
+-- Raises a message after the position of the script's line.
 function check.fail(message)
   error(core.where() .. message, 0)
 end
@@ -32,7 +32,7 @@ function check.bad(n, fname, extra)
   check.fail(("bad argument #%d to '%s' (%s)"):format(n, fname, extra))
 end
 
--- Raises that a method was called on a wrong value, as in ex.map(…) for ex:map(…).
+-- Raises an error for a method that was called on a wrong value, as in ex.map(…) for ex:map(…).
 function check.bad_self(fname, expected, value)
   check.fail(("calling '%s' on bad self (%s expected, got %s)"):format(
     fname, expected, typename(value)))
@@ -104,14 +104,14 @@ function check.oneof(...)
   end
 end
 
--- Checks what a worker can run: a function, a value with `__call`, or "module.function".
+-- Checks a task that a worker can run: a function, a value with `__call`, or "module.function".
 function check.task(value)
   if core.callable(value) then return value end
   if type(value) == "string" and value:find("^.+%.[^.]+$") then return value end
   return nil, type(value) == "string" and "function or 'module.function'" or "function"
 end
 
--- Checks the same as an option. Its error always says that a name is possible.
+-- Checks the same as an option. Its error always mentions that a name is possible.
 function check.callee(value)
   local use = check.task(value)
   if use then return use end
@@ -144,7 +144,7 @@ function check.options(n, fname, given, known)
   return checked
 end
 
--- Returns the value that a checker returns for an argument, or raises what was expected.
+-- Returns the value that a checker returns for an argument, or raises an error with its words.
 function check.argument(n, fname, value, checker)
   local use, expected = checker(value)
   if use == nil then

@@ -126,7 +126,7 @@ local PAIRS = "; to map over its pairs: map(fn, tidepool.iter(pairs(t))), which 
 local STATE = "; what pairs(t), io.lines(name) or lfs.dir(path) return goes through tidepool.iter: "
   .. "map(fn, tidepool.iter(pairs(t)))"
 
--- Raises that argument i of a map's inputs is no input. `words` says what it is.
+-- Raises an error for argument i of a map's inputs, which is no input. `words` describes it.
 local function refuse_input(inputs, i, words)
   local hint = ""
   if type(inputs[i]) == "table" then

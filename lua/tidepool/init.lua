@@ -1,6 +1,6 @@
 -- tidepool: runs Lua functions in parallel. This is the public module; types.lua documents it.
 --
--- Lua 5.1 and LuaJIT can compile this file. The first check says that they cannot run the rest.
+-- Lua 5.1 and LuaJIT can compile this file, so they get the error message of the first check.
 -- SPDX-License-Identifier: MIT
 
 if _VERSION ~= "Lua 5.4" then

@@ -7,7 +7,7 @@
 --
 -- The iterator is a userdata (csrc/binding/lua_map_iterator.c). It stands for the state that this
 -- file keeps, a table. A chunk whose items have one result each is handed to it as a *run*: then it
--- gives out items without a call of Lua code, and counts them. `settle` takes the count over.
+-- gives out items without a call of Lua code, and counts them. `settle` adds that count here.
 -- A chunk that was divided returns its parts, which take its place (tidepool.map.worker).
 --
 -- Invariants, once the state is settled and unless it is closed:
@@ -157,7 +157,7 @@ local function next_chunk(self)
   return chunk
 end
 
--- Returns the chunk whose next item is ready, or nil at the end. Raises what `refill` kept.
+-- Returns the chunk whose next item is ready, or nil at the end. Raises the error of `refill`.
 local function current(self)
   local failure = self.failure
   if failure and not (failure.last and self.outstanding > 0) then

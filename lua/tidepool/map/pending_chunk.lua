@@ -16,7 +16,7 @@
 -- the table of its failed items warns of those that are still in it.
 --
 -- Fields: `first` is the index of the chunk's first item in the map, `count` the number of items,
--- `pos` how many of them were given out.
+-- `pos` how many were given out. csrc/binding/lua_map_results.h has `values`, `multi`, `failed`.
 -- SPDX-License-Identifier: MIT
 
 local core = require "tidepool.core"
@@ -70,8 +70,8 @@ end
 
 local Failed = { __gc = function(failed) warn_of(failed, failed.first) end }
 
--- Makes `failed`, the failed items that a worker returned or nil, warn of what is in it when it is
--- collected. Items that the map raises are removed from it. Returns it.
+-- Makes `failed` warn of the failures that are in it when it is collected. It is the table that a
+-- worker returned, or nil. Failures that the map raises are removed from it. Returns it.
 local function warn_when_collected(failed, first)
   if not failed then return nil end
   failed.first = first
@@ -163,14 +163,14 @@ local function take(self, future, ok, seconds, values, multi, failed, parts)
   return seconds, parts and pending_parts(self, parts)
 end
 
--- Forgets what the chunk needed until its future was done.
+-- Releases the objects that the chunk needed until its future was done.
 local function forget_job(self)
   self.cancel_promise, self.started, self.job, self.batch = nil, nil, nil, nil
 end
 
 -- Takes the outcome of the chunk's future, which is done. Returns the seconds that the chunk took,
--- or nil if they were not measured, and the pending chunks of its parts, in order, or nil. A flat
--- answer stays in the future (field `flat`) until the map's iterator reads it.
+-- or nil if they were not measured, and the pending chunks of its parts, in order, or nil. Flat
+-- results stay in the future (field `flat`) until the map's iterator reads them.
 function methods:open()
   local future = self.future
   self.future = nil
@@ -218,12 +218,12 @@ function methods:ready(i, left)
   return not self.singles or self.singles[i]:wait(left)
 end
 
--- Returns the results as a list if every item has just one, else nil.
+-- Returns the list of results if every item has just one, else nil.
 function methods:plain()
   return not self.multi and not self.failed and self.values or nil
 end
 
--- Does what `open` does, for a map that wants no results: if no item failed, nothing is decoded.
+-- Does the same as `open` for a map without results: if no item failed, nothing is decoded.
 -- Returns the same as `open`. The field `done` is then set: the chunk has no failures.
 function methods:judge()
   local failed, more, seconds = core.peek(self.future)
@@ -248,7 +248,7 @@ function methods:take_failure()
 end
 
 -- Returns the index and the results of an item that was a task of its own, or raises its error.
--- row: what the future's `pcall` returned. See methods:give.
+-- row: the packed results of the future's `pcall`. See methods:give.
 local function give_row(index, row, reader, traceback)
   if row[1] then return index, table.unpack(row, 2, row.n) end
   reader.trace = traceback
@@ -256,7 +256,7 @@ local function give_row(index, row, reader, traceback)
 end
 
 -- Returns the index and the results of item i, or raises its error. The traceback of an error is
--- put into the field `trace` of `reader`. The chunk is open and has no flat answer.
+-- put into the field `trace` of `reader`. The chunk is open and has no flat results.
 function methods:give(i, reader)
   local index = self.first + i - 1
   if self.direct then

@@ -12,7 +12,7 @@
 --
 -- Terms:
 --   column          a list with the values of one argument, for all items of a chunk
---   cancel promise  is done once nobody wants the results of the chunk
+--   cancel promise  is done once the map does not need the results of the chunk
 --   started         a promise that begins to run before the chunk's first item does
 -- SPDX-License-Identifier: MIT
 
