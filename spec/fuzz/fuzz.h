@@ -2,8 +2,8 @@
 ** fuzz.h: what the fuzz targets share.
 **
 ** A target is one function, LLVMFuzzerTestOneInput, linked with libFuzzer's main (`make fuzz`), or
-** with replay.c, which feeds it files (`make test`: every seed and every regression input).
-** Where something is not as it must be, the process ends: that is how a fuzzer knows.
+** with replay.c, which feeds it files (`make test`: every seed and every regression input). If
+** something is wrong, the process aborts, which the fuzzer reports.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
     }                                                                    \
   } while (0)
 
-/* What is left of an input; zeros when nothing is. */
+/* The rest of an input, which continues with zeros. */
 struct input {
   const uint8_t *p, *end;
 };

@@ -27,7 +27,7 @@
 enum {
   MAX_RECURSION = 150, /* of value() */
   MAX_OBJECTS = 20000,
-  MAX_LARGE = 3 /* strings worth lending */
+  MAX_LARGE = 3 /* strings long enough to be borrowed */
 };
 
 struct builder {
@@ -36,17 +36,17 @@ struct builder {
   struct graph *g;
   int objects, keys; /* stack indices of lists: all that can be referred to; those that are keys */
   int depth, large;
-  bool globals; /* some were set: what they hold is not in the message, perhaps */
+  bool globals; /* some were set: what they hold may not be in the message */
 };
 
 static void value(struct builder *G);
 
-/* B: a byte, of which '0' is the least, so that seeds can be read. */
+/* Reads B: a byte, counted from '0' on, so that seeds are readable. */
 static unsigned small(struct builder *G) { return (input_u8(G->in) - '0') & 0xff; }
 
 /* ------------------------------------------------------------------ objects -- */
 
-/* The value on top can be referred to from now on. [-0, +0, m] */
+/* Lists the value on top, so that it can be referred to. [-0, +0, m] */
 static void note(struct builder *G) {
   lua_pushvalue(G->L, -1);
   lua_rawseti(G->L, G->objects, (lua_Integer)lua_rawlen(G->L, G->objects) + 1);
@@ -124,7 +124,8 @@ static void table(struct builder *G) {
   (void)input_u8(G->in);
 }
 
-/* A cell of the first upvalue but the environment becomes one of f's. [-0, +0, -] */
+/* Lets upvalue i of f share the cell of an earlier function's, except its environment.
+** [-0, +0, -] */
 static void share_cell(struct builder *G, int f, int i) {
   lua_State *L = G->L;
   const char *name;
@@ -252,7 +253,7 @@ static void values_to(struct builder *G, lua_CFunction fn, bool call) {
 static void fixed(struct builder *G) {
   lua_Integer n;
   graph_fixed(G->L);
-  n = (lua_Integer)lua_rawlen(G->L, -1) - 2; /* the metatables at the end go by no name */
+  n = (lua_Integer)lua_rawlen(G->L, -1) - 2; /* the metatables at the end have no names */
   lua_rawgeti(G->L, -1, 1 + (lua_Integer)small(G) % n);
   lua_remove(G->L, -2);
 }

@@ -22,22 +22,23 @@ struct graph {
 /* Opens the libraries that are sent by name, the functions and the types of graphs. [-0, +0, e] */
 void graph_open(lua_State *L);
 
-/* Pushes the values that the input describes (graph.c), behind them a list of the objects that are
-** keys of tables, if any are: compare needs to know which is which. Answers their number. [-0, +n,
-** e] */
+/* Pushes the values that the input describes (graph.c), and behind them a list of the objects that
+** are keys of tables, if there are any: the comparison needs it. Returns the number of values.
+** [-0, +n, e] */
 int graph_build(lua_State *L, struct input *in, struct graph *g);
 
-/* Wants the values on top of A to be those on top of B, and what they hold, and who else refers
-** to it. [-0, +0, e] in both */
+/* Requires that the values on top of A and B correspond: content and sharing. [-0, +0, e] in
+** both */
 void graph_compare(lua_State *A, lua_State *B, const struct graph *g);
 
-/* Pushes a list of objects that stay what they are: each state has its own. [-0, +1, e] */
+/* Pushes a list of objects that each state has itself, so that they are sent by name.
+** [-0, +1, e] */
 void graph_fixed(lua_State *L);
 
-/* How many references to objects of the type "counted" are held. */
+/* Returns the number of references to objects of the type "counted". */
 long graph_held(void);
 
-/* The number of the object at idx if it is of that type, else -1. [-0, +0, -] */
+/* Returns the number of the object at idx if it is of that type, else -1. [-0, +0, -] */
 long graph_object(lua_State *L, int idx);
 
 #endif

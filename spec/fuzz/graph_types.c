@@ -14,7 +14,7 @@ static long held;
 
 long graph_held(void) { return held; }
 
-/* An object is a byte of a static array: its number and its address are one. */
+/* An object is a byte of a static array: its address tells its number. */
 static char objects[GRAPH_OBJECTS];
 static void push_counted(lua_State *L, void *object);
 
@@ -47,7 +47,7 @@ long graph_object(lua_State *L, int idx) {
 
 static const char changing = 0;
 
-/* If the value on top is a table that is to change, something new is in it now. [-0, +0, m] */
+/* Puts a new object into the value on top, if that is a table which is to change. [-0, +0, m] */
 static void change(lua_State *L) {
   if (!lua_istable(L, -1)) return;
   if (lua_rawgetp(L, -1, &changing) != LUA_TNIL) {
@@ -75,7 +75,7 @@ void graph_mutable(lua_State *L) {
   lua_rawseti(L, -2, 2);
 }
 
-/* __transfer of the tables that R and M make: says how to make one of its items. */
+/* __transfer of the tables that R and M make: returns how to make the table from its items. */
 static int take_apart(lua_State *L) {
   int n = (int)lua_rawlen(L, 1);
   luaL_checkstack(L, n + 4, NULL);
@@ -103,8 +103,7 @@ int graph_make(lua_State *L) {
 
 int graph_cfunction(lua_State *L) { return lua_gettop(L); }
 
-/* The nth line makes a function that answers n, so that one taken for another is found, and changes
-** nothing. */
+/* Line n makes a function that returns n and changes nothing, so that a mistaken one is found. */
 static const char functions[] =
     "return {function() local a return function() return 1, a end end,\n"
     "function() return function() return 2 end end,\n"

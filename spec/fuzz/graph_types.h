@@ -15,10 +15,10 @@ enum { GRAPH_FUNCTIONS = 10, GRAPH_OBJECTS = 256 };
 void graph_function(lua_State *L, unsigned n);
 /* Pushes an object of the type "counted". [-0, +1, e] */
 void graph_counted(lua_State *L, unsigned n);
-/* Its arguments as a table with __transfer; none of them is nil. */
+/* Returns its arguments, none of which is nil, as a table with __transfer. */
 int graph_make(lua_State *L);
-/* A list of a table, and of one whose __transfer replaces what is in the first by its like. [-0,
-** +1, e] */
+/* Pushes a list of a table and of one whose __transfer replaces what is in the first by equal
+** values. [-0, +1, e] */
 void graph_mutable(lua_State *L);
 /* Any C function. */
 int graph_cfunction(lua_State *L);

@@ -1,14 +1,14 @@
 /*
-** roundtrip_fuzz: a graph of values (graph.c says which) from one state to another and back to
-** what it was.
+** roundtrip_fuzz: a graph of values (graph.c says which) from one state to another and back to what
+** it was.
 **
 **     flags, number of values, values
 **
-** It is sent twice: the second time much is known already and takes other ways. Only what says so
-** in words may be refused. All that was held for the messages must be let go.
+** It is sent twice: the second time much is known already, and other code runs. Only expected
+** refusals are allowed. All references held for the messages must be released.
 **
-** With FLAG_STINGY, and always with TI_COLLECT, each new object of a state is refused first:
-** Lua collects all garbage and asks again. So what nothing keeps alive is gone at once.
+** With FLAG_STINGY, and always with TI_COLLECT, each new object of a state is refused first: Lua
+** then collects all garbage and tries again. So what nothing keeps alive is freed at once.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -70,7 +70,7 @@ static int unpack_body(lua_State *L) {
   return ti_unpack_values(L, m, 0, UNPACK_ALL);
 }
 
-/* Whether the error on top is one that these values may meet. */
+/* Returns whether the error on top is one that these values may cause. */
 static bool may_refuse(lua_State *L, const struct graph *g) {
   const char *text;
   if (ti_error_kind(L, -1) != TIDE_ETRANSFER) return false;
@@ -80,7 +80,7 @@ static bool may_refuse(lua_State *L, const struct graph *g) {
   return strstr(text, "its own arguments") != NULL && g->transfers;
 }
 
-/* Sends the values of A to B. False: refused. */
+/* Sends the values of A to B. Returns false if they are refused. */
 static bool send(lua_State *A, lua_State *B, const struct graph *g, unsigned flags) {
   static const enum ti_pack_style styles[] = {PACK_CALL, PACK_OPENING, PACK_RESULTS, PACK_ERROR,
                                               PACK_SHARED};

@@ -1,10 +1,10 @@
 /*
 ** same: whether what arrived in B is what was sent from A, with the same sharing.
 **
-** Objects that correspond have the same number in both states, given when the first of them is
-** met; then what each holds is compared, one after the other, so that neither cycles nor depth
-** matter. Each state has two maps on its stack, from objects to numbers and back. Cells of
-** upvalues count as objects: their addresses, as light userdata.
+** Objects that correspond have the same number in both states, given when the first of them is met;
+** then what each holds is compared, one after the other, so that neither cycles nor depth matter.
+** Each state has two maps on its stack, from objects to numbers and back. Cells of upvalues count
+** as objects: their addresses, as light userdata.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -34,7 +34,7 @@ static void side_init(struct side *s, lua_State *L, int n) {
   s->objects = lua_gettop(L);
 }
 
-/* The number of the object on top, 0 if it has none. [-0, +0, -] */
+/* Returns the number of the object on top, or 0 if it has none. [-0, +0, -] */
 static lua_Integer number_of(const struct side *s) {
   lua_Integer n;
   lua_pushvalue(s->L, -1);
@@ -56,7 +56,7 @@ static bool is_object(int type) {
   return type == LUA_TTABLE || type == LUA_TFUNCTION || type == LUA_TUSERDATA;
 }
 
-/* Wants both on top to correspond, and pops them. [-1, +0, m] in both */
+/* Requires that the objects on top correspond, and pops them. [-1, +0, m] in both */
 static void same_object(struct pair *p) {
   lua_Integer a = number_of(&p->a), b = number_of(&p->b);
   WANT(a == b);
@@ -70,13 +70,13 @@ static void same_object(struct pair *p) {
 }
 
 static bool same_bits(lua_Number a, lua_Number b) {
-  uint64_t x, y; /* NaN and -0.0 stay what they are */
+  uint64_t x, y; /* bits, so that NaN and -0.0 are compared too */
   memcpy(&x, &a, sizeof x);
   memcpy(&y, &b, sizeof y);
   return x == y;
 }
 
-/* As same_object, of any value. */
+/* Does the same for any values. */
 static void same(struct pair *p) {
   lua_State *A = p->a.L, *B = p->b.L;
   int type = lua_type(A, -1);
@@ -170,7 +170,7 @@ static int line_of(lua_State *L, int idx) {
   return ar.linedefined;
 }
 
-/* The code, by where it was written and what it answers, and the globals that it names. */
+/* Compares code, by its lines and what it returns, and the globals that it names. */
 static void same_code(struct pair *p, int a, int b) {
   lua_State *B = p->b.L;
   int line = line_of(p->a.L, a);

@@ -1,15 +1,15 @@
 /*
-** unpack_fuzz: any bytes at all to unpack, which answers values or an error of its own.
+** unpack_fuzz: reads any bytes, which must give values or an error of the library.
 **
 **     flags, number of parts, kind of each part, message
 **
-** The message is in a block of just its size, so that AddressSanitizer sees a byte too far. The
-** state may take so much memory for each byte of it and no more: a count that nothing pays for is
-** found as "not enough memory". With UNPACK_DATA each refusal is of kind transfer. What was
-** unpacked is looked at, packed, and unpacked again.
+** The message is in a block of exactly its size, so that AddressSanitizer finds reads beyond it.
+** The state may take a limited amount of memory for each byte of it: a count that no bytes support
+** shows as "not enough memory". With UNPACK_DATA each refusal is of kind transfer. The values that
+** were read are visited, written, and read again.
 **
-** The parts are as this process would make them: they are beyond the reach of who writes bytes.
-** So is what runs here: a module of harmless functions.
+** The parts are as this process would make them, since bytes cannot forge them. The only module is
+** one of harmless functions.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -27,9 +27,9 @@
 
 enum { FLAG_ALL = 1, FLAG_ENCLOSED = 2, FLAG_WORKER = 4, FLAG_NATIVE = 8, FLAG_GC = 16 };
 
-/* A state as such, with tables, closures and stack for a few values, takes less than BASE; what a
-** byte of a message can ask for, PER_BYTE. Most costly is a value of one byte that says it is
-** referred to: its place in its table, and one in a table that doubles now and then. */
+/* A state with tables, closures and stack for a few values takes less than BASE bytes. A byte of a
+** message makes it take at most PER_BYTE more. The most is taken by a value of one byte that is
+** marked as shared: its place in its table, and one in a table that doubles now and then. */
 enum { BASE = 128 * 1024, PER_BYTE = 256 };
 
 struct budget {
@@ -131,7 +131,7 @@ static int look_body(lua_State *L) {
   return 0;
 }
 
-/* The values from 1 to the top. */
+/* Visits the values from index 1 to the top. */
 static void look(lua_State *L, unsigned flags) {
   struct ti_message m;
   int n = lua_gettop(L);

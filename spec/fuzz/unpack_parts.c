@@ -1,8 +1,8 @@
 /*
 ** unpack_parts: the parts that a message of the unpack target may have.
 **
-** Made once, never freed, borrowed by each message: code of functions that this program compiled,
-** a C function, an object sent by reference, a lent string, and a part of nobody's type.
+** Made once, never freed, and used by each message: code of functions that this program compiled, a
+** C function, an object sent by reference, a borrowed string, and a part of an unknown type.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -10,7 +10,7 @@
 
 /* Adds a part of this kind (any number is one) to m. */
 void parts_add(struct ti_message *m, unsigned kind);
-/* The kind that is most like a part: of its type and, if it is code, with so many upvalues. */
+/* Returns the kind that is most like a part: of its type and, for code, with as many upvalues. */
 unsigned parts_kind(const struct ti_message_part *part);
 
 #endif

@@ -1,8 +1,8 @@
 /* link: tidepool -Wl,--wrap=malloc,--wrap=realloc */
 /*
-** borrow_test.c: long strings that are lent, not copied, outlive every state they came from: the
-** submitter's, a worker's that is replaced, and the executor; for states and for C hosts that
-** read without one; from several threads at once; and when memory runs out on the way.
+** borrow_test.c: borrowed strings outlive every state that they come from: the submitter's, a
+** worker's that is replaced, and the executor. They are read by states and by C hosts without one,
+** by several threads at once, and when memory runs out on the way.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -17,12 +17,12 @@
 
 enum { LEN = 300 * 1024, READERS = 4 };
 
-/* What the library gets of the C library, while `refused` not for blocks of just LEN bytes. */
+/* The library's allocation; while `refused` is set, blocks of exactly LEN bytes fail. */
 static atomic_bool refused;
 
 void *__real_malloc(size_t size);
 void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size); /* which compilers make of realloc(NULL, size) */
+void *__wrap_malloc(size_t size); /* compilers turn realloc(NULL, size) into it */
 void *__wrap_realloc(void *p, size_t size);
 
 void *__wrap_malloc(size_t size) {
@@ -107,21 +107,21 @@ static void test_states(void) {
   lua_settop(from, 0);
   ti_message_fini(&m);
   ti_message_fini(&later);
-  push_long(from, 'b'); /* packing looks what came back: nothing did */
+  push_long(from, 'b'); /* writing drops the strings of loans that came back: none did */
   CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK);
   CHECK(used(from) - before >= 2 * LEN / 1024);
   ti_message_fini(&m);
   ti_message_fini(&again);
   lua_pushnil(from);
   CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK);
-  CHECK(used(from) - before < LEN / 1024); /* now both did */
+  CHECK(used(from) - before < LEN / 1024); /* now both loans came back */
   ti_message_fini(&m);
   lua_close(from);
   lua_close(to);
 }
 
-/* Messages that are read and released after the state is gone; some were released before, and one
-** string is in two. */
+/* Messages are read and released after their state has closed. Some were released before, and one
+** string is in two of them. */
 static void test_closed(void) {
   enum { N = 12 };
   lua_State *from = new_state(), *to = new_state();
@@ -149,7 +149,7 @@ static void test_closed(void) {
   CHECK(memory_clean());
 }
 
-/* A finalizer of a closing state packs, when nothing can be lent any more. */
+/* A finalizer of a closing state writes a message when nothing can be lent any more. */
 static struct ti_message from_finalizer;
 
 static int pack_late(lua_State *L) {
@@ -181,7 +181,7 @@ static void test_finalizer(bool lend_before) {
   lua_close(to);
 }
 
-/* The outcomes of a host's state are copied: pointers to their strings are given out. */
+/* The outcomes of a host's state are copied: hosts get pointers to their strings. */
 static void test_outcome(enum ti_pack_style style) {
   lua_State *L = new_state();
   struct ti_message m;
@@ -194,7 +194,7 @@ static void test_outcome(enum ti_pack_style style) {
   lua_close(L);
 }
 
-/* A state closes without memory to save what it lent: who reads that is told so, every time. */
+/* A state closes without memory to copy what it lent: each reader gets an error. */
 static void test_not_saved(void) {
   lua_State *from = new_state(), *to = new_state();
   struct ti_message m;
@@ -211,7 +211,7 @@ static void test_not_saved(void) {
 
 /* ------------------------------------------------------- reading while it closes -- */
 
-/* No finalizer of the reader runs while the closing state would wait for it: this one closes it. */
+/* No finalizer of the reader runs while the lender may wait for it: this one closes the lender. */
 static lua_State *to_close;
 
 static int close_other(lua_State *L) {
@@ -240,7 +240,7 @@ static void test_reader_collects(int mode) {
   ti_message_fini(&m);
 }
 
-/* Nor a hook of it. */
+/* No hook of the reader does, either. */
 static void hook_calls(lua_State *L, lua_Debug *ar) {
   (void)ar;
   lua_getinfo(L, "f", ar);
@@ -264,13 +264,13 @@ static void test_reader_hook(void) {
   lua_close(to);
 }
 
-/* Refuses large blocks while *ud. */
+/* Refuses large blocks while *ud is true. */
 static void *no_large_alloc(void *ud, void *p, size_t osize, size_t nsize) {
   if (nsize >= LEN && *(const bool *)ud) return NULL;
   return ti_alloc_default.alloc(NULL, p, osize, nsize);
 }
 
-/* A reader without memory for its own copy lets go of the state all the same. */
+/* A reader without memory for its own copy unpins the string all the same. */
 static void test_reader_without_memory(void) {
   bool short_of = true;
   lua_State *from = new_state(), *to = lua_newstate(no_large_alloc, &short_of);
@@ -286,7 +286,7 @@ static void test_reader_without_memory(void) {
   lua_close(to);
 }
 
-/* Threads read again and again; the state closes amid that. */
+/* Threads read again and again while the state closes. */
 struct closing {
   struct ti_message m;
   atomic_int reading;
@@ -359,7 +359,7 @@ static void end_pool(tide_executor *ex) {
 
 static int identity(lua_State *L) { return lua_gettop(L); }
 
-/* The future of a task that answers its one argument, the string on L's stack. */
+/* Returns the future of a task that returns its one argument, the string on L's stack. */
 static tide_future *submit_echo(tide_executor *ex, lua_State *L) {
   lua_pushcfunction(L, identity);
   lua_insert(L, -2);
@@ -373,8 +373,8 @@ static void check_value(const tide_future *f, char c) {
   CHECK(v.type == TIDE_TSTRING && is_long(v.u.string.data, v.u.string.len, c));
 }
 
-/* The submitter's state closes while its task is queued in a pool of the host; the worker's ends
-** with the task; in the end the executor is gone, too. */
+/* The submitter's state closes while its task is queued in a pool of the host. The worker's state
+** ends with the task, and then the executor ends, too. */
 static void test_submitter_closes(void) {
   tide_executor *ex = new_pool(1);
   lua_State *L = new_state(), *to = new_state();

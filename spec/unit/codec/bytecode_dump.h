@@ -1,5 +1,5 @@
 /*
-** tidepool: what the tests of chunk share: functions and their dumps.
+** bytecode_dump.h: what the tests of bytecode share: functions and their dumps.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -20,7 +20,7 @@ static inline int dump_writer(lua_State *L, const void *p, size_t n, void *ud) {
   return 0;
 }
 
-/* The dump of the function on top, which stays. */
+/* Returns the dump of the function on top, which stays. */
 static inline struct ti_buffer dump(lua_State *L, int strip) {
   struct ti_buffer b;
   ti_buffer_init(&b, &ti_alloc_default);
@@ -28,7 +28,7 @@ static inline struct ti_buffer dump(lua_State *L, int strip) {
   return b;
 }
 
-/* Runs the source; what it returns is on top. */
+/* Runs the source, and leaves what it returns on top. */
 static inline void run(lua_State *L, const char *source) {
   int status = luaL_loadbuffer(L, source, strlen(source), "@case.lua");
   if (status == LUA_OK) status = lua_pcall(L, 0, 1, 0);
@@ -36,7 +36,7 @@ static inline void run(lua_State *L, const char *source) {
   if (status != LUA_OK) printf("%s\n", lua_tostring(L, -1));
 }
 
-/* Number from 0 of the upvalue _ENV of the function on top, if there is one. */
+/* Returns the set of the upvalue _ENV of the function on top, or an empty one. */
 static inline struct ti_bytecode_set env_of(lua_State *L) {
   struct ti_bytecode_set envs = {{0}};
   unsigned i = 0;

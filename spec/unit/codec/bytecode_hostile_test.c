@@ -1,7 +1,6 @@
 /* link: lua
 **
-** tidepool: chunk, fed with dumps that are cut off, changed, or too deep, and with
-** memory that runs out.
+** bytecode_hostile_test.c: dumps that are cut off, changed, or nested too deep; lack of memory.
 **
 ** The seed of the changes is printed; TIDE_SEED=n makes the same ones again.
 ** One thread: ThreadSanitizer's run leaves this test out.
@@ -12,7 +11,7 @@
 
 #include "bytecode_dump.h"
 
-/* An allocator that refuses after `left` blocks, and counts what is alive. */
+/* An allocator that refuses after `left` blocks, and counts the blocks in use. */
 struct meter {
   long left; /* negative: never refuses */
   long live;
@@ -41,8 +40,8 @@ static const char hostile[] =
     "local function nest() return function() return function() return deep end end end "
     "return nest, t end";
 
-/* Both functions on a block of exactly this size, so that a sanitizer sees a byte too far.
-** Answers how many of the two took it. */
+/* Calls both functions on a block of exactly this size, so that a sanitizer finds reads beyond it.
+** Returns how many of the two accepted the dump. */
 static int feed(const unsigned char *data, size_t len, struct ti_bytecode_set envs) {
   unsigned char *copy = (unsigned char *)malloc(len > 0 ? len : 1);
   struct ti_buffer names, out;
@@ -88,14 +87,14 @@ static void test_truncated(lua_State *L, const char *source) {
       d.data[n] ^= 0x40;
     }
     CHECK(taken == 0);
-    ti_buffer_put_u8(&d, 0x80); /* one byte too many */
+    ti_buffer_put_u8(&d, 0x80); /* a byte too many */
     CHECK(feed(d.data, d.len, envs) == 0);
     ti_buffer_fini(&d);
   }
   lua_pop(L, 1);
 }
 
-/* Dumps of which one thing does not fit another. */
+/* Dumps whose parts contradict each other. */
 static void test_forged(lua_State *L) {
   struct ti_buffer d;
   struct ti_cursor c;

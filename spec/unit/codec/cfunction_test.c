@@ -1,7 +1,8 @@
 /* link: tidepool */
 /*
-** cfunction_test.c: a program's own module, functions and objects: what workers have of them goes
-** by name, what they do not have is refused in words, and addresses go only if the program says so.
+** cfunction_test.c: a program's own module, functions and objects. What workers have of them is
+** sent by name; what they do not have is refused with an explanation. Addresses are sent only if
+** the program allows it.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -20,7 +21,7 @@ static int l_add(lua_State *L) {
   return 1;
 }
 
-/* In no module. */
+/* A function in no module. */
 static int l_hostadd(lua_State *L) { return l_add(L); }
 
 static int l_other(lua_State *L) {
@@ -28,7 +29,7 @@ static int l_other(lua_State *L) {
   return 1;
 }
 
-/* With a userdata of its state as upvalue. */
+/* A function with a userdata of its state as upvalue. */
 static int l_get(lua_State *L) {
   lua_pushinteger(L, *(const int *)lua_touserdata(L, lua_upvalueindex(1)));
   return 1;
@@ -80,7 +81,7 @@ static void open_state(lua_State *L, void *ud) {
   register_core(L);
 }
 
-/* Only the module's name is the same. */
+/* Opens another module with the same name. */
 static void open_another(lua_State *L, void *ud) {
   (void)ud;
   luaL_requiref(L, "core", open_core, 1);
@@ -89,7 +90,7 @@ static void open_another(lua_State *L, void *ud) {
   lua_pop(L, 1);
 }
 
-/* Under another name. */
+/* Opens the module under another name. */
 static void open_renamed(lua_State *L, void *ud) {
   (void)ud;
   lua_register(L, "sum", l_add);
@@ -102,7 +103,7 @@ static int allow_add(lua_CFunction fn, void *ud) {
   return fn == l_add;
 }
 
-/* --------------------------------------------------------------- asking -- */
+/* -------------------------------------------------------------- sending -- */
 
 static const char prelude[] =
     "local pool, tidepool = ...\n"
@@ -169,7 +170,7 @@ static void test_without(void) {
       "assert(not ok and err:find(\"module 'core' not found\", 1, true) "
       "and err:find 'open_state', err)\n"
       "assert(run(function() return 1 end) == 1)\n"
-      /* what no one has a name for */
+      /* what has no name */
       "refused('cannot send a C function that', print, (('a b'):gmatch '%a'))\n"
       "refused('cannot send a coroutine', print, coroutine.wrap(print))\n"
       "missing('result 1: cannot send a C function that', "
@@ -207,7 +208,7 @@ static void test_open_state(void) {
       "p:set_result(core.add, core.http.get)\n"
       "assert(select(2, p:result()) == core.http.get)\n"
       "end\n"
-      /* what the script has of its own goes by value, or is refused, as ever */
+      /* what is the script's own is sent by value or refused, as always */
       "local mine = { add = core.add, n = 1 }\n"
       "assert(run(function() mine.n = mine.add(mine.n, 1) return mine.n end) == 2 "
       "and mine.n == 1)\n"
@@ -256,7 +257,7 @@ static void test_cfunction(void) {
   CHECK(atomic_load(&asked) >= 4);
 }
 
-/* The program names the function: the hook is not asked. */
+/* The program names the function: the hook is not called. */
 static void test_submit_cfunction(void) {
   tide_config cfg;
   tide_executor *ex;
