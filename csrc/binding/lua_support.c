@@ -155,7 +155,7 @@ static const char *usual(int kind) {
     case TIDE_ENOMEM: return "not enough memory";
     case TIDE_ETHREAD: return "no thread could be started";
     case TIDE_EARG: return "wrong argument";
-    default: return "unexpected answer";
+    default: return "unexpected error code";
   }
 }
 

@@ -35,19 +35,19 @@ static void push_subject(lua_State *L, const struct ti_lua_future *b) {
     const char *name = tide_future_name(b->f);
     lua_settop(L, 1);
     if (name)
-      lua_pushfstring(L, "task '%s' failed and nobody looked at its future", name);
+      lua_pushfstring(L, "task '%s' failed and its error was never read", name);
     else
-      lua_pushliteral(L, "a task failed and nobody looked at its future");
+      lua_pushliteral(L, "a task failed and its error was never read");
     return;
   }
   first = get_count(L, "first");
   count = get_count(L, "count");
   lua_settop(L, 1);
   if (count > 1)
-    lua_pushfstring(L, "items %I to %I of a map failed and nobody looked at them", first,
+    lua_pushfstring(L, "items %I to %I of a map failed and their errors were never read", first,
                     first + count - 1);
   else
-    lua_pushfstring(L, "item %I of a map failed and nobody looked at it", first);
+    lua_pushfstring(L, "item %I of a map failed and its error was never read", first);
 }
 
 static void warn(lua_State *L, const char *subject, const char *text) {

@@ -269,7 +269,7 @@ end
 
 -- Warns of a failed item whose error is not raised.
 local function warn_item(item)
-  core.warn(("item %d of a map failed and nobody looked at it"):format(item.index),
+  core.warn(("item %d of a map failed and its error was never read"):format(item.index),
     item.trace or tostring(item.err))
 end
 

@@ -269,13 +269,13 @@ describe("f:traceback", function()
   end)
 end)
 
-describe("A failed future that nobody looked at", function()
+describe("A failed future whose error was never read", function()
   after_each(h.finish)
 
   local function warnings_after(look)
     gate.warnings()
     local ex = h.pool(1)
-    local f = ex:submit(function() error "nobody looked" end)
+    local f = ex:submit(function() error "dropped" end)
     h.eventually(function() return f:done() end, "done")
     if look then look(f) end
     f = nil -- luacheck: ignore 311
@@ -286,14 +286,14 @@ describe("A failed future that nobody looked at", function()
 
   it("is reported through warn when it is collected, with its traceback", function()
     local text = warnings_after()
-    h.contains("nobody looked", text)
+    h.contains("a task failed and its error was never read", text)
     h.contains("stack traceback:", text)
   end)
 
   it("is reported though the collector came before it failed", function()
     gate.warnings()
     local ex, g = h.pool(1), gate.new()
-    ex:submit(function() gate.wait(g) error "nobody looked" end)
+    ex:submit(function() gate.wait(g) error "dropped" end)
     ex:submit(function() end)
     ex:submit(function() error "nor here" end)
     for _ = 1, 3 do collectgarbage() end
@@ -303,18 +303,19 @@ describe("A failed future that nobody looked at", function()
     collectgarbage()
     collectgarbage()
     local text = table.concat(gate.warnings(), "\n")
-    h.contains("nobody looked", text)
+    h.contains("a task failed and its error was never read", text)
     h.contains("nor here", text)
   end)
 
-  it("is not reported if somebody looked", function()
+  it("is not reported if its error was read", function()
     assert.equal("", warnings_after(function(f) f:exception() end))
     assert.equal("", warnings_after(function(f) f:pcall() end))
     assert.equal("", warnings_after(function(f) pcall(f.result, f) end))
   end)
 
-  it("is still reported if somebody only waited", function()
-    h.contains("nobody looked", warnings_after(function(f) f:wait() end))
+  it("is still reported after a wait alone", function()
+    h.contains("a task failed and its error was never read",
+      warnings_after(function(f) f:wait() end))
   end)
 
   it("is not reported if it was cancelled or succeeded", function()

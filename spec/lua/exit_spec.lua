@@ -83,7 +83,7 @@ describe("A script with hundreds of tasks queued ends with the right status", fu
     ]], 0)
   end)
 
-  it("with failed tasks that nobody looked at", function()
+  it("with failed tasks whose errors were not read", function()
     ends("for i = 1, 50 do ex:submit(error, 'unseen') end", 0)
   end)
 

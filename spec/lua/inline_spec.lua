@@ -262,14 +262,14 @@ describe("Errors of an inline executor", function()
     end
   end)
 
-  it("are warned of when nobody looks", function()
+  it("are warned of when their errors are not read", function()
     local r = h.run_script([[
       local tidepool = require "tidepool"
       local ex <close> = tidepool.executor { inline = true }
       ex:submit(error, "unseen")
       collectgarbage() collectgarbage()
       print "end"]], { flags = "-W" })
-    h.contains("a task failed and nobody looked at its future", r.stderr)
+    h.contains("a task failed and its error was never read", r.stderr)
     h.contains("unseen", r.stderr)
     assert.equal("end\n", r.stdout)
   end)

@@ -1,4 +1,4 @@
--- Failed items of a map that nobody looks at, and drain.
+-- Failed items of a map whose errors are never read, and drain.
 --
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"
@@ -31,7 +31,7 @@ local function warned(act)
   for _, text in ipairs(gate.warnings()) do
     h.contains("stack traceback:", text)
     local first, last = text:match "^tidepool: items (%d+) to (%d+) of a map failed"
-    first = first or text:match "^tidepool: item (%d+) of a map failed and nobody looked at it: "
+    first = first or text:match "^tidepool: item (%d+) of a map failed and its error was never read: "
     assert.is_string(first, text)
     list[#list + 1] = last and first .. "-" .. last or first
   end
@@ -57,7 +57,7 @@ local function after(options, fn, items, look)
   end)
 end
 
-describe("Failed items that nobody looked at", function()
+describe("Failed items whose errors are never read", function()
   after_each(h.finish)
 
   it("are warned of, whatever the chunksize", function()

@@ -162,7 +162,7 @@ function kinds.callback(ex)
   return f, { 1 }
 end
 
--- Futures that nobody looks at.
+-- Futures that are dropped.
 function kinds.dropped(ex)
   ex:submit(error, "unseen")
   return ex:submit(echo, 1), { 1 }

@@ -59,11 +59,11 @@ local function warn_of(failed, first)
   end
   table.sort(at)
   for k = 1, math.min(#at, MOST) do
-    core.warn(("item %d of a map failed and nobody looked at it"):format(first + at[k] - 1),
+    core.warn(("item %d of a map failed and its error was never read"):format(first + at[k] - 1),
       failed[at[k]].traceback)
   end
   if #at > MOST then
-    core.warn(("%d more items of a map failed and nobody looked at them"):format(#at - MOST),
+    core.warn(("%d more items of a map failed and their errors were never read"):format(#at - MOST),
       ("up to item %d"):format(first + at[#at] - 1))
   end
 end
@@ -194,7 +194,7 @@ end
 local function warn_unopened(self, future)
   local ok, err, _, _, failed, parts = core.map_unpack(future:pcall())
   if not ok then
-    core.warn(("items %d to %d of a map failed and nobody looked at them"):format(
+    core.warn(("items %d to %d of a map failed and their errors were never read"):format(
       self.first, self.first + self.count - 1), future:traceback() or tostring(err))
     return
   end
