@@ -153,6 +153,7 @@ build = {
         "csrc/platform/signal.c",
         "csrc/platform/thread.c",
         "csrc/sched/pool.c",
+        "csrc/sched/pool_block.c",
         "csrc/sched/pool_cancel.c",
         "csrc/sched/pool_nested.c",
         "csrc/sched/pool_state.c",

@@ -59,7 +59,7 @@ static bool spin(const struct ti_task *t, struct ti_spin_wait *s) {
 ** BLOCK_NONE. Or agrees that this wait is not over. */
 static int help_or_agree(const struct ti_task_wait *w, struct ti_task *t, ti_time deadline,
                          enum ti_pool_block *how) {
-  if (!ti_task_wait_crowded(w) || ti_task_wait_help(w, t, how)) return TIDE_OK;
+  if (!ti_task_wait_at_max_threads(w) || ti_task_wait_help(w, t, how)) return TIDE_OK;
   return deadline == TI_CLOCK_NEVER && ti_task_pool(t) == w->pool ? ti_task_wait_agree(w) : TIDE_OK;
 }
 

@@ -112,7 +112,7 @@ static int help_or_agree(const tide_group *g, const struct ti_task_wait *w, ti_t
                          enum ti_pool_block *how) {
   const struct ti_list_node *n;
   bool own = true, helped = false;
-  if (!ti_task_wait_crowded(w)) return TIDE_OK;
+  if (!ti_task_wait_at_max_threads(w)) return TIDE_OK;
   for (n = g->entries.head.next; n != &g->entries.head && !helped; n = n->next) {
     struct ti_task *t = TI_CONTAINER(n, struct entry, link)->task;
     if (ti_task_pool(t) != w->pool) own = own && ti_task_done(t);

@@ -25,7 +25,7 @@ void tide_taskopts_init(tide_taskopts *o) {
 /* Inside a task of the pool whose queue is full. If all other threads wait, runs the queue's next
 ** task on this one, and is blocked again; or agrees that there is still no room. */
 static int make_room(const struct ti_task_wait *w, enum ti_pool_block *how) {
-  if (!ti_task_wait_crowded(w)) return TIDE_OK;
+  if (!ti_task_wait_at_max_threads(w)) return TIDE_OK;
   return ti_task_wait_help(w, NULL, how) ? ti_task_wait_block_begin(w, how) : ti_task_wait_agree(w);
 }
 

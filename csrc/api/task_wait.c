@@ -5,6 +5,8 @@
 */
 #include "api/task_wait.h"
 
+#include "sched/pool_block.h"
+
 struct ti_task_wait ti_task_wait_of(lua_State *L) {
   struct ti_task_wait w = {NULL, NULL};
   if (L == NULL) return w;
@@ -42,8 +44,8 @@ void ti_task_wait_block_end(const struct ti_task_wait *w, enum ti_pool_block how
   if (w->pool != NULL) ti_pool_block_end(w->pool, how);
 }
 
-bool ti_task_wait_crowded(const struct ti_task_wait *w) {
-  return w->pool != NULL && ti_pool_crowded(w->pool);
+bool ti_task_wait_at_max_threads(const struct ti_task_wait *w) {
+  return w->pool != NULL && ti_pool_block_at_max_threads(w->pool);
 }
 
 bool ti_task_wait_help(const struct ti_task_wait *w, struct ti_task *t, enum ti_pool_block *how) {
@@ -51,5 +53,5 @@ bool ti_task_wait_help(const struct ti_task_wait *w, struct ti_task *t, enum ti_
 }
 
 int ti_task_wait_agree(const struct ti_task_wait *w) {
-  return w->pool != NULL && ti_pool_agree(w->pool, w->stop) ? TIDE_EDEADLOCK : TIDE_OK;
+  return w->pool != NULL && ti_pool_block_agree(w->pool, w->stop) ? TIDE_EDEADLOCK : TIDE_OK;
 }

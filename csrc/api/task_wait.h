@@ -47,7 +47,7 @@ void ti_task_wait_block_end(const struct ti_task_wait *w, enum ti_pool_block how
 
 /* Returns whether the next two functions have something to do. It is called before each sleep
 ** between a _begin and its _end. Takes no lock. */
-bool ti_task_wait_crowded(const struct ti_task_wait *w);
+bool ti_task_wait_at_max_threads(const struct ti_task_wait *w);
 
 /* If all other threads wait, runs t on this one, or, if t is NULL, the next task in the queue of
 ** the executor. Returns whether it did; then the thread is no longer blocked (*how is BLOCK_NONE).

@@ -1,8 +1,8 @@
 /*
 ** sched/pool: a queue of tasks and the threads that serve it.
 **
-** This file has what callers do: make, submit, close, wait. pool_state.h has the invariants, rules
-** and the lock.
+** This file has what callers do: make, submit, close, wait. pool_state.h has the invariants, the
+** rules and the lock.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -26,18 +26,18 @@
 static int init_sync(struct ti_pool *p) {
   int err = ti_mutex_init(&p->lock);
   if (err != 0) return err;
-  if ((err = ti_cond_init(&p->room)) != 0) goto no_room;
+  if ((err = ti_cond_init(&p->not_full)) != 0) goto no_not_full;
   if ((err = ti_cond_init(&p->settled)) != 0) goto no_settled;
-  if ((err = ti_cond_init(&p->quiet)) != 0) goto no_quiet;
+  if ((err = ti_cond_init(&p->all_ended)) != 0) goto no_all_ended;
   if ((err = ti_watchdog_init(&p->watchdog)) != 0) goto no_watchdog;
   return 0;
 no_watchdog:
-  ti_cond_fini(&p->quiet);
-no_quiet:
+  ti_cond_fini(&p->all_ended);
+no_all_ended:
   ti_cond_fini(&p->settled);
 no_settled:
-  ti_cond_fini(&p->room);
-no_room:
+  ti_cond_fini(&p->not_full);
+no_not_full:
   ti_mutex_fini(&p->lock);
   return err;
 }
@@ -59,9 +59,9 @@ static void free_pool(struct ti_pool *p) {
   ti_task_queue_fini(&p->queue, mem);
   if (p->whysize > 0) ti_alloc_free(mem, (void *)(uintptr_t)p->why, p->whysize);
   ti_alloc_free(mem, (void *)(uintptr_t)p->cfg.name, strlen(p->cfg.name) + 1);
-  ti_cond_fini(&p->room);
+  ti_cond_fini(&p->not_full);
   ti_cond_fini(&p->settled);
-  ti_cond_fini(&p->quiet);
+  ti_cond_fini(&p->all_ended);
   ti_watchdog_end(&p->watchdog); /* a submit that came too late may have started it again */
   ti_watchdog_fini(&p->watchdog);
   ti_mutex_fini(&p->lock);
@@ -79,16 +79,16 @@ static void hold(struct ti_pool *p, uint64_t unit) {
   (void)before;
 }
 
-static void rele(struct ti_pool *p, uint64_t unit) {
+static void release(struct ti_pool *p, uint64_t unit) {
   if (atomic_fetch_sub_explicit(&p->refs, unit, memory_order_acq_rel) == unit) free_pool(p);
 }
 
 void ti_pool_hold(struct ti_pool *p) { hold(p, 1); }
-void ti_pool_release(struct ti_pool *p) { rele(p, 1); }
+void ti_pool_release(struct ti_pool *p) { release(p, 1); }
 
 /* References of tasks are counted apart, for ti_pool_stats. */
 static void hold_for_task(struct ti_task_home *home) { hold(home->pool, POOL_TASK); }
-static void release_for_task(struct ti_task_home *home) { rele(home->pool, POOL_TASK); }
+static void release_for_task(struct ti_task_home *home) { release(home->pool, POOL_TASK); }
 
 static struct ti_task *alloc_task(struct ti_task_home *home) {
   struct ti_pool *p = home->pool;
@@ -138,7 +138,7 @@ struct ti_pool *ti_pool_new(const struct ti_pool_config *cfg, const struct ti_al
   memcpy(name, cfg->name, size);
   atomic_init(&p->refs, 1);
   atomic_init(&p->wake_sequence, 0);
-  atomic_init(&p->crowded, false);
+  atomic_init(&p->at_max_threads, false);
   p->turn = 1;
   p->mem = mem;
   p->home = (struct ti_task_home){
@@ -182,7 +182,7 @@ static int admit_locked(struct ti_pool *p, const struct ti_task *t, ti_time dead
       if (p->cfg.full_is_error) return TIDE_EFULL;
       if (expired) return TIDE_ETIMEOUT;
       p->waiting_submitters++;
-      expired = !ti_cond_wait(&p->room, &p->lock, deadline);
+      expired = !ti_cond_wait(&p->not_full, &p->lock, deadline);
       p->waiting_submitters--;
     } else if (p->alive == 0 && p->starting > 0) {
       /* not known yet whether there will be a thread (invariant 4) */
@@ -204,7 +204,7 @@ static int admit_locked(struct ti_pool *p, const struct ti_task *t, ti_time dead
 static int enqueue_locked(struct ti_pool *p, struct ti_task *t, int *err) {
   int e;
   ti_task_queue_push(&p->queue, ti_task_hold(t));
-  if (!ti_pool_state_wanting_locked(p)) return TIDE_OK;
+  if (!ti_pool_state_needs_thread_locked(p)) return TIDE_OK;
   e = ti_pool_threads_start_locked(p);
   if (e == 0 || ti_pool_state_served_locked(p)) return TIDE_OK; /* existing threads will serve it */
   /* This was to be the only thread, or the only one that is not blocked. The task may have left the
@@ -224,7 +224,7 @@ int ti_pool_submit(struct ti_pool *p, struct ti_task *t, ti_time deadline, int *
   if (code == TIDE_OK) code = enqueue_locked(p, t, err);
   /* A call that was woken for a free place, or that freed one, passes the wake-up on: one signal
   ** for each place would be lost with a submitter that gave up. */
-  if (!ti_pool_state_full_locked(p)) ti_pool_state_room_locked(p);
+  if (!ti_pool_state_full_locked(p)) ti_pool_state_signal_not_full_locked(p);
   sleeper = ti_pool_state_pick_locked(p);
   ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
@@ -263,89 +263,26 @@ bool ti_pool_run_end(struct ti_pool *p, bool failed) {
   return open;
 }
 
-/* ---------------------------------------------------------------- block -- */
-
-int ti_pool_block_begin(struct ti_pool *p, const struct ti_task *t, enum ti_pool_block *how) {
-  struct ti_pool_thread *sleeper;
-  int err = 0;
-  ti_mutex_lock(&p->lock);
-  *how =
-      t != NULL && t->home == &p->home && t->place == TASK_TAKEN ? BLOCK_ON_RUNNING : BLOCK_OUTSIDE;
-  ti_pool_state_count_locked(p, *how, 1);
-  if (ti_pool_state_wanting_locked(p)) err = ti_pool_threads_start_locked(p);
-  if (ti_pool_state_served_locked(p)) err = 0; /* existing threads will serve it */
-  if (err != 0) {
-    ti_pool_state_count_locked(p, *how, -1);
-    *how = BLOCK_NONE;
-  }
-  ti_pool_state_room_locked(p);
-  sleeper = ti_pool_state_pick_locked(p);
-  ti_pool_state_check_locked(p);
-  ti_mutex_unlock(&p->lock);
-  ti_pool_state_notify(sleeper);
-  return err == 0 ? TIDE_OK : err == ENOMEM ? TIDE_ENOMEM : TIDE_ETHREAD;
-}
-
-void ti_pool_block_end(struct ti_pool *p, enum ti_pool_block how) {
-  struct ti_pool_thread *over_limit = NULL;
-  if (how == BLOCK_NONE) return;
-  ti_mutex_lock(&p->lock);
-  ti_pool_state_count_locked(p, how, -1);
-  /* One thread is over the limit now. If an idle one sleeps, it is woken to end; awake ones check
-  ** this themselves. */
-  if (ti_pool_state_over_limit_locked(p) && !ti_list_empty(&p->asleep))
-    over_limit = ti_pool_state_last_asleep_locked(p);
-  ti_pool_state_check_locked(p);
-  ti_mutex_unlock(&p->lock);
-  ti_pool_state_notify(over_limit);
-}
-
-bool ti_pool_crowded(const struct ti_pool *p) {
-  return atomic_load_explicit(&p->crowded, memory_order_relaxed);
-}
-
-/* That one thread's wait is not over says nothing about the others, and may be out of date. Each
-** thread therefore reads the turn, checks its wait, and agrees only if the turn is still the same.
-** Any task that begins or ends to wait begins another turn. If all threads agree on one turn, none
-** has done anything since it began, and what ended before that, each of them has seen.
-** Notifications by other threads are counted in `deliveries`. */
-bool ti_pool_agree(struct ti_pool *p, struct ti_stop_token *self) {
-  struct ti_pool_thread *s = TI_CONTAINER(self, struct ti_nested_worker, stop)->thread;
-  bool all;
-  ti_mutex_lock(&p->lock);
-  all = ti_pool_state_stranded_locked(p) && p->deliveries == 0;
-  if (all) {
-    if (s->seen == p->turn && s->agreed != p->turn) {
-      s->agreed = p->turn;
-      p->nagreed++;
-    }
-    s->seen = p->turn;
-    all = p->nagreed == p->alive && p->starting == 0;
-  }
-  ti_mutex_unlock(&p->lock);
-  return all;
-}
-
 /* ------------------------------------------------------- close and wait -- */
 
 void ti_pool_close(struct ti_pool *p, bool cancel) {
-  struct ti_list doomed;
+  struct ti_list removed;
   struct ti_list_node *n;
   struct ti_task *t;
-  ti_list_init(&doomed);
+  ti_list_init(&removed);
   ti_mutex_lock(&p->lock);
   if (p->state == POOL_OPEN) p->state = POOL_CLOSING;
   while (cancel && (t = ti_task_queue_pop(&p->queue)) != NULL) {
     p->cancelled++;
-    ti_list_push(&doomed, &t->queued);
+    ti_list_push(&removed, &t->queued);
   }
   p->deliveries++;
   ti_pool_state_advance_wake_sequence(p);
   ti_pool_state_wake_all_locked(p); /* so that they end; an empty queue alone would wake none */
-  ti_cond_broadcast(&p->room);
+  ti_cond_broadcast(&p->not_full);
   ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
-  while ((n = ti_list_pop(&doomed)) != NULL) {
+  while ((n = ti_list_pop(&removed)) != NULL) {
     t = TI_CONTAINER(n, struct ti_task, queued);
     ti_task_cancel(t);
     ti_task_release(t);
@@ -361,7 +298,7 @@ bool ti_pool_wait(struct ti_pool *p, ti_time deadline) {
     /* a thread in `ended` only has to return, so joining it does not block */
     if (ti_pool_threads_reap_locked(p)) continue;
     if (expired) break;
-    expired = !ti_cond_wait(&p->quiet, &p->lock, deadline);
+    expired = !ti_cond_wait(&p->all_ended, &p->lock, deadline);
   }
   ti_mutex_unlock(&p->lock);
   if (over) ti_watchdog_end(&p->watchdog);

@@ -62,27 +62,6 @@ const char *ti_pool_name(struct ti_pool *p);
 ** may be held. */
 int ti_pool_submit(struct ti_pool *p, struct ti_task *t, ti_time deadline, int *err);
 
-/* Marks the calling thread as blocked while its task waits for t, or for something outside the pool
-** (NULL). A blocked thread does not count as one of max_workers, so the pool may start another one.
-** If another thread of the pool runs t, the thread counts, as t goes on by itself. But if all
-** threads that count wait for running tasks and others are blocked, one more may start.
-**
-** Stores in *how what ti_pool_block_end needs. Never waits. Returns TIDE_OK; or TIDE_ENOMEM or
-** TIDE_ETHREAD if something is queued that no thread could serve. Then *how is BLOCK_NONE, and the
-** task must not sleep. If max_threads exist no thread takes its place: the caller calls
-** ti_pool_nested_help and ti_pool_agree before the sleep, and now and then during it. */
-int ti_pool_block_begin(struct ti_pool *p, const struct ti_task *t, enum ti_pool_block *how);
-void ti_pool_block_end(struct ti_pool *p, enum ti_pool_block how); /* BLOCK_NONE is legal */
-
-/* Returns whether max_threads threads exist: a hint, without the lock. If not, ti_pool_nested_help
-** and ti_pool_agree have nothing to do. */
-bool ti_pool_crowded(const struct ti_pool *p);
-/* Returns whether no wait of the pool's tasks would ever end: all threads wait, and none is left to
-** serve the queue. For the task with the token `self`, which is blocked and waits without a limit
-** of time for tasks of this pool alone. It has just seen that they are not done. Before that check
-** it called this function, unless this is the first call of the wait. */
-bool ti_pool_agree(struct ti_pool *p, struct ti_stop_token *self);
-
 /* Begins and ends a task of this pool that its submitter runs itself, without the queue. `begin`
 ** returns TIDE_OK; or TIDE_ESHUTDOWN or TIDE_EBROKEN, and then the task must not run. ti_pool_wait
 ** waits for it. `end` returns whether the pool is still open. */

@@ -27,7 +27,7 @@ static bool withdraw(struct ti_pool *p, struct ti_task *t, bool taken_too) {
   queued = ti_task_queue_remove(&p->queue, t);
   if (queued) {
     p->cancelled++;
-    ti_pool_state_room_locked(p);
+    ti_pool_state_signal_not_full_locked(p);
   }
   ours = taken_too || t->place != TASK_TAKEN;
   /* a wait for the pool's end must find t done */
@@ -68,21 +68,21 @@ bool ti_pool_cancel_interrupt(struct ti_pool *p, struct ti_task *t) {
   }
 }
 
-/* Returns the next nested worker above l, or the first one of the next pool thread. */
-static struct ti_nested_worker *next_worker_locked(struct ti_nested_worker *l) {
-  if (l->above != NULL) return l->above;
-  return l->thread->next != NULL ? &l->thread->next->base : NULL;
+/* Returns the next nested worker above w, or the first one of the next pool thread. */
+static struct ti_nested_worker *next_worker_locked(struct ti_nested_worker *w) {
+  if (w->above != NULL) return w->above;
+  return w->thread->next != NULL ? &w->thread->next->base : NULL;
 }
 
 /* Returns a running task that was not interrupted yet, with a reference; or NULL. */
 static struct ti_task *next_running(struct ti_pool *p) {
   struct ti_task *t = NULL;
   ti_mutex_lock(&p->lock);
-  for (struct ti_nested_worker *l = p->all_threads != NULL ? &p->all_threads->base : NULL;
-       l != NULL && t == NULL; l = next_worker_locked(l)) {
-    if (l->task == NULL || l->interrupted) continue;
-    t = ti_task_hold(l->task);
-    l->interrupted = true;
+  for (struct ti_nested_worker *w = p->all_threads != NULL ? &p->all_threads->base : NULL;
+       w != NULL && t == NULL; w = next_worker_locked(w)) {
+    if (w->task == NULL || w->interrupted) continue;
+    t = ti_task_hold(w->task);
+    w->interrupted = true;
   }
   ti_mutex_unlock(&p->lock);
   return t;
@@ -93,10 +93,10 @@ static struct ti_stop_token *next_opening_or_closing(struct ti_pool *p) {
   struct ti_stop_token *stop = NULL;
   ti_mutex_lock(&p->lock);
   p->interrupt_all = true; /* for workers that are opened or closed later */
-  for (struct ti_nested_worker *l = p->all_threads != NULL ? &p->all_threads->base : NULL;
-       l != NULL && stop == NULL; l = next_worker_locked(l)) {
-    if (!l->opening_or_closing || ti_stop_token_requested(&l->stop) != TIDE_OK) continue;
-    if (ti_stop_token_pin(&l->stop, TIDE_EINTERRUPTED) == STOP_REQUESTED) stop = &l->stop;
+  for (struct ti_nested_worker *w = p->all_threads != NULL ? &p->all_threads->base : NULL;
+       w != NULL && stop == NULL; w = next_worker_locked(w)) {
+    if (!w->opening_or_closing || ti_stop_token_requested(&w->stop) != TIDE_OK) continue;
+    if (ti_stop_token_pin(&w->stop, TIDE_EINTERRUPTED) == STOP_REQUESTED) stop = &w->stop;
   }
   ti_mutex_unlock(&p->lock);
   return stop;
@@ -113,10 +113,10 @@ size_t ti_pool_cancel_names(struct ti_pool *p, char *text, size_t size) {
   char words[32];
   text[0] = '\0';
   ti_mutex_lock(&p->lock);
-  for (struct ti_nested_worker *l = p->all_threads != NULL ? &p->all_threads->base : NULL;
-       l != NULL; l = next_worker_locked(l)) {
-    const char *name = l->task != NULL ? ti_task_name(l->task) : NULL;
-    if (l->task == NULL) continue;
+  for (struct ti_nested_worker *w = p->all_threads != NULL ? &p->all_threads->base : NULL;
+       w != NULL; w = next_worker_locked(w)) {
+    const char *name = w->task != NULL ? ti_task_name(w->task) : NULL;
+    if (w->task == NULL) continue;
     n++;
     if (name != NULL)
       append(text, size, &len, name);

@@ -57,7 +57,6 @@ struct ti_pool_config {
 /* How a thread waits while its task does (ti_pool_block_begin): not at all; for something outside
 ** its reach, so it does not count as one of max_workers; for a task that another thread runs, so it
 ** counts. */
-
 enum ti_pool_block { BLOCK_NONE, BLOCK_OUTSIDE, BLOCK_ON_RUNNING };
 
 TI_INTERNAL_END

@@ -24,11 +24,11 @@
 
 /* ------------------------------------------------------------ running a task -- */
 
-void ti_pool_nested_begin_locked(struct ti_pool *p, struct ti_nested_worker *l, struct ti_task *t) {
+void ti_pool_nested_begin_locked(struct ti_pool *p, struct ti_nested_worker *w, struct ti_task *t) {
   t->place = TASK_TAKEN;
   p->running++;
-  l->task = t;
-  l->interrupted = false;
+  w->task = t;
+  w->interrupted = false;
 }
 
 static ti_time time_limit(const struct ti_pool *p, const struct ti_task *t) {
@@ -57,19 +57,18 @@ static int run_guarded(struct ti_pool *p, void *worker, struct ti_task *t,
 }
 
 /* The call is freed here: a thread that sees the task done finds it gone. */
-bool ti_pool_nested_run(struct ti_pool *p, struct ti_nested_worker *l, struct ti_task *t,
+bool ti_pool_nested_run(struct ti_pool *p, struct ti_nested_worker *w, struct ti_task *t,
                         int *outcome, struct ti_message *out) {
   *outcome = TIDE_OK;
   ti_message_init(out, ti_task_mem(t));
-  ti_stop_token_refresh_signals(&l->thread->target);
-  ti_stop_token_open(&l->stop);
-  if (!ti_task_begin(t, &l->stop)) {
-    (void)ti_stop_token_close(
-        /* no request can have come: requesters find the token through a running task */
-        &l->stop);
+  ti_stop_token_refresh_signals(&w->thread->target);
+  ti_stop_token_open(&w->stop);
+  if (!ti_task_begin(t, &w->stop)) {
+    /* no request can have come: requesters find the token through a running task */
+    (void)ti_stop_token_close(&w->stop);
     return false;
   }
-  *outcome = run_guarded(p, l->worker, t, &l->stop, out);
+  *outcome = run_guarded(p, w->worker, t, &w->stop, out);
   if (out->bytes.failed) {
     ti_message_fini(out);
     ti_message_init(out, ti_task_mem(t));
@@ -79,16 +78,16 @@ bool ti_pool_nested_run(struct ti_pool *p, struct ti_nested_worker *l, struct ti
   return true;
 }
 
-void ti_pool_nested_end_locked(struct ti_pool *p, struct ti_nested_worker *l, bool begun,
+void ti_pool_nested_end_locked(struct ti_pool *p, struct ti_nested_worker *w, bool begun,
                                int outcome) {
   p->running--;
-  l->task = NULL;
+  w->task = NULL;
   if (!begun)
     p->cancelled++;
   else
     p->finished++;
   if (outcome != TIDE_OK) p->failed++;
-  ti_pool_state_room_locked(p);
+  ti_pool_state_signal_not_full_locked(p);
 }
 
 void ti_pool_nested_deliver(struct ti_task *t, bool begun, int outcome, struct ti_message *out) {
@@ -102,8 +101,8 @@ void ti_pool_nested_deliver(struct ti_task *t, bool begun, int outcome, struct t
   ti_task_release(t);
 }
 
-bool ti_pool_nested_needs_replacing(const struct ti_pool *p, const struct ti_nested_worker *l) {
-  return p->runner.needs_replacing != NULL && p->runner.needs_replacing(l->worker);
+bool ti_pool_nested_needs_replacing(const struct ti_pool *p, const struct ti_nested_worker *w) {
+  return p->runner.needs_replacing != NULL && p->runner.needs_replacing(w->worker);
 }
 
 /* ---------------------------------------------------------------- break -- */
@@ -123,7 +122,6 @@ static void fail_broken(struct ti_task *t, const char *why, size_t len) {
     ti_message_init(&out, ti_task_mem(t));
   }
   /* false if it was cancelled without the pool: it is done either way */
-
   ti_task_finish(t, TIDE_EBROKEN, &out);
   ti_message_fini(&out);
   ti_task_release(t);
@@ -132,13 +130,13 @@ static void fail_broken(struct ti_task *t, const char *why, size_t len) {
 /* The caller still counts as alive, or in `deliveries`, so no wait for the pool's end returns
 ** before the failures are delivered. */
 void ti_pool_nested_break(struct ti_pool *p, char *why, size_t whysize) {
-  struct ti_list doomed;
+  struct ti_list removed;
   struct ti_list_node *n;
   struct ti_task *t;
   const char *message;
   size_t len;
   assert(whysize > 0 && why[whysize - 1] == '\0');
-  ti_list_init(&doomed);
+  ti_list_init(&removed);
   ti_mutex_lock(&p->lock);
   if (p->state != POOL_BROKEN) {
     p->state = POOL_BROKEN;
@@ -152,16 +150,16 @@ void ti_pool_nested_break(struct ti_pool *p, char *why, size_t whysize) {
     t->place = TASK_TAKEN;
     p->finished++;
     p->failed++;
-    ti_list_push(&doomed, &t->queued);
+    ti_list_push(&removed, &t->queued);
   }
   ti_pool_state_advance_wake_sequence(p);
   ti_pool_state_wake_all_locked(p);
-  ti_cond_broadcast(&p->room);
-  ti_cond_broadcast(&p->quiet);
+  ti_cond_broadcast(&p->not_full);
+  ti_cond_broadcast(&p->all_ended);
   ti_pool_state_check_locked(p);
   ti_mutex_unlock(&p->lock);
   ti_alloc_free(p->mem, why, whysize);
-  while ((n = ti_list_pop(&doomed)) != NULL)
+  while ((n = ti_list_pop(&removed)) != NULL)
     fail_broken(TI_CONTAINER(n, struct ti_task, queued), message, len);
 }
 
@@ -175,7 +173,7 @@ struct ti_task *ti_pool_nested_out_of_memory_locked(struct ti_pool *p) {
   t->place = TASK_TAKEN;
   p->finished++;
   p->failed++;
-  ti_pool_state_room_locked(p);
+  ti_pool_state_signal_not_full_locked(p);
   return t;
 }
 
@@ -183,51 +181,51 @@ struct ti_task *ti_pool_nested_out_of_memory_locked(struct ti_pool *p) {
 
 /* Opens the token around the opening or closing of a worker, which ti_pool_cancel_interrupt_all may
 ** interrupt too. With `stop_now` it is requested to end at once. */
-static void begin_opening_or_closing(struct ti_pool *p, struct ti_nested_worker *l, bool stop_now) {
+static void begin_opening_or_closing(struct ti_pool *p, struct ti_nested_worker *w, bool stop_now) {
   bool requested;
-  ti_stop_token_refresh_signals(&l->thread->target);
+  ti_stop_token_refresh_signals(&w->thread->target);
   ti_mutex_lock(&p->lock);
-  ti_stop_token_open(&l->stop);
-  l->opening_or_closing = true;
+  ti_stop_token_open(&w->stop);
+  w->opening_or_closing = true;
   requested = (stop_now || p->interrupt_all) &&
-              ti_stop_token_pin(&l->stop, TIDE_EINTERRUPTED) == STOP_REQUESTED;
+              ti_stop_token_pin(&w->stop, TIDE_EINTERRUPTED) == STOP_REQUESTED;
   ti_mutex_unlock(&p->lock);
-  if (requested) ti_watchdog_keep_signalling(&p->watchdog, &l->stop);
+  if (requested) ti_watchdog_keep_signalling(&p->watchdog, &w->stop);
 }
 
-static void end_opening_or_closing(struct ti_pool *p, struct ti_nested_worker *l) {
+static void end_opening_or_closing(struct ti_pool *p, struct ti_nested_worker *w) {
   int kind;
   ti_mutex_lock(&p->lock);
-  l->opening_or_closing = false;
-  kind = ti_stop_token_close(&l->stop);
+  w->opening_or_closing = false;
+  kind = ti_stop_token_close(&w->stop);
   ti_mutex_unlock(&p->lock);
-  if (kind != TIDE_OK) ti_watchdog_remove(&p->watchdog, &l->stop);
+  if (kind != TIDE_OK) ti_watchdog_remove(&p->watchdog, &w->stop);
 }
 
-bool ti_pool_nested_open(struct ti_pool *p, struct ti_nested_worker *l, bool *no_memory) {
+bool ti_pool_nested_open(struct ti_pool *p, struct ti_nested_worker *w, bool *no_memory) {
   char *why = NULL;
   size_t whysize = 0;
-  begin_opening_or_closing(p, l, false);
-  l->worker = p->runner.open(p->ud, l->thread->index, &l->stop, &why, &whysize);
-  end_opening_or_closing(p, l);
-  *no_memory = l->worker == NULL && why == NULL;
+  begin_opening_or_closing(p, w, false);
+  w->worker = p->runner.open(p->ud, w->thread->index, &w->stop, &why, &whysize);
+  end_opening_or_closing(p, w);
+  *no_memory = w->worker == NULL && why == NULL;
   if (why != NULL) ti_pool_nested_break(p, why, whysize);
-  return l->worker != NULL;
+  return w->worker != NULL;
 }
 
-void ti_pool_nested_close(struct ti_pool *p, struct ti_nested_worker *l) {
-  if (l->worker == NULL) return;
+void ti_pool_nested_close(struct ti_pool *p, struct ti_nested_worker *w) {
+  if (w->worker == NULL) return;
   begin_opening_or_closing(
-      p, l, p->runner.stopped_in_finalizer != NULL && p->runner.stopped_in_finalizer(l->worker));
-  p->runner.close(l->worker);
-  l->worker = NULL;
-  end_opening_or_closing(p, l);
+      p, w, p->runner.stopped_in_finalizer != NULL && p->runner.stopped_in_finalizer(w->worker));
+  p->runner.close(w->worker);
+  w->worker = NULL;
+  end_opening_or_closing(p, w);
 }
 
-void ti_pool_nested_close_above(struct ti_pool *p, struct ti_nested_worker *l, int depth) {
-  while (l->depth < depth && l->above != NULL) l = l->above;
-  while (l->above != NULL) {
-    struct ti_nested_worker *below = l, *top = l->above;
+void ti_pool_nested_close_above(struct ti_pool *p, struct ti_nested_worker *w, int depth) {
+  while (w->depth < depth && w->above != NULL) w = w->above;
+  while (w->above != NULL) {
+    struct ti_nested_worker *below = w, *top = w->above;
     while (top->above != NULL) below = top, top = top->above;
     ti_pool_nested_close(p, top);
     ti_mutex_lock(&p->lock);
@@ -240,10 +238,10 @@ void ti_pool_nested_close_above(struct ti_pool *p, struct ti_nested_worker *l, i
 
 /* -------------------------------------------------------- the nested worker -- */
 
-/* Returns the worker above l, which is open; NULL if it cannot be had: no memory, or too little C
+/* Returns the worker above w, which is open; NULL if it cannot be had: no memory, or too little C
 ** stack. */
-static struct ti_nested_worker *nested_above(struct ti_pool *p, struct ti_nested_worker *l) {
-  struct ti_nested_worker *up = l->above;
+static struct ti_nested_worker *nested_above(struct ti_pool *p, struct ti_nested_worker *w) {
+  struct ti_nested_worker *up = w->above;
   bool no_memory;
   /* Lua code there needs as much as on the smallest stack, also when a function that it calls packs
   ** a deep value. */
@@ -251,11 +249,11 @@ static struct ti_nested_worker *nested_above(struct ti_pool *p, struct ti_nested
   if (up == NULL) {
     up = (struct ti_nested_worker *)ti_alloc_zero(p->mem, sizeof *up);
     if (up == NULL) return NULL;
-    ti_stop_token_init(&up->stop, &l->thread->target);
-    up->thread = l->thread;
-    up->depth = l->depth + 1;
+    ti_stop_token_init(&up->stop, &w->thread->target);
+    up->thread = w->thread;
+    up->depth = w->depth + 1;
     ti_mutex_lock(&p->lock);
-    l->above = up;
+    w->above = up;
     ti_mutex_unlock(&p->lock);
   }
   return up->worker != NULL || ti_pool_nested_open(p, up, &no_memory) ? up : NULL;
@@ -269,7 +267,7 @@ struct ti_task *ti_pool_nested_task_of(struct ti_stop_token *self) {
 static void begin_above_locked(struct ti_pool *p, struct ti_nested_worker *up, struct ti_task *t) {
   ti_pool_nested_begin_locked(p, up, t);
   p->waiting++;
-  ti_pool_state_room_locked(p);
+  ti_pool_state_signal_not_full_locked(p);
 }
 
 /* Runs t there, and releases the thread's reference. */
@@ -287,15 +285,15 @@ static void run_above(struct ti_pool *p, struct ti_nested_worker *up, struct ti_
 }
 
 bool ti_pool_nested_run_inline(struct ti_pool *p, struct ti_stop_token *self, struct ti_task *t) {
-  struct ti_nested_worker *l = TI_CONTAINER(self, struct ti_nested_worker, stop), *up;
+  struct ti_nested_worker *w = TI_CONTAINER(self, struct ti_nested_worker, stop), *up;
   bool taken;
   if (t->home != &p->home || ti_task_state(t) != TIDE_PENDING) return false;
-  up = nested_above(p, l);
+  up = nested_above(p, w);
   if (up == NULL) return false;
   ti_mutex_lock(&p->lock);
   while (t->place == TASK_QUEUED && ti_stop_token_requested(self) == TIDE_OK &&
          ti_pool_state_held_locked(p))
-    ti_cond_wait(&l->thread->wake, &p->lock, ti_clock_deadline(POOL_HELD_SLICE));
+    ti_cond_wait(&w->thread->wake, &p->lock, ti_clock_deadline(POOL_HELD_SLICE));
   taken = ti_task_queue_remove(&p->queue, t);
   if (taken) begin_above_locked(p, up, t);
   ti_pool_state_check_locked(p);
@@ -304,21 +302,21 @@ bool ti_pool_nested_run_inline(struct ti_pool *p, struct ti_stop_token *self, st
   return taken;
 }
 
-/* Returns whether the pool is stranded and t (NULL: anything) is queued. */
+/* Returns whether the pool cannot be served and t (NULL: anything) is queued. */
 static bool can_help_locked(const struct ti_pool *p, const struct ti_task *t) {
-  return ti_pool_state_stranded_locked(p) && !ti_pool_state_held_locked(p) &&
+  return ti_pool_state_unservable_locked(p) && !ti_pool_state_held_locked(p) &&
          (t == NULL || t->place == TASK_QUEUED);
 }
 
 bool ti_pool_nested_help(struct ti_pool *p, struct ti_stop_token *self, struct ti_task *t,
                          enum ti_pool_block *how) {
-  struct ti_nested_worker *l = TI_CONTAINER(self, struct ti_nested_worker, stop), *up;
+  struct ti_nested_worker *w = TI_CONTAINER(self, struct ti_nested_worker, stop), *up;
   bool helps;
   if (t != NULL && t->home != &p->home) return false;
   ti_mutex_lock(&p->lock);
   helps = can_help_locked(p, t);
   ti_mutex_unlock(&p->lock);
-  up = helps ? nested_above(p, l) : NULL;
+  up = helps ? nested_above(p, w) : NULL;
   if (up == NULL) return false;
   ti_mutex_lock(&p->lock);
   helps = can_help_locked(p, t);
@@ -335,9 +333,9 @@ bool ti_pool_nested_help(struct ti_pool *p, struct ti_stop_token *self, struct t
   if (!helps) return false;
   *how = BLOCK_NONE;
   ti_task_hold(t);                 /* as long as it is awaited */
-  (void)ti_task_await(l->task, t); /* no ring: t has not begun and waits for nothing */
+  (void)ti_task_await(w->task, t); /* no ring: t has not begun and waits for nothing */
   run_above(p, up, t);
-  (void)ti_task_await(l->task, NULL);
+  (void)ti_task_await(w->task, NULL);
   ti_task_release(t);
   return true;
 }

@@ -15,28 +15,27 @@ struct ti_nested_worker;
 /* Functions for a pool's threads */
 
 /* Enters that t, taken from the queue, runs in this worker from now on. */
-void ti_pool_nested_begin_locked(struct ti_pool *p, struct ti_nested_worker *l, struct ti_task *t);
+void ti_pool_nested_begin_locked(struct ti_pool *p, struct ti_nested_worker *w, struct ti_task *t);
 /* Runs t in the worker and stores its outcome and *out. Returns false if t was cancelled without
 ** the pool. */
-bool ti_pool_nested_run(struct ti_pool *p, struct ti_nested_worker *l, struct ti_task *t,
+bool ti_pool_nested_run(struct ti_pool *p, struct ti_nested_worker *w, struct ti_task *t,
                         int *outcome, struct ti_message *out);
 /* Counts the task that ended. */
-void ti_pool_nested_end_locked(struct ti_pool *p, struct ti_nested_worker *l, bool begun,
+void ti_pool_nested_end_locked(struct ti_pool *p, struct ti_nested_worker *w, bool begun,
                                int outcome);
 /* Makes the task done, which notifies its waiters, and releases the thread's reference. */
 void ti_pool_nested_deliver(struct ti_task *t, bool begun, int outcome, struct ti_message *out);
-bool ti_pool_nested_needs_replacing(const struct ti_pool *p, const struct ti_nested_worker *l);
+bool ti_pool_nested_needs_replacing(const struct ti_pool *p, const struct ti_nested_worker *w);
 /* Opens the worker. Returns false if the pool is broken now, or if there was no memory
 ** (*no_memory). */
-bool ti_pool_nested_open(struct ti_pool *p, struct ti_nested_worker *l, bool *no_memory);
+bool ti_pool_nested_open(struct ti_pool *p, struct ti_nested_worker *w, bool *no_memory);
 /* Returns a task that is to fail with TIDE_ENOMEM once the lock is free, or NULL. For a thread
 ** whose worker could not be opened for lack of memory. */
 struct ti_task *ti_pool_nested_out_of_memory_locked(struct ti_pool *p);
-void ti_pool_nested_close(struct ti_pool *p,
-                          /* Closes the worker; does nothing if it is not open. */
-                          struct ti_nested_worker *l);
-/* Closes and frees the workers above `l` that are more than `depth` deep. */
-void ti_pool_nested_close_above(struct ti_pool *p, struct ti_nested_worker *l, int depth);
+/* Closes the worker; does nothing if it is not open. */
+void ti_pool_nested_close(struct ti_pool *p, struct ti_nested_worker *w);
+/* Closes and frees the workers above `w` that are more than `depth` deep. */
+void ti_pool_nested_close_above(struct ti_pool *p, struct ti_nested_worker *w, int depth);
 
 /* Functions for tasks that wait, and for their submitters */
 

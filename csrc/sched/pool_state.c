@@ -20,7 +20,7 @@ void ti_pool_state_check_locked(const struct ti_pool *p) {
          (size_t)(p->alive + p->starting));
   assert(p->nagreed <= p->alive);
   assert(p->nasleep >= 0 && p->nasleep <= p->idle);
-  assert(!ti_pool_state_sleepy_locked(p));
+  assert(!ti_pool_state_needs_wake_locked(p));
   assert(p->queue.count == 0 || p->alive > 0 || (p->starting > 0 && p->queue.count == 1));
   assert(p->state != POOL_BROKEN || p->queue.count == 0);
   assert((size_t)(p->alive + p->starting) <= p->threads);
@@ -31,19 +31,19 @@ bool ti_pool_state_short_locked(const struct ti_pool *p) {
   return p->queue.count > (size_t)(p->idle + p->fresh);
 }
 
-bool ti_pool_state_sleepy_locked(const struct ti_pool *p) {
+bool ti_pool_state_needs_wake_locked(const struct ti_pool *p) {
   return p->nasleep > 0 && p->queue.count > 0 && p->idle == p->nasleep;
 }
 
 /* All of `present` threads wait for running tasks, which may be those of blocked threads. Without
 ** blocked threads one of these tasks has just ended, and its waiter is about to wake up. */
-static bool stuck_locked(const struct ti_pool *p, int present) {
+static bool all_on_running_locked(const struct ti_pool *p, int present) {
   return p->blocked > 0 && p->on_running > 0 && present <= p->on_running;
 }
 
 bool ti_pool_state_over_limit_locked(const struct ti_pool *p) {
   int present = p->alive - p->blocked - p->leaving;
-  return present > p->cfg.max_workers && !stuck_locked(p, present - 1);
+  return present > p->cfg.max_workers && !all_on_running_locked(p, present - 1);
 }
 
 bool ti_pool_state_served_locked(const struct ti_pool *p) {
@@ -51,17 +51,17 @@ bool ti_pool_state_served_locked(const struct ti_pool *p) {
          (p->blocked == 0 && p->alive > 0);
 }
 
-bool ti_pool_state_wanting_locked(const struct ti_pool *p) {
+bool ti_pool_state_needs_thread_locked(const struct ti_pool *p) {
   int all = p->alive + p->starting, present = all - p->blocked;
   return ti_pool_state_short_locked(p) && all < p->cfg.max_threads &&
-         (present < p->cfg.max_workers || stuck_locked(p, present));
+         (present < p->cfg.max_workers || all_on_running_locked(p, present));
 }
 
 bool ti_pool_state_held_locked(const struct ti_pool *p) {
   return p->runner.held != NULL && p->runner.held(p->ud);
 }
 
-bool ti_pool_state_stranded_locked(const struct ti_pool *p) {
+bool ti_pool_state_unservable_locked(const struct ti_pool *p) {
   return !ti_pool_state_served_locked(p) && p->alive + p->starting >= p->cfg.max_threads;
 }
 
@@ -71,9 +71,9 @@ void ti_pool_state_turn_locked(struct ti_pool *p) {
 }
 
 void ti_pool_state_recount_locked(struct ti_pool *p) {
-  bool crowded = p->alive + p->starting >= p->cfg.max_threads;
-  if (atomic_load_explicit(&p->crowded, memory_order_relaxed) != crowded)
-    atomic_store_explicit(&p->crowded, crowded, memory_order_relaxed);
+  bool at_max_threads = p->alive + p->starting >= p->cfg.max_threads;
+  if (atomic_load_explicit(&p->at_max_threads, memory_order_relaxed) != at_max_threads)
+    atomic_store_explicit(&p->at_max_threads, at_max_threads, memory_order_relaxed);
 }
 
 /* Tasks that free or future threads will take at once do not count as waiting: the result must not
@@ -90,8 +90,8 @@ bool ti_pool_state_ended_locked(const struct ti_pool *p) {
   return p->state != POOL_OPEN && p->threads == 0 && p->deliveries == 0;
 }
 
-void ti_pool_state_room_locked(struct ti_pool *p) {
-  if (p->waiting_submitters > 0) ti_cond_signal(&p->room);
+void ti_pool_state_signal_not_full_locked(struct ti_pool *p) {
+  if (p->waiting_submitters > 0) ti_cond_signal(&p->not_full);
 }
 
 struct ti_pool_thread *ti_pool_state_last_asleep_locked(struct ti_pool *p) {
@@ -103,7 +103,7 @@ struct ti_pool_thread *ti_pool_state_last_asleep_locked(struct ti_pool *p) {
 }
 
 struct ti_pool_thread *ti_pool_state_pick_locked(struct ti_pool *p) {
-  return ti_pool_state_sleepy_locked(p) ? ti_pool_state_last_asleep_locked(p) : NULL;
+  return ti_pool_state_needs_wake_locked(p) ? ti_pool_state_last_asleep_locked(p) : NULL;
 }
 
 void ti_pool_state_notify(struct ti_pool_thread *s) {
@@ -129,6 +129,6 @@ void ti_pool_state_delivery_done(struct ti_pool *p) {
   ti_mutex_lock(&p->lock);
   p->deliveries--;
   ti_pool_state_turn_locked(p);
-  if (ti_pool_state_ended_locked(p)) ti_cond_broadcast(&p->quiet);
+  if (ti_pool_state_ended_locked(p)) ti_cond_broadcast(&p->all_ended);
   ti_mutex_unlock(&p->lock);
 }

@@ -2,9 +2,9 @@
 ** sched/pool_state: the fields of a pool, its invariants and its rules, for pool*.c alone.
 **
 ** pool_state.c has the rules, pool.c what callers do, pool_cancel.c cancelling and interrupting,
-** pool_threads.c the life of the threads, pool_nested.c the running of a task. They keep these
-** invariants whenever the lock is free (ti_pool_state_check_locked asserts them in builds with
-** TI_CHECKS):
+** pool_threads.c the life of the threads, pool_nested.c the running of a task, pool_block.c threads
+** whose tasks wait. They keep these invariants whenever the lock is free. In builds with TI_CHECKS
+** ti_pool_state_check_locked asserts them:
 **
 **   1  failed <= finished. Each task that was ever submitted is queued, running, finished or
 **      cancelled.
@@ -25,7 +25,8 @@
 **
 ** So a queue is always served, a closing pool's too. A thread decides to end only when it sees an
 ** empty queue. It checks again when its worker is closed, and as the last one alive it ends only if
-** the queue is still empty. No other thread decreases `alive`. No failed start can strand a task.
+** the queue is still empty. No other thread decreases `alive`. A failed start leaves no task
+** without a thread.
 **
 ** Locks: the pool's lock is a leaf. Under it no lock of a task or waiter is taken, no runner
 ** function is called (except `held`), and no waiter is notified. Field marks: L is guarded by that
@@ -86,7 +87,7 @@ struct ti_pool_thread {
   bool running;
   struct ti_spin_wait spin; /* the thread's alone */
   bool woken;               /* L: another thread took it off `asleep` */
-  /* L: `turn` at its last ti_pool_agree, and at its last agreement */
+  /* L: `turn` at its last ti_pool_block_agree, and at its last agreement */
   size_t seen, agreed;
 };
 
@@ -121,7 +122,7 @@ struct ti_pool {
   int blocked;                   /* L: threads whose task waits for something outside their reach */
   int on_running;                /* L: threads whose task waits for one that another thread runs */
   size_t waiting;                /* L: tasks that wait for one that their thread runs meanwhile */
-  atomic_bool crowded;           /* A: written under the lock: alive + starting = max_threads */
+  atomic_bool at_max_threads;    /* A: written under the lock: alive + starting = max_threads */
   size_t turn;                   /* L: raised when a task begins or ends to wait; never 0 */
   int nagreed;                   /* L: pool threads whose `agreed` is `turn` */
   size_t threads;                /* L: being made, alive, or not joined yet */
@@ -146,12 +147,12 @@ struct ti_pool {
   /* I: the signal mask of programs that the threads start */
   sigset_t child_mask;
   /* submitters wait here: the queue is not full, or the pool not open */
-  struct ti_cond room;
+  struct ti_cond not_full;
   /* Three wait here. A submitter: alive > 0 or starting == 0. A thread's starter: one is in `free`
   ** or `ended`, or nall + making < alive + starting. A thread that ends: `started`. */
   struct ti_cond settled;
   /* waits for the end: all threads are in `ended`, or ti_pool_state_ended_locked */
-  struct ti_cond quiet;
+  struct ti_cond all_ended;
   /* L: lists of pool threads; the last in `asleep` is woken first */
   struct ti_list free, asleep, ended;
   struct ti_pool_thread *all_threads; /* L: all of them */
@@ -172,11 +173,12 @@ static inline void ti_pool_state_check_locked(const struct ti_pool *p) { (void)p
 bool ti_pool_state_short_locked(const struct ti_pool *p);
 /* Returns whether more threads than max_workers can take tasks. */
 bool ti_pool_state_over_limit_locked(const struct ti_pool *p);
-/* Returns whether something is queued, max_threads exist, and the task of each of them waits. */
-bool ti_pool_state_stranded_locked(const struct ti_pool *p);
+/* Returns whether something is queued that no thread can serve: max_threads exist, and the task of
+** each of them waits. */
+bool ti_pool_state_unservable_locked(const struct ti_pool *p);
 /* Begins a new turn, since a task begins or ends to wait: agreements of the threads are void. */
 void ti_pool_state_turn_locked(struct ti_pool *p);
-/* Sets `crowded`. To be called when `alive` or `starting` has changed. */
+/* Sets `at_max_threads`. To be called when `alive` or `starting` has changed. */
 void ti_pool_state_recount_locked(struct ti_pool *p);
 /* Changes the count for `how` by `by`, and the turn. */
 void ti_pool_state_count_locked(struct ti_pool *p, enum ti_pool_block how, int by);
@@ -185,10 +187,11 @@ bool ti_pool_state_held_locked(const struct ti_pool *p);
 #define POOL_HELD_SLICE 0.002 /* seconds until that is checked again */
 /* Returns whether nothing is queued, or a thread is alive that can serve the queue. */
 bool ti_pool_state_served_locked(const struct ti_pool *p);
-/* Returns whether a thread may be started for what is queued. */
-bool ti_pool_state_wanting_locked(const struct ti_pool *p);
-/* Returns whether something is queued and all idle threads sleep. */
-bool ti_pool_state_sleepy_locked(const struct ti_pool *p);
+/* Returns whether a thread is to be started for what is queued. */
+bool ti_pool_state_needs_thread_locked(const struct ti_pool *p);
+/* Returns whether something is queued and all idle threads sleep, so that one must be woken. */
+bool ti_pool_state_needs_wake_locked(const struct ti_pool *p);
+/* Returns whether a submit must wait for a free place. */
 bool ti_pool_state_full_locked(const struct ti_pool *p);
 /* Returns whether the pool is closed, all threads are joined, and no delivery is under way. */
 bool ti_pool_state_ended_locked(const struct ti_pool *p);
@@ -206,7 +209,7 @@ void ti_pool_state_advance_wake_sequence(struct ti_pool *p);
 /* Wakes all sleeping threads. */
 void ti_pool_state_wake_all_locked(struct ti_pool *p);
 /* Wakes a submitter that waits for a free place, since one task fewer is queued or running. */
-void ti_pool_state_room_locked(struct ti_pool *p);
+void ti_pool_state_signal_not_full_locked(struct ti_pool *p);
 /* Ends a delivery that was counted in `deliveries`. Takes the lock. */
 void ti_pool_state_delivery_done(struct ti_pool *p);
 

@@ -255,7 +255,7 @@ static void *thread_main(void *arg) {
       ti_pool_state_recount_locked(p);
       self->running = false;
       ti_list_push(&p->ended, &self->link);
-      if (none_left_locked(p)) ti_cond_broadcast(&p->quiet); /* its waiter joins them all */
+      if (none_left_locked(p)) ti_cond_broadcast(&p->all_ended); /* its waiter joins them all */
     }
     ti_pool_state_check_locked(p);
     ti_mutex_unlock(&p->lock);
@@ -272,10 +272,8 @@ bool ti_pool_threads_reap_locked(struct ti_pool *p) {
   if (ti_list_empty(&p->ended)) return false;
   ti_list_init(&ended);
   ti_list_splice(&ended, &p->ended); /* this call's alone now: each is joined once */
-  for (n = ended.head.next; n != &ended.head; n = n->next)
-    TI_CONTAINER(n, struct ti_pool_thread, link)->started =
-        /* its handle ends with the join */
-        false;
+  for (n = ended.head.next; n != &ended.head; n = n->next) /* its handle ends with the join */
+    TI_CONTAINER(n, struct ti_pool_thread, link)->started = false;
   ti_mutex_unlock(&p->lock);
   for (n = ended.head.next; n != &ended.head; n = n->next, joined++)
     ti_thread_join(&TI_CONTAINER(n, struct ti_pool_thread, link)->thread);
@@ -283,7 +281,7 @@ bool ti_pool_threads_reap_locked(struct ti_pool *p) {
   ti_list_splice(&p->free, &ended);
   p->threads -= joined;
   ti_cond_broadcast(&p->settled);
-  if (ti_pool_state_ended_locked(p)) ti_cond_broadcast(&p->quiet);
+  if (ti_pool_state_ended_locked(p)) ti_cond_broadcast(&p->all_ended);
   return true;
 }
 
@@ -356,7 +354,7 @@ int ti_pool_threads_start_locked(struct ti_pool *p) {
     p->threads--;
     ti_pool_state_recount_locked(p);
     if (s != NULL) ti_list_push(&p->free, &s->link);
-    if (none_left_locked(p) || ti_pool_state_ended_locked(p)) ti_cond_broadcast(&p->quiet);
+    if (none_left_locked(p) || ti_pool_state_ended_locked(p)) ti_cond_broadcast(&p->all_ended);
   }
   ti_cond_broadcast(&p->settled);
   return err;

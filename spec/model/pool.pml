@@ -12,7 +12,8 @@
 **   spin           reading the wake sequence for a while before sleeping
 **
 ** Processes. A name is that of the C function or field, without `ti_pool_` and `_locked`.
-**   thread      thread_main: live, open_worker, work (take_locked, spin_locked), serve, break_pool
+**   thread      thread_main: live, open_worker, work (take_locked, spin_locked), serve,
+**               nested_break
 **   submitter   ti_pool_submit (admit_locked, enqueue_locked, ti_pool_threads_start_locked,
 **               take_pool_thread_locked), ti_pool_cancel_task; then it waits for its tasks
 **   canceller   ti_pool_cancel_task or ti_pool_cancel_interrupt, by another thread
@@ -30,7 +31,7 @@
 **   - releasing a reference is one step with what follows: no decision depends on the counts
 **   - all pool threads exist from the start. Making one releases the lock, as does starting its
 **     thread afterwards. The failure of the latter stands for both.
-** Left to within.pml: tasks that wait for others (blocked threads, threads over the limit, nested
+** Left to task_wait.pml: tasks that wait for others (blocked threads, threads over the limit, nested
 ** workers). Without them alive + starting <= max_workers holds, and max_threads is never reached.
 ** Left out as not the pool's: what a task does, how it is stopped while it runs, and wait entries
 ** (task.pml).
@@ -73,7 +74,7 @@
 #endif
 /* At most how often in one run: */
 #ifndef TIMEOUTS
-#define TIMEOUTS 0 /* the deadline of an idle thread or a waiting_submitters submitter passes */
+#define TIMEOUTS 0 /* the deadline of an idle thread or a waiting submitter passes */
 #endif
 #ifndef SPURIOUS
 #define SPURIOUS 0 /* a wait ends for no reason */
@@ -96,7 +97,7 @@ mtype = { OPEN, CLOSING, BROKEN };                /* enum ti_pool_phase */
 mtype = { FREE, LIVE, ASLEEP, ENDED, JOINING };   /* a pool thread's list; LIVE, JOINING: none */
 mtype = { OUTSIDE, QUEUED, TAKEN };               /* enum ti_task_place */
 mtype = { PENDING, RUNNING, FINISHED, CANCELLED } /* tide_status */
-mtype = { NOTHING, WAKE, ROOM, SETTLED, QUIET };  /* the conditions */
+mtype = { NOTHING, WAKE, NOT_FULL, SETTLED, ALL_ENDED }; /* the conditions */
 mtype = { NONE, FAILURE };
 
 mtype state = OPEN;
@@ -131,7 +132,7 @@ hidden byte i, j;             /* temporaries inside one step */
 /* ------------------------------------------------------------- the rules -- */
 
 #define is_short() (queued > idle + fresh)
-#define sleepy() (nasleep > 0 && queued > 0 && idle == nasleep)
+#define needs_wake() (nasleep > 0 && queued > 0 && idle == nasleep)
 #define full() (QUEUE > 0 && queued + running >= WORKERS + QUEUE)
 #define ended() (state != OPEN && threads == 0 && deliveries == 0)
 #define none_left() (alive == 0 && starting == 0)
@@ -144,7 +145,7 @@ inline check() { /* ti_pool_state_check_locked */
     assert(alive + starting <= WORKERS);
     assert(idle + fresh + leaving + running == alive + starting);
     assert(nasleep <= idle);
-    assert(!sleepy());
+    assert(!needs_wake());
     assert(queued == 0 || alive > 0 || (starting > 0 && queued == 1));
     assert(state != BROKEN || queued == 0);
     assert(alive + starting <= threads);
@@ -190,9 +191,9 @@ inline cond_signal(what) { /* wakes any one */
   fi
 }
 
-inline room() { /* ti_pool_state_room_locked */
+inline signal_not_full() { /* ti_pool_state_signal_not_full_locked */
   if
-  :: waiting_submitters > 0 -> cond_signal(ROOM)
+  :: waiting_submitters > 0 -> cond_signal(NOT_FULL)
   :: else
   fi
 }
@@ -216,7 +217,7 @@ inline take_off_asleep(s) { /* ti_pool_state_last_asleep_locked */
 inline pick(s) {
   s = UNSET;
   if
-  :: sleepy() ->
+  :: needs_wake() ->
     for (i : 0 .. WORKERS - 1) { /* any */
       if
       :: pool_thread[i] == ASLEEP -> s = i
@@ -289,12 +290,12 @@ inline pop(t) { /* pop_locked; something is queued */
   running++
 }
 
-/* Takes all tasks out of the queue: bits in `doomed`. */
-inline pop_all(doomed, where, counter) {
+/* Takes all tasks out of the queue: bits in `taken_out`. */
+inline pop_all(taken_out, where, counter) {
   d_step {
     for (i : 0 .. TASKS - 1) {
       if
-      :: place[i] == QUEUED -> queue_remove(i, where); counter++; doomed = doomed | bit(i)
+      :: place[i] == QUEUED -> queue_remove(i, where); counter++; taken_out = taken_out | bit(i)
       :: else
       fi
     };
@@ -302,13 +303,13 @@ inline pop_all(doomed, where, counter) {
   }
 }
 
-inline list_pop(doomed, t) {
+inline list_pop(taken_out, t) {
   t = 0;
   do
-  :: doomed & bit(t) -> break
+  :: taken_out & bit(t) -> break
   :: else -> t++
   od;
-  doomed = doomed & ~bit(t)
+  taken_out = taken_out & ~bit(t)
 }
 
 /* ---------------------------------------------------------------- tasks -- */
@@ -344,16 +345,16 @@ inline task_deliver(t, mine) {
   fi
 }
 
-inline pool_rele() {
+inline pool_release() {
   prefs--;
   assert(prefs > 0 || (threads == 0 && deliveries == 0 && born == 0)) /* free_pool */
 }
 
-inline task_rele(t) {
+inline task_release(t) {
   assert(refs[t] > 0);
   refs[t]--;
   if
-  :: refs[t] == 0 -> assert(place[t] != QUEUED); pool_rele()
+  :: refs[t] == 0 -> assert(place[t] != QUEUED); pool_release()
   :: else
   fi
 }
@@ -361,7 +362,7 @@ inline task_rele(t) {
 /* --------------------------------------------------------------- threads -- */
 
 proctype thread(byte me) {
-  byte t = UNSET, next = UNSET, sleeper = UNSET, doomed;
+  byte t = UNSET, next = UNSET, sleeper = UNSET, taken_out;
   bool spinning, spun, replace, mine;
 
 live:
@@ -377,14 +378,14 @@ end_unborn:
     fresh--;
     if
     :: idle++
-    :: fails > 0 -> /* break_pool */
+    :: fails > 0 -> /* nested_break */
       fails--;
       leaving++;
       state = BROKEN;
-      pop_all(doomed, TAKEN, finished);
+      pop_all(taken_out, TAKEN, finished);
       wake_all();
-      cond_broadcast(ROOM);
-      cond_broadcast(QUIET);
+      cond_broadcast(NOT_FULL);
+      cond_broadcast(ALL_ENDED);
       check();
       goto broken
     fi
@@ -470,8 +471,8 @@ serving: /* serve */
     :: mine -> finished++
     :: else -> cancelled++
     fi;
-#ifndef BUG_NO_ROOM /* a waiting_submitters submitter is not woken for a free place */
-    room();
+#ifndef BUG_NO_SIGNAL_NOT_FULL /* a waiting submitter is not woken for a free place */
+    signal_not_full();
 #endif
     if
     :: !replace && queued > 0 -> pop(next)
@@ -481,8 +482,8 @@ serving: /* serve */
     pick(sleeper);
     check()
   }
-#ifdef BUG_RELE_FIRST /* the worker releases its reference before it has delivered */
-  atomic { task_rele(t) }
+#ifdef BUG_RELEASE_FIRST /* the worker releases its reference before it has delivered */
+  atomic { task_release(t) }
 #endif
 #ifndef BUG_IDLE_LATE
   atomic {
@@ -494,8 +495,8 @@ serving: /* serve */
 #endif
   atomic {
     task_deliver(t, mine);
-#ifndef BUG_RELE_FIRST
-    task_rele(t);
+#ifndef BUG_RELEASE_FIRST
+    task_release(t);
 #endif
     notify(sleeper);
     t = next;
@@ -522,9 +523,9 @@ spin: /* it spins; at any moment it takes the lock again */
 
 broken:
   do
-  :: doomed != 0 ->
-    atomic { list_pop(doomed, t); task_settle(t, RUNNING, FINISHED, mine) } /* fail_broken */
-    atomic { task_deliver(t, mine); task_rele(t); t = UNSET }
+  :: taken_out != 0 ->
+    atomic { list_pop(taken_out, t); task_settle(t, RUNNING, FINISHED, mine) } /* fail_broken */
+    atomic { task_deliver(t, mine); task_release(t); t = UNSET }
   :: else -> break
   od;
 
@@ -550,9 +551,9 @@ ending:
     fi;
     alive--;
     pool_thread[me] = ENDED;
-#ifndef BUG_ENDS_QUIETLY /* waiters for the end are not woken */
+#ifndef BUG_NO_SIGNAL_ALL_ENDED /* waiters for the end are not woken */
     if
-    :: none_left() -> cond_broadcast(QUIET)
+    :: none_left() -> cond_broadcast(ALL_ENDED)
     :: else
     fi;
 #endif
@@ -594,7 +595,7 @@ inline reap_join(ours) {
     ours = 0;
     cond_broadcast(SETTLED);
     if
-    :: ended() -> cond_broadcast(QUIET)
+    :: ended() -> cond_broadcast(ALL_ENDED)
     :: else
     fi
   }
@@ -606,7 +607,7 @@ inline delivery_done() {
   locked {
     deliveries--;
     if
-    :: ended() -> cond_broadcast(QUIET)
+    :: ended() -> cond_broadcast(ALL_ENDED)
     :: else
     fi
   }
@@ -617,7 +618,11 @@ inline delivery_done() {
 inline withdraw(t, taken_too) {
   locked {
     if
-    :: place[t] == QUEUED -> queue_remove(t, OUTSIDE); removed = true; cancelled++; room()
+    :: place[t] == QUEUED ->
+      queue_remove(t, OUTSIDE);
+      removed = true;
+      cancelled++;
+      signal_not_full()
     :: else
     fi;
 #ifdef BUG_CANCEL_COUNTS_TAKEN /* counts a task as cancelled that a worker has taken */
@@ -642,7 +647,7 @@ inline withdraw(t, taken_too) {
       task_deliver(t, mine);
       assert(done(t) || place[t] == TAKEN);
       if
-      :: removed -> task_rele(t)
+      :: removed -> task_release(t)
       :: else
       fi;
       removed = false
@@ -656,9 +661,9 @@ inline withdraw(t, taken_too) {
 
 /* The end of ti_pool_submit, with the lock still held. */
 inline leave_submit() {
-#ifndef BUG_ROOM_KEPT /* it was woken for room and failed, and does not wake the next submitter */
+#ifndef BUG_NOT_FULL_KEPT /* woken for a free place it fails, and does not wake the next one */
   if
-  :: !full() -> room()
+  :: !full() -> signal_not_full()
   :: else
   fi;
 #endif
@@ -685,7 +690,7 @@ submit:
     :: state == OPEN && full() && (expired & bit(me)) -> failure = FAILURE; break
     :: state == OPEN && full() && !(expired & bit(me)) ->
       waiting_submitters++;
-      cond_wait(me, ROOM);
+      cond_wait(me, NOT_FULL);
       waiting_submitters--
 #ifndef BUG_QUEUES_UNSETTLED /* queues a second task before the first thread started */
     :: state == OPEN && !full() && alive == 0 && starting > 0 -> cond_wait(me, SETTLED)
@@ -760,12 +765,12 @@ start:
       threads--;
       pool_thread[sl] = FREE;
       if
-      :: none_left() || ended() -> cond_broadcast(QUIET)
+      :: none_left() || ended() -> cond_broadcast(ALL_ENDED)
       :: else
       fi
     fi;
     sl = UNSET;
-#ifndef BUG_SETTLES_QUIETLY /* no waiter is woken when the thread exists or failed to start */
+#ifndef BUG_NO_SIGNAL_SETTLED /* no waiter is woken when the thread exists or failed to start */
     cond_broadcast(SETTLED);
 #endif
     if /* enqueue_locked */
@@ -792,7 +797,7 @@ submitted_one:
     notify(sleeper);
     if
     :: failure == NONE -> given = given | bit(t)
-    :: else -> failure = NONE; task_rele(t); t = t + SUBMITTERS; goto submit /* as never made */
+    :: else -> failure = NONE; task_release(t); t = t + SUBMITTERS; goto submit /* as never made */
     fi
   }
 #ifdef ONE_BY_ONE
@@ -815,12 +820,12 @@ submitted_all:
   :: atomic {
       t < TASKS ->
       if
-      :: given & bit(t) -> done(t); task_rele(t)
+      :: given & bit(t) -> done(t); task_release(t)
       :: else
       fi;
       t = t + SUBMITTERS
     }
-  :: atomic { t >= TASKS -> t = 0; submitting--; pool_rele(); break }
+  :: atomic { t >= TASKS -> t = 0; submitting--; pool_release(); break }
   od
 }
 
@@ -837,14 +842,14 @@ proctype canceller() {
   :: too = false
   fi;
   withdraw(0, too);
-  atomic { task_rele(0) }
+  atomic { task_release(0) }
 out:
-  atomic { pool_rele() }
+  atomic { pool_release() }
 }
 
 proctype closer(byte c) {
   byte me = closer_id(c);
-  byte t, ours, doomed;
+  byte t, ours, taken_out;
   bool mine, patient;
 
   if /* when all is done, or at any time */
@@ -859,20 +864,20 @@ proctype closer(byte c) {
     :: else
     fi;
     if
-    :: queued > 0 -> pop_all(doomed, OUTSIDE, cancelled) /* `cancel` */
+    :: queued > 0 -> pop_all(taken_out, OUTSIDE, cancelled) /* `cancel` */
     :: true
     fi;
     deliveries++;
 #ifndef BUG_CLOSE_NO_WAKE /* sleepers are not woken to end */
     wake_all();
 #endif
-    cond_broadcast(ROOM);
+    cond_broadcast(NOT_FULL);
     check()
   }
   do
-  :: doomed != 0 ->
-    atomic { list_pop(doomed, t); task_settle(t, PENDING, CANCELLED, mine) }
-    atomic { task_deliver(t, mine); task_rele(t); t = 0 }
+  :: taken_out != 0 ->
+    atomic { list_pop(taken_out, t); task_settle(t, PENDING, CANCELLED, mine) }
+    atomic { task_deliver(t, mine); task_release(t); t = 0 }
   :: else -> break
   od;
   delivery_done();
@@ -889,7 +894,7 @@ wait:
       reap_take(ours);
       if
       :: ours != 0 -> break
-      :: else -> cond_wait(me, QUIET)
+      :: else -> cond_wait(me, ALL_ENDED)
       fi
     od
   }
@@ -900,7 +905,7 @@ waited:
   atomic {
     assert(threads == 0 && alive == 0 && starting == 0 && born == 0 && queued == 0 && running == 0);
     assert((given & ~delivered) == 0);
-    pool_rele()
+    pool_release()
   }
 }
 
@@ -910,7 +915,7 @@ proctype deadline(byte process) {
 end_never:
   do
   :: atomic {
-      timeouts > 0 && (waits[process] == WAKE || waits[process] == ROOM) ->
+      timeouts > 0 && (waits[process] == WAKE || waits[process] == NOT_FULL) ->
       timeouts--;
       expired = expired | bit(process);
       waits[process] = NOTHING

@@ -4,8 +4,9 @@
 ** configurations.
 **
 ** Terms
-**   boxed { … }   the waiter's lock is held: one step. What the lock guards is touched inside such
-**                 steps only. A cond_wait inside releases the lock, and has it again afterwards.
+**   boxed { … }   the waiter's lock is held: one step. What the lock guards is touched inside
+**                 such steps only. A cond_wait inside releases the lock, and has it again
+**                 afterwards.
 **   tlock         the task's lock. It is a variable, since the state is read without it.
 **
 ** Processes. A name is that of the C function or field, without `ti_`.
@@ -88,7 +89,7 @@ byte alive; /* bits: owners whose entries, set and waiter exist */
 byte nready[OWNERS], nfailed[OWNERS], need[OWNERS];
 byte stop_on_failure, asleep, expired, woke; /* bits: owners */
 
-byte timeouts, spurious = SPURIOUS; /* still to enough */
+byte timeouts, spurious = SPURIOUS; /* still to come */
 bool begun;                         /* init has created all processes */
 hidden byte i;                      /* temporary inside one step */
 
@@ -132,7 +133,7 @@ inline task_begin(t, mine) {
   }
 }
 
-inline task_rele(t) {
+inline task_release(t) {
   atomic {
     assert(refs[t] > 0);
     refs[t]--;
@@ -269,8 +270,8 @@ proctype completer(byte t) {
   :: task_begin(t, mine)
   :: COMPLETERS > 1 /* a promise that never begins */
   fi;
-#ifdef BUG_RELE_FIRST /* it releases its reference before it has delivered */
-  task_rele(t);
+#ifdef BUG_RELEASE_FIRST /* it releases its reference before it has delivered */
+  task_release(t);
 #endif
   if
 #ifdef FAIL_FIRST
@@ -282,8 +283,8 @@ proctype completer(byte t) {
 #endif
   fi;
   assert(done(t));
-#ifndef BUG_RELE_FIRST
-  task_rele(t)
+#ifndef BUG_RELEASE_FIRST
+  task_release(t)
 #endif
 }
 
@@ -291,7 +292,7 @@ proctype canceller(byte t) {
   byte in_flight, w = ENTRIES;
   bool mine, wake;
   settle(t, PENDING, CANCELLED, NO_VALUES);
-  task_rele(t)
+  task_release(t)
 }
 
 proctype reader(byte t) {
@@ -300,7 +301,7 @@ proctype reader(byte t) {
     done(t);
     assert(outcome[t] != NO_OUTCOME && (state[t] == CANCELLED) == (outcome[t] == NO_VALUES))
   }
-  task_rele(t)
+  task_release(t)
 }
 
 /* ---------------------------------------------------------------- owners -- */
@@ -375,7 +376,7 @@ proctype owner(byte me) {
 #ifdef BUG_NEED_LATE
     need[me] = t;
 #endif
-#ifdef BUG_SLEEPS_UNCHECKED /* after the spin it does not check again what has enough */
+#ifdef BUG_SLEEPS_UNCHECKED /* after the spin it does not check again whether it has enough */
     cond_wait(me);
 #endif
     do
@@ -451,7 +452,7 @@ slept:
     t = 0
   }
   do
-  :: t < TASKS -> task_rele(t); t++
+  :: t < TASKS -> task_release(t); t++
   :: else -> break
   od
 }

@@ -1,6 +1,6 @@
 /*
-** pool_stress_test.c: random submitters, cancellers and closers on random pools; in the end every
-** task has come to exactly one end, and the pool's numbers agree with what was seen.
+** pool_stress_test.c: random submitters, cancellers and closers on random pools. In the end every
+** task has ended exactly once, and the pool's counts agree with those of the users.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -8,7 +8,7 @@
 
 enum { MAX_USERS = 12, OWN = 24 };
 
-struct tally {
+struct counts {
   size_t accepted, ran, cancelled, broken;
 };
 
@@ -18,11 +18,11 @@ struct user {
   uint64_t seed;
   int rounds;
   int closes_at; /* the round in which it closes the pool, or -1 */
-  struct tally tally;
+  struct counts counts;
 };
 
-/* A task with its job, shared by its owner and whoever else cancels it. */
-struct deed {
+/* A task of a user with its job. Other users may cancel it. */
+struct own_task {
   struct job job;
   struct ti_task *task;
   bool accepted;
@@ -32,18 +32,18 @@ struct deed {
 static struct {
   struct ti_mutex lock;
   struct ti_task *tasks[16];
-} square;
+} shared;
 
-static struct ti_task *swap_square(size_t i, struct ti_task *t) {
+static struct ti_task *swap_shared(size_t i, struct ti_task *t) {
   struct ti_task *before;
-  ti_mutex_lock(&square.lock);
-  before = square.tasks[i];
-  square.tasks[i] = t;
-  ti_mutex_unlock(&square.lock);
+  ti_mutex_lock(&shared.lock);
+  before = shared.tasks[i];
+  shared.tasks[i] = t;
+  ti_mutex_unlock(&shared.lock);
   return before;
 }
 
-static void settle(struct user *u, struct deed *d) {
+static void settle(struct user *u, struct own_task *d) {
   struct ti_task *t = d->task;
   int ran = atomic_load(&d->job.ran);
   if (!d->accepted) {
@@ -51,23 +51,23 @@ static void settle(struct user *u, struct deed *d) {
   } else {
     CHECK(wait_for(t, -1));
     ran = atomic_load(&d->job.ran);
-    u->tally.accepted++;
+    u->counts.accepted++;
     if (ti_task_state(t) == TIDE_CANCELLED) {
       CHECK(ran == 0 && t->msg.bytes.len == 0 && t->outcome == TIDE_ECANCELLED);
-      u->tally.cancelled++;
+      u->counts.cancelled++;
     } else if (t->outcome == TIDE_EBROKEN) {
       CHECK(ran == 0);
-      u->tally.broken++;
+      u->counts.broken++;
     } else {
       CHECK(ran == 1 && t->outcome == d->job.outcome && t->msg.bytes.len == MESSAGE_SMALL + 1);
-      u->tally.ran++;
+      u->counts.ran++;
     }
   }
   ti_task_release(t);
   d->task = NULL;
 }
 
-static void submit_one(struct user *u, struct deed *d) {
+static void submit_one(struct user *u, struct own_task *d) {
   uint64_t *r = &u->seed;
   int err = 0, code;
   ti_time deadline =
@@ -80,7 +80,7 @@ static void submit_one(struct user *u, struct deed *d) {
         (code == TIDE_ETIMEOUT && deadline != TI_CLOCK_NEVER));
   d->accepted = code == TIDE_OK;
   if (d->accepted && check_random(r, 4) == 0)
-    ti_task_release(swap_square(check_random(r, 16), ti_task_hold(d->task)));
+    ti_task_release(swap_shared(check_random(r, 16), ti_task_hold(d->task)));
 }
 
 static void *use(void *arg) {
@@ -88,12 +88,12 @@ static void *use(void *arg) {
   uint64_t *r = &u->seed;
   struct ti_pool *p = u->rig->pool;
   /* on the heap: a late reader of a job is seen by the sanitizers */
-  struct deed *deeds = (struct deed *)calloc(OWN, sizeof *deeds);
+  struct own_task *tasks = (struct own_task *)calloc(OWN, sizeof *tasks);
   size_t i, k;
   int round;
-  if (deeds == NULL) exit(2);
+  if (tasks == NULL) exit(2);
   for (round = 0; round < u->rounds; round++) {
-    struct deed *d = &deeds[check_random(r, OWN)];
+    struct own_task *d = &tasks[check_random(r, OWN)];
     if (round == u->closes_at) ti_pool_close(p, check_random(r, 2) == 0);
     switch (check_random(r, 8)) {
       default:
@@ -110,7 +110,7 @@ static void *use(void *arg) {
         if (d->task != NULL) settle(u, d);
         break;
       case 3: { /* a task that another user may have submitted */
-        struct ti_task *t = swap_square(check_random(r, 16), NULL);
+        struct ti_task *t = swap_shared(check_random(r, 16), NULL);
         if (t != NULL && check_random(r, 2) == 0 && ti_pool_cancel_task(p, t))
           CHECK(ti_task_state(t) == TIDE_CANCELLED);
         if (t != NULL && check_random(r, 2) == 0) wait_for(t, -1);
@@ -122,10 +122,10 @@ static void *use(void *arg) {
   }
   if (u->closes_at >= 0) CHECK(ti_pool_wait(p, TI_CLOCK_NEVER));
   for (i = 0; i < OWN; i++)
-    if (deeds[i].task != NULL) settle(u, &deeds[i]);
-  /* only now: a job must live as long as its task, which others may hold a reference to */
-  for (k = 0; k < 16; k++) ti_task_release(swap_square(k, NULL));
-  free(deeds);
+    if (tasks[i].task != NULL) settle(u, &tasks[i]);
+  /* last: a job must live as long as its task, to which others may have a reference */
+  for (k = 0; k < 16; k++) ti_task_release(swap_shared(k, NULL));
+  free(tasks);
   return NULL;
 }
 
@@ -135,16 +135,16 @@ static void test_round(uint64_t seed, int rounds) {
   uint64_t r = seed;
   struct rig rig;
   struct user users[MAX_USERS];
-  struct tally sum = {0, 0, 0, 0};
+  struct counts sum = {0, 0, 0, 0};
   struct ti_pool_stats s;
   struct ti_pool_config cfg = config(sizes[check_random(&r, 4)]);
   int n = 1 + (int)check_random(&r, check_random(&r, 2) == 0 ? 3 : MAX_USERS), i;
   cfg.idle_timeout = timeouts[check_random(&r, 4)];
   cfg.max_queue = check_random(&r, 2) == 0 ? 0 : 1 + check_random(&r, 6);
   rig_start(&rig, &cfg);
-  if (check_random(&r, 3) == 0) atomic_store(&rig.wear, 1 + (int)check_random(&r, 4));
+  if (check_random(&r, 3) == 0) atomic_store(&rig.max_tasks, 1 + (int)check_random(&r, 4));
   if (check_random(&r, 4) == 0) atomic_store(&rig.open_fails, 1 + (int)check_random(&r, 8));
-  CHECK(ti_mutex_init(&square.lock) == 0);
+  CHECK(ti_mutex_init(&shared.lock) == 0);
   for (i = 0; i < n; i++) {
     bool closes = i == 0 || check_random(&r, 4) == 0;
     memset(&users[i], 0, sizeof users[i]);
@@ -156,10 +156,10 @@ static void test_round(uint64_t seed, int rounds) {
   for (i = 0; i < n; i++) spawn(&users[i].thread, use, &users[i]);
   for (i = 0; i < n; i++) {
     ti_thread_join(&users[i].thread);
-    sum.accepted += users[i].tally.accepted;
-    sum.ran += users[i].tally.ran;
-    sum.cancelled += users[i].tally.cancelled;
-    sum.broken += users[i].tally.broken;
+    sum.accepted += users[i].counts.accepted;
+    sum.ran += users[i].counts.ran;
+    sum.cancelled += users[i].counts.cancelled;
+    sum.broken += users[i].counts.broken;
   }
   CHECK(ti_pool_wait(rig.pool, TI_CLOCK_NEVER));
   s = stats(&rig);
@@ -167,7 +167,7 @@ static void test_round(uint64_t seed, int rounds) {
   CHECK(s.finished == sum.ran + sum.broken && s.queued == 0 && s.running == 0);
   CHECK((size_t)atomic_load(&rig.ran) == sum.ran);
   CHECK(sum.broken == 0 || ti_pool_broken_reason(rig.pool) != NULL);
-  ti_mutex_fini(&square.lock);
+  ti_mutex_fini(&shared.lock);
   rig_end(&rig);
 }
 

@@ -12,6 +12,7 @@
 #include <sched.h>
 
 #include "sched/pool.h"
+#include "sched/pool_block.h"
 #include "sched/pool_cancel.h"
 #include "sched/pool_nested.h"
 #include "sched/pool_state.h"
@@ -26,8 +27,8 @@ struct rig {
   atomic_int opened, closed, started, stopped, ran, disposed;
   atomic_int in_use[64];   /* by index: threads that have it now */
   atomic_int open_fails;   /* the nth open from now on and all later ones fail; 0: none */
-  bool silent;             /* a failing open has no message */
-  atomic_int wear;         /* a worker needs replacing after that many tasks; 0: never */
+  bool silent;             /* a failing open has no message: out of memory */
+  atomic_int max_tasks;    /* a worker needs replacing after that many tasks; 0: never */
   struct gate *open_gate;  /* if any, each open passes through it */
   struct gate *close_gate; /* and each close through this one */
   atomic_int last_index;   /* of the worker that ran the latest task */
@@ -44,16 +45,17 @@ struct job {
   atomic_int ran;
 };
 
-struct hand { /* a worker */
+struct test_worker { /* a worker */
   struct rig *rig;
   int index, tasks;
 };
 
-static const char why_text[] = "the door is stuck";
+static const char why_text[] = "cannot open a worker";
 
-static void *hand_open(void *ud, int index, struct ti_stop_token *stop, char **why, size_t *size) {
+static void *worker_open(void *ud, int index, struct ti_stop_token *stop, char **why,
+                         size_t *size) {
   struct rig *rig = (struct rig *)ud;
-  struct hand *h;
+  struct test_worker *h;
   if (rig->open_gate != NULL) gate_enter(rig->open_gate);
   if (atomic_load(&rig->open_fails) > 0 && atomic_fetch_sub(&rig->open_fails, 1) <= 1) {
     atomic_store(&rig->open_fails, 1);
@@ -63,7 +65,7 @@ static void *hand_open(void *ud, int index, struct ti_stop_token *stop, char **w
     if (*why != NULL) memcpy(*why, why_text, sizeof why_text);
     return NULL;
   }
-  h = (struct hand *)malloc(sizeof *h);
+  h = (struct test_worker *)malloc(sizeof *h);
   if (h == NULL) exit(2);
   if (rig->on_signal != NULL) ti_stop_token_set_hook(stop, rig->on_signal, rig);
   rig->target = stop->target;
@@ -74,8 +76,8 @@ static void *hand_open(void *ud, int index, struct ti_stop_token *stop, char **w
   return h;
 }
 
-static int hand_run(void *worker, struct ti_task *t, struct ti_message *out) {
-  struct hand *h = (struct hand *)worker;
+static int worker_run(void *worker, struct ti_task *t, struct ti_message *out) {
+  struct test_worker *h = (struct test_worker *)worker;
   struct job *job = (struct job *)t->context;
   CHECK(ti_task_state(t) == TIDE_RUNNING && ti_pool_threads_is_worker(h->rig->pool));
   CHECK(out->bytes.len == 0 && out->nparts == 0);
@@ -91,40 +93,40 @@ static int hand_run(void *worker, struct ti_task *t, struct ti_message *out) {
   return job->outcome;
 }
 
-static bool hand_needs_replacing(void *worker) {
-  const struct hand *h = (const struct hand *)worker;
-  int wear = atomic_load(&h->rig->wear);
-  return wear > 0 && h->tasks >= wear;
+static bool worker_needs_replacing(void *worker) {
+  const struct test_worker *h = (const struct test_worker *)worker;
+  int max_tasks = atomic_load(&h->rig->max_tasks);
+  return max_tasks > 0 && h->tasks >= max_tasks;
 }
 
-static void hand_close(void *worker) {
-  struct hand *h = (struct hand *)worker;
+static void worker_close(void *worker) {
+  struct test_worker *h = (struct test_worker *)worker;
   if (h->rig->close_gate != NULL) gate_enter(h->rig->close_gate);
   atomic_fetch_add(&h->rig->closed, 1);
   free(h);
 }
 
-static void hand_start(void *ud, int index) {
+static void worker_start(void *ud, int index) {
   struct rig *rig = (struct rig *)ud;
   atomic_fetch_add(&rig->started, 1);
   CHECK(index >= 0 && index < 64 && atomic_fetch_add(&rig->in_use[index], 1) == 0);
 }
 
-static void hand_stop(void *ud, int index) {
+static void worker_stop(void *ud, int index) {
   struct rig *rig = (struct rig *)ud;
   atomic_fetch_add(&rig->stopped, 1);
   CHECK(atomic_fetch_sub(&rig->in_use[index], 1) == 1);
 }
 
-static void hand_dispose(void *ud) { atomic_fetch_add(&((struct rig *)ud)->disposed, 1); }
+static void worker_dispose(void *ud) { atomic_fetch_add(&((struct rig *)ud)->disposed, 1); }
 
-static const struct ti_pool_runner hands = {.open = hand_open,
-                                            .run = hand_run,
-                                            .needs_replacing = hand_needs_replacing,
-                                            .close = hand_close,
-                                            .thread_start = hand_start,
-                                            .thread_stop = hand_stop,
-                                            .dispose = hand_dispose};
+static const struct ti_pool_runner test_runner = {.open = worker_open,
+                                                  .run = worker_run,
+                                                  .needs_replacing = worker_needs_replacing,
+                                                  .close = worker_close,
+                                                  .thread_start = worker_start,
+                                                  .thread_stop = worker_stop,
+                                                  .dispose = worker_dispose};
 
 static inline struct ti_pool_config config(int max_workers) {
   struct ti_pool_config cfg = {.max_workers = max_workers,
@@ -137,7 +139,7 @@ static inline struct ti_pool_config config(int max_workers) {
 static inline void rig_start(struct rig *rig, const struct ti_pool_config *cfg) {
   int err = -1;
   memset(rig, 0, sizeof *rig);
-  rig->pool = ti_pool_new(cfg, &counted_mem, &hands, rig, &err);
+  rig->pool = ti_pool_new(cfg, &counted_mem, &test_runner, rig, &err);
   CHECK(rig->pool != NULL && err == 0);
   if (rig->pool == NULL) exit(2);
 }
@@ -149,8 +151,7 @@ static inline struct ti_pool_stats stats(struct rig *rig) {
   return s;
 }
 
-/* Returns a field of the pool that no caller can see. Tests poll it until it has the value that
-** they need. */
+/* Returns a private field of the pool. Tests poll it until it has the value that they need. */
 static inline int count_of(struct rig *rig, const int *number) {
   int n;
   ti_mutex_lock(&rig->pool->lock);
@@ -159,7 +160,7 @@ static inline int count_of(struct rig *rig, const int *number) {
   return n;
 }
 
-static inline void await_blocked(struct rig *rig, int n) {
+static inline void await_waiting(struct rig *rig, int n) {
   while (count_of(rig, &rig->pool->waiting_submitters) != n) sched_yield();
 }
 
@@ -195,7 +196,7 @@ static inline struct ti_task *task_of(struct rig *rig, struct job *job, int prio
   return t;
 }
 
-/* Submits; the caller has a reference. */
+/* Submits a task. The caller has a reference to it. */
 static inline struct ti_task *submit(struct rig *rig, struct job *job) {
   int err = 0;
   struct ti_task *t = task_of(rig, job, 0);
@@ -204,16 +205,16 @@ static inline struct ti_task *submit(struct rig *rig, struct job *job) {
 }
 
 static inline bool wait_for(struct ti_task *t, double seconds) {
-  struct ti_waiter box;
+  struct ti_waiter waiter;
   struct ti_wait_set set;
   struct ti_wait_entry w;
   bool come;
-  if (ti_waiter_init(&box) != 0) exit(2);
-  ti_waiter_set_init(&set, &box);
+  if (ti_waiter_init(&waiter) != 0) exit(2);
+  ti_waiter_set_init(&set, &waiter);
   ti_waiter_entry_start(&w, t, &set);
   come = ti_waiter_set_sleep(&set, 1, false, ti_clock_deadline(seconds));
   ti_waiter_entry_cancel(&w);
-  ti_waiter_fini(&box);
+  ti_waiter_fini(&waiter);
   CHECK(!come || ti_task_done(t));
   return come;
 }

@@ -30,7 +30,7 @@ static void test_runs_and_ends(void) {
   rig_end(&rig);
 }
 
-/* submit, wait, submit: always the one thread; and its worker is idle when its task is done. */
+/* Submit, wait, submit: one thread serves all, and its worker is idle when its task is done. */
 static void test_one_after_the_other(void) {
   struct rig rig;
   struct ti_pool_config cfg = config(8);
@@ -46,7 +46,7 @@ static void test_one_after_the_other(void) {
   CHECK(atomic_load(&rig.started) == 1 && atomic_load(&rig.opened) == 1);
 }
 
-/* Submits in a row start a thread each, up to the limit, and idle ones are used before. */
+/* Each submit starts a thread, up to the limit, unless a thread is idle. */
 static void test_threads_on_demand(void) {
   struct rig rig;
   struct ti_pool_config cfg = config(4);
@@ -216,8 +216,9 @@ static void *wait_for_all(void *arg) {
   return NULL;
 }
 
-/* Two cancel the same queued tasks at once: both are told so. Or: who waits for the pool's end
-** finds all cancelled, though the closing thread is still at it. */
+/* Two threads cancel the same queued tasks at once, and for both the call returns true. Or: a
+** thread that waits for the pool's end finds all cancelled, although the closing thread has not
+** finished. */
 static void test_cancel_a_crowd(bool by_closing) {
   static struct ti_task *tasks[CROWD];
   struct rig rig;
@@ -279,7 +280,7 @@ static void test_cancel_is_awaited(void) {
   CHECK(ti_pool_submit(rig.pool, queued, TI_CLOCK_NEVER, &(int){0}) == TIDE_OK);
   sweep = (struct sweep){.rig = &rig, .tasks = &queued};
   spawn(&sweep.thread, cancel_one, &sweep);
-  gate_await(&held, 1); /* the call is released before the news is delivered */
+  gate_await(&held, 1); /* the call is released before the notification */
   gate_open(&gate);
   CHECK(finish(t) == TIDE_OK);
   ti_pool_close(rig.pool, false);
@@ -341,10 +342,10 @@ static void test_full_queue(bool cancel, bool sliced) {
     callers[i].slice = sliced ? 0.01 : -1;
     spawn(&callers[i].thread, call_submit, &callers[i]);
   }
-  if (!sliced) await_blocked(&rig, 5);
+  if (!sliced) await_waiting(&rig, 5);
   CHECK(ti_pool_submit(rig.pool, extra, ti_clock_deadline(0.02), &err) == TIDE_ETIMEOUT);
   CHECK(stats(&rig).submitted == 4);
-  if (cancel) { /* makes room for one, though no thread is free */
+  if (cancel) { /* frees a place, although no thread is free */
     CHECK(ti_pool_cancel_task(rig.pool, tasks[3]));
     while (stats(&rig).submitted < 5) sched_yield();
     CHECK(stats(&rig).queued == 2);
@@ -391,7 +392,7 @@ static void test_full_is_error(void) {
   gate_fini(&gate);
 }
 
-/* Blocked submitters go when the pool closes. */
+/* Submitters that wait return when the pool closes. */
 static void test_close_wakes_submitters(void) {
   struct rig rig;
   struct ti_pool_config cfg = config(1);
@@ -412,7 +413,7 @@ static void test_close_wakes_submitters(void) {
     callers[i].slice = -1;
     spawn(&callers[i].thread, call_submit, &callers[i]);
   }
-  await_blocked(&rig, 4);
+  await_waiting(&rig, 4);
   ti_pool_close(rig.pool, false);
   for (i = 0; i < 4; i++) {
     ti_thread_join(&callers[i].thread);
@@ -434,7 +435,7 @@ static void *call_wait(void *arg) {
   return NULL;
 }
 
-/* Many close and wait; the queue is served, or cancelled by whoever says so. */
+/* Many threads close and wait. The queue is served, or cancelled by those that close so. */
 static void test_close(bool cancel) {
   struct rig rig;
   struct ti_pool_config cfg = config(3);
@@ -545,7 +546,7 @@ static void test_worn_workers(void) {
   struct ti_task *tasks[30];
   int i;
   rig_start(&rig, &cfg);
-  atomic_store(&rig.wear, 10);
+  atomic_store(&rig.max_tasks, 10);
   for (i = 0; i < 30; i++) tasks[i] = submit(&rig, NULL);
   for (i = 0; i < 30; i++) CHECK(finish(tasks[i]) == TIDE_OK);
   for (i = 0; i < 30; i++) CHECK(finish(submit(&rig, NULL)) == TIDE_OK);
@@ -565,8 +566,8 @@ static void wait_blocked(struct job *job) {
   ti_pool_block_end(job->rig->pool, how);
 }
 
-/* Threads that took the place of others end, but no more than these, though they all come back
-** before one of those that go has gone. */
+/* Threads that took the place of blocked ones end, and no others do. All blocked tasks continue
+** before one of the ending threads has ended. */
 static void test_shrinks_to_max_workers(void) {
   enum { WAITING = 10 };
   struct rig rig;
@@ -617,7 +618,7 @@ static void test_max_threads(void) {
   }
   gate_await(&gate, MOST);
   while (count_of(&rig, &rig.pool->blocked) != MOST) sched_yield();
-  CHECK(ti_pool_crowded(rig.pool) && stats(&rig).running == MOST);
+  CHECK(ti_pool_block_at_max_threads(rig.pool) && stats(&rig).running == MOST);
   CHECK(stats(&rig).workers == MOST && stats(&rig).queued == WAITING - MOST);
   gate_open(&gate);
   for (i = 0; i < WAITING; i++) CHECK(finish(tasks[i]) == TIDE_OK);

@@ -1,6 +1,7 @@
 /* link: -Wl,--wrap=pthread_create */
 /*
-** pool_threads_test.c: a pool when threads cannot be started, workers not opened, memory not had.
+** pool_threads_test.c: a pool whose threads cannot be started or whose workers cannot be opened,
+** and one without memory.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -64,7 +65,7 @@ static void test_no_thread_at_all(void) {
   rig_end(&rig);
 }
 
-/* Those that exist serve what the missing ones would have. */
+/* Existing threads serve the tasks of those that could not be started. */
 static void test_fewer_threads(void) {
   int n, i;
   for (n = 2; n <= 5; n++) {
@@ -122,8 +123,8 @@ static void *submit_many(void *arg) {
   return NULL;
 }
 
-/* Threads that come and go at once, and often fail to start, under many submitters. No accepted
-** task is ever left behind: each is waited for. */
+/* Threads end as soon as they are idle, and often fail to start, under many submitters. Each
+** accepted task is waited for, so none may be left in the queue. */
 static void test_failing_starts_in_a_crowd(uint64_t seed, int max_workers) {
   enum { CROWD = 6 };
   struct rig rig;
@@ -151,8 +152,8 @@ static void test_failing_starts_in_a_crowd(uint64_t seed, int max_workers) {
   rig_end(&rig);
 }
 
-/* The rarest case of invariant 4: the last thread is about to go, another one is being made, which
-** will fail, and a task was queued for that one. The last thread must stay. */
+/* The rarest case of invariant 4: the last thread is about to end, another one is being started,
+** which will fail, and a task was queued for that one. The last thread must stay. */
 static void *submit_held(void *arg) {
   struct crowd *c = (struct crowd *)arg;
   struct ti_task *t = task_of(c->rig, NULL, 0);
@@ -175,7 +176,7 @@ static void test_last_thread_stays(void) {
   gate_init(&closing);
   rig.close_gate = &closing;
   finish(submit(&rig, NULL));
-  gate_await(&closing, 1); /* the one thread has decided to go */
+  gate_await(&closing, 1); /* the one thread has decided to end */
   other.rig = &rig;
   other.gate = &creating;
   spawn(&other.thread, submit_held, &other);
@@ -187,11 +188,11 @@ static void test_last_thread_stays(void) {
     ti_mutex_unlock(&rig.pool->lock);
     CHECK(ti_pool_cancel_task(rig.pool, TI_CONTAINER(n, struct ti_task, queued)));
   }
-  t = submit(&rig, NULL); /* no further thread: there is one in the making */
+  t = submit(&rig, NULL); /* no further thread: one is being started */
   CHECK(stats(&rig).workers == 2 && stats(&rig).queued == 1);
   rig.close_gate = NULL;
   gate_open(&closing);
-  CHECK(wait_for(t, -1) && t->outcome == TIDE_OK); /* though the other has not failed yet */
+  CHECK(wait_for(t, -1) && t->outcome == TIDE_OK); /* although the other has not failed yet */
   gate_open(&creating);
   ti_thread_join(&other.thread);
   ti_task_release(t);
@@ -200,8 +201,8 @@ static void test_last_thread_stays(void) {
   gate_fini(&closing);
 }
 
-/* The watchdog's thread fails to start: so hears also who found that start under way, for whom it
-** is tried once more. */
+/* The watchdog's thread fails to start. A caller that found this start under way gets the error of
+** a second attempt. */
 struct starter {
   struct rig *rig;
   struct ti_thread thread;
@@ -236,8 +237,7 @@ static void test_watchdog_that_does_not_start(void) {
     gate_await(&gate, 1);
     spawn(&second.thread, call_watch, &second);
     while (!atomic_load(&second.near)) sched_yield();
-    for (k = 0; k < i; k++)
-      sched_yield(); /* mostly enough for it to wait; else it starts one itself */
+    for (k = 0; k < i; k++) sched_yield(); /* mostly it waits by then; else it starts one itself */
     gate_open(&gate);
     ti_thread_join(&first.thread);
     ti_thread_join(&second.thread);
@@ -289,7 +289,7 @@ static void test_broken(bool closed) {
   t = task_of(&rig, NULL, 0);
   CHECK(ti_pool_submit(rig.pool, t, TI_CLOCK_NEVER, &err) == TIDE_EBROKEN);
   ti_task_release(t);
-  CHECK(ti_pool_wait(rig.pool, TI_CLOCK_NEVER)); /* broken ends by itself */
+  CHECK(ti_pool_wait(rig.pool, TI_CLOCK_NEVER)); /* a broken pool ends by itself */
   rig_end(&rig);
   gate_fini(&gate);
 }
@@ -332,7 +332,7 @@ static void test_broken_midway(void) {
     blocked[i].rig = &rig;
     spawn(&blocked[i].thread, call_submit, &blocked[i]);
   }
-  await_blocked(&rig, 3);
+  await_waiting(&rig, 3);
   gate_open(&opening);
   for (i = 0; i < 3; i++) {
     ti_thread_join(&blocked[i].thread);
@@ -349,14 +349,14 @@ static void test_broken_midway(void) {
   gate_fini(&opening);
 }
 
-/* No memory to open a worker: the task that it was for fails, the pool does not; a worn worker that
-** cannot be opened anew is the same. */
+/* Without memory to open a worker its task fails, and the pool is not broken. The same holds for a
+** worker that needs replacing. */
 static void test_starved(void) {
   struct rig rig;
   struct ti_pool_config cfg = config(1);
   rig_start(&rig, &cfg);
   rig.silent = true;
-  atomic_store(&rig.wear, 1);
+  atomic_store(&rig.max_tasks, 1);
   CHECK(finish(submit(&rig, NULL)) == TIDE_OK);
   atomic_store(&rig.open_fails, 2); /* the next one may be open already */
   while (finish(submit(&rig, NULL)) != TIDE_ENOMEM) {}
@@ -389,7 +389,7 @@ static void test_starved_queue(bool closed) {
   gate_fini(&gate);
 }
 
-/* A thread with a worker serves the queue of those that starve. */
+/* A thread with a worker serves the queue of those that have no memory for one. */
 static void test_starved_beside(void) {
   struct rig rig;
   struct ti_pool_config cfg = config(4);
@@ -413,7 +413,7 @@ static void test_starved_beside(void) {
   gate_fini(&gate);
 }
 
-/* The pool is dropped at once: a worker is opened for the queue, and queued tasks end. */
+/* The pool is closed at once: a worker is opened for the queue, and queued tasks end. */
 static void test_closed_before_it_opened(void) {
   int i;
   for (i = 0; i < 100; i++) {
@@ -434,7 +434,7 @@ static void test_closed_before_it_opened(void) {
 
 static void test_new_without_memory(void) {
   struct ti_pool_config cfg = config(1);
-  struct ti_pool_runner quiet = hands;
+  struct ti_pool_runner quiet = test_runner;
   struct ti_pool *p = NULL;
   long fail_at;
   int err;
@@ -453,8 +453,8 @@ static void test_new_without_memory(void) {
   CHECK(memory_clean());
 }
 
-/* Every allocation of three submits with new priorities fails once: the submit says so, nothing
-** is queued by it, and everything else goes on. They run until all are submitted, so each of two
+/* Every allocation of three submits with new priorities fails once. That submit returns the error
+** and queues nothing, and all else continues. The tasks run until all are submitted, so each of two
 ** needs a thread. */
 static void test_submit_without_memory(void) {
   long fail_at, left = 0;
@@ -514,7 +514,7 @@ static void *call_submit_low(void *arg) {
   return NULL;
 }
 
-/* A submitter that was woken for room and then gives up lets the next one in. */
+/* A submitter that was woken for a free place, and then fails, wakes the next one. */
 static void test_room_is_passed_on(void) {
   struct rig rig;
   struct ti_pool_config cfg = config(1);
@@ -531,9 +531,9 @@ static void test_room_is_passed_on(void) {
   queued = submit(&rig, NULL);
   high.rig = low.rig = &rig;
   spawn(&high.thread, call_submit_high, &high);
-  await_blocked(&rig, 1);
+  await_waiting(&rig, 1);
   spawn(&low.thread, call_submit_low, &low);
-  await_blocked(&rig, 2);
+  await_waiting(&rig, 2);
   atomic_store(&memory.fail_size, sizeof(struct ti_task_queue_list)); /* the high one needs that */
   CHECK(ti_pool_cancel_task(rig.pool, queued));
   ti_thread_join(&low.thread);
@@ -565,9 +565,8 @@ static void test_result_without_memory(void) {
   rig_end(&rig);
 }
 
-/* The message of a broken pool, and its copy in each task: any of them may be missing. Without the
-** message the first task fails for want of memory, and the pool is broken when it is tried
-** again. */
+/* Memory may be missing for the message of a broken pool, and for its copy in each task. Without
+** the message the first task fails with TIDE_ENOMEM, and the pool is broken at the next attempt. */
 static void test_broken_without_memory(void) {
   long fail_at, left = 0;
   int i;

@@ -117,7 +117,7 @@ static void init(struct stoppable *s, struct rig *rig, int turns) {
   s->turns = turns;
 }
 
-/* One that runs until it is stopped, and runs already. */
+/* Submits a task that runs until it is stopped, and waits until it runs. */
 static struct ti_task *run_one(struct rig *rig, struct stoppable *s) {
   struct ti_task *t;
   rig_with_signal(rig, 1, 0);
@@ -278,8 +278,8 @@ static void test_lost_signals(void) {
   }
 }
 
-/* The user's other processes have used up all queued signals that are allowed. A real-time signal
-** is refused then; other signals lose what they carry. */
+/* The user's other processes have used up all queued signals that are allowed. The system refuses a
+** real-time signal then; other signals lose what they carry. */
 static void test_too_many_queued_signals(int signal) {
   struct rlimit before, none;
   CHECK(getrlimit(RLIMIT_SIGPENDING, &before) == 0);

@@ -1,5 +1,5 @@
 /*
-** task_test.c: a task's states, who wins when several threads want it, and its memory.
+** task_test.c: a task's states, races between threads that end it, and its memory.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -91,8 +91,8 @@ static struct ti_task *contested;
 static struct gate start[2]; /* used in turns: one is closed again while the other serves */
 static atomic_int begun, cancelled, finished;
 
-/* Each rival has its own way to end the task; exactly one of them succeeds, unless it was
-** begun, in which case it can still be finished. */
+/* Each thread has its own way to end the task, and exactly one of them succeeds. Only a task that
+** was begun can still be finished. */
 static void *rival(void *arg) {
   int way = *(int *)arg, round;
   for (round = 0; round < ROUNDS; round++) {

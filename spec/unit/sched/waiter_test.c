@@ -182,9 +182,9 @@ static void test_several_waiters(void) {
 
 /* ------------------------------------------------------------- random races -- */
 
-/* Completers finish the owners' promises in any order while owners watch, sleep, take and
-** cancel. Mailbox, sets and watches are on the owner's heap and stack and are overwritten as soon
-** as the last cancel returns, so that a late completer would be seen. */
+/* Completers finish the owners' promises in any order while owners start, take and cancel entries,
+** and sleep. Waiter, sets and entries are on the owner's heap and stack. They are overwritten as
+** soon as the last cancel returns, so that a late completer would be seen. */
 
 enum { OWNERS = 3, PROMISES = 12 };
 

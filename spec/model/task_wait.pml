@@ -2,8 +2,8 @@
 ** Waits inside tasks: tasks that submit others and wait for them. Their thread runs what is waited
 ** for in a nested worker, or waits for a running task, or is blocked while another thread takes its
 ** place. C: csrc/api/task_wait.c; ti_pool_nested_run_inline and ti_pool_nested_help in
-** pool_nested.c; ti_pool_block_begin, ti_pool_block_end and ti_pool_agree in pool.c; and the rules
-** of pool_state.c and pool_threads.c on `blocked`, `on_running`, `leaving` and `waiting`.
+** pool_nested.c; pool_block.c; and the rules of pool_state.c and pool_threads.c on `blocked`,
+** `on_running`, `leaving` and `waiting`.
 **
 ** Terms
 **   locked { … }   the pool's lock is held: one step, as in pool.pml
@@ -66,7 +66,7 @@
 #define FAILS 0 /* a thread cannot be started */
 #endif
 #ifndef DEEP
-#define DEEP TASKS /* how many nested workers a stack has room for; 1: none beside the first */
+#define DEEP TASKS /* how many nested workers fit in a C stack; 1: none beside the first */
 #endif
 
 #define NONE 255
@@ -91,37 +91,38 @@ hidden byte i, j;
 #define present (alive - blocked)
 #define is_short() (queued > idle + fresh)
 #ifdef BUG_ALL_ON_RUNNING /* no further thread starts if all wait for running tasks */
-#define stuck(n) false
+#define all_on_running(n) false
 #else
-#define stuck(n) (blocked > 0 && on_running > 0 && (n) <= on_running)
+#define all_on_running(n) (blocked > 0 && on_running > 0 && (n) <= on_running)
 #endif
 #ifdef BUG_LEAVES_UNCOUNTED /* leaving threads are counted when others decide to end */
 #define staying present
 #else
 #define staying (present - leaving)
 #endif
-#define over_limit() (staying > WORKERS && !stuck(staying - 1))
+#define over_limit() (staying > WORKERS && !all_on_running(staying - 1))
 #ifdef BUG_NO_BOUND /* max_threads is not checked */
 #define place_for_one() true
 #else
 #define place_for_one() (alive < MAX_THREADS)
 #endif
-#define wanting() (is_short() && place_for_one() && (present < WORKERS || stuck(present)))
+#define needs_thread() \
+  (is_short() && place_for_one() && (present < WORKERS || all_on_running(present)))
 #ifdef BUG_SERVED_BY_WAITING /* threads that wait count as ones that serve the queue */
 #define served() (queued == 0 || present > 0)
 #else
 #define served() (queued == 0 || present > on_running || (blocked == 0 && alive > 0))
 #endif
-#define stranded() (!served() && alive >= MAX_THREADS)
+#define unservable() (!served() && alive >= MAX_THREADS)
 #define active (running - waiting - blocked - on_running)
-#define sleepy() (nasleep > 0 && queued > 0 && idle == nasleep)
+#define needs_wake() (nasleep > 0 && queued > 0 && idle == nasleep)
 
 inline check() {
   d_step {
     assert(running >= waiting + blocked + on_running);
     assert(idle + fresh + leaving + running - waiting == alive);
     assert(alive <= MAX_THREADS);
-    assert(!sleepy());
+    assert(!needs_wake());
     assert(queued == 0 || alive > 0);
   }
 }
@@ -170,7 +171,7 @@ inline wake_one() {
 
 inline pick() { /* and notify */
   if
-  :: sleepy() -> wake_one()
+  :: needs_wake() -> wake_one()
   :: else
   fi
 }
@@ -200,7 +201,7 @@ inline submit(t, failed) {
   queued++;
   failed = false;
   if
-  :: wanting() ->
+  :: needs_thread() ->
     start(failed);
     if
     :: failed && served() -> failed = false
@@ -353,7 +354,7 @@ perform: /* task t, in a nested worker of its own */
     failed = false;
 #ifndef BUG_NO_PLACE_TAKEN /* no thread takes its place */
     if
-    :: wanting() -> start(failed)
+    :: needs_thread() -> start(failed)
     :: else
     fi;
 #endif
@@ -379,7 +380,7 @@ perform: /* task t, in a nested worker of its own */
   :: !checked && !agreed[me] && !done[u] -> checked = true /* a slice ends, not the wait */
 #ifndef BUG_NO_HELP /* a thread does not run what it waits for when no other thread is left to */
   :: locked { /* ti_pool_nested_help */
-      checked && stranded() && place[u] == QUEUED && depth + 1 < DEEP ->
+      checked && unservable() && place[u] == QUEUED && depth + 1 < DEEP ->
       checked = false;
       assert(!running_wait);
       place[u] = TAKEN;
@@ -398,11 +399,11 @@ perform: /* task t, in a nested worker of its own */
     }
 #endif
 #ifndef BUG_NO_AGREEMENT /* all wait for each other, and no wait ends with an error */
-  :: locked { /* ti_pool_agree, as ti_pool_nested_help returned false */
+  :: locked { /* ti_pool_block_agree, as ti_pool_nested_help returned false */
 #ifdef BUG_NO_HELP
-      checked && stranded() && !agreed[me] ->
+      checked && unservable() && !agreed[me] ->
 #else
-      checked && stranded() && !agreed[me] && !(place[u] == QUEUED && depth + 1 < DEEP) ->
+      checked && unservable() && !agreed[me] && !(place[u] == QUEUED && depth + 1 < DEEP) ->
 #endif
       checked = false;
       if
