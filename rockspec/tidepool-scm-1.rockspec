@@ -182,6 +182,8 @@ build = {
         "csrc/vm/worker_io.c",
         "csrc/vm/worker_lib.c",
         "csrc/vm/worker_state.c",
+        "csrc/vm/worker_state_close.c",
+        "csrc/vm/worker_state_open.c",
       },
     },
   },
