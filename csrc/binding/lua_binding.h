@@ -146,7 +146,7 @@ int ti_lua_unseen_own(lua_State *L);
 int ti_lua_unseen_peek(lua_State *L);
 int ti_lua_unseen_drop(lua_State *L);
 int ti_lua_unseen_warn(lua_State *L);
-int ti_lua_unseen_watch(lua_State *L);
+int ti_lua_unseen_register(lua_State *L);
 
 /* --------------------------------------------------------------- group -- */
 

@@ -142,7 +142,7 @@ int ti_lua_unseen_warn(lua_State *L) {
 }
 
 /* core.on_unseen(fn): registers fn(owner, future), to be called for chunks that no map has read */
-int ti_lua_unseen_watch(lua_State *L) {
+int ti_lua_unseen_register(lua_State *L) {
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &opener_key);
