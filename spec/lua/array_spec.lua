@@ -266,7 +266,7 @@ end)
 describe("fill", function()
   after_each(h.finish)
 
-  it("sets a range, and answers the array", function()
+  it("sets a range, and returns the array", function()
     for type in pairs(integers) do
       local a = array(type, 21)
       assert.equal(a, a:fill(7))
@@ -323,7 +323,7 @@ describe("copy", function()
     end
   end)
 
-  it("checks type and room", function()
+  it("checks type and range", function()
     local a = array("u8", 3)
     h.fails("an array of u8 expected, got one of i8", a.copy, a, array("i8", 1))
     h.fails("4 elements from 1 on do not fit (1 to 3)", a.copy, a, array("u8", 4))
@@ -337,7 +337,7 @@ end)
 describe("add", function()
   after_each(h.finish)
 
-  it("answers the new value, and wraps around", function()
+  it("returns the new value, and wraps around", function()
     for type, limits in pairs(integers) do
       local a = array(type, 3)
       assert.equal(5, a:add(2, 5))
@@ -413,7 +413,7 @@ describe("An array that is sent", function()
     assert.same({ n = 0 }, ex:map(print, array("u8", 0)):collect())
   end)
 
-  it("lives as long as somebody has it", function()
+  it("lives as long as something refers to it", function()
     local ex = h.pool(1)
     local function part()
       local a = array("u32", 1000):fill(42)

@@ -1,4 +1,4 @@
--- The bench's page: what a program prints becomes values, and values become verdicts.
+-- The page of the benchmarks: the output of programs becomes values, and values become verdicts.
 --
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"
@@ -45,7 +45,7 @@ describe("bench: the values of a round", function()
   it("have curves, and tell how much they grow", function()
     local v = round_of("curve\tc\t1\t9", "curve\tc\t10\t2", "curve\tc\t1000\t3", "curve\tc\t1e7\t8")
     local growth, times = v:growth("c", 10)
-    assert.equal(1.5, growth) -- ten million is asked for by itself
+    assert.equal(1.5, growth) -- ten million is requested by itself
     assert.equal(100, times)
     assert.equal(4, (v:growth("c", 10, 1e7)))
   end)

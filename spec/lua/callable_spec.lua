@@ -1,4 +1,4 @@
--- Tables and userdata that have __call, wherever a function may stand.
+-- Tables and userdata that have __call, wherever a function may be given.
 --
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"

@@ -22,7 +22,7 @@ end
 describe("Done callbacks", function()
   after_each(h.finish)
 
-  it("that ask their future for its result do not interrupt each other", function()
+  it("that read the result of their future do not interrupt each other", function()
     local ex, g, total = h.pool(2), gate.new(), 0
     local fs = futures(ex, g, 1000, function(f) total = total + f:result() end)
     gate.open(g)

@@ -1,4 +1,4 @@
--- C functions go by name, or are refused; by address only if the executor says so.
+-- C functions are sent by name, or are refused; by address only if the executor allows it.
 --
 -- SPDX-License-Identifier: MIT
 -- luacheck: globals host_call host_api
@@ -77,7 +77,7 @@ describe("A C function without a name", function()
     h.contains("argument 1: cannot send a coroutine", err.message)
   end)
 
-  it("goes by address with cfunctions = true, with its upvalues, there and back", function()
+  it("is sent by address with cfunctions = true, with its upvalues, there and back", function()
     local ex, add5 = h.pool { max_workers = 1, cfunctions = true }, gate.adder(5)
     assert.equal(12, ex:submit(add5, 7):result())
     assert.equal(12, ex:submit(call, add5, 7):result())
@@ -90,7 +90,7 @@ describe("A C function without a name", function()
     h.contains("cannot send a userdata", err.message)
   end)
 
-  it("goes by address with cfunctions = true in tables, despite an initializer", function()
+  it("is sent by address with cfunctions = true in tables, despite an initializer", function()
     _G.host_api = { call = gate.adder(5) }
     local ex = h.pool { max_workers = 1, cfunctions = true, initializer = function() end }
     local api, f = _G.host_api, _G.host_api.call
@@ -109,7 +109,7 @@ end)
 describe("A C function with a name", function()
   after_each(clear)
 
-  it("of a library, or of a module that can be required, goes by it", function()
+  it("of a library, or of a module that can be required, is sent by its name", function()
     local ex = h.pool(1)
     assert.equal("x", ex:submit(call, string.lower, "X"):result())
     assert.equal(3, ex:submit(gate.add, "cfunction", 3):result())
@@ -141,7 +141,7 @@ describe("A C function with a name", function()
       .. "do not have global 'host_api'", err.message)
   end)
 
-  it("which the initializer gives each worker, goes by it", function()
+  it("which the initializer gives each worker, is sent by its name", function()
     _G.host_api = { n = 1, call = gate.adder(1) }
     local ex = h.pool {
       max_workers = 1,
@@ -183,7 +183,7 @@ end)
 describe("A module of the program that workers cannot require", function()
   after_each(clear)
 
-  it("goes by value if it can, as any other table", function()
+  it("is sent by value if it can, as any other table", function()
     local host = { version = 5, log = function(s) return "log " .. s end, max = math.max }
     package.loaded["spec.host"] = host
     local ex = h.pool(1)

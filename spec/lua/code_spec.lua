@@ -93,7 +93,7 @@ describe("Code is found again", function()
     end
   end)
 
-  it("though the function goes by name as soon as its module has one", function()
+  it("although the function is sent by name as soon as its module has one", function()
     local ex = h.pool(1)
     for _ = 1, 2 do assert.equal("table", ex:submit(type, string):result()) end
     local named = require "spec.support.sample".double
@@ -230,7 +230,7 @@ describe("A task whose parts are all plain", function()
     end
   end)
 
-  it("gives the same array and shared value at each look at its future", function()
+  it("gives the same array and shared value each time its future is read", function()
     local ex = h.pool(1)
     local f = ex:submit(function()
       local tp = require "tidepool"
@@ -244,7 +244,7 @@ describe("A task whose parts are all plain", function()
     assert.is_true(seen[select(2, f:result())])
   end)
 
-  it("lets go of arrays that were held for a call that cannot be sent", function() -- leaks: ASan
+  it("releases arrays that were held for a call that cannot be sent", function() -- leaks: ASan
     local ex = h.pool(1)
     local kept = setmetatable({}, { __mode = "k" })
     do

@@ -95,7 +95,7 @@ describe("No finalizer runs for", function()
     end)
   end)
 
-  it("an object whose metatable goes by name", function()
+  it("an object whose metatable is sent by name", function()
     local ex = h.pool(1)
     local o = finalized.new(1)
     local function use(t)

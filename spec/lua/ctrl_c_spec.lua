@@ -1,12 +1,12 @@
--- Ctrl-C: nothing that is queued starts before the script has cancelled it; and ends that take long
--- say so.
+-- Ctrl-C: nothing that is queued starts before the script has cancelled it. If the end of the
+-- script takes long, a warning says so.
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"
 local describe, it = h.busted()
 local assert = require "luassert"
 
 -- A build tool: commands in a row, one worker. Each says that it has begun; the first waits until
--- the script sleeps. As at a terminal, the signal goes to the whole process group.
+-- the script sleeps. As at a terminal, the signal is sent to the whole process group.
 local tool = [[
   local process, gate = require "process", require "gate"
   local tidepool = require "tidepool"
@@ -51,7 +51,7 @@ describe("After Ctrl-C no queued task starts", function()
       local main = gate.thread_id()
       local outer <close> = tidepool.executor(1)
       local inner <close> = tidepool.executor(1)
-      local slow = inner:submit(function() -- goes on for a while after the signal
+      local slow = inner:submit(function() -- continues for a while after the signal
         os.execute "trap '' INT; sleep 3"
       end)
       local first = outer:submit(function()

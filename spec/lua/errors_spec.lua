@@ -50,7 +50,7 @@ describe("A task's error", function()
     assert_alive(ex)
   end)
 
-  it("keeps a metatable that goes by name", function()
+  it("keeps a metatable that is sent by name", function()
     local sample = require "spec.support.sample"
     local f = h.pool(1):submit(function() error(sample.point(3, 4)) end)
     assert.equal(sample.Point, getmetatable(f:exception()))

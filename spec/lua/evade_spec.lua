@@ -1,5 +1,5 @@
--- What a task does with hooks, and what it leaves: a stop cannot be evaded, and the next task
--- finds hooks, the collector and files as if there had been none before it.
+-- What a task does with hooks, and what it leaves: a stop cannot be evaded. The next task finds
+-- hooks, the collector and files as in a new worker.
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"
 local describe, it, _, after_each = h.busted()
@@ -110,13 +110,13 @@ local evasions = {
       debug.sethook()
     end
   end,
-  ["C code that takes the hook away"] = function(g)
+  ["C code that removes the hook"] = function(g)
     gate.open(g)
     while true do
       pcall(function() while true do pcall(gate.unhook) end end)
     end
   end,
-  ["C code that takes it away in a hook"] = function(g)
+  ["C code that removes it in a hook"] = function(g)
     gate.open(g)
     debug.sethook(function()
       while true do pcall(pcall, gate.unhook) end

@@ -227,7 +227,7 @@ describe("Executor options", function()
     end
   end)
 
-  it("answer the same with any spin_time, and use no processor while idle", function()
+  it("give the same results with any spin_time, and use no processor while idle", function()
     for _, seconds in ipairs { 0, 0.00001, 0.001 } do
       local ex = h.pool { max_workers = 2, spin_time = seconds }
       for i = 1, 200 do assert.equal(i, ex:submit(function(x) return x end, i):result()) end
@@ -390,7 +390,7 @@ end)
 describe("ex:poll", function()
   after_each(h.finish)
 
-  it("runs the callbacks of futures that are done and answers of how many", function()
+  it("runs the callbacks of futures that are done and returns their number", function()
     local ex, g = h.pool(3), gate.new()
     local calls = 0
     local function count() calls = calls + 1 end

@@ -1,4 +1,4 @@
--- How scripts end: with the right status, nothing on stderr, nothing hanging; and Ctrl-C.
+-- How scripts end: in time, with the right status and nothing on stderr; and Ctrl-C.
 -- TIDE_EXIT_ROUNDS (25) says how often each way to end is tried.
 --
 -- SPDX-License-Identifier: MIT
@@ -193,7 +193,7 @@ describe("Ctrl-C stops a script that waits, with Lua's own interrupted!,", funct
 
   it("in shutdown", function() interrupted "ex:submit(task) ex:shutdown()" end)
 
-  it("in a submit that waits for room", function()
+  it("in a submit that waits for a free place", function()
     interrupted [[
       local small = tidepool.executor { max_workers = 1, max_queue = 1 }
       for _ = 1, 3 do small:submit(task) end

@@ -1,6 +1,6 @@
--- Processes: programs started by tasks and by the script while tasks run, and what a child that was
--- forked sees of its parent's executors.
--- TIDE_FORK_ROUNDS (20) says how often what depends on the moment is tried.
+-- Processes: programs that tasks and the script start while tasks run, and what a forked child may
+-- do with its parent's executors.
+-- TIDE_FORK_ROUNDS (20) says how often each race is tried.
 --
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"
@@ -32,7 +32,7 @@ local function busy(workers)
   end
 end
 
--- What fn(...) did in a child: its answer, or the kind of the error.
+-- Returns what fn(...) returned in a child, or the kind of its error.
 local function in_child(fn, ...)
   return process.fork(function(...)
     local ok, err = pcall(fn, ...)

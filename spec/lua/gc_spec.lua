@@ -48,7 +48,7 @@ describe("A dropped future", function()
 end)
 
 describe("A dropped promise", function()
-  it("with a large result is collected without being asked for", function()
+  it("with a large result is collected without a request", function()
     local text, most = ("p"):rep(1 << 20), 0
     local alive = setmetatable({}, { __mode = "v" })
     for i = 1, 100 do
@@ -163,13 +163,13 @@ describe("A finalizer", function()
         print(pcall(ex.submit, ex, fn), pcall(p.set_result, p, fn))
       end })
       ex:submit(fn):result()
-      ex:submit "os.time":result() -- in a new state: nobody else has the function's code now
+      ex:submit "os.time":result() -- in a new state: no other state has the function's code now
       collectgarbage()
       collectgarbage()
     ]], 0, leaky))
   end)
 
-  it("cannot make a closing state's first executor, whose threads nobody would join", function()
+  it("cannot make a closing state's first executor, whose threads would not be joined", function()
     local out = h.runs([[
       last = setmetatable({}, { __gc = function()
         print(pcall(require "tidepool".executor, 1))

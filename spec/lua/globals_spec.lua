@@ -1,4 +1,4 @@
--- Globals go along with a function that names them, however it reaches their table.
+-- Globals are sent along with a function that names them, however it reaches their table.
 --
 -- SPDX-License-Identifier: MIT
 -- luacheck: globals config other helper strict_seen
@@ -264,12 +264,12 @@ end)
 describe("Packing calls no metamethod of an environment:", function()
   after_each(clear)
 
-  -- Answers the names that the environment's functions were asked for.
-  local function watched(env)
-    local asked = {}
-    return asked, setmetatable(env, {
+  -- Returns the list of names that the environment's functions are called with.
+  local function recorded(env)
+    local calls = {}
+    return calls, setmetatable(env, {
       __index = function(_, name)
-        asked[#asked + 1] = name
+        calls[#calls + 1] = name
         error("undeclared " .. tostring(name), 2)
       end,
       __newindex = function(_, name) error("assignment to undeclared " .. tostring(name), 2) end,
@@ -279,20 +279,20 @@ describe("Packing calls no metamethod of an environment:", function()
   it("that of strict globals", function()
     _G.config = { n = 1 }
     local ex = h.pool(1)
-    local asked = watched(_G)
+    local calls = recorded(_G)
     local function read(t)
       if not t then return undeclared, _G.undeclared_too end -- luacheck: ignore 113
       return #"bad-request" + t.origin + config.n + rawlen(_ENV)
     end
     assert.equal(13, ex:submit(read, { origin = 1 }):result())
     assert.equal(2, ex:submit(function(env) return env.config.n + 1 end, _G):result())
-    assert.same({}, asked)
+    assert.same({}, calls)
   end)
 
   it("that of an _ENV of its own over strict globals", function()
     _G.config = { n = 1 }
     local ex = h.pool(1)
-    local asked = watched(_G)
+    local calls = recorded(_G)
     for _, index in ipairs { _G, function(_, name) return _G[name] end } do
       local env = setmetatable({ module = { n = 2 } }, { __index = index })
       for source, result in pairs {
@@ -308,16 +308,16 @@ describe("Packing calls no metamethod of an environment:", function()
         assert.equal(result, ex:submit(f, { origin = 1 }):result())
       end
     end
-    assert.same({}, asked)
+    assert.same({}, calls)
   end)
 
   it("that of an environment that raises for all it lacks", function()
     local ex = h.pool(1)
-    local asked, env = watched { config = { n = 1 }, tostring = tostring }
+    local calls, env = recorded { config = { n = 1 }, tostring = tostring }
     local f = load("return function(x) if x then return missing end return config.n end",
       "=m", "t", env)()
     assert.equal(1, ex:submit(f):result())
-    assert.same({}, asked)
+    assert.same({}, calls)
   end)
 
   it("that of environments which are their own fallback", function()
@@ -330,7 +330,7 @@ end)
 describe("An _ENV of its own without a fallback", function()
   after_each(clear)
 
-  it("goes along as the table that it is", function()
+  it("is sent along as the table that it is", function()
     local ex = h.pool(1)
     local env = { config = { n = 3 }, _G = _G }
     _G.other = 4

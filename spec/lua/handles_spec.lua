@@ -1,5 +1,6 @@
--- Handles in finalizers: the value, or an error that says so, never freed memory, never a hang. A
--- finalizer may use what was finalised before it, in a collection and while the state closes.
+-- Handles in finalizers. Each call returns the value or raises a clear error, and uses no freed
+-- memory. A finalizer may use what was finalised before it, in a collection and while the state
+-- closes.
 --
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"

@@ -147,7 +147,7 @@ describe("A failing initializer", function()
     h.raises("broken", it_)
   end)
 
-  it("wakes those who wait for several futures", function()
+  it("wakes scripts that wait for several futures", function()
     local g = gate.new()
     local ex = broken_pool(g)
     local fs = { ex:submit(mul, 1, 1), ex:submit(mul, 2, 2) }

@@ -303,7 +303,7 @@ describe("An inline executor", function()
     end
   end)
 
-  it("goes on behind a failed item", function()
+  it("continues behind a failed item", function()
     local map = inline():map(function(x) return 6 // x end, { 1, 0, 3 })
     assert.same({ 1, 6 }, { map() })
     assert.is_false(pcall(map))
@@ -498,7 +498,7 @@ describe("Initializer and finalizer of an inline executor", function()
     h.contains("it broke", r.stderr)
   end)
 
-  it("are let go when a task shuts its executor down", function()
+  it("are released when a task shuts its executor down", function()
     local ex = inline { finalizer = function() gate.add "final" end }
     assert.is_true(ex:submit(function(e) return e:shutdown { wait = false } end, ex):result())
     assert.equal(1, gate.get "final")

@@ -365,7 +365,7 @@ describe("time_limit", function()
     assert.equal(1, g:result())
   end)
 
-  it("of a view goes before it", function()
+  it("of a view takes precedence", function()
     local ex = h.pool { max_workers = 1, time_limit = 0.02 }
     assert.equal(3, ex:with { time_limit = 100 }:submit(function()
       local until_ = os.clock() + 0.05
@@ -478,7 +478,7 @@ describe("the signal", function()
     h.raises("interrupted", f.result, f)
   end)
 
-  it("is refused if faults, the system or the user send it, or nobody can", function()
+  it("is refused if faults, the system or the user send it, or it cannot be sent", function()
     for signal, why in pairs {
       [11] = "faults of the program raise it", [7] = "faults of the program raise it",
       [8] = "faults", [4] = "faults", [6] = "faults", [5] = "faults", [31] = "faults",
@@ -504,7 +504,7 @@ describe("the signal", function()
       return "ended by itself"
     end, g)
     gate.wait(g)
-    assert.is_false(f:interrupt()) -- told, and it can ask, but nothing is promised
+    assert.is_false(f:interrupt()) -- it is requested, and may check that, but no signal reaches it
     h.raises("interrupted", f.result, f)
     assert.is_true(f:interrupt())
     assert.has_error(function() ex:with { time_limit = 1 }:submit(one) end)

@@ -1,5 +1,5 @@
--- What a map takes to read from: dictionaries are refused, iterators with a state go through
--- tidepool.iter; and what wait, as_completed, array and initargs make of the same.
+-- What a map may read from: dictionaries are refused, iterators with a state are given by
+-- tidepool.iter. The same for wait, as_completed, array and initargs.
 --
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"

@@ -1,6 +1,6 @@
--- What becomes of a chunk that takes long while other workers have nothing to do.
+-- Dividing a chunk that takes long while other workers have nothing to do.
 --
--- The specs need to know a chunk's items before: `longest` asks a map of as many items. The first
+-- The specs need to know a chunk's items before: `longest` runs a map of as many items. The first
 -- item of that chunk then runs until all other chunks are done, the other worker is idle and some
 -- time has passed (`outlast`): from there on the chunk is to be shared.
 --
@@ -208,7 +208,7 @@ describe("A chunk that takes long", function()
     for i = first + 1, last do assert.equal("chunky", t[i]) end
   end)
 
-  it("is not shared if its size was asked for", function()
+  it("is not shared if its size was given", function()
     local ex = h.pool(2)
     local function busy(i)
       local start = gate.now()
@@ -312,12 +312,12 @@ describe("A part of a chunk", function()
     assert.is_true(cancelled > 0)
   end)
 
-  it("does not wait for room in a full queue", function()
+  it("does not wait for a free place in a full queue", function()
     local _, view, first, _, prepared = setup { max_workers = 2, max_queue = 1 }
     local g = gate.new()
     local t = view:map(prepared(function(i)
       if i == first + 1 then
-        gate.open(g) -- all that was given away waits for this one
+        gate.open(g) -- all that was shared waits for this one
       else
         gate.wait(g)
       end
@@ -451,7 +451,7 @@ describe("A map of many tiny items", function()
     end
   end)
 
-  it("is given out by an iterator that checks who calls it", function()
+  it("is given out by an iterator that checks its caller", function()
     local iterator = h.pool(2):map(next_to, range(100))
     local call = getmetatable(iterator).__call
     h.fails("tidepool.map expected, got number", call, 5)

@@ -112,7 +112,7 @@ describe("map", function()
     assert.equal(0, ex:stats().submitted)
   end)
 
-  it("answers iterator, nil, nil, iterator, for the generic for to close", function()
+  it("returns iterator, nil, nil, iterator, for the generic for to close", function()
     local it_, state, control, closing = h.pool(1):map(double, { 1 })
     assert.is_nil(state)
     assert.is_nil(control)

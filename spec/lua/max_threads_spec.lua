@@ -36,7 +36,7 @@ describe("After tasks waited", function()
     assert.equal(made, gate.get "init")
   end)
 
-  it("no thread is started that nobody asked for", function()
+  it("no thread is started without need", function()
     local ex = h.pool(8)
     local f = ex:submit(function(ex_) return ex_:submit(math.abs, -3):result(600) end, ex)
     assert.equal(3, f:result(60))
@@ -90,7 +90,7 @@ describe("max_threads", function()
   end)
 
   for _, threads in ipairs { 1, 2 } do
-    it(("goes on in all ways to wait, %d threads"):format(threads), function()
+    it(("continues in all ways to wait, %d threads"):format(threads), function()
       local ex = h.pool { max_workers = 1, max_threads = threads, max_queue = 3 }
       local got = ex:submit(function(ex_)
         local pool = require "tidepool"
@@ -116,7 +116,7 @@ describe("max_threads", function()
     end)
   end
 
-  it("does not starve a task that asks again and again with short limits", function()
+  it("does not delay for ever a task that waits again and again with short limits", function()
     local ex = h.pool { max_workers = 1, max_threads = 1 }
     local f = ex:submit(function(ex_)
       local child = ex_:submit(math.abs, -5)
@@ -145,7 +145,7 @@ describe("max_threads", function()
     assert.equal(1, behind:result(60))
   end)
 
-  -- Each wait takes a level of a C stack, and there is no thread with another one.
+  -- Each wait takes a nested worker's part of a C stack, and there is no thread with another one.
   local function by_result(ex, self, n)
     return n == 0 and 0 or 1 + ex:submit(self, ex, self, n - 1):result()
   end
@@ -166,7 +166,7 @@ describe("max_threads", function()
 
   for name, how in pairs { result = by_result, wait = by_wait, map = by_map } do
     it(("runs what is waited for in its place, as far as C stacks go: %s"):format(name), function()
-      for _, threads in ipairs(h.sanitized and { 1 } or { 1, 2 }) do -- a state for each level
+      for _, threads in ipairs(h.sanitized and { 1 } or { 1, 2 }) do -- few: a state for each wait
         local ex = h.pool { max_workers = 1, max_threads = threads }
         assert.equal(30, ex:submit(how, ex, how, 30):result(300))
         h.raises("deadlock", function() return ex:submit(how, ex, how, 9000):result(600) end)

@@ -1,4 +1,4 @@
--- What goes by name: classes and tables of modules, wherever the modules keep them.
+-- What is sent by name: classes and tables of modules, wherever the modules keep them.
 --
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"
@@ -91,7 +91,7 @@ describe("A module's class keeps its identity both ways", function()
   end)
 end)
 
-describe("A script's class goes by value", function()
+describe("A script's class is sent by value", function()
   after_each(function()
     nested.registry.classes.Foo, nested.Foo = nil, nil
     class.classes.Dog, class.classes.Empty = nil, nil

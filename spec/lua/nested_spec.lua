@@ -25,7 +25,7 @@ describe("A task that waits for tasks of its executor", function()
   after_each(h.finish)
 
   for _, workers in ipairs { 1, 2, 8 } do
-    it(("goes on: fib(20) by fork and join, %d workers"):format(workers), function()
+    it(("continues: fib(20) by fork and join, %d workers"):format(workers), function()
       local ex = h.pool(workers)
       local f = ex:submit(fib, ex, fib, h.sanitized and 14 or 20)
       assert.equal(h.sanitized and 377 or 6765, f:result())
@@ -35,12 +35,12 @@ describe("A task that waits for tasks of its executor", function()
       assert.equal(0, ex:stats().running)
     end)
 
-    it(("goes on: a chain of 300, %d workers"):format(workers), function()
+    it(("continues: a chain of 300, %d workers"):format(workers), function()
       local ex = h.pool(workers)
       assert.equal(300, ex:submit(chain, ex, chain, 300):result())
     end)
 
-    it(("goes on in all ways to wait, %d workers"):format(workers), function()
+    it(("continues in all ways to wait, %d workers"):format(workers), function()
       local ex = h.pool(workers)
       local got = ex:submit(function(ex_)
         local pool = require "tidepool"
@@ -136,7 +136,7 @@ describe("A task that waits for tasks of its executor", function()
     assert.equal(8, f:result(60))
   end)
 
-  it("takes no room in a bounded queue while it waits for a running one", function()
+  it("takes no place in a bounded queue while it waits for a running one", function()
     local ex, p = h.pool { max_workers = 1, max_queue = 1, on_full = "error" }, tidepool.future()
     local function runs(n)
       h.eventually(function() return ex:stats().running == n end, n .. " tasks run")

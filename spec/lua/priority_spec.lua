@@ -11,14 +11,14 @@ local tidepool = require "tidepool"
 local function rank() return gate.add "rank" end
 
 -- One of a line of urgent tasks: it submits the next one before it ends, so that whenever a worker
--- that ran one looks for its next task, another one is queued.
+-- that ran one takes its next task, another one is queued.
 local function link(ex, self, left, done)
   gate.add "rank"
   if left == 0 then return done:set_result() end
   ex:with({ priority = 1 }):submit(self, ex, self, left - 1, done)
 end
 
--- All workers are parked at a gate, which is answered.
+-- Returns an executor whose workers are all parked at a gate, and the gate.
 local function parked(workers)
   local ex, g = h.pool(workers), gate.new()
   for _ = 1, workers do ex:submit(gate.wait, g) end
@@ -30,7 +30,7 @@ describe("Priorities:", function()
   after_each(h.finish)
 
   for _, workers in ipairs { 1, 2 } do
-    local name = "a steady stream of urgent tasks starves the others until it pauses, %d workers"
+    local name = "a steady stream of urgent tasks holds up the others until it pauses, %d workers"
     it(name:format(workers), function()
       local LENGTH = 500
       local ex, g = parked(workers)

@@ -83,7 +83,7 @@ describe("A program begins with the script's signals", function()
     assert.equal("true\ntrue:0000000000001200\n", out)
   end)
 
-  it("and ends when told to, or when nobody reads its output", function()
+  it("and ends when requested, or when its output is not read", function()
     local ex = h.pool(1)
     local function first() return by_popen "yes | head -n 1" end
     assert.equal("y\n", (ex:submit(first):result()))
@@ -248,7 +248,7 @@ describe("io.popen in a worker", function()
       local reader = ex:submit(function(name_)
         local p = io.popen("cat " .. name_)
         require "gate".add "reads"
-        return p:read "a", p:close() -- as long as nobody has written
+        return p:read "a", p:close() -- as long as nothing was written
       end, name)
       gate.await("reads", 1)
       local writer = ex:submit(function(name_)
@@ -264,7 +264,7 @@ describe("io.popen in a worker", function()
       local one = io.popen("cat", "w")
       local two = io.popen "sleep 20 & echo started" -- has what it was given for long
       two:read "l"
-      one:close() -- ends at once: nobody else holds its pipe
+      one:close() -- ends at once: no other process has its pipe
       return "done"
     end):result(15 * h.slow))
   end)

@@ -86,7 +86,7 @@ describe("A future made by tidepool.future()", function()
     assert.equal(0, select("#", f:result()))
   end)
 
-  it("can be waited for by a task that another task answers", function()
+  it("can be waited for by a task while another task sets it", function()
     local ex, p = h.pool(2), tidepool.future()
     local f = ex:submit(function() return p:result() + 1 end)
     ex:submit(function() p:set_result(41) end)

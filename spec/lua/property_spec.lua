@@ -1,5 +1,5 @@
--- Random values survive the way into a task and back: equal all the way down, and of the
--- same shape (what was one object is one object). TIDE_SEED repeats a run.
+-- Random values are sent into a task and back. They stay equal all the way down and of the same
+-- shape: what was one object is one object. TIDE_SEED repeats a run.
 --
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"
@@ -98,7 +98,7 @@ describe("A random value", function()
     end
   end)
 
-  it("goes through two tasks as through one", function()
+  it("passes through two tasks as through one", function()
     local ex = h.pool(2)
     for i = 1, rounds // 4 do
       local value = deep.random(4)

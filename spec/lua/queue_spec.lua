@@ -14,7 +14,7 @@ local function park(g) gate.wait(g) end
 describe("A bounded queue", function()
   after_each(h.finish)
 
-  it("makes a submit wait for room", function()
+  it("makes a submit wait for a free place", function()
     local ex, g = h.pool { max_workers = 1, max_queue = 1 }, gate.new()
     local other = h.pool(1)
     ex:submit(park, g)
@@ -46,7 +46,7 @@ describe("A bounded queue", function()
     assert.equal(30, ex:submit(mul, 5, 6):result())
   end)
 
-  it("has room again when a queued task is cancelled", function()
+  it("has a free place again when a queued task is cancelled", function()
     local ex, g = h.pool { max_workers = 1, max_queue = 1, on_full = "error" }, gate.new()
     ex:submit(park, g)
     gate.arrived(g, 1)
@@ -58,7 +58,7 @@ describe("A bounded queue", function()
     assert.equal(12, b:result())
   end)
 
-  it("has room again when a queued task is interrupted, or a running one is stopped", function()
+  it("has a free place again when a queued task is interrupted or a running one stopped", function()
     local ex, g = h.pool { max_workers = 1, max_queue = 1, on_full = "error" }, gate.new()
     ex:submit(park, g)
     gate.arrived(g, 1)
@@ -79,7 +79,7 @@ describe("A bounded queue", function()
     end
   end)
 
-  it("lets a task go that waits for room, when it is interrupted", function()
+  it("ends a task that waits for a free place, when it is interrupted", function()
     local full, other, g = h.pool { max_workers = 1, max_queue = 1 }, h.pool(1), gate.new()
     full:submit(park, g)
     gate.arrived(g, 1)
@@ -96,7 +96,7 @@ describe("A bounded queue", function()
     gate.open(g)
   end)
 
-  it("lets a map through that is longer than it", function()
+  it("takes a map that is longer than it", function()
     local ex = h.pool { max_workers = 2, max_queue = 2 }
     local items = {}
     for i = 1, 500 do items[i] = i end
@@ -121,7 +121,7 @@ describe("A bounded queue", function()
     assert.equal(0, gate.get "ran")
   end)
 
-  it("with on_full = 'error' lets a map through whose buffer fits", function()
+  it("with on_full = 'error' takes a map whose buffer fits", function()
     local ex = h.pool { max_workers = 1, max_queue = 4, on_full = "error" }
     local view = ex:with { buffersize = 3, chunksize = 1 }
     assert.equal(50, view:map(double, (" "):rep(50):gmatch "()."):collect().n)
@@ -138,7 +138,7 @@ describe("A bounded queue", function()
     assert.equal(42, f:result())
   end)
 
-  it("breaks while a submit waits for room", function()
+  it("breaks while a submit waits for a free place", function()
     local g, owner = gate.new(), gate.thread_id()
     local ex = h.pool {
       max_workers = 1,

@@ -1,4 +1,4 @@
--- math.random in workers: where it begins.
+-- math.random in workers: the seeds of its sequences.
 --
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"
@@ -120,7 +120,7 @@ describe("seed", function()
     end
   end)
 
-  it("goes by the order of submits, not by that in which tasks run", function()
+  it("depends on the order of submits, not on that in which tasks run", function()
     local expected = submitted({ max_workers = 1, seed = 7 }, 8)
     local ex, g = h.pool { max_workers = 1, seed = 7 }, gate.new()
     local function gated(draw_, g_)
@@ -291,7 +291,7 @@ describe("seed of a map", function()
     assert.same(without_n(expected), drawn)
   end)
 
-  it("does not depend on who takes a share of a chunk", function()
+  it("does not depend on which worker takes a part of a chunk", function()
     local n = 24
     local expected = mapped({ max_workers = 1, seed = 7 }, range(n), { chunksize = 1 })
     local g = gate.new()
@@ -320,7 +320,7 @@ describe("seed of a map", function()
     assert.equal(before + 2 * n, gate.get "shares")
   end)
 
-  it("goes on behind items that fail", function()
+  it("continues behind items that fail", function()
     local expected = mapped({ max_workers = 1, seed = 7 }, range(100))
     local it_ = h.pool({ max_workers = 2, seed = 7 }):with({ chunksize = 25 }):map(function(i)
       local value = math.random(0)

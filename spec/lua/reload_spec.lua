@@ -1,4 +1,4 @@
--- What a name means now: aliases, modules that are loaded again, replaced, mocked.
+-- What a module name means at present: aliases, modules that are loaded again, replaced, mocked.
 --
 -- Each runs in an interpreter of its own, as it changes package.loaded.
 --
@@ -125,7 +125,7 @@ end)
 describe("A module that is loaded again", function()
   after_each(h.finish)
 
-  it("goes by name, and the old one by value, at once", function()
+  it("is sent by name, and the old one by value, at once", function()
     quiet [[
       local old = require(NAMES .. "complex")
       indexed()
@@ -171,7 +171,7 @@ describe("A module that is loaded again", function()
     ]]
   end)
 
-  it("of a precompiled file goes by name, stripped or not", function()
+  it("of a precompiled file is sent by name, stripped or not", function()
     for _, strip in ipairs { "true", "false" } do
       quiet([[
         local dir = os.tmpname()
@@ -189,7 +189,7 @@ describe("A module that is loaded again", function()
     end
   end)
 
-  it("from another place goes by value where the worker would find other code", function()
+  it("from another place is sent by value where the worker would find other code", function()
     quiet [[
       local twin = require(NAMES .. "twin")
       expect("before", same(twin) == twin)
@@ -212,7 +212,7 @@ describe("A module that is loaded again", function()
   end)
 end)
 
-describe("A mock goes by value", function()
+describe("A mock is sent by value", function()
   after_each(h.finish)
 
   it("of a module in C and Lua", function()
@@ -303,7 +303,7 @@ end)
 describe("A field that was replaced", function()
   after_each(h.finish)
 
-  it("goes by value, and what was there before too", function()
+  it("is sent by value, and what was there before too", function()
     quiet [[
       local nested = require(NAMES .. "nested")
       local mark, Class = nested.mark, nested.a.b.Class

@@ -1,5 +1,5 @@
--- What starts tidepool in surroundings that are not as usual: another Lua, symbolic links, a lock
--- of apt's that another program has.
+-- Scripts that start tidepool, in unusual conditions: another Lua, symbolic links, a lock of apt
+-- that another program has.
 --
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"

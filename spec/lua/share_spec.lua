@@ -193,7 +193,7 @@ describe("A value that cannot be rebuilt", function()
     assert.equal(2, gate.get "tries")
   end)
 
-  it("because what rebuilds it asks for it, says so", function()
+  it("because what rebuilds it reads it, says so", function()
     local ex = h.pool(1)
     local s = share { rebuilt_by("spec.support.sample.within") }
     local err, again = ex:submit(function()
@@ -219,7 +219,7 @@ describe("A value that cannot be rebuilt", function()
     assert.same({ 7 }, value)
   end)
 
-  it("asks for other shares while it is rebuilt", function()
+  it("reads other shares while it is rebuilt", function()
     local ex = h.pool(1)
     local other = share { 7 }
     local s = share { rebuilt_by("spec.support.sample.within") }

@@ -1,4 +1,4 @@
--- tidepool.share in workers: decoded once in each, kept between tasks, let go of in the end.
+-- tidepool.share in workers: decoded once in each, kept between tasks, released in the end.
 --
 -- How often it is decoded is counted by what rebuilds it: counted() below.
 --
@@ -43,7 +43,7 @@ local function in_each(ex, n, fn, ...)
   return results
 end
 
--- A finished future of an executor of its own: core.live().tasks counts it until all let go of it.
+-- A finished future of an executor of its own: core.live().tasks counts it while any refers to it.
 local function finished_future()
   local ex = h.pool(1)
   local f = ex:submit(math.abs, -1)
@@ -52,8 +52,8 @@ local function finished_future()
   return f
 end
 
--- Waits until no task is alive, while the n workers of ex do what makes them let go.
-local function assert_let_go(ex, n)
+-- Waits until no task is alive, while the n workers of ex run what makes them release shares.
+local function assert_released(ex, n)
   h.eventually(function()
     in_each(ex, n, nothing)
     in_each(ex, n, collect)
@@ -100,7 +100,7 @@ describe("A share is decoded", function()
     assert.equal(n, decoded())
   end)
 
-  it("only where it is asked for, and not where it was made", function()
+  it("only where it is read, and not where it was made", function()
     local ex = h.pool(2)
     local t = counted(1)
     local s = share(t)
@@ -146,7 +146,7 @@ describe("A share is decoded", function()
   end)
 end)
 
-describe("A share that nobody has any more", function()
+describe("A share without users", function()
   after_each(h.finish)
 
   it("leaves the workers that had decoded it", function()
@@ -158,7 +158,7 @@ describe("A share that nobody has any more", function()
     collect()
     assert.is_true(core.live().tasks > 0) -- a handle is here
     s = nil -- luacheck: ignore
-    assert_let_go(ex, 4)
+    assert_released(ex, 4)
   end)
 
   it("leaves them with others that stay", function()
@@ -170,7 +170,7 @@ describe("A share that nobody has any more", function()
       other:get()
     end, list, stays)
     list = nil -- luacheck: ignore
-    assert_let_go(ex, 2)
+    assert_released(ex, 2)
     in_each(ex, 2, get, stays)
     assert.equal(2, decoded())
   end)
@@ -198,20 +198,20 @@ describe("A share that nobody has any more", function()
         return s:get().me:get() == s:get()
       end, t.me)
     end
-    assert_let_go(ex, 2)
+    assert_released(ex, 2)
   end)
 
-  it("leaves though it was in another share, and never asked for", function()
+  it("is released though it was in another share, and never read", function()
     local ex = h.pool(2)
     do
       local s = share { finished_future(), share { finished_future() } }
       in_each(ex, 2, get, s)
       in_each(ex, 2, nothing, share { finished_future() })
     end
-    assert_let_go(ex, 2)
+    assert_released(ex, 2)
   end)
 
-  it("leaves its memory to the worker, which need not ask for it", function()
+  it("is freed in the worker without a request", function()
     local ex = h.pool(1)
     local function kilobytes() return ex:submit(collectgarbage, "count"):result() end
     local before = kilobytes()

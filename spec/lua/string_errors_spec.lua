@@ -7,7 +7,7 @@ local assert = require "luassert"
 local gate = require "gate"
 local tidepool = require "tidepool"
 
--- Asserts that err is a string with a place of this file, those words and that kind; answers it.
+-- Asserts that err is a string with a place of this file, those words and that kind. Returns it.
 local function is(kind, words, err)
   assert.equal("string", type(err))
   assert.matches("^spec/lua/string_errors_spec%.lua:%d+: ", err)

@@ -1,4 +1,4 @@
--- What a task knows of itself, where its name is shown, and tidepool.traceback.
+-- What a task can read of itself, where its name is shown, and tidepool.traceback.
 --
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"
@@ -147,7 +147,7 @@ describe("A task's name", function()
   end)
 end)
 
--- What a script is told whose error nobody catches.
+-- Returns the text for an error that the script does not catch.
 local function uncaught(fn, ...)
   local ok, text = xpcall(fn, tidepool.traceback, ...)
   assert.is_false(ok)

@@ -141,7 +141,7 @@ describe("A Lua function is sent", function()
     for i = 1, 100 do assert.equal(i, fs[i]:result()) end
   end)
 
-  it("with modules as upvalues, which go by name", function()
+  it("with modules as upvalues, which are sent by name", function()
     assert.equal(10, h.pool(1):submit(function() return sample.double(5) end):result())
   end)
 end)
@@ -149,7 +149,7 @@ end)
 describe("A module's function", function()
   after_each(h.finish)
 
-  it("that a script put there goes by value", function()
+  it("that a script put there is sent by value", function()
     local extended = require "spec.support.extended"
     function extended.added(x) return x + 1 end
     local ex = h.pool(1)
@@ -159,7 +159,7 @@ describe("A module's function", function()
     assert.is_true(own:result())
   end)
 
-  it("of a C library that a Lua file completes goes by the Lua file's name", function()
+  it("of a C library that a Lua file completes is sent by the Lua file's name", function()
     local socket = require "socket"
     local ex = h.pool(1)
     local bind, sleep, same = ex:submit(function()
@@ -184,12 +184,12 @@ describe("A global that the script defined and the function names", function()
     h.finish()
   end)
 
-  it("goes along", function()
+  it("is sent along", function()
     _G.alpha = { 1, 2 }
     assert.equal(2, h.pool(1):submit(function() return #alpha end):result()) -- luacheck: ignore 113
   end)
 
-  it("goes along with its value at each submit", function()
+  it("is sent along with its value at each submit", function()
     local ex = h.pool(1)
     local function read() return counter end -- luacheck: ignore 113
     for i = 1, 3 do
@@ -204,7 +204,7 @@ describe("A global that the script defined and the function names", function()
     for i = 1, 10 do assert.equal(i, fs[i]:result()) end
   end)
 
-  it("goes along when a function that it calls names it", function()
+  it("is sent along when a function that it calls names it", function()
     _G.gamma = 3
     function _G.beta() return gamma + 1 end -- luacheck: ignore 113
     function _G.alpha() return beta() + 1 end -- luacheck: ignore 113
@@ -213,7 +213,7 @@ describe("A global that the script defined and the function names", function()
     assert.equal(5, ex:submit(alpha):result()) -- luacheck: ignore 113
   end)
 
-  it("goes along when only an inner function names it", function()
+  it("is sent along when only an inner function names it", function()
     _G.gamma = 8
     assert.equal(8, h.pool(1):submit(function()
       local function inner() return gamma end -- luacheck: ignore 113
@@ -221,7 +221,7 @@ describe("A global that the script defined and the function names", function()
     end):result())
   end)
 
-  it("goes along when the function has the globals in another upvalue, too", function()
+  it("is sent along when the function has the globals in another upvalue, too", function()
     local G = _G
     _G.alpha, _G.beta = 7, 8
     local function outer() return type(G.print), alpha end -- luacheck: ignore 113

@@ -1,5 +1,5 @@
--- What a message remembers stays alive until it is packed, whatever runs meanwhile: `__transfer`,
--- finalizers, a collector that clears weak tables. A value never arrives as another one.
+-- What a message refers to stays alive until it is packed, whatever runs meanwhile: `__transfer`,
+-- finalizers, a collector that clears weak tables. No value arrives as another one.
 --
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"
@@ -49,7 +49,7 @@ end
 local kinds = {
   ["short strings"] = { function(n) return ("%030d"):format(n) end, function(v) return v end },
   ["long strings"] = { function(n) return ("x"):rep(200) .. n end, function(v) return v end },
-  ["strings that are lent"] = {
+  ["strings that are borrowed"] = {
     function(n) return ("x"):rep(99999) .. n end, function(v) return v end, rounds = 2,
   },
   tables = { function(n) return { n } end, function(v) return v[1] end },
@@ -91,7 +91,7 @@ describe("While a message is packed", function()
     end
   end)
 
-  it("a metatable that a __transfer takes away is not mixed up with another", function()
+  it("a metatable that a __transfer removes is not mixed up with another", function()
     local ex = h.pool(1)
     for round = 1, ROUNDS do
       local x = setmetatable({}, { n = -round })

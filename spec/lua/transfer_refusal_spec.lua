@@ -109,7 +109,7 @@ describe("Refused are", function()
     end
   end)
 
-  it("a list whose elements a __transfer takes away", function()
+  it("a list whose elements a __transfer removes", function()
     local t = {}
     for i = 1, 64 do t[i] = i end
     t[5] = setmetatable({}, { __transfer = function()

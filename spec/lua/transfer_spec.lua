@@ -47,7 +47,7 @@ describe("Scalars are sent as what they are:", function()
     end
   end)
 
-  it("floats that look like integers", function()
+  it("floats with integral values", function()
     for _, f in ipairs { 0.0, 1.0, -1.0, 2.0 ^ 53, 2.0 ^ 63, 1e300 } do assert_through(f) end
   end)
 
@@ -316,7 +316,7 @@ describe("__transfer", function()
     assert.same({ rebuilt = { "u", n = 1 } }, through(u))
   end)
 
-  it("may take away the metatable of the table around it", function()
+  it("may remove the metatable of the table around it", function()
     local outer = setmetatable({}, { __index = { a = 1 } })
     outer[1] = setmetatable({}, {
       __transfer = function()

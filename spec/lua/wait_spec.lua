@@ -117,7 +117,7 @@ describe("tidepool.wait", function()
     gate.open(g)
   end)
 
-  it("keeps the order of the list in both answers", function()
+  it("keeps the order of the list in both results", function()
     local p, ex, g = h.promises(), h.pool(1), gate.new()
     local f = ex:submit(park, g)
     local done, not_done = tidepool.wait(

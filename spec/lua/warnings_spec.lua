@@ -1,4 +1,4 @@
--- Warnings in workers: they follow the script's.
+-- Warnings in workers: on or off as in the script.
 --
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"

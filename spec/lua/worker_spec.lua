@@ -190,7 +190,7 @@ describe("A worker's state", function()
   end)
 end)
 
--- How often it was called in this state; the name is computed, else the count would go along.
+-- How often it was called in this state; the name is computed, else the count would be sent along.
 local function count(name)
   _G[name] = (_G[name] or 0) + 1
   return _G[name]
@@ -387,7 +387,7 @@ end)
 describe("os.execute in a worker", function()
   after_each(h.finish)
 
-  it("answers as Lua's own does", function()
+  it("gives the same results as Lua's own", function()
     local ex = h.pool(1)
     for _, command in ipairs { "true", "exit 3", "kill -TERM $$", "exec no-such 2>/dev/null" } do
       local there = table.pack(ex:submit(os.execute, command):result())

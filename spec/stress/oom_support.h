@@ -1,8 +1,14 @@
 /*
-** oom_support.h: what oom_test.c makes fail, and counts; the rows it reads.
+** oom_support.h: the calls that oom_test.c makes fail, its counters, and the rows that it reads.
 **
 ** The linker puts the functions __wrap_X in place of the calls of X in the core and in Lua, which
-** is linked statically. One counter at a time: how many calls of the seam that fails there were.
+** are linked statically.
+**
+** Terms
+**   failure site  a set of calls of which one or more fail: allocations in the owner's thread,
+**                 allocations in workers' threads, or calls of the system but allocations. Calls
+**                 of one site at a time are counted.
+**   row           an operation of spec/support/oom.lua
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -23,36 +29,36 @@
 #include "include/tidepool.h"
 #include "check.h"
 
-enum seam { OWNER, WORKERS, SYSTEM, SEAMS };
+enum site { OWNER, WORKERS, SYSTEM, SITES };
 enum way { ONE, THREE, LASTING, WAYS };
 
 static struct {
-  enum seam seam;
+  enum site site;
   enum way way;
   long n; /* which of the calls fails */
   long last;
   atomic_long made;
   atomic_bool armed, on, racing;
-  char text[80]; /* all of that in words */
+  char text[80]; /* the above as text */
 } oom;
 
 static struct { atomic_long blocks, mapped, threads, locks, conds; } oom_alive;
 
 static long oom_step = 3, oom_dense = 20;
-static _Thread_local enum seam oom_thread = WORKERS; /* the main thread is the owner's */
+static _Thread_local enum site oom_thread = WORKERS; /* the main thread is the owner's */
 static _Thread_local long oom_raced;                 /* milliseconds that its clock is early */
 
-static inline void oom_aim(enum seam seam, enum way way, long n) {
-  static const char *const seams[] = {"owner", "workers", "system"};
+static inline void oom_aim(enum site site, enum way way, long n) {
+  static const char *const sites[] = {"owner", "workers", "system"};
   static const char *const ways[] = {"only", "and two more", "and all later ones"};
-  oom.seam = seam;
+  oom.site = site;
   oom.way = way;
   oom.n = n;
   oom.last = way == ONE ? n : way == THREE ? n + 2 : n + 1000000000;
-  snprintf(oom.text, sizeof oom.text, "%s, number %ld %s", seams[seam], n, ways[way]);
+  snprintf(oom.text, sizeof oom.text, "%s, number %ld %s", sites[site], n, ways[way]);
 }
 
-/* What oom_begin and oom_end enclose fails from now on. */
+/* From now on calls between oom_begin and oom_end fail. */
 static inline void oom_arm(bool racing) {
   atomic_store(&oom.made, 0);
   atomic_store(&oom.racing, racing);
@@ -60,21 +66,21 @@ static inline void oom_arm(bool racing) {
 }
 static inline void oom_begin(void) { atomic_store(&oom.on, atomic_load(&oom.armed)); }
 static inline void oom_end(void) { atomic_store(&oom.on, false); }
-/* Whether the nth call came. */
+/* Ends that. Returns whether the nth call was reached. */
 static inline bool oom_disarm(void) {
   atomic_store(&oom.armed, false);
   atomic_store(&oom.racing, false);
   return atomic_load(&oom.made) >= oom.n;
 }
 
-static inline bool oom_fails(enum seam seam) {
+static inline bool oom_fails(enum site site) {
   long n;
-  if (!atomic_load(&oom.on) || seam != oom.seam) return false;
+  if (!atomic_load(&oom.on) || site != oom.site) return false;
   n = atomic_fetch_add(&oom.made, 1) + 1;
   return n >= oom.n && n <= oom.last;
 }
 
-/* Nothing is alive; what is, is forgotten. */
+/* Checks that nothing is alive, and resets the counters. Returns whether that was so. */
 static inline bool oom_clean(void) {
   bool clean = atomic_load(&oom_alive.blocks) == 0 && atomic_load(&oom_alive.mapped) == 0 &&
                atomic_load(&oom_alive.threads) == 0 && atomic_load(&oom_alive.locks) == 0 &&
@@ -130,7 +136,7 @@ int __wrap_munmap(void *p, size_t size) {
   return __real_munmap(p, size);
 }
 
-/* The same as a host's allocator. */
+/* realloc and free as a host's allocator. */
 static void *oom_alloc(void *ud, void *p, size_t osize, size_t nsize) {
   (void)ud;
   (void)osize;
@@ -145,9 +151,9 @@ static void *oom_alloc(void *ud, void *p, size_t osize, size_t nsize) {
   type __real_##name parameters;                                         \
   type __wrap_##name parameters;                                         \
   type __wrap_##name parameters {                                        \
-    type answer = oom_fails(SYSTEM) ? (error) : __real_##name arguments; \
-    if (answer == 0) atomic_fetch_add(count, 1);                         \
-    return answer;                                                       \
+    type result = oom_fails(SYSTEM) ? (error) : __real_##name arguments; \
+    if (result == 0) atomic_fetch_add(count, 1);                         \
+    return result;                                                       \
   }
 #define OOM_UNWRAP(name, parameters, arguments, count) \
   int __real_##name parameters;                        \
@@ -162,7 +168,7 @@ static atomic_long oom_uncounted;
 OOM_WRAP(int, pthread_create,
          (pthread_t * t, const pthread_attr_t *a, void *(*fn)(void *), void *arg), (t, a, fn, arg),
          EAGAIN, &oom_alive.threads)
-OOM_UNWRAP(pthread_join, (pthread_t t, void **answer), (t, answer), &oom_alive.threads)
+OOM_UNWRAP(pthread_join, (pthread_t t, void **result), (t, result), &oom_alive.threads)
 OOM_WRAP(int, pthread_mutex_init, (pthread_mutex_t * m, const pthread_mutexattr_t *a), (m, a),
          ENOMEM, &oom_alive.locks)
 OOM_UNWRAP(pthread_mutex_destroy, (pthread_mutex_t * m), (m), &oom_alive.locks)
@@ -185,22 +191,23 @@ FILE *__wrap_fopen(const char *path, const char *mode) {
   return NULL;
 }
 
-/* Chunks of a map are shared once they have taken a while; so that takes no while. */
+/* Chunks of a map are shared once they have taken some time. Here the clock of a worker advances by
+** a millisecond each time it is read. */
 int __real_clock_gettime(clockid_t clock, struct timespec *t);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *t);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *t) {
-  int answer = __real_clock_gettime(clock, t);
+  int result = __real_clock_gettime(clock, t);
   if (oom_thread == WORKERS && atomic_load(&oom.racing)) {
     long ns = t->tv_nsec + ++oom_raced * 1000000;
     t->tv_sec += ns / 1000000000;
     t->tv_nsec = ns % 1000000000;
   }
-  return answer;
+  return result;
 }
 
 /* ------------------------------------------------------------------ rows -- */
 
-/* A function or a module, dumped: reading its source each time would take most of the time. */
+/* A function or a module as bytecode: loading its source each time would take most of the time. */
 struct dumped {
   char name[32];
   char *data;
@@ -211,7 +218,7 @@ static const struct row {
   char name[64];
   struct dumped run, first;
   int workers;
-  bool fresh, lends, alone, racing;
+  bool fresh, borrows, alone, racing;
 } * oom_rows;
 static size_t oom_nrows;
 static struct dumped oom_prelude, oom_warm, oom_modules[32];
@@ -227,7 +234,7 @@ static inline int oom_write(lua_State *L, const void *p, size_t size, void *ud) 
   return 0;
 }
 
-/* Dumps the function on top. [-1, +0] */
+/* Dumps the function on top. [-1, +0, -] */
 static inline void oom_dump(lua_State *L, struct dumped *d) {
   d->data = NULL;
   d->len = 0;
@@ -235,12 +242,12 @@ static inline void oom_dump(lua_State *L, struct dumped *d) {
   lua_pop(L, 1);
 }
 
-/* Pushes what was dumped. */
+/* Pushes the function that was dumped. [-0, +1, e] */
 static inline void oom_load(lua_State *L, const struct dumped *d) {
   if (luaL_loadbufferx(L, d->data, d->len, "=dumped", "b") != LUA_OK) lua_error(L);
 }
 
-/* In package.preload, of workers too: the module whose name is the argument. */
+/* A loader in package.preload, of workers too: (name): returns that module. */
 static inline int oom_module(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   lua_settop(L, 1);
@@ -318,9 +325,9 @@ static inline int oom_read(lua_State *L) {
     rows[i].workers = (int)luaL_optinteger(L, -1, 1);
     lua_pop(L, 1);
     rows[i].fresh = oom_flag(L, "fresh");
-    rows[i].lends = oom_flag(L, "lends");
-    rows[i].alone = rows[i].lends && lua_getfield(L, -1, "lends") == LUA_TSTRING;
-    if (rows[i].lends) lua_pop(L, 1);
+    rows[i].borrows = oom_flag(L, "borrows");
+    rows[i].alone = rows[i].borrows && lua_getfield(L, -1, "borrows") == LUA_TSTRING;
+    if (rows[i].borrows) lua_pop(L, 1);
     rows[i].racing = oom_flag(L, "racing");
   }
   return 0;

@@ -5,19 +5,18 @@
    link: -Wl,--wrap=pthread_cond_init,--wrap=pthread_cond_destroy,--wrap=pthread_condattr_init
    link: -Wl,--wrap=pthread_attr_init,--wrap=fopen,--wrap=posix_spawn */
 /*
-** Out of memory, everywhere: each operation (a row of spec/support/oom.lua) is run while the nth
-** allocation fails, for one n after the other, until there is none left to fail.
+** oom_test.c: out of memory. Each operation (a row of spec/support/oom.lua) is run while the nth
+** call of a failure site fails, for each n, until the operation has fewer calls.
 **
-** What fails is a *seam*: memory in the owner's thread, of its state and of the core behind it; or
-** memory in the workers' threads, of their states and the core; or what the system gives but
-** memory: threads, locks, conditions, descriptors. States and executors have an allocator of a
-** host's, so that each allocation of Lua is one that may fail; and in a second round the default
-** one, with its arenas, shelves and lent strings.
+** The failure sites (oom_support.h) are memory in the owner's thread, memory in the workers'
+** threads, and the system's threads, locks, conditions and descriptors. States and executors have
+** an allocator of a host's, so that each allocation of Lua may fail. In a second round they have
+** the default one, with arenas, block caches and borrowed strings.
 **
-** Each n is tried in three ways: that one fails; it and the two after it, so that Lua's emergency
-** collection does not make up for it; every one from then on. Each time: the operation ends well or
-** with a clear error; then, with nothing failing, it ends well with the same executor; and when
-** all is closed, every block, thread, lock and condition has been given back.
+** Each n is tried in three ways: that call fails; it and the two after it fail, so that Lua's
+** emergency collection does not help; all from it on fail. Each time the operation must succeed or
+** raise a clear error. Then, with no failures, it must succeed with the same executor. When all is
+** closed, every block, thread, lock and condition must have been given back.
 **
 ** Each of the first n is tried, up to oom_dense; from there on, one in oom_step.
 ** TIDE_OOM: a part of the names of the rows to be run. TIDE_OOM_STEP: sets oom_step; 1: every n.
@@ -35,7 +34,7 @@ static const struct row *current;
 
 /* ------------------------------------------------------- what rows may call -- */
 
-/* fail_promise(): a promise that is set when there is no room on the stack without growing it. */
+/* fail_promise(): sets an error in the promise where the stack must grow for it. */
 static int fail_promise(lua_State *L) {
   lua_State *co = lua_newthread(L);
   luaL_checkstack(co, 38, NULL);
@@ -44,7 +43,7 @@ static int fail_promise(lua_State *L) {
   return 0;
 }
 
-/* A C function that no module has. */
+/* A C function that is in no module. */
 static int cclosure(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_pushvalue(L, lua_upvalueindex(2));
@@ -58,7 +57,7 @@ static void must(lua_State *L, int status, const char *text) {
   CHECK(status == TIDE_OK);
 }
 
-/* What a host without a state does: all of it, or as far as it comes. The code. */
+/* Does what a host without a state may do, until one call fails. Returns the error code. */
 static int call_host(tide_executor *ex, char text[64]) {
   tide_value args[2] = {{.type = TIDE_TSTRING, .u.string = {"ab", 2}},
                         {.type = TIDE_TINTEGER, .u.integer = 3}};
@@ -130,8 +129,8 @@ static int make_owner(lua_State *L) {
   return 0;
 }
 
-/* Protected: a row's function is the argument. The handles stay on this stack, too: a finalizer
-** for which Lua finds no memory is not called again, and what it should give back is left. */
+/* Protected: (a row's function): calls it. The handles stay on this stack, too: a finalizer that
+** Lua cannot call for lack of memory is not called again, and its object is never given back. */
 static int call_row(lua_State *L) {
   tide_pushexecutor(L, host_executor);
   if (promise != NULL)
@@ -153,7 +152,8 @@ static int describe(lua_State *L) {
   return 1;
 }
 
-/* Runs the function at index 1; the status, the kind of the error, and its text on top. */
+/* Runs the function at index 1. Returns the status, the kind of the error in *kind, and leaves the
+** error's text on top. */
 static int run(lua_State *L, int *kind) {
   int status;
   CHECK(tide_promise_new(&promise) == TIDE_OK);
@@ -176,7 +176,7 @@ static int run(lua_State *L, int *kind) {
   return status;
 }
 
-static void complain(lua_State *L, const char *what) {
+static void report(lua_State *L, const char *what) {
   const char *text = lua_tostring(L, -1);
   printf("%s: %s: %s: %s\n", current->name, oom.text, what, text != NULL ? text : "(no text)");
   CHECK(!"a clear error, and well afterwards");
@@ -197,8 +197,8 @@ static void make_executor(bool own) {
   CHECK(tide_executor_new(&host_executor, &cfg) == TIDE_OK);
 }
 
-/* So that what fails afterwards is the row, not the opening of the workers' states and what the
-** owner's does once. */
+/* Opens the workers' states, and does what an owner's state does once, so that afterwards only
+** calls of the row fail. */
 static void warm_up(lua_State *L) {
   tide_future *f[4];
   CHECK(current->workers <= 4);
@@ -212,15 +212,15 @@ static void warm_up(lua_State *L) {
   oom_load(L, &oom_warm);
   lua_pushcfunction(L, call_row);
   lua_insert(L, 1);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) complain(L, "before");
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) report(L, "before");
 }
 
 /* ---------------------------------------------------------------- a failure -- */
 
 static bool is_clear(const char *text) {
   static const char *const clear[] = {"not enough memory",
-                                      "stack overflow", /* luaL_checkstack's words for it */
-                                      "too many results to unpack", /* and table.unpack's */
+                                      "stack overflow",             /* of luaL_checkstack */
+                                      "too many results to unpack", /* of table.unpack */
                                       "cannot start a worker thread",
                                       "no thread could be started",
                                       "cannot make a waiter",
@@ -232,7 +232,7 @@ static bool is_clear(const char *text) {
   return false;
 }
 
-/* One failure; false if there was nothing left to fail. */
+/* Tries one failure. Returns false if the operation has fewer calls. */
 static bool try_one(bool own) {
   lua_State *L = own ? luaL_newstate() : lua_newstate(oom_alloc, NULL);
   int status, kind;
@@ -240,11 +240,11 @@ static bool try_one(bool own) {
   tide_stats st;
   CHECK(L != NULL);
   lua_pushcfunction(L, make_owner);
-  if (lua_pcall(L, 0, 0, 0) != LUA_OK) complain(L, "before");
+  if (lua_pcall(L, 0, 0, 0) != LUA_OK) report(L, "before");
   make_executor(own);
   if (current->first.data != NULL) {
     oom_load(L, &current->first);
-    if (lua_pcall(L, 0, 0, 0) != LUA_OK) complain(L, "before");
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK) report(L, "before");
   }
   if (!current->fresh) warm_up(L);
   lua_settop(L, 0);
@@ -252,9 +252,9 @@ static bool try_one(bool own) {
   oom_arm(current->racing);
   status = run(L, &kind);
   reached = oom_disarm();
-  if (status != LUA_OK && !is_clear(lua_tostring(L, -1))) complain(L, "unclear");
-  if (status != LUA_OK && (!reached || kind == TIDE_EBROKEN)) complain(L, "no such failure");
-  if (run(L, &kind) != LUA_OK) complain(L, "afterwards");
+  if (status != LUA_OK && !is_clear(lua_tostring(L, -1))) report(L, "unclear");
+  if (status != LUA_OK && (!reached || kind == TIDE_EBROKEN)) report(L, "no such failure");
+  if (run(L, &kind) != LUA_OK) report(L, "afterwards");
   tide_executor_stats(host_executor, &st);
   CHECK(st.queued == 0 && st.submitted == st.finished + st.cancelled + st.running);
   CHECK(tide_executor_shutdown(host_executor, NULL, 0, TIDE_FOREVER) == TIDE_OK);
@@ -264,16 +264,15 @@ static bool try_one(bool own) {
   return reached;
 }
 
-/* All failures of a seam; how many points there were. */
-static long try_all(enum seam seam, bool own) {
+/* Tries all failures of a site. Returns how many calls were tried. */
+static long try_all(enum site site, bool own) {
   long most = 0;
   for (enum way way = ONE; way < WAYS; way++) {
     long n = 1;
-    if (way == THREE && (own || seam == SYSTEM))
-      continue; /* nothing makes up for those that fail */
+    if (way == THREE && (own || site == SYSTEM)) continue; /* there is no emergency collection */
     for (;;) {
-      oom_aim(seam, way, n);
-      alarm(60); /* for each: all may take longer where they are watched closely */
+      oom_aim(site, way, n);
+      alarm(60); /* seconds for each; under a sanitizer all of them may take longer */
       if (!try_one(own)) break;
       n += n >= oom_dense ? oom_step : 1;
     }
@@ -282,7 +281,7 @@ static long try_all(enum seam seam, bool own) {
   return most;
 }
 
-static void hung(int sig) {
+static void timed_out(int sig) {
   (void)sig;
   (void)!write(1, current->name, strlen(current->name));
   (void)!write(1, oom.text, strlen(oom.text));
@@ -297,12 +296,12 @@ static void try_row(void) {
     printf(" system %ld;", try_all(SYSTEM, false));
   }
   printf(" default memory:");
-  if (current->lends) printf(" owner %ld,", try_all(OWNER, true));
+  if (current->borrows) printf(" owner %ld,", try_all(OWNER, true));
   printf(" workers %ld\n", try_all(WORKERS, true));
   fflush(stdout);
 }
 
-/* Takes one row after the other, until none is left. */
+/* Runs rows until none is left. */
 static int try_rows(atomic_size_t *next) {
   const char *only = getenv("TIDE_OOM");
   size_t i;
@@ -321,7 +320,7 @@ int main(void) {
       __real_mmap(NULL, sizeof *next, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   int status, failed;
   if (next == MAP_FAILED) return 1;
-  signal(SIGALRM, hung);
+  signal(SIGALRM, timed_out);
   oom_start();
   for (long i = 1; i < processes; i++) {
     pid_t pid = fork();

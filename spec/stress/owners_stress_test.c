@@ -3,11 +3,11 @@
 ** owners_stress_test.c: owners in many threads do anything at any time to each other's executors
 ** and futures.
 **
-** Some threads have a Lua state and do what spec/support/owners.lua says; when its turns are over
-** the state closes, whatever runs, and a new one is made. Others have none and use the C API. What
-** they share: executors that this program owns (`shop`), futures (`parcels`), and values of scripts
-** (`square`: promises that hold them). Each future has a number, and each executor; `allowed` says
-** which ends what was done to it so far makes legal, and each outcome is checked against that.
+** Some threads have a Lua state and run spec/support/owners.lua. After a number of turns the state
+** closes, whatever runs, and a new one is made. Other threads have no state and use the C API. They
+** share executors that this program owns, futures, and promises that hold values of scripts. Each
+** future and each executor has a number. `allowed` has the ways in which it may end after what was
+** done to it so far, and each outcome is checked against that.
 **
 ** TIDE_SEED repeats a run as far as threads allow, TIDE_STRESS multiplies the turns.
 **
@@ -24,7 +24,7 @@
 #include "include/tidepool.h"
 #include "check.h"
 
-enum { OWNERS = 3, STATELESS = 2, SHOP = 3, SQUARE = 24, IDS = 1 << 22 };
+enum { OWNERS = 3, STATELESS = 2, EXECUTORS = 3, PLACES = 24, IDS = 1 << 22 };
 
 #if defined(__SANITIZE_THREAD__)
 enum { SCALE = 12, SLOW = 3 }; /* fewer turns; longer limits of time */
@@ -47,7 +47,7 @@ static unsigned new_id(unsigned bits) {
   return id;
 }
 
-/* Before it is done. */
+/* To be called before the thing is done that may end it so. */
 static void allow(unsigned id, unsigned bits) { atomic_fetch_or(&allowed[id], bits); }
 
 enum {
@@ -59,37 +59,37 @@ enum {
 
 /* ----------------------------------------------------- what the owners share -- */
 
-struct ware {
+struct shared_executor {
   tide_executor *ex; /* a user's reference */
   unsigned id;
 };
 
-struct parcel {
+struct shared_future {
   tide_future *f;
   unsigned id, ex; /* its numbers, or 0 */
   lua_Integer value;
 };
 
 static struct ti_mutex lock; /* guards what follows */
-static struct ware shop[SHOP];
-static struct parcel parcels[SQUARE];
-static tide_future *square[SQUARE];
+static struct shared_executor shared_executors[EXECUTORS];
+static struct shared_future shared_futures[PLACES];
+static tide_future *shared_values[PLACES];
 
-/* A ware with a reference of the caller's. */
-static struct ware buy(size_t i) {
-  struct ware w;
+/* Returns a shared executor with a reference of the caller's. */
+static struct shared_executor hold_executor(size_t i) {
+  struct shared_executor w;
   ti_mutex_lock(&lock);
-  w = shop[i];
+  w = shared_executors[i];
   tide_executor_hold(w.ex);
   ti_mutex_unlock(&lock);
   return w;
 }
 
-static struct parcel swap_parcel(size_t i, struct parcel p) {
-  struct parcel before;
+static struct shared_future swap_future(size_t i, struct shared_future p) {
+  struct shared_future before;
   ti_mutex_lock(&lock);
-  before = parcels[i];
-  parcels[i] = p;
+  before = shared_futures[i];
+  shared_futures[i] = p;
   ti_mutex_unlock(&lock);
   return before;
 }
@@ -97,8 +97,8 @@ static struct parcel swap_parcel(size_t i, struct parcel p) {
 static tide_future *swap_value(size_t i, tide_future *f) {
   tide_future *before;
   ti_mutex_lock(&lock);
-  before = square[i];
-  square[i] = f;
+  before = shared_values[i];
+  shared_values[i] = f;
   ti_mutex_unlock(&lock);
   return before;
 }
@@ -111,8 +111,8 @@ static void *plain_alloc(void *ud, void *p, size_t osize, size_t nsize) {
   return NULL;
 }
 
-static struct ware new_ware(uint64_t *r) {
-  struct ware w;
+static struct shared_executor new_executor(uint64_t *r) {
+  struct shared_executor w;
   unsigned bits = 0;
   tide_config cfg;
   tide_config_init(&cfg);
@@ -140,8 +140,8 @@ static struct ware new_ware(uint64_t *r) {
   return w;
 }
 
-/* Ends an executor of the shop, in any way. Others may use it still. Takes w. */
-static void retire(struct ware w, uint64_t *r) {
+/* Ends a shared executor, in any way. Others may use it still. Takes its reference. */
+static void retire(struct shared_executor w, uint64_t *r) {
   static const int ways[] = {0, TIDE_SHUTDOWN_CANCEL, TIDE_SHUTDOWN_INTERRUPT,
                              TIDE_SHUTDOWN_CANCEL | TIDE_SHUTDOWN_INTERRUPT};
   int flags = ways[check_random(r, 4)];
@@ -167,8 +167,8 @@ static int sum(lua_State *L) {
   return 1;
 }
 
-/* It is done: is that legal? */
-static void judge(const struct parcel *p) {
+/* Checks the outcome of a future that is done. */
+static void judge(const struct shared_future *p) {
   tide_value v;
   size_t n = 0;
   int outcome = tide_future_values(p->f, &v, 1, &n);
@@ -182,8 +182,8 @@ static void judge(const struct parcel *p) {
   }
 }
 
-static void send_parcel(uint64_t *r, const struct ware *w) {
-  struct parcel p;
+static void submit_shared(uint64_t *r, const struct shared_executor *w) {
+  struct shared_future p;
   tide_value args[2];
   tide_taskopts o;
   unsigned bits = 0;
@@ -191,7 +191,7 @@ static void send_parcel(uint64_t *r, const struct ware *w) {
   tide_taskopts_init(&o);
   o.priority = (int)check_random(r, 5) - 2;
   o.nowait = check_random(r, 2) == 0;
-  o.name = check_random(r, 4) == 0 ? "parcel" : NULL;
+  o.name = check_random(r, 4) == 0 ? "shared" : NULL;
   if (check_random(r, 8) == 0) {
     o.time_limit = 0.001;
     bits |= 1 << TIDE_ETIMELIMIT;
@@ -216,11 +216,11 @@ static void send_parcel(uint64_t *r, const struct ware *w) {
     CHECK((code == TIDE_EFULL && o.nowait) || (atomic_load(&allowed[w->id]) >> code & 1) != 0);
     return;
   }
-  p = swap_parcel(check_random(r, SQUARE), p);
+  p = swap_future(check_random(r, PLACES), p);
   if (p.f != NULL) tide_future_rele(p.f);
 }
 
-static void use_parcel(uint64_t *r, struct parcel p) {
+static void use_shared(uint64_t *r, struct shared_future p) {
   switch (check_random(r, 5)) {
     case 0:
       allow(p.id, CANCELLED);
@@ -237,16 +237,16 @@ static void use_parcel(uint64_t *r, struct parcel p) {
   if (tide_future_status(p.f) >= TIDE_FINISHED) judge(&p);
 }
 
-/* Some parcels in the order in which they finish. */
+/* Waits for some shared futures in the order in which they finish. */
 static void use_group(uint64_t *r) {
-  struct parcel list[6], *at;
+  struct shared_future list[6], *at;
   tide_group *g;
   tide_future *f;
   void *tag;
   size_t n = 0;
   if (tide_group_new(&g, NULL) != TIDE_OK) return;
   while (n < 6) {
-    list[n] = swap_parcel(check_random(r, SQUARE), (struct parcel){NULL, 0, 0, 0});
+    list[n] = swap_future(check_random(r, PLACES), (struct shared_future){NULL, 0, 0, 0});
     if (list[n].f == NULL) break;
     CHECK(tide_group_add(g, list[n].f, &list[n]) == TIDE_OK);
     n++;
@@ -254,7 +254,7 @@ static void use_group(uint64_t *r) {
   (void)tide_group_wait(g, NULL, check_random(r, 7), check_random(r, 2) == 0,
                         check_random(r, 3) == 0 ? TIDE_FOREVER : 1e-4);
   while ((f = tide_group_next(g, &tag)) != NULL) {
-    at = (struct parcel *)tag;
+    at = (struct shared_future *)tag;
     CHECK(f == at->f);
     judge(at);
     tide_future_rele(f);
@@ -273,18 +273,18 @@ static void *use_without(void *arg) {
   struct user *u = (struct user *)arg;
   uint64_t *r = &u->seed;
   for (int i = 0; i < u->rounds * u->turns; i++) {
-    size_t at = check_random(r, SHOP);
-    struct ware w = buy(at);
-    struct parcel p;
+    size_t at = check_random(r, EXECUTORS);
+    struct shared_executor w = hold_executor(at);
+    struct shared_future p;
     atomic_fetch_add(&operations, 1);
     switch (check_random(r, 12)) {
-      default: send_parcel(r, &w); break;
+      default: submit_shared(r, &w); break;
       case 0:
       case 1:
       case 2:
-        p = swap_parcel(check_random(r, SQUARE), (struct parcel){NULL, 0, 0, 0});
+        p = swap_future(check_random(r, PLACES), (struct shared_future){NULL, 0, 0, 0});
         if (p.f == NULL) break;
-        use_parcel(r, p);
+        use_shared(r, p);
         tide_future_rele(p.f);
         break;
       case 3: use_group(r); break;
@@ -295,13 +295,13 @@ static void *use_without(void *arg) {
         break;
       }
       case 5: {
-        struct ware fresh;
+        struct shared_executor fresh;
         if (check_random(r, 8) != 0) break;
-        fresh = new_ware(r);
+        fresh = new_executor(r);
         tide_executor_rele(w.ex);
         ti_mutex_lock(&lock);
-        w = shop[at];
-        shop[at] = fresh;
+        w = shared_executors[at];
+        shared_executors[at] = fresh;
         ti_mutex_unlock(&lock);
         retire(w, r);
         continue;
@@ -338,31 +338,31 @@ static int l_allowed(lua_State *L) {
   return 1;
 }
 
-/* operations(n): n more were made */
+/* operations(n): counts n more */
 static int l_operations(lua_State *L) {
   atomic_fetch_add(&operations, (long)luaL_checkinteger(L, 1));
   return 0;
 }
 
-/* put(place, value): for any owner to take */
+/* put(place, value): stores a copy, which any owner may take */
 static int l_put(lua_State *L) {
   lua_Integer at = luaL_checkinteger(L, 1);
   tide_future *f;
   lua_settop(L, 2);
   if (tide_promise_new(&f) != TIDE_OK) return luaL_error(L, "not enough memory");
   tide_promise_setresult(f, L, 1);
-  f = swap_value((size_t)at % SQUARE, f);
+  f = swap_value((size_t)at % PLACES, f);
   if (f != NULL) tide_future_rele(f);
   return 0;
 }
 
 /* take(place) -> a copy of the value, or nil */
 static int l_take(lua_State *L) {
-  size_t at = (size_t)luaL_checkinteger(L, 1) % SQUARE;
+  size_t at = (size_t)luaL_checkinteger(L, 1) % PLACES;
   tide_future *f;
   int n = 0;
   ti_mutex_lock(&lock);
-  f = square[at] != NULL ? tide_future_hold(square[at]) : NULL;
+  f = shared_values[at] != NULL ? tide_future_hold(shared_values[at]) : NULL;
   ti_mutex_unlock(&lock);
   if (f == NULL) return 0;
   CHECK(tide_pushoutcome(L, f, &n) == TIDE_OK && n == 1);
@@ -370,22 +370,22 @@ static int l_take(lua_State *L) {
   return 1;
 }
 
-/* buy(place) -> an executor of this program's, its number */
-static int l_buy(lua_State *L) {
-  struct ware w = buy((size_t)luaL_checkinteger(L, 1) % SHOP);
+/* executor(place) -> a shared executor, its number */
+static int l_executor(lua_State *L) {
+  struct shared_executor w = hold_executor((size_t)luaL_checkinteger(L, 1) % EXECUTORS);
   tide_pushexecutor(L, w.ex);
   tide_executor_rele(w.ex);
   lua_pushinteger(L, w.id);
   return 2;
 }
 
-/* parcel(place) -> a future that was submitted without a state, its number, its executor's, its
+/* future(place) -> a future that was submitted without a state, its number, its executor's, its
 ** value; or nil */
-static int l_parcel(lua_State *L) {
-  struct parcel p;
-  size_t at = (size_t)luaL_checkinteger(L, 1) % SQUARE;
+static int l_future(lua_State *L) {
+  struct shared_future p;
+  size_t at = (size_t)luaL_checkinteger(L, 1) % PLACES;
   ti_mutex_lock(&lock);
-  p = parcels[at];
+  p = shared_futures[at];
   if (p.f != NULL) tide_future_hold(p.f);
   ti_mutex_unlock(&lock);
   if (p.f == NULL) return 0;
@@ -399,8 +399,8 @@ static int l_parcel(lua_State *L) {
 
 static int open_host(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"new", l_new}, {"allow", l_allow}, {"allowed", l_allowed}, {"operations", l_operations},
-      {"put", l_put}, {"take", l_take},   {"buy", l_buy},         {"parcel", l_parcel},
+      {"new", l_new}, {"allow", l_allow}, {"allowed", l_allowed},   {"operations", l_operations},
+      {"put", l_put}, {"take", l_take},   {"executor", l_executor}, {"future", l_future},
       {NULL, NULL}};
   luaL_newlib(L, functions);
   lua_newtable(L);
@@ -462,7 +462,7 @@ int main(void) {
   int n = OWNERS + STATELESS, rounds = (int)(40 * stress / SCALE);
   fflush(stdout);
   CHECK(ti_mutex_init(&lock) == 0);
-  for (int i = 0; i < SHOP; i++) shop[i] = new_ware(&r);
+  for (int i = 0; i < EXECUTORS; i++) shared_executors[i] = new_executor(&r);
   for (int i = 0; i < n; i++) {
     users[i].seed = seed + (uint64_t)i * 1000003;
     users[i].rounds = rounds > 0 ? rounds : 1;
@@ -471,13 +471,13 @@ int main(void) {
           0);
   }
   for (int i = 0; i < n; i++) ti_thread_join(&users[i].thread);
-  for (size_t i = 0; i < SQUARE; i++) {
-    struct parcel p = swap_parcel(i, (struct parcel){NULL, 0, 0, 0});
+  for (size_t i = 0; i < PLACES; i++) {
+    struct shared_future p = swap_future(i, (struct shared_future){NULL, 0, 0, 0});
     tide_future *f = swap_value(i, NULL);
     if (p.f != NULL) tide_future_rele(p.f);
     if (f != NULL) tide_future_rele(f);
   }
-  for (int i = 0; i < SHOP; i++) retire(shop[i], &r);
+  for (int i = 0; i < EXECUTORS; i++) retire(shared_executors[i], &r);
   ti_mutex_fini(&lock);
   printf("%ld operations\n", atomic_load(&operations));
   return check_done();

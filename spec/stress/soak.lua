@@ -1,12 +1,11 @@
 -- soak.lua [TASKS]: millions of tasks of mixed kinds in bounded memory.
 --
 -- Runs that many tasks (default: ten million), after a tenth as many (200,000 at least) to warm
--- up, and prints the resident size now and then. Every task must end as it should, and the size
--- must not grow by 2 % or more once all is warm (5 % in runs of less than five million, whose
--- means differ by 3 % by chance; that is a leak of some four bytes per task). The size is taken
--- between two batches, with nothing queued and no future held. It goes up and down with what is
--- garbage and what is kept for the next task: before is the mean over the first fifth of the run,
--- after that over the last.
+-- up, and prints the resident size now and then. Every task must end as expected. After the warm-up
+-- the size must not grow by 2 % or more, or 5 % in runs of less than five million, whose means
+-- differ by 3 % by chance. The size is taken between two batches, with nothing queued and no future
+-- held. It varies with what is garbage and what is kept for the next task. So the mean over the
+-- first fifth of the run is compared with that over the last.
 -- Last line: N passed, N failed; status 1 if one failed. TIDE_SEED repeats a run.
 -- SPDX-License-Identifier: MIT
 
@@ -33,18 +32,19 @@ end
 -- --------------------------------------------------------------- executors --
 
 local plain = tidepool.executor(2)
-local worn = tidepool.executor { max_workers = 2, max_tasks_per_worker = 100, idle_timeout = 0.05 }
+local replaced =
+  tidepool.executor { max_workers = 2, max_tasks_per_worker = 100, idle_timeout = 0.05 }
 local bounded = tidepool.executor { max_workers = 2, max_queue = 50, memory_limit = 64 << 20 }
 
 local function one_in(n) return random(n) == 1 end
 
 local function some_executor()
   local n = random(10)
-  return n <= 7 and plain or n <= 9 and worn or bounded
+  return n <= 7 and plain or n <= 9 and replaced or bounded
 end
 
 -- ------------------------------------------------------------------- tasks --
--- Each kind answers a future and how it must end: values, an error, a kind, or several of these.
+-- Each kind returns a future and how it must end: values, an error, a kind, or several of these.
 
 local kinds = {}
 
@@ -248,7 +248,7 @@ local function many(name, ex, number)
   for _, task in ipairs(tasks) do check(name, task[1], task[2]) end
 end
 
-for _, ex in ipairs { plain, worn, bounded } do
+for _, ex in ipairs { plain, replaced, bounded } do
   many("new_code", ex, 12000)
   for _ = 1, 100 do
     many("big_string", ex, 20)
@@ -290,7 +290,7 @@ print(("resident: %.0f KiB before, %.0f KiB after: %+.2f %%; less than %g %% wan
   before, after, 100 * growth, 100 * MOST))
 table.sort(sizes)
 print(("between %d and %d KiB"):format(sizes[1], sizes[#sizes]))
-for _, ex in ipairs { plain, worn, bounded } do ex:shutdown() end
+for _, ex in ipairs { plain, replaced, bounded } do ex:shutdown() end
 local failed = (wrong > 0 and 1 or 0) + (growth < MOST and 0 or 1)
 print(("%d passed, %d failed"):format(2 - failed, failed))
 os.exit(failed == 0, true)

@@ -23,7 +23,7 @@ static inline void check_count(bool ok, const char *what, const char *file, int 
   atomic_fetch_add(ok ? &check_passed : &check_failed, 1);
   if (ok) return;
   printf("%s:%d: %s\n", file, line, what);
-  fflush(stdout); /* a test that hangs or crashes next still reports this */
+  fflush(stdout); /* also if the test crashes or is killed next */
 }
 
 static inline int check_done(void) {

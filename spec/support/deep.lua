@@ -3,7 +3,7 @@
 -- Same means: same type and subtype (1 is not 1.0), NaN is NaN, -0.0 is not 0.0, equal
 -- strings; tables with the same pairs and metatables, Lua functions with the same code and
 -- upvalues; and the same shape: what is one object on one side is one object on the other.
--- Plain Lua, knows nothing of the library.
+-- Plain Lua, independent of the library.
 --
 -- SPDX-License-Identifier: MIT
 local deep = {}
@@ -16,8 +16,8 @@ local function same_number(a, b)
   return a == b and 1 / a == 1 / b
 end
 
--- Notes that a stands for b; false if either stands for something else already. The second
--- answer says that the pair is known, so need not be looked into again.
+-- Notes that a corresponds to b. Returns false if either corresponds to something else already. The
+-- second result tells whether the pair is known, so that its content need not be compared again.
 local function pair_up(seen, a, b)
   if seen.to[a] ~= nil or seen.from[b] ~= nil then
     local known = seen.to[a] == b and seen.from[b] == a
@@ -46,7 +46,7 @@ local function object_keys(t)
   return keys
 end
 
--- Keys that are objects: tries every unused partner, undoing what a failed try noted.
+-- Compares keys that are objects: tries every unused partner, and undoes what a failed try noted.
 local function same_object_keys(a, b, seen, path)
   local mine, theirs = object_keys(a), object_keys(b)
   if #mine ~= #theirs then return false, path .. ": number of keys that are objects" end
@@ -84,8 +84,8 @@ local function same_tables(a, b, seen, path)
   return same(debug.getmetatable(a), debug.getmetatable(b), seen, path .. " metatable")
 end
 
--- By where it was written: how a sent function finds its upvalues is its sender's business,
--- so the bytes of string.dump may differ.
+-- Compares where the functions were written. The sender may change how a function finds its
+-- upvalues, so the bytes of string.dump may differ.
 local function same_code(a, b)
   local x, y = debug.getinfo(a, "Su"), debug.getinfo(b, "Su")
   for _, what in ipairs { "source", "linedefined", "lastlinedefined", "nups", "nparams" } do
@@ -125,7 +125,7 @@ function same(a, b, seen, path)
   return (t == "table" and same_tables or same_functions)(a, b, seen, path)
 end
 
---- true, or false and where they differ first.
+--- Returns true, or false and where they differ first.
 function deep.same(a, b)
   local ok, where = same(a, b, { to = {}, from = {} }, "value")
   if ok then return true end
@@ -209,7 +209,7 @@ local function random_function(made, depth)
   return math.random() < 0.5 and one or two
 end
 
---- A random value that can be sent, never nil. `made` collects tables to refer to again.
+--- Returns a random value that can be sent, never nil. `made` collects tables to refer to again.
 function deep.random(depth, made)
   made = made or {}
   local r = math.random()

@@ -1,9 +1,9 @@
 /*
 ** fewthreads: makes pthread_create fail after a number of threads.
 **
-** To be preloaded into a child process of a spec, which sets TIDE_THREADS to how many may be
-** made. From then on there is none to be had, EAGAIN, as when a limit of the system is reached.
-** luaopen_fewthreads is there only so that package.searchpath names a proper module.
+** Preloaded into a child process of a spec, which sets TIDE_THREADS to how many threads may be
+** made. Further ones fail with EAGAIN, as when a limit of the system is reached. luaopen_fewthreads
+** exists only so that package.searchpath finds a module.
 **
 ** SPDX-License-Identifier: MIT
 */

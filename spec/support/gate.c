@@ -1,14 +1,13 @@
 /*
-** gate: what specs need to make threads wait for each other, in any Lua state
-** of this process.
+** gate: functions by which specs make threads wait for each other, in any Lua state of the process.
 **
-** Gates and counters are process-wide and named by integers and strings, so they
-** can be sent to tasks as plain values. A gate is shut, open for everyone, or
-** open for n more passages. Nothing here knows tidepool.
+** Gates and counters belong to the process and are named by integers and strings, so that they can
+** be sent to tasks as plain values. A gate is shut, open for all threads, or open for n more
+** passages. This file is independent of tidepool.
 **
-** One lock guards all tables below; one condition is broadcast on every change.
-** No Lua function that can raise is called with the lock held. Waiting raises
-** after LIMIT seconds, so that a broken spec fails instead of hanging.
+** One lock guards all tables below; one condition is broadcast on every change. No Lua function
+** that can raise is called with the lock held. Waiting raises after LIMIT seconds, so that a broken
+** spec fails in time.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -64,7 +63,7 @@ static struct timespec deadline(void) {
   return t;
 }
 
-/* Sleeps once on `changed`, lock held; false when the time is up. */
+/* Sleeps once on `changed`, with the lock held. Returns false when the time is over. */
 static bool rest(const struct timespec *until) {
   return pthread_cond_timedwait(&changed, &lock, until) != ETIMEDOUT;
 }
@@ -120,7 +119,7 @@ static int gate_wait(lua_State *L) {
   return 0;
 }
 
-/* open(id [, n]): lets everyone pass from now on, or n more */
+/* open(id [, n]): lets all threads pass from now on, or n more */
 static int gate_open(lua_State *L) {
   long g = checkgate(L, 1);
   long n = lua_isnoneornil(L, 2) ? ALL : (long)luaL_checkinteger(L, 2);
@@ -164,7 +163,8 @@ static int gate_parked(lua_State *L) {
 
 /* ------------------------------------------------------------- counters -- */
 
-/* The counter of that name, made if need be; lock held; NULL: out of memory. */
+/* Returns the counter of that name, and makes it if it does not exist; NULL if out of memory. With
+** the lock held. */
 static struct counter *counter_locked(const char *name) {
   struct counter *c = counters;
   while (c != NULL && strcmp(c->name, name) != 0) c = c->next;
@@ -197,7 +197,7 @@ static int gate_add(lua_State *L) {
   return 1;
 }
 
-/* get(name) -> value, 0 if nobody added */
+/* get(name) -> value, 0 if nothing was added */
 static int gate_get(lua_State *L) {
   const char *name = luaL_checkstring(L, 1);
   long long value = 0;
@@ -244,7 +244,7 @@ static int gate_reset(lua_State *L) {
 
 /* -------------------------------------------------- threads and signals -- */
 
-/* thread_name() -> as the system has it */
+/* thread_name() -> the name that the system has for this thread */
 static int gate_thread_name(lua_State *L) {
   char name[64] = "";
   pthread_getname_np(pthread_self(), name, sizeof name);
@@ -302,7 +302,7 @@ static void pause_(void) {
   nanosleep(&t, NULL);
 }
 
-/* pause(): lets other threads go on; for loops that watch something from outside */
+/* pause(): lets other threads run; for loops that poll */
 static int gate_pause(lua_State *L) {
   (void)L;
   pause_();
@@ -323,7 +323,7 @@ static char threadstate(long tid) {
   return p != NULL && p[1] == ' ' ? p[2] : '?';
 }
 
-/* asleep(tid): waits until that thread of this process sleeps, and goes on sleeping */
+/* asleep(tid): waits until that thread of this process sleeps, and stays asleep */
 static int gate_asleep(lua_State *L) {
   long tid = (long)luaL_checkinteger(L, 1);
   int seen = 0, tries = 0;
@@ -371,7 +371,7 @@ static int gate_userdata(lua_State *L) {
 
 /* -------------------------------------------------------------- warnings -- */
 
-/* What warn(...) got in this state since the last call; one text per warning. */
+/* The texts of this state's warnings since the last call, each with a final zero. */
 struct ti_warnings {
   char *text;
   size_t len;
@@ -399,8 +399,8 @@ static int freewarnings(lua_State *L) {
   return 0;
 }
 
-/* warnings() -> list of the warnings since the last call. The first call starts it: from then
-** on this state's warnings come here instead of to the screen. */
+/* warnings() -> list of the warnings since the last call. From the first call on this state's
+** warnings are collected here instead of printed. */
 static int gate_warnings(lua_State *L) {
   struct ti_warnings *w;
   size_t at = 0;
@@ -429,7 +429,7 @@ static int gate_warnings(lua_State *L) {
   return 1;
 }
 
-/* The last state that loaded this was closed; its threads are gone. */
+/* Called when the last state that loaded this has closed; its threads have ended. */
 __attribute__((destructor)) static void unload(void) {
   free(gates);
   while (counters != NULL) {
@@ -439,7 +439,7 @@ __attribute__((destructor)) static void unload(void) {
   }
 }
 
-/* What a C module such as a coverage tool may do without Lua's libraries. */
+/* What a C module, such as a coverage tool, may do without Lua's libraries: */
 static int gate_unhook(lua_State *L) {
   lua_sethook(L, NULL, 0, 0);
   return 0;

@@ -1,4 +1,4 @@
--- handles: one of each handle of the library, and all that can be done with them.
+-- handles: one of each handle of the library, and all that can be done with each.
 --
 -- SPDX-License-Identifier: MIT
 local core = require "tidepool.core"
@@ -35,7 +35,7 @@ function M.make(ex, box)
   return box
 end
 
--- What to call with a handle, in this order. The timeouts are 0: what is pending stays so.
+-- Methods to call with a handle, in this order. The timeouts are 0: what is pending stays so.
 local calls = {
   done = { "result", "pcall", "exception", "traceback", "wait", "done", "running", "cancelled",
     "status", "cancel", "interrupt" },
@@ -49,7 +49,7 @@ local calls = {
 for _, name in ipairs { "long", "failed", "unseen" } do calls[name] = calls.done end
 calls.slice, calls.unordered = calls.array, calls.map
 
--- Likewise, with arguments.
+-- Calls with arguments.
 local uses = {
   promise = {
     function(p) return p:result(0) end, function(p) return p:wait(0) end,
@@ -70,7 +70,7 @@ local uses = {
 uses.slice, uses.unordered = uses.array, uses.map
 uses.long, uses.failed = uses.done, uses.done
 
--- What makes new handles. Not while the state closes: Lua finalises nothing that is made then.
+-- Calls that make new handles. Not while the state closes: Lua finalises nothing that is made then.
 local makes = {
   array = {
     function(a) return a:copy() == a end, function(a) return a:slice(1, #a) == a end,
@@ -83,7 +83,7 @@ local makes = {
 }
 makes.slice, makes.view = makes.array, makes.executor
 
--- What ends a handle comes last.
+-- Calls that end a handle, which come last.
 local ends = {
   map = { function(m) m:close() end, function(m) m:collect() end, function(m) m:drain() end },
   group = { function(g) g:close() end },
@@ -91,7 +91,7 @@ local ends = {
 }
 ends.unordered = ends.map
 
---- Does all that can be done with the handles in `box`; answers what each call came to, in words.
+--- Does all that can be done with the handles in `box`. Returns the result of each call as text.
 -- `closing`: the state closes, so no new handles are made.
 function M.use(box, closing)
   local results = {}

@@ -1,9 +1,9 @@
--- helper: what every spec starts with and ends with.
+-- helper: functions that specs use, and what every spec begins and ends with.
 --
--- h.busted() must be the first call of a spec file. busted gives each spec file an _ENV of
--- its own; tasks are sent with their _ENV, so they need the real _G. This call puts the
--- real one back and answers busted's functions, wrapped so that busted leaves the
--- functions given to them alone.
+-- h.busted() must be the first call of a spec file. busted gives each spec file an _ENV of its own,
+-- but tasks are sent with their _ENV and need the real _G. This call restores that and returns
+-- busted's functions. These are wrapped, so that busted does not change the _ENV of the functions
+-- given to them.
 --
 -- h.finish(), an after_each of every spec, opens all gates, shuts down every pool made by
 -- h.pool, and asserts that no executor, task, state or thread is left.
@@ -45,7 +45,7 @@ local function wrapped(register)
   end
 end
 
---- describe, it, before_each, after_each for the calling file.
+--- Returns describe, it, before_each and after_each for the calling file.
 function h.busted()
   local chunk = debug.getinfo(2, "f").func
   local at = 0
@@ -69,14 +69,14 @@ end
 
 local pools = {}
 
---- An executor that h.finish shuts down.
+--- Makes an executor that h.finish shuts down.
 function h.pool(options)
   local ex = tidepool.executor(options)
   pools[#pools + 1] = ex
   return ex
 end
 
---- Waits until pred() is true; for what can only be watched from outside, such as counts.
+--- Waits until pred() is true. For what can only be polled, such as counts.
 function h.eventually(pred, what)
   local limit = gate.now() + 20 * h.slow
   while not pred() do
@@ -102,7 +102,7 @@ local function describe_live(live)
   return table.concat(words, " ")
 end
 
---- Nothing of the library is alive any more.
+--- Asserts that nothing of the library is alive any more.
 function h.assert_clean()
   local limit = gate.now() + 10 * h.slow
   local live
@@ -132,7 +132,7 @@ end
 
 -- ----------------------------------------------------------------- asserts --
 
---- Asserts that fn(...) raises an error of the library of that kind; answers the error.
+--- Asserts that fn(...) raises an error of the library of that kind. Returns the error.
 function h.raises(kind, fn, ...)
   local ok, err = pcall(fn, ...)
   if ok then error("no error; expected one of kind " .. kind, 2) end
@@ -145,7 +145,7 @@ function h.raises(kind, fn, ...)
   return err
 end
 
---- Asserts that fn(...) raises an ordinary error with that text in it; answers the message.
+--- Asserts that fn(...) raises an ordinary error with that text in it. Returns the message.
 function h.fails(text, fn, ...)
   local ok, err = pcall(fn, ...)
   if ok then error("no error; expected: " .. text, 2) end
@@ -162,7 +162,7 @@ function h.contains(part, text)
   end
 end
 
---- Collects what an iterator of a generic for gives: list of tables of all values.
+--- Returns what an iterator of a generic for gives: a list of tables of all values.
 function h.all(...)
   local list = {}
   local it, state, control = ...
@@ -176,7 +176,7 @@ end
 
 -- --------------------------------------------------------------- futures --
 
---- A future of each state, of no executor.
+--- Returns a future in each state, of no executor.
 function h.promises()
   local p = {}
   p.pending = tidepool.future()
@@ -186,13 +186,13 @@ function h.promises()
   p.cancelled:cancel()
   p.failed = tidepool.future()
   p.failed:set_exception("an error")
-  p.failed:exception() -- looked at: no warning when it is collected
+  p.failed:exception() -- read: no warning when it is collected
   p.successful = tidepool.future()
   p.successful:set_result(42)
   return p
 end
 
---- The items of a list as a set of how often each occurs.
+--- Returns how often each item of a list occurs, by item.
 function h.set(list)
   local set = {}
   for _, v in ipairs(list) do set[v] = (set[v] or 0) + 1 end
@@ -217,7 +217,7 @@ local function writefile(path, text)
   assert(f:close())
 end
 
---- The shell command that runs a file as this interpreter would, with our paths.
+--- Returns the shell command that runs a file as this interpreter would, with its package paths.
 function h.command(file, opts)
   opts = opts or {}
   local words = {
@@ -232,8 +232,8 @@ function h.command(file, opts)
   return "env " .. table.concat(words, " ")
 end
 
---- Runs code in an interpreter of its own; answers {status, signal, stdout, stderr}. It is
---- killed after two minutes (signal 9).
+--- Runs code in an interpreter of its own, and kills it after two minutes (signal 9). Returns
+--- {status, signal, stdout, stderr}.
 function h.run_script(code, opts)
   local base = os.tmpname()
   local file, out, err = base .. ".lua", base .. ".out", base .. ".err"
@@ -251,7 +251,7 @@ function h.run_script(code, opts)
   return result
 end
 
---- Asserts that code ends with that status (default 0), no stderr; answers stdout.
+--- Asserts that code ends with that status (default 0) and no stderr. Returns stdout.
 function h.runs(code, status, opts)
   local r = h.run_script(code, opts)
   if r.status ~= (status or 0) or r.stderr ~= "" then
@@ -272,8 +272,8 @@ local function sleeps(program, group)
 end
 
 --- Starts code and waits for its line `ready`; then sends SIGINT. With `program`, the code leads a
---- process group of its own, and the signal goes to the group once a program of that name sleeps
---- in it. A shell that has only just started one may lose the signal on the way (dash, vfork).
+--- process group of its own, and the signal is sent to the group once a program of that name sleeps
+--- in it. A shell that has only just started a program may lose the signal (dash, vfork).
 --- Returns {status, stderr, seconds from the signal to the end}.
 function h.interrupt(code, program)
   local base = os.tmpname()

@@ -1,16 +1,16 @@
--- What spec/stress/oom_test.c runs while memory, or the system, fails: one row for each operation
--- and each kind of value.
+-- The operations that spec/stress/oom_test.c runs while memory, or the system, fails: one row for
+-- each operation and each kind of value.
 --
 -- `run(t, ex, p)` gets the module, an executor, and a promise that is cancelled afterwards, so
--- that no task waits for it for ever. It is dumped and loaded by itself: it sees its arguments and
--- the globals of `prelude` alone. It ends well, or by raising what failed: where it expects an
--- error it hands any other one on (`expect`). More fields:
+-- that no task waits for it for ever. It is dumped and loaded by itself: it has its arguments and
+-- the globals of `prelude` alone. It returns, or raises the failure: where it expects an error it
+-- raises any other one again (`expect`). More fields:
 --   first     run before anything fails
 --   fresh     nothing was submitted yet: the first submit and the opening of a worker fail, too
 --   workers   how many the executor may have; 1
---   lends     run in the owner once more where memory is the default one: its states lend long
---             strings; "alone": only there
---   racing    in a worker each look at the clock takes a millisecond
+--   borrows   messages borrow long strings: run once more with the default memory, where the
+--             owner's allocations fail; "alone": only so
+--   racing    in a worker the clock advances by a millisecond each time it is read
 -- SPDX-License-Identifier: MIT
 
 local rows = {}
@@ -21,7 +21,7 @@ local function row(name, run, more)
   rows[#rows + 1] = new
 end
 
-local fresh, lends = { fresh = true }, { lends = true }
+local fresh, borrows = { fresh = true }, { borrows = true }
 
 -- ------------------------------------------------ executors, their workers --
 
@@ -42,7 +42,7 @@ row("make an executor", function(t)
     max_tasks_per_worker = 5, max_queue = 7, on_full = "error", initializer = print,
     initargs = { 1, n = 2 } }
   assert(ex:name() == "row" and ex:stats().max_workers == 2 and tostring(ex):find "row")
-end, lends)
+end, borrows)
 
 row("drop an executor", function(t)
   local f = t.executor(1):submit(echo, 1)
@@ -55,7 +55,7 @@ row("start three workers", function(t)
   for i = 1, 6 do fs[i] = ex:submit(echo, i) end
   for i = 1, 6 do assert(fs[i]:result() == i) end
   assert(ex:submit(echo, 7):result() == 7)
-end, lends)
+end, borrows)
 
 row("initializer", function(t)
   local ex <close> = t.executor { max_workers = 1, initializer = function(x) begun = { x } end,
@@ -112,7 +112,7 @@ row("many submits", function(_, ex)
   fs = nil
   collectgarbage()
   assert(ex:submit(echo, fs):result() == nil and ex:stats().queued == 0)
-end, lends)
+end, borrows)
 
 -- ----------------------------------------------------------------- values --
 
@@ -136,11 +136,11 @@ end)
 row("long strings", function(_, ex)
   local a, b = ex:submit(echo, long, long):result()
   assert(a == long and b == long)
-end, { lends = true, first = function() long = ("x"):rep(66000) end })
+end, { borrows = true, first = function() long = ("x"):rep(66000) end })
 
 row("mapped strings", function(_, ex)
   assert(#ex:submit(function() return ("x"):rep(1600000) end):result() == 1600000)
-end, { lends = "alone" })
+end, { borrows = "alone" })
 
 row("light userdata", function(_, ex) assert(ex:submit(echo, pointer):result() == pointer) end)
 
@@ -181,11 +181,11 @@ row("new code", function(_, ex)
   assert(ex:submit(function() return assert(load "return 7") end):result()() == 7)
 end)
 
-row("globals that go along", function(_, ex)
+row("globals that are sent along", function(_, ex)
   local function both(n) return helper(n) end
   local text, n = ex:submit(both, 2):result()
   assert(text == "a global" and n == 2)
-  helped.text = "a global" -- what goes along is looked at anew
+  helped.text = "a global" -- what is sent along is read anew
   assert(ex:submit(both, 2):result() == "a global")
 end)
 
@@ -261,7 +261,7 @@ row("__transfer", function(_, ex)
   assert(ex:submit(function() return made end):result() == "ababab")
 end)
 
-row("much of it", function(_, ex)
+row("many results", function(_, ex)
   local r = table.pack(ex:submit(function()
     local v = {}
     for i = 1, 300 do v[i] = i end
@@ -312,7 +312,7 @@ end)
 
 -- ---------------------------------------------------------------- futures --
 
-row("looks at a future", function(_, ex)
+row("methods of a future", function(_, ex)
   local f = ex:submit(echo, { 1 }, 2)
   f:result()
   assert(f:wait() and f:wait(0) and f:done() and not f:running() and not f:cancelled())
@@ -354,11 +354,11 @@ end)
 
 row("a full queue", function(t, _, p)
   local ex = t.executor { max_workers = 1, max_queue = 1, on_full = "error" }
-  -- busy: a task that waits makes room
+  -- busy: a task that waits frees its place
   local f, g = ex:submit(function(q) while not q:done() do end end, p), ex:submit(echo, 1)
   local ok, e = pcall(ex.submit, ex, echo, 2)
   p:cancel()
-  if ok then f:result() end -- which failed, and left room
+  if ok then f:result() end -- which failed, and left its place free
   expect(not ok and t.error_kind(e) == "full", e)
   assert(f:wait() and g:result() == 1 and ex:shutdown())
 end)
@@ -599,7 +599,7 @@ row("values for hosts", function(t, ex)
   assert(ex:stats().queued == 0)
 end)
 
--- What was found once.
+-- Cases that once failed.
 row("an outcome kept", function()
   local r = f:result()
   assert(r[2][1] == 2)
@@ -626,7 +626,7 @@ row("no stack", function() fail_promise() end)
 
 -- ----------------------------------------------------------------- prelude --
 
--- Run in each owner's state before anything fails. What is global here may go along with a task.
+-- Run in each owner's state before anything fails. Globals of it may be sent along with a task.
 local function prelude()
   helped = { text = "a global" }
   function helper(x) return helped.text, x end
@@ -640,7 +640,7 @@ local function prelude()
     for k in pairs(b) do if a[k] == nil then return false end end
     return true
   end
-  ubox = #("x"):rep(5000) -- a failure to make Lua's own metatable for this is never made up for
+  ubox = #("x"):rep(5000) -- Lua never makes its own metatable for this again after a failure
   require "tidepool"
 end
 

@@ -1,9 +1,9 @@
 -- owners: what one owner of owners_stress_test.c does: random turns with executors and futures of
--- its own, of other owners and of the program's.
+-- its own, of other owners and of the program.
 --
--- Answers a function (seed, turns). Each executor and future has a number; before anything is done
--- to one that may end a task in another way than by itself, host.allow says so. Each outcome is
--- then checked: the right values, or a kind that was allowed.
+-- Returns a function (seed, turns). Each executor and future has a number. What may end a task in
+-- another way than by itself is first allowed with host.allow. Each outcome is then checked: the
+-- right values, or a kind that was allowed.
 --
 -- SPDX-License-Identifier: MIT
 local host = require "stress.host"
@@ -49,7 +49,7 @@ function kinds.values()
   end, { t }, n * (n + 1) // 2
 end
 
--- A long string, which is lent.
+-- A long string, which the message borrows.
 function kinds.text()
   local text = ("x"):rep(random(60000, 140000))
   return function(s) return #s, s .. "!" end, { text }, #text
@@ -156,7 +156,7 @@ local function child(ex, id, fn, ...)
   error("a child was refused: " .. tostring(f), 0)
 end
 
--- What a task caught while it used executor `id` is legal; or it is itself asked to end.
+-- Whether a task may have caught `err` while it used executor `id`, or is itself requested to end.
 local function excused(err, id)
   local kind = tidepool.error_kind(err)
   return kind and is_allowed(kind, id, id) or tidepool.current_task():interrupted()
@@ -206,7 +206,7 @@ function kinds.fork(own)
   return fork, { own.ex, own.id, fork, n }, n
 end
 
--- A child somewhere, waited for in any way.
+-- A child in any executor, waited for in any way.
 function kinds.elsewhere(_, other)
   local way = random(#ways)
   return function(ex, id, how)
@@ -245,7 +245,7 @@ function kinds.inner()
   end, { one_in(2) }, 3
 end
 
--- Children that nobody waits for.
+-- Children that no task waits for.
 function kinds.dropped(own)
   return function(ex, id)
     for i = 1, 3 do child(ex, id, echo, i) end
@@ -269,7 +269,7 @@ function kinds.closer(_, other)
   end, { other.ex, other.id, flags }, 1
 end
 
--- Does something to somebody's task.
+-- Cancels or interrupts a task of any owner.
 function kinds.meddler()
   return function(place)
     local v = host.take(place)
@@ -282,7 +282,7 @@ function kinds.meddler()
   end, { random(0, 100) }, 1
 end
 
--- A promise that others set, or nobody.
+-- A promise that others set, or that is never set.
 function kinds.promise()
   local p = tidepool.future()
   host.put(random(0, 100), { what = "promise", p = p })
@@ -356,7 +356,7 @@ end
 local function some_executor()
   if #executors == 0 or #executors < 3 and one_in(10) then return new_executor() end
   if one_in(3) then
-    local ex, id = host.buy(random(0, 100))
+    local ex, id = host.executor(random(0, 100))
     return { ex = ex, id = id }
   end
   return any(executors)
@@ -371,7 +371,7 @@ local function remember(r)
   return r
 end
 
--- It is done: is how it ended right?
+-- Checks the outcome of a future that is done.
 local function judge(r)
   local values = table.pack(r.f:pcall())
   if values[1] then
@@ -486,12 +486,12 @@ local function map()
   assert(not whole or seen == n, "map: not all items")
 end
 
--- One of ours or, as others see it, of another owner; or nil
+-- A future of this owner, or of another one; or nil
 local function some_future()
   if #futures > 0 and not one_in(4) then return any(futures) end
   if one_in(2) then
-    local f, id, ex, value = host.parcel(random(0, 100))
-    return f and { f = f, id = id, ex = ex, value = value, kind = "parcel" }
+    local f, id, ex, value = host.future(random(0, 100))
+    return f and { f = f, id = id, ex = ex, value = value, kind = "shared" }
   end
   local v = host.take(random(0, 100))
   return v and v.what == "future" and v

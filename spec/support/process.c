@@ -1,10 +1,12 @@
 /*
 ** process: fork for specs.
 **
-** fork(fn, ...) -> what fn(...) returned in the child, as text: "true:VALUE" or "false:ERROR"; then
-** the child ends at once. "killed" if it took longer than LIMIT seconds. split() -> the child's
-** process id, or 0 in the child, which returns into the script. group() makes this process the
-** first of a group of its own. wait(pid) -> "exit" or "signal", and the number.
+**   fork(fn, ...)  returns what fn(...) returned in the child, as text: "true:VALUE" or
+**                  "false:ERROR"; then the child ends at once. "killed" if it took longer than
+**                  LIMIT seconds.
+**   split()        returns the child's process id, or 0 in the child, which returns into the script
+**   group()        makes this process the first of a group of its own
+**   wait(pid)      returns "exit" or "signal", and the number
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -80,7 +82,7 @@ static int p_fork(lua_State *L) {
 static int p_split(lua_State *L) {
   pid_t pid = fork();
   if (pid < 0) return luaL_error(L, "fork: %s", strerror(errno));
-  if (pid == 0) alarm(LIMIT); /* what hangs ends, and by a signal */
+  if (pid == 0) alarm(LIMIT); /* a child that takes too long ends, and by a signal */
   lua_pushinteger(L, pid);
   return 1;
 }

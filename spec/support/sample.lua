@@ -1,4 +1,4 @@
--- sample: a module for the specs of what goes by name.
+-- sample: a module for the specs of what is sent by name.
 --
 -- SPDX-License-Identifier: MIT
 local gate = require "gate"
@@ -21,14 +21,14 @@ function sample.Point:length() return math.sqrt(self.x * self.x + self.y * self.
 
 function sample.point(x, y) return setmetatable({ x = x, y = y }, sample.Point) end
 
---- Rebuilds what a __transfer said.
--- How often it was called in this state, as text.
+--- Returns how often it was called in this state, as text.
 local calls = 0
 function sample.count()
   calls = calls + 1
   return "call " .. calls
 end
 
+--- Rebuilds what a __transfer returned.
 function sample.rebuild(...) return { rebuilt = table.pack(...) } end
 
 --- Rebuilds what was sent, and counts how often it did.
@@ -43,7 +43,7 @@ function sample.fail_once(counter, ...)
   return ...
 end
 
---- Calls the global `within` and answers what it answers.
+--- Calls the global `within` and returns its results.
 function sample.within() return _G.within() end
 
 --- Rebuilds what a future holds.

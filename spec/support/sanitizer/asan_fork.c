@@ -1,5 +1,6 @@
 /*
-** asan_fork.c: lets AddressSanitizer's programs fork while threads run; linked into every one.
+** asan_fork.c: lets programs with AddressSanitizer fork while threads run; linked into each of
+** them.
 **
 ** The C library takes its allocator's locks before a fork, so that they are free in the child. This
 ** sanitizer's allocator does not: a thread that was in it holds its lock in the child for ever, and

@@ -1,11 +1,10 @@
 /*
 ** lua_main.c: a small Lua interpreter that is built with a sanitizer.
 **
-** A sanitizer's run-time wants to be in the program, and Debian's lua5.4 has
-** none. This one does what the specs ask of it: a script with arguments, Ctrl-C
-** as an error "interrupted!", and a state that is closed at the end. Leaks are
-** looked for only when the state was closed: os.exit(0) leaves it as it is, with
-** threads at work, and LeakSanitizer cannot look at threads that just end.
+** A sanitizer's run-time must be linked into the program, and Debian's lua5.4 has none. This one
+** has what the specs need: a script with arguments, Ctrl-C as an error "interrupted!", and a state
+** that is closed at the end. Leaks are searched for only when the state was closed: os.exit(0)
+** leaves it open, with threads at work, and LeakSanitizer cannot examine threads that are ending.
 **
 ** usage: lua [-W] [-e CODE] [SCRIPT [ARG…]]    -W turns warnings on
 **
@@ -29,11 +28,12 @@ const char *__asan_default_options(void) { return "leak_check_at_exit=0"; }
 #define LEAK_CHECK() ((void)0)
 #endif
 
-/* With TI_COLLECT, and while `collecting` is set, each new object is refused first: Lua collects
-** all garbage then, and asks again. So what nothing keeps alive is gone at once. Not other blocks:
-** the auxiliary library's buffers ask just once. While no message is packed, only some are refused,
-** since all would take minutes. The linker leads Lua's own luaL_newstate here (see the Makefile):
-** states in this program have this allocator as their own. */
+/* With TI_COLLECT, and while `collecting` is set, each new object is refused first: Lua then
+** collects all garbage and requests it again. So what nothing keeps alive is freed at once. Other
+** blocks are not refused: the auxiliary library's buffers request just once. While no message is
+** packed, only some are refused, since all would take minutes. The linker replaces Lua's own
+** luaL_newstate by this one (see the Makefile): states in this program have this allocator as their
+** own. */
 #ifdef TI_COLLECT
 enum { SOME = 64 };
 static _Thread_local int collecting, packing, refused;
@@ -51,7 +51,7 @@ static void *collecting_alloc(void *ud, void *p, size_t osize, size_t nsize) {
   return lua_alloc(ud, p, osize, nsize);
 }
 
-/* A state that is not whole yet asks for nothing twice. */
+/* A state that is being made requests nothing twice. */
 lua_State *__wrap_lua_newstate(lua_Alloc f, void *ud) {
   int before = collecting;
   lua_State *L;
@@ -62,7 +62,7 @@ lua_State *__wrap_lua_newstate(lua_Alloc f, void *ud) {
   return L;
 }
 
-/* The library says so (pack.c). */
+/* Set by the library (pack.c). */
 void ti_pack_collecting(int change);
 void ti_pack_collecting(int change) { packing += change; }
 

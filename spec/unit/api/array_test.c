@@ -1,7 +1,7 @@
 /* link: tidepool */
 /*
-** array_test.c: arrays as a host sees them: memory of its own that goes through states, messages
-** and results, and is given back once, when the last of them lets go.
+** array_test.c: arrays as a host sees them. Memory of the host passes through states, messages and
+** results. It is given back once, when the last reference to it is released.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -93,7 +93,7 @@ static void handles(void) {
   lua_close(L);
 }
 
-/* In a worker, with an array's address: what a host without a lua_State sends. */
+/* Runs in a worker, with an array's address: what a host without a lua_State sends. */
 static int halve(lua_State *L) {
   tide_array *a = (tide_array *)lua_touserdata(L, 1);
   const double *v = (const double *)tide_array_data(a);

@@ -1,6 +1,7 @@
 /* link: tidepool */
 /*
-** What tidepool.h says of stopping and bounding tasks, for a host without a lua_State of its own.
+** executor_limits_test.c: stopping and bounding tasks, as tidepool.h describes it for a host
+** without a lua_State of its own.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -13,15 +14,15 @@
 
 static struct gate begun;
 
-/* A loop in C that looks whether it is to end. */
-static int ask(lua_State *L) {
+/* A loop in C that checks whether it is to end. */
+static int poll_stop(lua_State *L) {
   gate_open(&begun);
   while (tide_current_stop(L) == TIDE_OK) ti_thread_relax();
   lua_pushinteger(L, tide_current_stop(L));
   return 1;
 }
 
-/* One in Lua that does not. */
+/* A loop in Lua that does not check. */
 static int loop(lua_State *L) {
   if (luaL_loadstring(L, "while true do pcall(error) end") != LUA_OK) return lua_error(L);
   gate_open(&begun);
@@ -63,7 +64,7 @@ static tide_future *submit(tide_executor *ex, lua_CFunction fn, const tide_tasko
   return f;
 }
 
-/* The outcome; releases it. */
+/* Releases the future and returns its outcome. */
 static int outcome_of(tide_future *f) {
   int outcome;
   CHECK(tide_future_wait(f, NULL, TIDE_FOREVER) == TIDE_OK);
@@ -75,7 +76,7 @@ static int outcome_of(tide_future *f) {
 static void test_interrupt(const tide_config *cfg) {
   tide_executor *ex = executor(cfg);
   static const char words[] = "the task was interrupted";
-  const lua_CFunction functions[] = {loop, ask};
+  const lua_CFunction functions[] = {loop, poll_stop};
   for (int i = 0; i < 2; i++) {
     tide_future *f;
     tide_value v;
@@ -138,7 +139,7 @@ static void test_isolation(const tide_config *base) {
   end(ex);
 }
 
-/* A host's goodbye in Lua: some hundred instructions. */
+/* A host's finalizer in Lua: some hundred instructions. */
 static atomic_int tidied;
 static void tidy(lua_State *L, void *ud) {
   (void)ud;
@@ -160,7 +161,7 @@ static void test_shutdown_interrupts(const tide_config *base) {
   gate_enter(&begun);
   CHECK(tide_executor_shutdown(ex, NULL, TIDE_SHUTDOWN_INTERRUPT, TIDE_FOREVER) == TIDE_OK);
   CHECK(outcome_of(running) == TIDE_EINTERRUPTED && outcome_of(queued) == TIDE_ECANCELLED);
-  CHECK(atomic_load(&tidied) == 1); /* though the state was closed in haste */
+  CHECK(atomic_load(&tidied) == 1); /* although the closing state was requested to end */
   end(ex);
   gate_fini(&begun);
 }
@@ -188,7 +189,7 @@ static void test_signals(const tide_config *base) {
   o.time_limit = 1;
   CHECK(tide_submit_cfunction(&f, ex, count_up, NULL, 0, &o) != TIDE_OK && f == NULL);
   gate_init(&begun);
-  f = submit(ex, ask, NULL); /* asks by itself: nothing is promised, but it is told */
+  f = submit(ex, poll_stop, NULL); /* no signal reaches it, but it checks by itself */
   gate_enter(&begun);
   CHECK(tide_future_interrupt(f) == 0 && outcome_of(f) == TIDE_EINTERRUPTED);
   gate_fini(&begun);

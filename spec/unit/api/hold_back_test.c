@@ -1,7 +1,8 @@
 /* link: tidepool */
 /*
-** While a state waits and a hook is set on it (as a signal handler does, lua.c's for Ctrl-C), its
-** executors take no more tasks, until the hook has run, or the script has cancelled or goes on.
+** hold_back_test.c: holding back tasks. While a state waits and a hook is set on it, its executors
+** take no more tasks. (lua.c's signal handler sets one for Ctrl-C.) They continue when the hook has
+** run, or when the script has cancelled the tasks or continues itself.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -19,21 +20,21 @@ static tide_executor *its;
 static atomic_int ran, hooks;
 static lua_Hook to_set;
 
-/* lua.c's lstop. */
+/* As lua.c's lstop. */
 static void stop(lua_State *L, lua_Debug *ar) {
   (void)ar;
   lua_sethook(L, NULL, 0, 0);
   luaL_error(L, "interrupted!");
 }
 
-/* A profiler's: it stays. */
-static void look(lua_State *L, lua_Debug *ar) {
+/* A profiler's hook, which stays set. */
+static void profile(lua_State *L, lua_Debug *ar) {
   (void)L, (void)ar;
   atomic_fetch_add(&hooks, 1);
 }
 
-/* Sets the hook while the script waits, on another thread than a handler would: nothing runs in the
-** script. */
+/* Sets the hook while the script waits. A handler would run on the script's thread; this one does
+** not, but the script runs nothing meanwhile. */
 static int set_hook(lua_State *L) {
   (void)L;
   while (!atomic_load(&atomic_load(&its->hold_back)->waiting)) ti_thread_relax();
@@ -80,7 +81,7 @@ static tide_executor *executor(int workers) {
   return ex;
 }
 
-/* The first task sets the hook, and QUEUED others are behind it. */
+/* The first task sets the hook, and QUEUED others are queued behind it. */
 static void test(lua_CFunction waits, lua_Hook hook) {
   tide_executor *ex = executor(1);
   tide_future *first, *fs[QUEUED];
@@ -122,8 +123,8 @@ static void test(lua_CFunction waits, lua_Hook hook) {
   lua_close(script);
 }
 
-/* A script that catches the error and goes on: the queue does, too, with its next wait or by
-** itself. */
+/* The script catches the error and continues: the queue does so, too, with the script's next wait
+** or by itself. */
 static void test_goes_on(bool waits) {
   tide_executor *ex = executor(1);
   tide_future *first, *last;
@@ -152,7 +153,7 @@ int main(void) {
   for (int round = 0; round < 5; round++)
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
       test(ways[i], stop);
-      test(ways[i], look);
+      test(ways[i], profile);
     }
   test_goes_on(true);
   test_goes_on(false);

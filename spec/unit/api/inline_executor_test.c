@@ -1,7 +1,7 @@
 /* link: tidepool */
 /*
-** tide_config.run_inline: what a host may not ask of such an executor, tasks that run in the state
-** that submits, and two states that share one executor on two threads.
+** inline_executor_test.c: tide_config.run_inline. What such an executor refuses, tasks that run in
+** the state that submits, and two states that share one executor on two threads.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -39,7 +39,7 @@ static void refuse(void) {
   CHECK(tide_submit_cfunction(&f, ex, luaopen_base, NULL, 0, NULL) == TIDE_EARG && f == NULL);
 }
 
-/* Protected: (bytes) submits with that memory limit. */
+/* Protected: (bytes): submits with that memory limit. */
 static int limited(lua_State *L) {
   tide_taskopts o;
   tide_taskopts_init(&o);

@@ -1,8 +1,8 @@
 /* link: tidepool */
 /*
-** Shares from C: one value read by many states at once, one copy per state, let go of when the last
-** who could ask for it is gone. The value has a userdata in it that counts: how often it was
-** decoded, and whether it is alive.
+** share_test.c: shares from C. Many states read one value at once, each with one copy, which is
+** released when the last user is gone. A userdata in the value counts how often it was decoded, and
+** how many of it are alive.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -163,7 +163,7 @@ static void test_refusal(void) {
 
 /* ---------------------------------------------------------------- workers -- */
 
-/* (share as a pointer): reads it. */
+/* (share as a light userdata): reads it. */
 static int use(lua_State *L) {
   tide_pushshared(L, (tide_share *)lua_touserdata(L, 1));
   if (!is_value(L)) return luaL_error(L, "another value");
@@ -203,7 +203,7 @@ static void test_worker(bool collected) {
   tide_share_rele(s);
   CHECK(atomic_load(&held) == 1); /* the worker has it */
   if (collected) {
-    run(ex, collect, NULL); /* ends, and finds that nobody wants it */
+    run(ex, collect, NULL); /* ends, and finds no user left */
     run(ex, collect, NULL);
     CHECK(atomic_load(&held) == 0);
   }

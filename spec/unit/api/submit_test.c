@@ -1,7 +1,7 @@
 /* link: tidepool */
 /*
-** tide_taskopts.nowait: a full queue refuses at once, though on_full says to wait; with room it
-** makes no difference.
+** submit_test.c: tide_taskopts.nowait. A full queue refuses at once, although on_full says to wait.
+** Where a place is free it makes no difference.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -63,7 +63,7 @@ int main(void) {
   CHECK(lua_pcall(L, 0, 0, 0) == LUA_ERRRUN);
   CHECK(tide_errorkind(L, -1) == TIDE_EFULL);
   gate_open(&shut);
-  CHECK(submit(ex, &f[2], 0) == TIDE_OK); /* waits for room */
+  CHECK(submit(ex, &f[2], 0) == TIDE_OK); /* waits for a free place */
   CHECK(tide_executor_shutdown(ex, NULL, 0, TIDE_FOREVER) == TIDE_OK);
   for (int i = 0; i < 3; i++) {
     CHECK(tide_future_outcome(f[i]) == TIDE_OK);

@@ -1,7 +1,7 @@
 /* link: tidepool */
 /*
-** The format of what a map's chunk returns: what is packed is read again, and every value of a head
-** is recognized. tide_pushvalue pushes each type that a host reads.
+** lua_map_results_test.c: the format of what a map's chunk returns: what is packed is read again,
+** and every value of a head is recognized. tide_pushvalue pushes each type that a host reads.
 **
 ** SPDX-License-Identifier: MIT
 */

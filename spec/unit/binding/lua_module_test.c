@@ -1,7 +1,7 @@
 /* link: tidepool */
 /*
-** One copy of the library in each state: this program has one in itself, and its scripts may load
-** the module tidepool.core from a file, which is another one.
+** lua_module_test.c: one copy of the library in each state. This program has one in itself, and its
+** scripts may load the module tidepool.core from a file, which is another one.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -131,7 +131,7 @@ int main(void) {
          "  local own <close> = t.executor(1)"
          "  return t.current_task() ~= nil and own:submit(math.abs, -3):result() == 3 end)");
 
-  /* Two that meet are told in words: whichever comes second. */
+  /* Where two copies meet, the second one gets an error. */
   script("local t = require 'tidepool'"
          "for _, name in ipairs { 'executor', 'future', 'array', 'share', 'known' } do"
          "  local ok, err = pcall(host[name])"

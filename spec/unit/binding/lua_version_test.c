@@ -2,7 +2,7 @@
 /*
 ** lua_version_test.c: a Lua that the library does not work with is refused at load, in one line.
 ** This program says in Lua's place which release it is, what luaL_checkversion finds, and what
-** lua_gc answers.
+** lua_gc returns.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -20,7 +20,7 @@ int luaopen_tidepool_core(lua_State *L);
 const char lua_ident[] = "$LuaVersion: Lua 5.4.3  Copyright (C) 1994-2021 Lua.org, PUC-Rio $";
 
 static const char *found; /* what luaL_checkversion raises; NULL: nothing */
-static bool early;        /* lua_gc answers as before 5.4.4, within finalizers, too */
+static bool early;        /* lua_gc returns the same as before 5.4.4, within finalizers, too */
 
 LUALIB_API void luaL_checkversion_(lua_State *L, lua_Number version, size_t sizes) {
   (void)version;
@@ -39,7 +39,7 @@ static int check_release(lua_State *L) {
   return 0;
 }
 
-/* Whether fn, called with `arg`, fails with just these words; NULL: whether it does not fail. */
+/* Returns whether fn, called with `arg`, fails with just this text; NULL: whether it succeeds. */
 static bool says(lua_CFunction fn, const char *arg, const char *words) {
   lua_State *L = luaL_newstate();
   bool same;

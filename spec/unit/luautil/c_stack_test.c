@@ -1,8 +1,8 @@
 /* link: tidepool */
 /*
-** The C stacks of workers: what is refused, and that what is accepted holds the worst that Lua's
-** own limit of C calls and a message of 1,000 levels ask for. What each case needs is measured: the
-** stack is painted when the thread starts, and looked at when it ends.
+** c_stack_test.c: the C stacks of workers. Small ones are refused. Accepted ones hold the most that
+** Lua's own limit of C calls and a message of 1,000 levels need. What each case needs is measured:
+** the stack is filled with a pattern when the thread starts, and checked when it ends.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -22,23 +22,23 @@ enum { PAINT = 0xA5, PAGE = 4096 };
 #endif
 
 static volatile unsigned char *lowest;
-static size_t room; /* below the thread's first function */
+static size_t stack_room; /* below the thread's first function */
 static size_t used;
 
 RAW static void paint(int index, void *ud) {
   (void)index, (void)ud;
-  room = ti_thread_stack_room(NULL);
-  lowest = (volatile unsigned char *)__builtin_frame_address(0) - room;
+  stack_room = ti_thread_stack_room(NULL);
+  lowest = (volatile unsigned char *)__builtin_frame_address(0) - stack_room;
   for (volatile unsigned char *p = lowest + PAGE;
        p < (volatile unsigned char *)__builtin_frame_address(0) - PAGE / 4; p++)
     *p = PAINT;
 }
 
-RAW static void look(int index, void *ud) {
+RAW static void measure(int index, void *ud) {
   size_t n = PAGE;
   (void)index, (void)ud;
-  while (n < room && lowest[n] == PAINT) n++;
-  used = room - n;
+  while (n < stack_room && lowest[n] == PAINT) n++;
+  used = stack_room - n;
 }
 
 /* A chunk that is called in a worker with ex, the executor; raises, or returns, anything but what
@@ -115,14 +115,13 @@ static tide_executor *executor(size_t stack_size) {
   cfg.max_workers = 1;
   cfg.stack_size = stack_size;
   cfg.thread_start = paint;
-  cfg.thread_stop = look;
+  cfg.thread_stop = measure;
   CHECK(tide_executor_new(&ex, &cfg) == TIDE_OK);
   if (ex == NULL) exit(2);
   return ex;
 }
 
-/* What the case needs of a stack of that size, in bytes. Its outcome is not asked for: it has
-** one. */
+/* Returns how many bytes the case needs of a stack of that size. Any outcome will do. */
 static size_t run(lua_State *L, const struct stack_case *c, size_t stack_size) {
   tide_executor *ex = executor(stack_size);
   tide_future *f;
@@ -140,7 +139,7 @@ static size_t run(lua_State *L, const struct stack_case *c, size_t stack_size) {
   return used;
 }
 
-/* A value as deep as may be, as argument and result. */
+/* A value of the greatest depth that is allowed, as argument and result. */
 static void test_deep_argument(lua_State *L, size_t stack_size) {
   tide_executor *ex = executor(stack_size);
   tide_future *f;
@@ -163,7 +162,7 @@ static void test_deep_argument(lua_State *L, size_t stack_size) {
   tide_executor_rele(ex);
 }
 
-/* Releasing what refers to the next, and so on, takes no stack for each. */
+/* Releasing a chain of objects, each of which refers to the next, takes no stack for each. */
 static void test_long_chains(lua_State *L) {
   static const char code[] =
       "local core = ... local n = 100000 local p = core.future() p:set_result(1) "
@@ -190,10 +189,10 @@ static void test_refused(void) {
   }
 }
 
-/* A script on a stack of the host's, which may be small: it packs what fits, and gets an error for
+/* A script on a stack of the host's, which may be small. It packs what fits, and gets an error for
 ** the rest. */
 struct script {
-  size_t room;
+  size_t stack_room;
   int shallow, deep;
 };
 
@@ -217,7 +216,7 @@ static int share(lua_State *L, int levels) {
 static void *run_script(void *arg) {
   struct script *s = (struct script *)arg;
   lua_State *L = new_state();
-  s->room = ti_thread_stack_room(NULL);
+  s->stack_room = ti_thread_stack_room(NULL);
   s->shallow = share(L, 20);
   s->deep = share(L, 900);
   lua_close(L);
@@ -236,10 +235,10 @@ static struct script on_stack(size_t size) {
 static void test_small_host_thread(void) {
   struct script s = on_stack(TI_THREAD_STACK);
   /* Thread-local data lies in the stack as well. ThreadSanitizer's takes hundreds of KiB of it. */
-  size_t small = TI_THREAD_STACK_UNIT / 8 + (TI_THREAD_STACK - s.room);
-  CHECK(s.room > TI_THREAD_STACK - TI_THREAD_STACK / 8 && s.shallow == 1 && s.deep == 1);
+  size_t small = TI_THREAD_STACK_UNIT / 8 + (TI_THREAD_STACK - s.stack_room);
+  CHECK(s.stack_room > TI_THREAD_STACK - TI_THREAD_STACK / 8 && s.shallow == 1 && s.deep == 1);
   s = on_stack(small);
-  CHECK(s.room < small && s.shallow == 1 && s.deep == 0);
+  CHECK(s.stack_room < small && s.shallow == 1 && s.deep == 0);
 }
 
 int main(void) {
@@ -249,11 +248,11 @@ int main(void) {
   test_refused();
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     size_t bytes = run(L, &cases[i], 0);
-    CHECK(room > TI_THREAD_STACK - TI_THREAD_STACK / 8 && room <= TI_THREAD_STACK);
+    CHECK(stack_room > TI_THREAD_STACK - TI_THREAD_STACK / 8 && stack_room <= TI_THREAD_STACK);
     printf("%-32s %4zu KiB\n", cases[i].name, bytes >> 10);
     if (bytes > most && i + 1 < sizeof cases / sizeof cases[0]) most = bytes;
-    (void)run(L, &cases[i], TI_THREAD_STACK_LEAST); /* that it comes back says it all */
-    CHECK(room > TI_THREAD_STACK_LEAST - TI_THREAD_STACK_LEAST / 8);
+    (void)run(L, &cases[i], TI_THREAD_STACK_LEAST); /* it only has to return */
+    CHECK(stack_room > TI_THREAD_STACK_LEAST - TI_THREAD_STACK_LEAST / 8);
   }
   /* the last one packs as well, and would be refused in time */
   CHECK(most <= TI_THREAD_STACK_LUA);

@@ -1,7 +1,7 @@
 /* link: tidepool */
 /*
-** tide_stringerrors: a host that prints errors with lua_tostring gets words for each error of the
-** library, and can tell their kinds.
+** error_test.c: tide_stringerrors. A host that prints errors with lua_tostring gets a text for each
+** error of the library, and can tell their kinds.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -15,7 +15,7 @@
 
 /* ------------------------------------------------------- a host's allocator -- */
 
-/* Stands before each block of a host's. */
+/* Precedes each block of a host's. */
 union head {
   struct {
     const struct host *host;
@@ -72,7 +72,7 @@ static void check_alloc(lua_State *L, const struct host *h) {
   CHECK(lua_getallocf(L, &ud) == h->alloc && ud == h->ud);
 }
 
-/* In scripts, and as a finalizer: the state has its allocator. */
+/* Checks that the state has its allocator. For scripts, and as a finalizer. */
 static int same(lua_State *L) {
   check_alloc(L, (const struct host *)lua_touserdata(L, lua_upvalueindex(1)));
   return 0;
@@ -243,8 +243,8 @@ static void test_scripts(bool own, lua_Alloc alloc, void *ud, bool executor_firs
   if (!executor_first) end_pool(ex);
 }
 
-/* A script's own executor, which its closing state waits for, while tasks wait with what it lent
-** them. */
+/* A script's own executor, which its closing state waits for, while tasks hold strings that they
+** borrow from it. */
 static void test_own_executor(bool own) {
   struct host h;
   lua_State *L = new_host(&h, own);

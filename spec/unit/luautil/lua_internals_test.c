@@ -1,8 +1,8 @@
 /* link: lua */
 /*
-** lua_internals_test.c: what is said of a table's array part holds for lua_next, however the table
-** came to be: the elements that are sure to be in it come first and in order, and from the last of
-** them on come all other pairs, once.
+** lua_internals_test.c: the array part that is found in a table agrees with lua_next, however the
+** table was made. The elements that are sure to be in it come first and in order. From the last of
+** them on lua_next gives each other pair once.
 ** One thread: ThreadSanitizer's run leaves this test out.
 **
 ** SPDX-License-Identifier: MIT
@@ -55,8 +55,8 @@ static void any_step(lua_State *L, lua_Integer *top) {
   }
 }
 
-/* Walks the table on top, from the last sure element on; how many pairs that makes with those
-** before. */
+/* Walks the table on top, from the last sure element on. Returns how many pairs there are with
+** those before. */
 static int walk(lua_State *L, const struct ti_lua_internals *l) {
   lua_Integer n = 0, sure = ti_lua_internals_array(l, lua_topointer(L, -1));
   int pairs = 0;

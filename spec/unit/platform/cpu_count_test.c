@@ -53,7 +53,7 @@ static void test_version_2(void) {
   put("sys/fs/cgroup/cpu.max", "200000 100000\n"); /* the root of a container */
   CHECK(ti_cpu_count_cgroup(root) == 2);
   clear();
-  /* a path that is not there: the walk goes on to the root */
+  /* a path that does not exist: the walk continues to the root */
   put("proc/self/cgroup", "0::/docker/0123\n");
   put("sys/fs/cgroup/cpu.max", "150000 50000\n");
   CHECK(ti_cpu_count_cgroup(root) == 3);

@@ -1,7 +1,7 @@
 /* link: tidepool */
 /*
-** fork_guard_test.c: a host that forks while tasks run: the child may start a program, or come back
-** to the API, which answers TIDE_EBROKEN and never waits for threads that are not there.
+** fork_guard_test.c: a host that forks while tasks run. The child may start a program, or use the
+** API, which returns TIDE_EBROKEN and never waits for threads that do not exist.
 **
 ** TIDE_ROUNDS (30): how often, each at another moment.
 **
@@ -23,11 +23,11 @@ enum { TASKS = 200, LIMIT = 60 };
 struct host {
   tide_executor *ex;
   lua_State *L;
-  tide_group *group, *loose; /* of L, and of no state */
+  tide_group *group, *stateless; /* of L, and of no state */
   tide_future *f[TASKS], *done, *promise;
 };
 
-/* What a child finds: 0, or the number of what was wrong. */
+/* Checks in a child. Returns 0, or the number of the check that failed. */
 static int look_around(struct host *h) {
   tide_future *f = NULL;
   tide_group *g = NULL;
@@ -45,9 +45,9 @@ static int look_around(struct host *h) {
   }
   if (tide_future_values(h->done, &v, 1, &n) != TIDE_OK || v.type != TIDE_TSTRING) return 5;
   if (tide_group_wait(h->group, h->L, 1, 0, TIDE_FOREVER) != TIDE_EBROKEN) return 6;
-  if (tide_group_wait(h->loose, NULL, 1, 0, TIDE_FOREVER) != TIDE_EBROKEN) return 7;
-  if (tide_group_next(h->loose, NULL) != NULL) return 8;
-  if (tide_group_add(h->loose, h->done, NULL) != TIDE_EBROKEN) return 9;
+  if (tide_group_wait(h->stateless, NULL, 1, 0, TIDE_FOREVER) != TIDE_EBROKEN) return 7;
+  if (tide_group_next(h->stateless, NULL) != NULL) return 8;
+  if (tide_group_add(h->stateless, h->done, NULL) != TIDE_EBROKEN) return 9;
   if (tide_executor_shutdown(h->ex, h->L, TIDE_SHUTDOWN_CANCEL, TIDE_FOREVER) != TIDE_EBROKEN)
     return 10;
   tide_executor_stats(h->ex, &st);
@@ -76,7 +76,7 @@ static void give_back(struct host *h) {
   tide_future_rele(h->done);
   tide_future_rele(h->promise);
   tide_group_free(h->group);
-  tide_group_free(h->loose);
+  tide_group_free(h->stateless);
   lua_close(h->L);
 }
 
@@ -91,13 +91,13 @@ static void start(struct host *h) {
   h->L = luaL_newstate();
   tide_executor_adopt(h->ex, h->L);
   CHECK(tide_group_new(&h->group, h->L) == TIDE_OK);
-  CHECK(tide_group_new(&h->loose, NULL) == TIDE_OK);
+  CHECK(tide_group_new(&h->stateless, NULL) == TIDE_OK);
   CHECK(tide_promise_new(&h->promise) == TIDE_OK);
   CHECK(tide_submit_named(&h->done, h->ex, "string.rep", args, 2, NULL) == TIDE_OK);
   CHECK(tide_future_wait(h->done, h->L, TIDE_FOREVER) == TIDE_OK);
   for (int i = 0; i < TASKS; i++) {
     CHECK(tide_submit_named(&h->f[i], h->ex, "string.rep", args, 2, NULL) == TIDE_OK);
-    CHECK(tide_group_add(i % 2 == 0 ? h->group : h->loose, h->f[i], NULL) == TIDE_OK);
+    CHECK(tide_group_add(i % 2 == 0 ? h->group : h->stateless, h->f[i], NULL) == TIDE_OK);
   }
 #if defined(__SANITIZE_ADDRESS__) /* whose allocator may be locked for ever in the child */
   for (int i = 0; i < TASKS; i++) CHECK(tide_future_wait(h->f[i], NULL, TIDE_FOREVER) == TIDE_OK);

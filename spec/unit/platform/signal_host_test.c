@@ -1,8 +1,8 @@
 /* link: tidepool */
 /*
-** Signals are the host's: it takes, ignores or resets the one by which tasks are stopped, before
-** and while they run. Each case is a program of its own, a child, which must end by itself, with a
-** status of 0.
+** signal_host_test.c: signals belong to the host. It takes, ignores or resets the one by which
+** tasks are stopped, before they run and meanwhile. Each case is a child process, which must end by
+** itself with status 0.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -22,13 +22,13 @@
 
 int luaopen_tidepool_core(lua_State *L);
 
-static atomic_int heard, heard_elsewhere;
+static atomic_int delivered, delivered_elsewhere;
 static pthread_t main_thread;
 
 static void host_handler(int sig) {
   (void)sig;
-  atomic_fetch_add(&heard, 1);
-  if (!pthread_equal(pthread_self(), main_thread)) atomic_fetch_add(&heard_elsewhere, 1);
+  atomic_fetch_add(&delivered, 1);
+  if (!pthread_equal(pthread_self(), main_thread)) atomic_fetch_add(&delivered_elsewhere, 1);
 }
 
 static void set(int sig, void (*handler)(int)) {
@@ -41,7 +41,7 @@ static void set(int sig, void (*handler)(int)) {
 
 static void set_all(void (*handler)(int)) {
   for (int sig = 1; sig < NSIG; sig++) {
-    /* those for faults, and the alarm that ends what hangs, are not what this is about */
+    /* not those for faults, nor the alarm that ends a case that takes too long */
     if (handler != SIG_DFL && (sig == SIGSEGV || sig == SIGBUS || sig == SIGABRT || sig == SIGALRM))
       continue;
     set(sig, handler);
@@ -85,7 +85,7 @@ static bool run(lua_State *L, const char *code) {
 }
 
 #define MAKE(options) "t = require 'tidepool' ex = t.executor { max_workers = 2, " options " }"
-/* A global function: one that never ends by itself, and runs. */
+/* Defines a global function that submits a task that never ends, and waits until it runs. */
 #define ENDLESS                                                                             \
   "function endless(view) local f = (view or ex):submit(function() while true do end end) " \
   "while f:status() == 'pending' do end return f end"
@@ -119,17 +119,17 @@ static void end(lua_State *L) {
 /* The signal is used before it is taken, or not; and the task runs when it is taken, or not. */
 static void taken(void (*handler)(int), bool used, bool runs, int sig, const char *make) {
   lua_State *L = begin(make);
-  atomic_store(&heard, 0);
+  atomic_store(&delivered, 0);
   if (used) CHECK(run(L, STOPS));
   if (runs) CHECK(run(L, "f = endless()"));
   set(sig, handler);
   CHECK(run(L, STOPS));
   CHECK(handler_of(sig) == handler || handler == SIG_DFL);
-  CHECK(atomic_load(&heard) == 0);
+  CHECK(atomic_load(&delivered) == 0);
   CHECK(run(L, "f = endless()")); /* daemon: the end of the state stops it */
   end(L);
   CHECK(handler_of(sig) == handler || handler == SIG_DFL);
-  if (handler == host_handler) CHECK(raise(sig) == 0 && atomic_load(&heard) == 1);
+  if (handler == host_handler) CHECK(raise(sig) == 0 && atomic_load(&delivered) == 1);
 }
 
 static void taken_later(void) {
@@ -148,7 +148,7 @@ static void chosen_is_reset_later(void) {
   taken(SIG_DFL, true, true, SIGUSR2, MAKE("daemon = true, interrupt_signal = 12"));
 }
 
-/* One after the other: there are always others. */
+/* The host takes one after the other: others are always left. */
 static void taken_one_by_one(void) {
   lua_State *L = begin(MAKE("daemon = true"));
   set(SIGURG, host_handler);
@@ -157,11 +157,11 @@ static void taken_one_by_one(void) {
     set(sig, host_handler);
     CHECK(run(L, STOPS));
   }
-  CHECK(atomic_load(&heard) == 0);
+  CHECK(atomic_load(&delivered) == 0);
   end(L);
 }
 
-/* Two at once, while tasks run. */
+/* The host takes two at once, while tasks run. */
 static void taken_two_by_two(void) {
   lua_State *L = begin(MAKE("daemon = true"));
   CHECK(run(L, "f = endless()"));
@@ -172,7 +172,7 @@ static void taken_two_by_two(void) {
   set(SIGRTMAX - 4, host_handler);
   set(SIGRTMAX - 5, host_handler);
   CHECK(run(L, STOPS));
-  CHECK(atomic_load(&heard) == 0);
+  CHECK(atomic_load(&delivered) == 0);
   end(L);
 }
 
@@ -192,13 +192,13 @@ static void all_taken(void (*handler)(int), bool runs) {
   CHECK(run(L, "local f = ex:with { memory_limit = 1000000 }:submit(string.rep, 'x', 10000000) "
                "return t.error_kind(f:exception()) == 'memory_limit'"));
   CHECK(run(L, "return ex:shutdown { interrupt = true, timeout = 0.1 } == false"));
-  CHECK(atomic_load(&heard) == 0);
+  CHECK(atomic_load(&delivered) == 0);
   lua_close(L); /* leaves it running */
 }
 static void all_taken_by_handlers(void) { all_taken(host_handler, true); }
 static void all_ignored(void) { all_taken(SIG_IGN, false); }
 
-/* The signals are given back: the requested stop comes. */
+/* The host gives the signals back, and the requested stop takes effect. */
 static void all_taken_for_a_while(void) {
   lua_State *L = begin(MAKE("daemon = true"));
   CHECK(run(L, "f = endless()"));
@@ -220,7 +220,7 @@ static void all_taken_before(void) {
   lua_close(L);
 }
 
-/* HAProxy's way out: it has a handler for SIGURG, and sets all signals back before lua_close. */
+/* As HAProxy ends: it has a handler for SIGURG, and resets all signals before lua_close. */
 static void way_out(const char *make, const char *tasks, bool has_handler) {
   lua_State *L;
   if (has_handler) set(SIGURG, host_handler);
@@ -282,7 +282,7 @@ static void resets_again_and_again(void) {
                "end return true"));
   atomic_store(&storm, false);
   CHECK(pthread_join(thread, NULL) == 0);
-  CHECK(atomic_load(&heard) == 0);
+  CHECK(atomic_load(&delivered) == 0);
   end(L);
 }
 
@@ -328,11 +328,12 @@ static void handlers_run_on_the_host(void) {
   CHECK(run(L, "for _ = 1, 2 do f = endless() end"));
   sigemptyset(&mask);
   sigaddset(&mask, SIGURG);
-  CHECK(pthread_sigmask(SIG_BLOCK, &mask, &before) == 0); /* somebody else's, if there were one */
+  /* the signal is then for another thread, if there were one */
+  CHECK(pthread_sigmask(SIG_BLOCK, &mask, &before) == 0);
   for (int i = 0; i < 100; i++) CHECK(kill(getpid(), SIGURG) == 0);
-  CHECK(atomic_load(&heard) == 0);
+  CHECK(atomic_load(&delivered) == 0);
   CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
-  CHECK(atomic_load(&heard) == 1 && atomic_load(&heard_elsewhere) == 0);
+  CHECK(atomic_load(&delivered) == 1 && atomic_load(&delivered_elsewhere) == 0);
   end(L);
 }
 
@@ -388,7 +389,7 @@ static void answers_in_c(void) {
   CHECK(tide_executor_shutdown(ex, NULL, TIDE_SHUTDOWN_INTERRUPT, 60) == TIDE_OK);
   tide_future_rele(f);
   tide_executor_rele(ex);
-  CHECK(atomic_load(&heard) == 0);
+  CHECK(atomic_load(&delivered) == 0);
 }
 
 /* ----------------------------------------------------------------------- main -- */

@@ -40,7 +40,7 @@ struct seen {
   char name[32];
 };
 
-static void *look(void *arg) {
+static void *inspect(void *arg) {
   struct seen *s = (struct seen *)arg;
   pthread_attr_t attr;
   CHECK(pthread_sigmask(SIG_BLOCK, NULL, &s->blocked) == 0);
@@ -68,7 +68,7 @@ static void test_threads(void) {
     struct ti_thread t;
     struct seen s;
     memset(&s, 0, sizeof s);
-    CHECK(ti_thread_start(&t, stacks[i], look, &s) == 0);
+    CHECK(ti_thread_start(&t, stacks[i], inspect, &s) == 0);
     ti_thread_join(&t);
     CHECK(s.stack >= stacks[i] && strcmp(s.name, "x_1") == 0);
     /* whatever the system's default is; musl counts the thread's own data, too */
@@ -82,8 +82,8 @@ static void test_threads(void) {
   }
   {
     struct ti_thread t;
-    CHECK(ti_thread_start(&t, SIZE_MAX, look, NULL) != 0);
-    CHECK(ti_thread_start(&t, SIZE_MAX / 2, look, NULL) != 0);
+    CHECK(ti_thread_start(&t, SIZE_MAX, inspect, NULL) != 0);
+    CHECK(ti_thread_start(&t, SIZE_MAX / 2, inspect, NULL) != 0);
   }
   pthread_sigmask(SIG_BLOCK, NULL, &after);
   for (i = 1; i < 32; i++) CHECK(sigismember(&before, (int)i) == sigismember(&after, (int)i));

@@ -1,5 +1,5 @@
 /*
-** arena_test.c: blocks keep what was written to them, memory comes back, and running out of it
+** arena_test.c: blocks keep what was written to them, memory is given back, and lack of memory
 ** changes nothing.
 ** One thread: ThreadSanitizer's run leaves this test out.
 **
@@ -46,7 +46,7 @@ static size_t some_size(void) {
   }
 }
 
-/* Resizes a block, frees it if size is 0. False: out of memory, and it is as it was. */
+/* Resizes a block, or frees it if size is 0. Returns false if out of memory: it is unchanged. */
 static bool resize(struct ti_arena *a, struct block *b, size_t size) {
   size_t kept = b->size < size ? b->size : size;
   /* for a new block lua_Alloc says what it is for instead of its size */
@@ -75,15 +75,15 @@ static void test_random(void) {
   for (round = 0; round < 200000; round++) {
     struct block *b = &blocks[below(N)];
     if (round % 1000 == 7) atomic_store(&memory.fail_at, 1 + (long)below(3));
-    if (!holds(b, b->size)) CHECK(!"nobody else wrote to it");
+    if (!holds(b, b->size)) CHECK(!"nothing else wrote to it");
     resize(&a, b, b->p != NULL && below(3) == 0 ? 0 : some_size());
-    if (round % 40000 == 39999) /* nearly all go: chunks are given back in between */
+    if (round % 40000 == 39999) /* nearly all are freed: chunks are given back in between */
       for (i = 0; i < N; i++)
         if (below(50) > 0 && blocks[i].p != NULL) resize(&a, &blocks[i], 0);
   }
   atomic_store(&memory.fail_at, 0);
   for (i = 0; i < N; i++) {
-    if (!holds(&blocks[i], blocks[i].size)) CHECK(!"nobody else wrote to it");
+    if (!holds(&blocks[i], blocks[i].size)) CHECK(!"nothing else wrote to it");
     if (blocks[i].p != NULL) resize(&a, &blocks[i], 0);
   }
   CHECK(a.live == 0);
@@ -102,7 +102,7 @@ static void test_giving_back(size_t left) {
   for (i = 0; i < MANY; i++) CHECK(resize(&a, &blocks[i], 40 + i % 3 * 8));
   most = atomic_load(&memory.bytes);
   CHECK(most > (size_t)9 << 20);
-  CHECK(most < (size_t)12 << 20); /* no header, and little in vain */
+  CHECK(most < (size_t)12 << 20); /* no header, and little waste */
   for (i = 0; i < MANY; i++)
     if (i % left != 0) resize(&a, &blocks[i], 0);
   CHECK(atomic_load(&memory.bytes) < (left < MANY ? (size_t)6 << 20 : (size_t)1 << 20));

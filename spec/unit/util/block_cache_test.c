@@ -1,6 +1,6 @@
 /*
-** block_cache_test.c: large blocks keep what is in them when they grow and shrink, come back warm,
-** and are given back in the end, whatever was kept; those of a shelf also when threads share it.
+** block_cache_test.c: large blocks keep their content when they grow and shrink, are used again,
+** and are given back in the end. Those of a shared cache also when threads share it.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -20,7 +20,7 @@ static size_t rnd(size_t n) {
   return (size_t)(seed % n);
 }
 
-/* Of all kinds: passed on, kept, mapped; also just at the borders. */
+/* Sizes of all kinds: passed on, kept, mapped; also just at the limits. */
 static size_t any_size(void) {
   static const size_t border[] = {64 * KIB, 128 * KIB, 1536 * KIB, 2 * MIB, 4 * MIB};
   switch (rnd(4)) {
@@ -89,10 +89,10 @@ static void test_warm(void) {
   ti_block_cache_fini(&b);
 }
 
-/* ------------------------------------------------------------------ shelf -- */
+/* ----------------------------------------------------------- shared cache -- */
 
 struct sharing {
-  struct ti_shared_cache shelf;
+  struct ti_shared_cache cache;
   struct ti_alloc mem;
   _Atomic(unsigned char *) slot; /* what one thread fills, another frees */
 };
@@ -119,15 +119,15 @@ static void *fill_and_free(void *ud) {
 static void test_shelf(void) {
   struct sharing s;
   struct ti_thread t[3];
-  CHECK(ti_shared_cache_init(&s.shelf) == 0);
+  CHECK(ti_shared_cache_init(&s.cache) == 0);
   s.mem.alloc = ti_shared_cache_alloc;
-  s.mem.ud = &s.shelf;
+  s.mem.ud = &s.cache;
   atomic_init(&s.slot, NULL);
   for (int i = 0; i < 3; i++) spawn(&t[i], fill_and_free, &s);
   for (int i = 0; i < 3; i++) ti_thread_join(&t[i]);
   ti_alloc_free(&s.mem, atomic_load(&s.slot), 200 * KIB);
-  CHECK(s.shelf.blocks.used == 0 && s.shelf.blocks.kept > 0);
-  ti_shared_cache_fini(&s.shelf);
+  CHECK(s.cache.blocks.used == 0 && s.cache.blocks.kept > 0);
+  ti_shared_cache_fini(&s.cache);
 }
 
 int main(void) {

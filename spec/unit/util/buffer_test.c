@@ -1,5 +1,5 @@
 /*
-** buffer_test.c: mem and bytes: round trips against a plain list, ends and failures.
+** buffer_test.c: allocators and buffers: round trips against a plain list, ends and failures.
 ** One thread: ThreadSanitizer's run leaves this test out.
 **
 ** SPDX-License-Identifier: MIT

@@ -1,5 +1,5 @@
 /*
-** slab_test.c: blocks do not overlap, come back in any order, and pieces go when they are empty.
+** slab_test.c: blocks do not overlap and are freed in any order, and empty pieces are given back.
 ** One thread: ThreadSanitizer's run leaves this test out.
 **
 ** SPDX-License-Identifier: MIT

@@ -1,7 +1,7 @@
 /* link: tidepool */
 /*
-** gc_pacing_test.c: what is done for large results leaves a state's collector as it was, also after
-** a message that cannot be read; and garbage of large results does not pile up.
+** gc_pacing_test.c: after large results a state's collector is as it was before, also after a
+** message that cannot be read. Garbage of large results does not accumulate.
 ** One thread: ThreadSanitizer's run leaves this test out.
 **
 ** SPDX-License-Identifier: MIT
@@ -31,7 +31,7 @@ static void push_long(lua_State *L, char c, size_t len) {
   luaL_pushresultsize(&b, len);
 }
 
-/* Begins as for a message of that many bytes. */
+/* Begins, as for a message of that many bytes. */
 static void begin(lua_State *L, size_t bytes, struct ti_gc_pacing *large) {
   struct ti_message m;
   ti_message_init(&m, &counted_mem);
@@ -76,7 +76,7 @@ static void drop_marked(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Whether the collector comes by itself, within so much garbage. */
+/* Returns whether the collector runs by itself, within so much garbage. */
 static bool collects(lua_State *L, size_t bytes) {
   drop_marked(L);
   for (size_t n = 0; n < bytes && !collected; n += KIB) {
@@ -98,13 +98,13 @@ static void test_collector(int mode) {
   lua_pushnil(L);
   lua_setglobal(L, "result");
   CHECK(collects(L, 32 * MIB)); /* the pause has ended */
-  /* it rests while a result is decoded, even one that grows as much as can be */
+  /* it does nothing while a result is decoded, however large that becomes */
   begin(L, BLOCK_CACHE_LARGE, &large);
   CHECK(!collects(L, 2 * MIB));
   ti_gc_pacing_end(L, &large);
   ti_gc_pacing_end(L, &large);
   CHECK(collects(L, 32 * MIB));
-  /* nothing piles up: a result and the one before, and as much again */
+  /* nothing accumulates: a result and the one before, and as much again */
   for (int i = 0; i < 100; i++) {
     results(L, 1);
     CHECK(lua_gc(L, LUA_GCCOUNT) < 8 * KIB);
@@ -138,7 +138,7 @@ static void test_own(void) {
 }
 
 /* What was made of a small message counts in full, if not at once: garbage keeps its proportion to
-** what lives. */
+** what is alive. */
 static void test_growth(int mode) {
   enum { LIVE = 48, MADE = 16, ROUNDS = 100 };
   lua_State *L = new_state();

@@ -1,7 +1,7 @@
 /* link: tidepool */
 /*
-** Hooks in a worker's state: one that a host's open_state set stays; one that a task set ends with
-** that task.
+** worker_debug_test.c: hooks in a worker's state. One that a host's open_state set stays; one that
+** a task set ends with that task.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -38,7 +38,7 @@ static int nothing(lua_State *L) {
   return 0;
 }
 
-/* Runs fn in the worker; the outcome. */
+/* Runs fn in the worker. Returns the outcome. */
 static int run(tide_executor *ex, lua_CFunction fn) {
   tide_future *f;
   int outcome;
@@ -49,7 +49,7 @@ static int run(tide_executor *ex, lua_CFunction fn) {
   return outcome;
 }
 
-/* How many workers an executor has for whom nobody says how many. */
+/* The number of workers of an executor without max_workers. */
 static void test_default(void) {
   int cpus = tide_cpu_count();
   tide_executor *ex;

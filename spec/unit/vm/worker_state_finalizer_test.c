@@ -1,8 +1,8 @@
 /* link: tidepool */
 /*
-** Finalizers of a host: tide_config.finalizer and tide_executor_setfinalizer, in which order they
-** and close_state come, that one's error does not keep the others from running, and when they do
-** not run.
+** worker_state_finalizer_test.c: finalizers of a host, tide_config.finalizer and
+** tide_executor_setfinalizer. The order of them and of close_state, an error in one, after which
+** the others run all the same, and when none runs.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -114,7 +114,7 @@ int main(void) {
   raises = 1;
   run(L, "shcg");
   fails = 1;
-  run(L, "c"); /* as ever: close_state is for whatever open_state began */
+  run(L, "c"); /* as always: close_state undoes what open_state began */
   lua_close(L);
   return check_done();
 }

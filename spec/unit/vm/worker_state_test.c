@@ -1,6 +1,6 @@
 /* link: tidepool */
 /*
-** worker_state_test.c: what a worker's new state is like, for a host that looks inside.
+** worker_state_test.c: a worker's new state, for a host that uses its extra space.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -9,7 +9,7 @@
 #include "include/tidepool.h"
 #include "support.h"
 
-/* Memory as it comes: full of what was there before. */
+/* An allocator whose blocks are not zero. */
 static void *dirty_alloc(void *ud, void *p, size_t osize, size_t nsize) {
   char *q;
   (void)ud;
@@ -39,8 +39,8 @@ static void open_state(lua_State *L, void *ud) {
   memset(lua_getextraspace(L), 0xff, LUA_EXTRASPACE); /* the host's own from now on */
 }
 
-/* The host's is kept, and is what coroutines begin with. */
-static int look(lua_State *L) {
+/* The host's extra space is kept, and coroutines begin with it. */
+static int check_extra_space(lua_State *L) {
   lua_State *co = lua_newthread(L);
   lua_pushboolean(L, !is_zero(L) &&
                          memcmp(lua_getextraspace(L), lua_getextraspace(co), LUA_EXTRASPACE) == 0);
@@ -63,7 +63,7 @@ static void test_extra_space(lua_Alloc alloc) {
     tide_future *f;
     tide_value v;
     size_t n;
-    CHECK(tide_submit_cfunction(&f, ex, look, NULL, 0, NULL) == TIDE_OK);
+    CHECK(tide_submit_cfunction(&f, ex, check_extra_space, NULL, 0, NULL) == TIDE_OK);
     CHECK(tide_future_wait(f, NULL, TIDE_FOREVER) == TIDE_OK);
     CHECK(tide_future_values(f, &v, 1, &n) == TIDE_OK && n == 1);
     CHECK(v.type == TIDE_TBOOLEAN && v.u.boolean);

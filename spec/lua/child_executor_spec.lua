@@ -1,4 +1,4 @@
--- Executors that a task made and left behind, whose state closes before they have ended.
+-- Child executors: a task made them, and its state closes before they have ended.
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"
 local describe, it, _, after_each = h.busted()
@@ -13,7 +13,7 @@ local closing = {
   idle_timeout = { max_workers = 1, idle_timeout = 0 },
 }
 
--- In a task of `ex`: leaves an executor that runs fn(ex, ...), and answers that task's future.
+-- In a task of `ex`: leaves an executor that runs fn(ex, ...), and returns that task's future.
 local function leave(ex, fn, ...)
   local inner = require "tidepool".executor(1)
   return inner:submit(fn, ex, ...)
@@ -29,7 +29,7 @@ describe("An executor that a task left", function()
   after_each(h.finish)
 
   for name, config in pairs(closing) do
-    it("goes on when its state closes (" .. name .. ")", function()
+    it("continues when its state closes (" .. name .. ")", function()
       for _ = 1, 20 do
         local ex <close> = tidepool.executor(config)
         local gate = tidepool.future()
@@ -133,7 +133,7 @@ describe("An executor that a task left", function()
     assert.is_true(ex:shutdown { timeout = 60 })
   end)
 
-  it("goes once it has ended, with the next one that is left", function()
+  it("is freed once it has ended, with the next one that is left", function()
     local ex <close> = tidepool.executor(closing.isolation)
     for _ = 1, 100 do
       assert.equal(1, ex:submit(leave, ex, function() return 1 end):result(60):result(60))

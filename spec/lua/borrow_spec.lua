@@ -1,4 +1,5 @@
--- Long strings are lent to the other side, not copied; whoever ends first, they stay whole.
+-- Messages borrow long strings instead of copying them. The strings stay whole, whichever state
+-- closes first.
 --
 -- SPDX-License-Identifier: MIT
 local h = require "spec.support.helper"
