@@ -19,7 +19,7 @@ TI_INTERNAL_BEGIN
 
 /* Marks the calling thread as blocked while its task waits for t, or for something outside the pool
 ** (NULL). A blocked thread does not count as one of max_workers, so the pool may start another one.
-** If another thread of the pool runs t, the thread counts, as t goes on by itself. But if all
+** If another thread of the pool runs t, the thread counts, as t continues by itself. But if all
 ** threads that count wait for running tasks and others are blocked, one more may start.
 **
 ** Stores in *how what ti_pool_block_end needs. Never waits. Returns TIDE_OK; or TIDE_ENOMEM or

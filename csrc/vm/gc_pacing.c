@@ -18,9 +18,9 @@ static size_t weigh(const struct ti_message *m, const struct ti_lender *own) {
   size_t weight = m->bytes.cap;
   for (size_t i = 0; i < m->nparts; i++) {
     const struct ti_message_part *part = ti_message_part(m, i);
-    const struct ti_borrowed *loan = (const struct ti_borrowed *)part->object;
-    if (part->type == &ti_borrowed_part && (own == NULL || loan->lender != own))
-      weight += loan->len;
+    const struct ti_borrowed *string = (const struct ti_borrowed *)part->object;
+    if (part->type == &ti_borrowed_part && (own == NULL || string->lender != own))
+      weight += string->len;
   }
   return weight;
 }
@@ -38,7 +38,7 @@ void ti_gc_pacing_begin(lua_State *L, const struct ti_message *m, struct ti_gc_p
   l->pause = 0;
   if (weigh(m, NULL) < BLOCK_CACHE_LARGE) return;
   l->x = x = ti_codec_state_get(L);
-  weight = weigh(m, x->lender); /* decoding makes no new string of one that L itself lends */
+  weight = weigh(m, x->lender); /* decoding makes no new string of one that is borrowed from L */
   if (weight >= BLOCK_CACHE_LARGE && lua_gc(L, LUA_GCISRUNNING) == 1) {
     int kib = weight / 1024 < MOST ? (int)(weight / 1024) : MOST, owed = x->owed;
     x->owed = 0; /* a finalizer may call this function, too */

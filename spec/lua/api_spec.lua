@@ -7,7 +7,7 @@ local assert = require "luassert"
 local core = require "tidepool.core"
 local tidepool = require "tidepool"
 
--- What the reference says: functions by class, fields by class, and the kinds of errors.
+-- Reads the reference: functions by class, fields by class, and the kinds of errors.
 local function read_reference()
   local functions, fields, kinds, class = {}, {}, {}, nil
   local in_kinds = false
@@ -48,7 +48,7 @@ local function methods_of(object)
   return names
 end
 
--- The options that a call lists when it refuses one that it does not know.
+-- Returns the options that a call lists when it refuses one that it does not know.
 local function options_of(fn, ...)
   local ok, err = pcall(fn, ...)
   assert.is_false(ok)
@@ -64,7 +64,7 @@ local function read(name)
   return file:read "a"
 end
 
--- What a pattern with one capture finds in a file, as a sorted list; nothing twice.
+-- Returns what a pattern with one capture finds in a file, as a sorted list without duplicates.
 local function found(name, pattern)
   local set = {}
   for word in read(name):gmatch(pattern) do
@@ -74,8 +74,8 @@ local function found(name, pattern)
   return sorted(set)
 end
 
--- The words in backquotes in the first column of a table of docs/guide.md: of the first one below a
--- heading. Nothing twice.
+-- Returns the words in backquotes in the first column of a table of docs/guide.md, each once. The
+-- table is the first one below a heading.
 local function first_column(heading)
   local text = read "docs/guide.md"
   local _, at = text:find("\n## " .. heading .. "\n", 1, true)

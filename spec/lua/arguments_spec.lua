@@ -9,7 +9,7 @@ local tidepool = require "tidepool"
 
 local function nothing() end
 
--- Objects with a metamethod each that a careless check would run into.
+-- Objects with a metamethod each that a careless check would call.
 local function trap(event)
   return setmetatable({}, { [event] = function() error("a trap: " .. event, 0) end })
 end
@@ -24,7 +24,7 @@ local values = {
 }
 local MOST = 33
 
--- A fresh object of each class, by name.
+-- Returns a new object of each class, by name.
 local make = {
   executor = function() return h.pool(1) end,
   view = function() return h.pool(1):with { priority = 1 } end,
@@ -50,7 +50,7 @@ local function methods_of(class)
   return list
 end
 
--- Names and lines that are none of the script's business.
+-- Names and lines of the library, which no error may show.
 local function check(what, err)
   if type(err) ~= "string" then
     assert.is_string(tidepool.error_kind(err), what)
@@ -73,7 +73,7 @@ local function try(what, fn, ...)
   return ok, err
 end
 
--- In three ways: by pcall, from a line, and as a tail call.
+-- Calls in three ways: by pcall, from a line, and as a tail call.
 local function call(what, fn, ...)
   try(what, fn, ...)
   try(what, function(...)

@@ -23,7 +23,7 @@ local function round_of(...)
   return v
 end
 
--- The page of these figures; no peers, no limits, no plots.
+-- Makes the page of these figures, without peers, limits and plots.
 local function page_of(list, rounds)
   local none = { list = list, rows = {}, limits = {}, shape_columns = {}, map_columns = {},
     map_kinds = {} }

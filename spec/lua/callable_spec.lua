@@ -12,7 +12,7 @@ Times.__index = Times
 Times.__call = function(self, x) return self.factor * x end
 local function times(factor) return setmetatable({ factor = factor }, Times) end
 
--- One whose __call is a callable in turn, as Lua allows.
+-- An object whose __call is itself callable, as Lua allows.
 local nested = setmetatable({ factor = 10 }, {
   __call = setmetatable({}, { __call = function(_, self, x) return self.factor * x end }),
 })
@@ -72,7 +72,7 @@ describe("A callable table", function()
     assert.equal(5, seen)
   end)
 
-  it("that fails is told like a function", function()
+  it("that fails is reported like a function", function()
     local ex = h.pool(1)
     local bad = setmetatable({}, { __call = function() error "no such luck" end })
     local f = ex:submit(bad)

@@ -191,7 +191,7 @@ describe("A module of the program that workers cannot require", function()
       { ex:submit(function() return host.version, host.log "x", host.max(1, 3) end):result() })
   end)
 
-  it("is named in the refusal of what is in it, and the way out is told", function()
+  it("is named in the refusal of what is in it, and the message says what to do", function()
     local host = { version = 5 }
     package.loaded["spec.host"] = host
     local ex = h.pool(1)

@@ -19,7 +19,7 @@ local function leave(ex, fn, ...)
   return inner:submit(fn, ex, ...)
 end
 
--- Its work: waits for the gate, then for a task of the executor whose task left it.
+-- Run by that executor: waits for the gate, then for a task of the executor whose task left it.
 local function wait_for_task(ex, gate)
   gate:result()
   return ex:submit(function() return "both went on" end):result()

@@ -105,7 +105,7 @@ describe("<close> of a daemon", function()
 end)
 
 describe("An end that takes more than two seconds", function()
-  it("is told of, with the error that is not shown yet", function()
+  it("causes a warning, with the error that is not shown yet", function()
     local r = h.run_script([[
       local ex <close> = require "tidepool".executor { max_workers = 2, time_limit = 6 }
       local f = ex:with { name = "crunch" }:submit(function() while true do end end)
@@ -123,7 +123,7 @@ describe("An end that takes more than two seconds", function()
     end
   end)
 
-  it("is told of when the state closes", function()
+  it("causes a warning when the state closes", function()
     local r = h.run_script([[
       local ex = require "tidepool".executor { max_workers = 1, time_limit = 6 }
       ex:with { name = "crunch" }:submit(function() while true do end end)

@@ -7,7 +7,7 @@ local tidepool = require "tidepool"
 
 local function park(g) gate.wait(g) end
 
--- The pool lives on after what was done to it.
+-- Checks that the pool still works.
 local function assert_alive(ex)
   assert.equal(42, ex:submit(function(x, y) return x * y end, 6, 7):result())
 end
@@ -272,12 +272,12 @@ end)
 describe("A failed future whose error was never read", function()
   after_each(h.finish)
 
-  local function warnings_after(look)
+  local function warnings_after(read)
     gate.warnings()
     local ex = h.pool(1)
     local f = ex:submit(function() error "dropped" end)
     h.eventually(function() return f:done() end, "done")
-    if look then look(f) end
+    if read then read(f) end
     f = nil -- luacheck: ignore 311
     collectgarbage()
     collectgarbage()
@@ -352,7 +352,7 @@ describe("Error objects of the library", function()
     h.contains("cancelled", text)
   end)
 
-  it("are told from all other values by error_kind", function()
+  it("are distinguished from all other values by error_kind", function()
     for _, value in ipairs { 1, "timeout", { kind = "timeout", message = "x" }, print, true } do
       assert.is_nil(tidepool.error_kind(value))
     end

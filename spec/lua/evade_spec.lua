@@ -7,7 +7,7 @@ local assert = require "luassert"
 local gate = require "gate"
 local tidepool = require "tidepool"
 
--- Tasks that try to go on for ever. Each opens the gate once it is under way.
+-- Tasks that try to continue for ever. Each opens the gate once it runs.
 local evasions = {
   ["debug.sethook again and again"] = function(g)
     gate.open(g)

@@ -35,7 +35,7 @@ end
 describe("A script with hundreds of tasks queued ends with the right status", function()
   it("by falling off its end", function() ends("", 0) end)
 
-  -- For an exit that closes nothing: what a leak checker finds then means nothing.
+  -- For an exit that closes nothing: leaks that a leak checker finds then are expected.
   local unclosed = { ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "") .. ":detect_leaks=0" }
 
   it("by os.exit(0)", function() ends("os.exit(0)", 0, nil, unclosed) end)

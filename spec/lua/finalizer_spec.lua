@@ -7,7 +7,7 @@ local tidepool = require "tidepool"
 
 local function final() gate.add "final" end
 
--- So many finalizers have run, once those that are still due have had the time they need.
+-- Waits until n finalizers have run, and checks that no more have.
 local function finals(n)
   h.eventually(function() return gate.get "final" >= n end, "finalizers")
   assert.equal(n, gate.get "final")

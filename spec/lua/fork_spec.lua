@@ -80,7 +80,7 @@ describe("Programs run", function()
 end)
 
 describe("A forked child", function()
-  it("is told so by submit, result, wait, shutdown and closing, at any moment", function()
+  it("gets an error from submit, result, wait, shutdown and closing, at any moment", function()
     local ex, stop = busy(2)
     for i = 1, rounds do
       local f = ex:submit(function(n) while n:status() == "pending" do end end, tidepool.future())

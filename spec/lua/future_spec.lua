@@ -12,7 +12,7 @@ local function nop() end
 describe("A future's state", function()
   after_each(h.finish)
 
-  it("is told by status, done, running and cancelled", function()
+  it("is returned by status, done, running and cancelled", function()
     local p = h.promises()
     local expected = {
       pending = { "pending", false, false, false },
@@ -38,7 +38,7 @@ describe("A future's state", function()
     assert.are_not.equal(tostring(p.successful), tostring(p.failed))
   end)
 
-  it("goes from pending over running to finished for a task", function()
+  it("changes from pending to running to finished for a task", function()
     local ex, g = h.pool(1), gate.new()
     local a = ex:submit(park, g)
     local b = ex:submit(nop)
@@ -144,15 +144,15 @@ describe("f:result", function()
     local f = ex:submit(function() return ("x"):rep(4 << 20), nil, 7 end)
     assert.is_true(f:wait())
     local before = heap()
-    local function look()
+    local function read()
       local s, gap, n = f:result()
       assert.is_true(s == ("x"):rep(4 << 20) and gap == nil and n == 7)
     end
-    look()
+    read()
     assert.is_true(heap() - before < 1024)
-    look()
+    read()
     assert.is_true(heap() - before >= 4096)
-    look()
+    read()
     assert.is_true(heap() - before < 5120)
   end)
 

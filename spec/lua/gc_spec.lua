@@ -221,7 +221,7 @@ describe("Memory", function()
   local function assert_steady(rounds, work)
     local lua, pages = grows(rounds, work)
     assert.is_true(lua < 256, ("Lua's memory grew by %.0f KiB"):format(lua))
-    -- sanitizers keep what was freed, and what an error jumped over
+    -- sanitizers keep what was freed, and what lay in frames that an error left
     assert.is_true(h.sanitized or pages < 8192, ("resident memory grew by %d KiB"):format(pages))
   end
 

@@ -254,7 +254,7 @@ describe("Errors of an inline executor", function()
       local texts = {}
       for _, ex in ipairs { h.pool(1), inline() } do
         local _, err = pcall(case, ex)
-        -- a worker's require says one thing more of what is not there
+        -- a worker's require adds a note if a module is missing
         texts[#texts + 1] = ("%s %s"):format(tostring(tidepool.error_kind(err)),
           tostring(err):gsub(" %(in a worker: [^)]*%)", ""))
       end

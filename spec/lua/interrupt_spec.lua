@@ -7,7 +7,7 @@ local tidepool = require "tidepool"
 
 local function one() return 1 end
 
--- Loops that only a stop ends. Each opens the gate once it is under way.
+-- Loops that only a stop ends. Each opens the gate once it runs.
 local loops = {
   ["a bare loop"] = function(g)
     gate.open(g)
@@ -151,7 +151,7 @@ describe("interrupt", function()
       assert.is_true(f:interrupt())
       assert.is_true(f:interrupt()) -- it is known already, or done so
       h.raises("interrupted", f.result, f, 20 * h.slow)
-      -- the promise is 50 ms; this is about never, on a loaded machine
+      -- the limit is 50 ms; this tells it from never on a loaded machine
       assert.is_true(gate.now() - began < 5 * h.slow)
       assert.equal("finished", f:status())
       assert.is_true(f:interrupt())
@@ -305,7 +305,7 @@ describe("interrupt", function()
       for i = 1, n do sum = sum + i end
       return sum
     end
-    local told, ended, cancelled = 0, 0, 0
+    local stopped, ended, cancelled = 0, 0, 0
     local futures = {}
     local most = 2000 * h.slow -- longer or shorter until both ends of the race have been seen
     for i = 1, rounds do
@@ -320,10 +320,10 @@ describe("interrupt", function()
         for _, r in ipairs(futures) do
           local ok, value = r[1]:pcall()
           if r[3] then
-            assert(not ok, "told to stop, and ended with a value")
+            assert(not ok, "stopped, and ended with a value")
             local kind = tidepool.error_kind(value)
             if kind == "interrupted" then
-              told = told + 1
+              stopped = stopped + 1
             else
               assert.equal("cancelled", kind)
               cancelled = cancelled + 1
@@ -335,16 +335,16 @@ describe("interrupt", function()
           assert.equal(r[5] * (r[5] + 1) // 2, r[2]:result())
         end
         futures = {}
-        if told == 0 then
+        if stopped == 0 then
           most = math.min(most * 2, 1 << 24)
         elseif ended == 0 then
           most = most // 2
         end
       end
     end
-    assert.equal(rounds, told + ended + cancelled)
-    assert(told > 0 and ended > 0,
-      ("one-sided: %d stopped, %d ended, seed %d"):format(told, ended, seed))
+    assert.equal(rounds, stopped + ended + cancelled)
+    assert(stopped > 0 and ended > 0,
+      ("one-sided: %d stopped, %d ended, seed %d"):format(stopped, ended, seed))
   end)
 end)
 

@@ -158,14 +158,14 @@ describe("isolation = 'task'", function()
       print = nil
       return true
     end
-    local function look()
+    local function inspect()
       return GLOBAL, package.loaded.mine, string.mine, ("x").nothing, debug.getmetatable(1),
         collectgarbage "isrunning", debug.gethook(), type(print)
     end
     for _ = 1, 3 do
       assert.is_true(ex:submit(mess):result())
       assert.same({ nil, nil, nil, nil, nil, true, nil, "function", n = 8 },
-        table.pack(ex:submit(look):result()))
+        table.pack(ex:submit(inspect):result()))
     end
   end)
 

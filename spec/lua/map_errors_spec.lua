@@ -9,7 +9,7 @@ local function divide(a, b)
   return a // b
 end
 
--- Everything a map gives: { true, index, results… } or { false, error }, up to the end.
+-- Returns all that a map gives: { true, index, results… } or { false, error }, up to the end.
 local function outcomes(it_)
   local list = {}
   while true do

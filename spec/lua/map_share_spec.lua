@@ -19,8 +19,8 @@ local function range(n)
   return t
 end
 
--- The first and last item of the longest chunk of a map of n items. Each task has upvalues of its
--- own, so items with the same one were in one chunk.
+-- Returns the first and last item of the longest chunk of a map of n items. Each task has upvalues
+-- of its own, so items with the same one were in one chunk.
 local function longest(view, n)
   local own = {}
   local firsts = view:map(function(i)
@@ -45,8 +45,8 @@ local function outlast(ex, others)
     and (stats.idle == 1 or stats.workers == 1) and gate.now() - start > 0.02
 end
 
--- A pool of two, and a function that makes the function of a map of N items: in the longest chunk
--- it calls `body`, but for its first item.
+-- Returns a pool of two, and a function that makes the function of a map of N items. In the longest
+-- chunk that calls `body`, except for the first item.
 local function setup(options, view_options)
   local ex = h.pool(options or 2)
   local view = ex:with(view_options or {})
@@ -337,7 +337,7 @@ describe("A part of a chunk", function()
     end)
     local t = view:map(function(item)
       local y = body(item.id)
-      -- whatever is rebuilt next fails: a part of this chunk
+      -- what is rebuilt next fails: a part of this chunk
       if item.id == first then gate.add "fragile" end
       return y
     end, items):collect()

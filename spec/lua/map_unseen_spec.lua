@@ -21,7 +21,7 @@ local function idle(ex)
   end, "idle")
 end
 
--- The indices of the items that are warned of after `act`, as a sorted list in words.
+-- Returns the indices of the items that warnings name after `act`, as a sorted list in text.
 local function warned(act)
   gate.warnings()
   act()
@@ -31,7 +31,8 @@ local function warned(act)
   for _, text in ipairs(gate.warnings()) do
     h.contains("stack traceback:", text)
     local first, last = text:match "^tidepool: items (%d+) to (%d+) of a map failed"
-    first = first or text:match "^tidepool: item (%d+) of a map failed and its error was never read: "
+    first = first or
+      text:match "^tidepool: item (%d+) of a map failed and its error was never read: "
     assert.is_string(first, text)
     list[#list + 1] = last and first .. "-" .. last or first
   end
@@ -47,12 +48,12 @@ local function failing(n)
   end
 end
 
--- Runs a map, has `look` look at it, waits until the pool is idle and drops it.
-local function after(options, fn, items, look)
+-- Runs a map, calls `use` with it, waits until the pool is idle and drops it.
+local function after(options, fn, items, use)
   local ex = h.pool(2)
   return warned(function()
     local it_ = ex:with(options):map(fn, items)
-    if look then look(it_) end
+    if use then use(it_) end
     idle(ex)
   end)
 end
@@ -99,7 +100,7 @@ describe("Failed items whose errors are never read", function()
     end
   end)
 
-  it("are told when a chunk was opened and its rest dropped", function()
+  it("are reported when a chunk was opened and its rest dropped", function()
     for _, how in ipairs { "close", "collect", "nothing" } do
       local list = after({ chunksize = 10 }, failing(3), range(10), function(it_)
         assert.equal(1, (it_()))

@@ -29,7 +29,7 @@ describe("A task that waits for tasks of its executor", function()
       local ex = h.pool(workers)
       local f = ex:submit(fib, ex, fib, h.sanitized and 14 or 20)
       assert.equal(h.sanitized and 377 or 6765, f:result())
-      -- one task for one: no thread but the workers
+      -- each task waits for one: no thread but the workers
       assert.is_true(core.live().threads <= workers)
       assert.is_true(ex:stats().workers <= workers)
       assert.equal(0, ex:stats().running)

@@ -10,7 +10,7 @@ local tidepool = require "tidepool"
 
 local function rank() return gate.add "rank" end
 
--- One of a line of urgent tasks: it submits the next one before it ends, so that whenever a worker
+-- One of a sequence of urgent tasks: it submits the next one before it ends. So whenever a worker
 -- that ran one takes its next task, another one is queued.
 local function link(ex, self, left, done)
   gate.add "rank"
@@ -42,7 +42,7 @@ describe("Priorities:", function()
       end
       gate.open(g)
       tidepool.wait(lines)
-      -- the line that ends first leaves its worker to the others
+      -- the sequence that ends first leaves its worker to the others
       assert.is_true(default:result() > LENGTH and low:result() > LENGTH)
       if workers == 1 then assert.equal(LENGTH + 1, default:result()) end
       assert.equal(LENGTH * workers + 2, gate.get "rank")

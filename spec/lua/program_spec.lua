@@ -14,7 +14,7 @@ local function by_popen(command)
   return text, p:close()
 end
 
--- What fn(...) returns here and in a task.
+-- Returns what fn(...) returns here and in a task.
 local function both(fn, ...)
   return table.pack(fn(...)), table.pack(h.pool(1):submit(fn, ...):result())
 end

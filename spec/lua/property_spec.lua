@@ -132,7 +132,7 @@ describe("A random list", function()
   }
   local random = math.random
 
-  -- What its elements went through decides which of them lie in the table's array part.
+  -- The table's history decides which of its elements lie in the array part.
   local function list()
     local t, n, make = {}, 0, makers[random(#makers)]
     for _ = 1, random(8) do

@@ -7,7 +7,7 @@ local assert = require "luassert"
 local gate = require "gate"
 local tidepool = require "tidepool"
 
--- So large that two of them are never equal by chance.
+-- A number so large that two of them are never equal by chance.
 local function draw() return math.random(0) end
 
 local function assert_distinct(list)
@@ -71,7 +71,7 @@ end)
 
 -- ------------------------------------------------------------------ seed --
 
--- What the first tasks of a new executor draw.
+-- Returns what the first tasks of a new executor draw.
 local function submitted(options, n, with)
   local ex = h.pool(options)
   local by = with and ex:with(with) or ex

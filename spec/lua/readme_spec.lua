@@ -47,8 +47,8 @@ describe("README.md", function()
   end)
 end)
 
--- How many cells a row of a table has: GitHub splits at each | that has no backslash before it, in
--- code too. nil: it is no row with a | at both ends.
+-- Returns how many cells a row of a table has; nil: it is no row with a | at both ends. GitHub
+-- splits at each | that has no backslash before it, in code too.
 local function cells(row)
   local inner = row:match "^|(.*)|%s*$"
   if not inner or inner:find "\\$" then return nil end
@@ -56,7 +56,7 @@ local function cells(row)
   return bars + 1
 end
 
--- What is wrong with the tables of a text: a list of words.
+-- Returns what is wrong with the tables of a text, as a list of messages.
 local function table_faults(text)
   local faults, code, columns, number = {}, false, nil, 0
   local lines = {}

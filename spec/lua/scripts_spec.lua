@@ -8,7 +8,7 @@ local assert = require "luassert"
 
 local dir -- a folder of the test's own
 
--- Runs a command of the shell; its status and what it printed, both streams.
+-- Runs a command of the shell. Returns its status and what it printed on both streams.
 local function sh(command)
   local pipe = assert(io.popen(("{ %s; } 2>&1"):format(command)))
   local text = pipe:read "a"
@@ -65,7 +65,7 @@ describe("require 'tidepool' under another Lua", function()
   end
 end)
 
--- A folder with a lua.h of ours in front of the real one.
+-- Makes a folder with a lua.h that is found before the real one.
 describe("tidepool.h with the headers of another Lua", function()
   before_each(make_dir)
   after_each(remove_dir)
@@ -177,7 +177,7 @@ describe("scripts/lua", function()
   end)
 end)
 
--- A machine of ours: apt-get finds a lock taken for some calls, then installs a compiler.
+-- Imitates a machine: apt-get finds a lock taken for some calls, then installs a compiler.
 describe("scripts/setup", function()
   before_each(function()
     make_dir()

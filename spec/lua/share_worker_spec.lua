@@ -19,7 +19,7 @@ local function collect()
   collectgarbage()
 end
 
--- A value that is `value` where it arrives; the gate counter "decoded" says how often it did.
+-- Makes a value that is `value` where it arrives. The gate counter "decoded" counts the arrivals.
 local function counted(value)
   return setmetatable({}, { __transfer = function()
     return "spec.support.sample.counted", "decoded", value
@@ -28,7 +28,7 @@ end
 
 local function decoded() return gate.get "decoded" end
 
--- Runs fn(...) in each of the executor's n workers, at the same time; a list of results.
+-- Runs fn(...) in each of the executor's n workers, at the same time. Returns a list of results.
 local function in_each(ex, n, fn, ...)
   local g, fs, results = gate.new(), {}, {}
   for i = 1, n do

@@ -17,7 +17,7 @@ local function collect()
   collectgarbage()
 end
 
--- An object whose __transfer calls fn, and which arrives as `value`.
+-- Makes an object whose __transfer calls fn, and which arrives as `value`.
 local function act(fn, value)
   return setmetatable({}, { __transfer = function(self)
     fn(self)
@@ -61,13 +61,13 @@ describe("While a message is packed", function()
 
   for name, kind in pairs(kinds) do
     it("a __transfer may replace " .. name, function()
-      local ex, make, look = h.pool(1), kind[1], kind[2]
+      local ex, make, inspect = h.pool(1), kind[1], kind[2]
       for round = 1, kind.rounds or ROUNDS do
         local t = replaced(round, make)
         local r = ex:submit(echo, t):result()
-        assert.equal(look(make(round * 1000)), look(r[1]))
+        assert.equal(inspect(make(round * 1000)), inspect(r[1]))
         assert.equal("acted", r[2])
-        for i = 3, 102 do assert.equal(look(t[i]), look(r[i])) end
+        for i = 3, 102 do assert.equal(inspect(t[i]), inspect(r[i])) end
       end
     end)
   end

@@ -10,14 +10,15 @@ local gate = require "gate"
 local sample = require "spec.support.sample"
 local tidepool = require "tidepool"
 
--- How many there are of what is to be many: a collector at every allocation visits all of them.
+-- What stands for "many". Fewer where the collector runs at each allocation and visits all of them.
 local function many(n) return h.collects and n // 100 or n end
 local DEEP = h.collects and 2000 or 100000 -- more levels than may be sent
 
 local function echo(...) return ... end
 local function raise(value) error(value, 0) end
 
--- The value after a way through a task, as a result and as an error; both must be the same.
+-- Returns the value after it was sent through a task, as a result and as an error; both must be the
+-- same.
 local function through(value)
   local ex = h.pool(1)
   local back = ex:submit(echo, value):result()

@@ -12,7 +12,7 @@ local function fail_after(g)
   error("this is an error", 0)
 end
 
--- Both lists hold exactly these futures, each once.
+-- Asserts that both lists hold exactly these futures, each once.
 local function assert_lists(done_wanted, not_done_wanted, done, not_done)
   assert.same(h.set(done_wanted), h.set(done))
   assert.same(h.set(not_done_wanted), h.set(not_done))

@@ -19,7 +19,7 @@ local function stderr(code, flags, status)
 end
 
 describe("A warning of a task", function()
-  it("is told if the script's are, by -W or warn '@on'", function()
+  it("is shown if the script's are, by -W or warn '@on'", function()
     local code = "ex:submit(say, 'one', ' and ', 'two'):result()"
     assert.equal("", stderr(code))
     assert.equal("Lua warning: one and two\n", stderr(code, "-W"))

@@ -31,8 +31,9 @@
 **   - releasing a reference is one step with what follows: no decision depends on the counts
 **   - all pool threads exist from the start. Making one releases the lock, as does starting its
 **     thread afterwards. The failure of the latter stands for both.
-** Left to task_wait.pml: tasks that wait for others (blocked threads, threads over the limit, nested
-** workers). Without them alive + starting <= max_workers holds, and max_threads is never reached.
+** Left to task_wait.pml: tasks that wait for others (blocked threads, threads over the limit,
+** nested workers). Without them alive + starting <= max_workers holds, and max_threads is never
+** reached.
 ** Left out as not the pool's: what a task does, how it is stopped while it runs, and wait entries
 ** (task.pml).
 **

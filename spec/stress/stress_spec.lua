@@ -1,4 +1,4 @@
--- Many rounds of everything at once, with few and many threads. TIDE_STRESS scales the
+-- Many rounds of all operations at once, with few and many threads. TIDE_STRESS scales the
 -- rounds, TIDE_SEED repeats a run.
 --
 -- SPDX-License-Identifier: MIT
@@ -17,7 +17,7 @@ local function work(n)
   return s
 end
 
--- What a random task must give: values, or an error.
+-- Makes a random task. Returns its future and what it must give: values, or an error.
 local function random_task(ex)
   local n = math.random(0, 300)
   local r = math.random(5)
@@ -32,7 +32,7 @@ end
 local function check(entry)
   local f, ok, value = table.unpack(entry)
   if f:cancelled() then
-    assert(entry.cancelled, "cancelled by nobody")
+    assert(entry.cancelled, "cancelled without a cancel")
     return
   end
   local got_ok, got = f:pcall()

@@ -526,7 +526,7 @@ turns[#turns + 1] = function() -- interrupt
   if r.f:interrupt() then r.interrupted = true end
 end
 
-turns[#turns + 1] = function() -- look
+turns[#turns + 1] = function() -- read an outcome
   local r = some_future()
   if r and (r.f:done() or r.f:wait(random() * 0.002)) then judge(r) end
 end

@@ -118,7 +118,7 @@ static void test_child(int round) {
   start(&h);
   pid = fork();
   if (pid == 0) {
-    alarm(LIMIT); /* ends it if it hangs */
+    alarm(LIMIT); /* ends it if it takes too long */
     if (round % 3 == 0) execl("/bin/sh", "sh", "-c", "exit 0", (char *)NULL);
     status = look_around(&h);
     give_back(&h);

@@ -404,7 +404,7 @@ static void in_a_child(const char *name, void (*test)(void)) {
     main_thread = pthread_self();
     atomic_store(&check_passed, 0);
     atomic_store(&check_failed, 0);
-    alarm(getenv("SAN") != NULL ? 600 : 200); /* it hangs */
+    alarm(getenv("SAN") != NULL ? 600 : 200); /* it takes too long */
     test();
     fflush(stdout);
     _exit(check_done());
