@@ -1,9 +1,9 @@
 /*
 ** luautil/interrupt: ending the task that a state runs, from outside or at its memory limit.
 **
-** No hook is set and no timer runs while a task is undisturbed. When it is requested to stop
-** (stop_token.h), a signal handler on its own thread sets a count hook on the running coroutine, as
-** lua.c does for Ctrl-C, and the hook raises. The worker's coroutine library (worker_coroutine.c)
+** Before a request no hook is set and no timer runs. When a task is requested to stop
+** (stop_token.h) a signal handler on its thread sets a count hook on the running coroutine, and the
+** hook raises. lua.c does the same for Ctrl-C. The worker's coroutine library (worker_coroutine.c)
 ** notes which coroutine runs, for the handler. Code that catches the error and continues is stopped
 ** again. The phases:
 **

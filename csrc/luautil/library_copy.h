@@ -1,10 +1,9 @@
 /*
 ** luautil/library_copy: which copy of the library a state uses.
 **
-** A program that contains the library and a script that loads the module from a file have two
-** copies of it, each with object types of its own. A state takes the copy that first makes
-** something in it. From then on `require` gives that copy, and the other one is refused with a
-** message.
+** If a program contains the library and its script loads the module from a file, there are two
+** copies. Each has object types of its own. A state takes the copy that first makes something in
+** it. From then on `require` gives that copy, and the other one is refused with a message.
 **
 ** SPDX-License-Identifier: MIT
 */

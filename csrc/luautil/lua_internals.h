@@ -2,9 +2,9 @@
 ** luautil/lua_internals: two properties of values that Lua has no function for.
 **
 ** Array size: how many elements of a table lie in its array part. Reading them by index is faster
-** than lua_next, which searches the last key each time. A reader that has read elements 1 to n and
-** continues with lua_next from n gets each other pair once only if n lies in the array part, which
-** lua_next visits first and in order.
+** than lua_next, which searches the last key each time. A reader that has read elements 1 to n may
+** continue with lua_next from n. It gets each other pair once only if n lies in the array part,
+** which lua_next visits first and in order.
 **
 ** Prototype: whether two Lua functions are closures of one prototype, which holds their code.
 ** Otherwise only their dumps can tell, and a dump takes longer than the rest of a small task.

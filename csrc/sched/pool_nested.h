@@ -25,6 +25,7 @@ void ti_pool_nested_end_locked(struct ti_pool *p, struct ti_nested_worker *w, bo
                                int outcome);
 /* Makes the task done, which notifies its waiters, and releases the thread's reference. */
 void ti_pool_nested_deliver(struct ti_task *t, bool begun, int outcome, struct ti_message *out);
+/* Returns whether the worker is to be closed after the task that it ran. */
 bool ti_pool_nested_needs_replacing(const struct ti_pool *p, const struct ti_nested_worker *w);
 /* Opens the worker. Returns false if the pool is broken now, or if there was no memory
 ** (*no_memory). */
@@ -39,7 +40,7 @@ void ti_pool_nested_close_above(struct ti_pool *p, struct ti_nested_worker *w, i
 
 /* Functions for tasks that wait, and for their submitters */
 
-/* Runs t, a queued task of this pool, in a nested worker of the calling thread, for the task with
+/* Runs t, a queued task of this pool, in a nested worker of the calling thread. For the task with
 ** the token `self`, which waits for t. Returns true: t is done. Returns false if t is not queued,
 ** or cannot run here for lack of memory or C stack; the task then sleeps until t is done. */
 bool ti_pool_nested_run_inline(struct ti_pool *p, struct ti_stop_token *self, struct ti_task *t);
@@ -47,10 +48,10 @@ bool ti_pool_nested_run_inline(struct ti_pool *p, struct ti_stop_token *self, st
 /* Returns the task that runs with the token `self`. On its own thread. */
 struct ti_task *ti_pool_nested_task_of(struct ti_stop_token *self);
 
-/* Runs one queued task in a nested worker of the calling thread, for the blocked task with the
-** token `self`, if all threads that max_threads allows wait. Then no thread is left to serve the
-** queue. The task is t if it is queued; with NULL, whatever is next. Returns whether it did. The
-** calling task is not blocked then: *how is BLOCK_NONE. */
+/* Runs one queued task in a nested worker of the calling thread, if all threads that max_threads
+** allows wait, so that none is left to serve the queue. For the blocked task with the token `self`.
+** The task is t if it is queued; with NULL, the next one. Returns whether it ran. The calling task
+** is not blocked then: *how is BLOCK_NONE. */
 bool ti_pool_nested_help(struct ti_pool *p, struct ti_stop_token *self, struct ti_task *t,
                          enum ti_pool_block *how);
 /* Breaks the pool since a worker could not be opened: all queued tasks fail with that message.

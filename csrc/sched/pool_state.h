@@ -1,7 +1,7 @@
 /*
 ** sched/pool_state: the fields of a pool, its invariants and its rules, for pool*.c alone.
 **
-** pool_state.c has the rules, pool.c what callers do, pool_cancel.c cancelling and interrupting,
+** pool_state.c has the rules, pool.c what callers do, pool_cancel.c cancelling and interrupting;
 ** pool_threads.c the life of the threads, pool_nested.c the running of a task, pool_block.c threads
 ** whose tasks wait. They keep these invariants whenever the lock is free. In builds with TI_CHECKS
 ** ti_pool_state_check_locked asserts them:
@@ -17,7 +17,7 @@
 **      decides, so max_workers threads stay.
 **   3  If a task is queued and an idle thread sleeps, another idle thread is awake: it spins, or
 **      was just woken. A thread that is awake checks the queue before it sleeps, and one that takes
-**      a task restores the invariant. So a submit wakes a thread only if all sleep, sleepers are
+**      a task restores the invariant. So a submit wakes a thread only if all sleep. Sleepers are
 **      woken one after the other, and no task is queued while sleepers alone could take it.
 **   4  If a task is queued, a thread is alive. The exception is the task of the one submitter that
 **      is starting the first thread, which takes it out again if that fails. Other submitters wait

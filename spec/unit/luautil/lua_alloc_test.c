@@ -1,9 +1,9 @@
 /* link: tidepool */
 /*
-** lua_alloc_test.c: no allocator is ever exchanged. A host's state has the function and the ud
-** that it was made with at every point, gets back each block that it gave, on its own thread, and
-** no other; in whatever order states, executors and messages end. A worker's state has one
-** allocator from its first moment to its last.
+** lua_alloc_test.c: no allocator is ever exchanged. A host's state always has the function and the
+** ud that it was made with. The host gets back just the blocks that it gave, on the state's thread,
+** in whatever order states, executors and messages end. A worker's state has one allocator from its
+** first moment to its last.
 **
 ** SPDX-License-Identifier: MIT
 */

@@ -1,6 +1,7 @@
 /*
-** array_test.c: array memory. Its life, views and ranges, and the bulk calls against a plain model,
-** at every offset and length that a unit of 8 bytes may be split at, by two threads at once.
+** array_test.c: array memory: its life, views and ranges. Bulk calls are compared with a plain
+** model, at every offset and length that a unit of 8 bytes may be split at, also by two threads at
+** once.
 **
 ** SPDX-License-Identifier: MIT
 */
