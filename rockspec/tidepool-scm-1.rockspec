@@ -91,6 +91,8 @@ build = {
         "csrc/codec/borrowed.c",
         "csrc/codec/bytecode.c",
         "csrc/codec/bytecode_flow.c",
+        "csrc/codec/bytecode_flow_closure.c",
+        "csrc/codec/bytecode_flow_step.c",
         "csrc/codec/bytecode_globals.c",
         "csrc/codec/cfunction.c",
         "csrc/codec/code.c",

@@ -92,6 +92,7 @@ struct ti_bytecode_proto {
 #define BYTECODE_A(i) (((i) >> 7) & 0xffu)
 #define BYTECODE_B(i) (((i) >> 16) & 0xffu)
 #define BYTECODE_C(i) ((i) >> 24)
+#define BYTECODE_BX(i) ((i) >> 15)
 #define BYTECODE_ABCK(op, a, b, c, k)                                                \
   ((uint32_t)(op) | (uint32_t)(a) << 7 | (uint32_t)(k) << 15 | (uint32_t)(b) << 16 | \
    (uint32_t)(c) << 24)

@@ -33,7 +33,7 @@ struct ti_flow_function {
   struct ti_bytecode_proto proto;
   size_t child, next; /* index of the first function within it, of its next sibling */
   struct ti_bytecode_set holds, may; /* upvalues that hold the table of globals, that may hold it */
-  bool seen;                         /* `holds` and `may` are set */
+  bool closed;                       /* a closure of it was followed: `holds` and `may` are set */
 };
 
 struct ti_flow {
