@@ -59,6 +59,6 @@ int tide_executor_shutdown(tide_executor *ex, lua_State *L, int flags, double ti
   ti_wait_hook_end(&hook);
   if (status != LUA_OK) lua_error(L);
   if (L != NULL && ex->run_inline) ti_inline_place_close(L, ex);
-  if (L != NULL) ti_borrow_peek(L); /* frees strings that the last tasks borrowed */
+  if (L != NULL) ti_borrow_poll(L); /* frees strings that the last tasks borrowed */
   return code == TIDE_EDEADLOCK && timeout == 0 ? TIDE_ETIMEOUT : code;
 }

@@ -140,6 +140,6 @@ int tide_future_wait(tide_future *f, lua_State *L, double timeout) {
   ti_wait_hook_end(&hook);
   if (status != LUA_OK) lua_error(L);
   /* After a wait there is time for it. tide_pushplain does not do it. */
-  if (o != NULL) ti_borrow_peek(L);
+  if (o != NULL) ti_borrow_poll(L);
   return code;
 }

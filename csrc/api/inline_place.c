@@ -11,7 +11,7 @@
 #include "codec/codec_state.h"
 #include "codec/outcome.h"
 
-static const int codec_tables[] = {CODEC_GOT, CODEC_CAME, CODEC_NATIVE};
+static const int codec_tables[] = {CODEC_SERIALS, CODEC_RECEIVED, CODEC_OWN_GLOBALS};
 
 /* In the registry: the table of places, and the closer. */
 static const char places_key = 0, closer_key = 0;

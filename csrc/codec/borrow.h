@@ -23,16 +23,17 @@ struct ti_borrowed *ti_borrow_string(lua_State *L, int idx, int xidx, bool outco
 ** [-0, +(0|1), -] */
 bool ti_borrow_push_own(lua_State *L, const struct ti_borrowed *loan, int xidx);
 
-/* Drops the strings of loans that came back. [-0, +0, -] */
+/* Drops the strings whose loans were returned. [-0, +0, -] */
 void ti_borrow_collect(lua_State *L, int xidx);
 
-/* Does the same if there are any, by a check without the lock. */
-static inline void ti_borrow_look(lua_State *L, const struct ti_codec_state *x, int xidx) {
+/* Does the same if there are any, which it checks without the lock. The codec state is at xidx.
+** [-0, +0, -] */
+static inline void ti_borrow_poll_at(lua_State *L, const struct ti_codec_state *x, int xidx) {
   if (x->lender != NULL && ti_borrowed_lender_due(x->lender)) ti_borrow_collect(L, xidx);
 }
 
-/* Does the same where the codec state is not on the stack. [-0, +0, -] */
-void ti_borrow_peek(lua_State *L);
+/* Does the same as ti_borrow_poll_at where the codec state is not on the stack. [-0, +0, -] */
+void ti_borrow_poll(lua_State *L);
 
 TI_INTERNAL_END
 

@@ -24,16 +24,16 @@ enum stage { STAGE_OPEN, STAGE_CLOSING, STAGE_CLOSED };
 struct ti_lender {
   struct ti_refcount ref;   /* A: of the state, and of each loan */
   struct ti_alloc leftover; /* I: frees what loans own */
-  bool copies;              /* I: of a host's state: strings lent are copied when it closes */
-  struct ti_fork_guard
-      mark; /* I: in a forked child the lock may be held for ever: nothing is lent or given back */
+  bool copies;              /* I: of a host's state: borrowed strings are copied when it closes */
+  /* I: in a forked child the lock may be held for ever. Nothing is lent or returned there. */
+  struct ti_fork_guard fork_guard;
   struct ti_mutex lock; /* guards the fields marked L, here and in loans */
   struct ti_cond read;  /* while CLOSING: signalled when a loan has no pinned reader any more */
-  struct ti_borrowed **loans; /* T; sorted by `data` while a worker's state is CLOSING */
-  size_t n, cap;              /* T */
-  struct ti_borrowed *back;   /* L: list of loans that came back; while OPEN */
-  enum stage stage;           /* L */
-  atomic_bool due;            /* A: `back` is not empty; relaxed, a hint */
+  struct ti_borrowed **loans;   /* T; sorted by `data` while a worker's state is CLOSING */
+  size_t n, cap;                /* T */
+  struct ti_borrowed *returned; /* L: list of returned loans; while OPEN */
+  enum stage stage;             /* L */
+  atomic_bool due;              /* A: `returned` is not empty; relaxed, a hint */
 };
 
 static void lender_rele(struct ti_lender *l) {
@@ -41,7 +41,7 @@ static void lender_rele(struct ti_lender *l) {
   ti_alloc_free(&ti_alloc_default, l->loans, l->cap * sizeof *l->loans);
   ti_cond_fini(&l->read);
   ti_mutex_fini(&l->lock);
-  ti_fork_guard_fini(&l->mark);
+  ti_fork_guard_fini(&l->fork_guard);
   ti_alloc_free(&ti_alloc_default, l, sizeof *l);
 }
 
@@ -51,7 +51,7 @@ struct ti_lender *ti_borrowed_lender_new(const struct ti_alloc *leftover) {
   if (ti_mutex_init(&l->lock) != 0) goto no_lock;
   if (ti_cond_init(&l->read) != 0) goto no_cond;
   ti_refcount_init(&l->ref);
-  ti_fork_guard_init(&l->mark);
+  ti_fork_guard_init(&l->fork_guard);
   atomic_init(&l->due, false);
   l->stage = STAGE_OPEN;
   l->leftover = leftover != NULL ? *leftover : ti_alloc_default;
@@ -65,7 +65,7 @@ no_lock:
 }
 
 /* Makes the array large enough for one more loan. Returns false when memory runs out. */
-static bool make_room(struct ti_lender *l) {
+static bool reserve(struct ti_lender *l) {
   size_t cap = l->cap > 0 ? l->cap * 2 : 8;
   struct ti_borrowed **loans;
   if (l->n < l->cap) return true;
@@ -80,7 +80,7 @@ static bool make_room(struct ti_lender *l) {
 
 struct ti_borrowed *ti_borrowed_lender_lend(struct ti_lender *l, const char *data, size_t len) {
   struct ti_borrowed *loan;
-  if (!make_room(l)) return NULL;
+  if (!reserve(l)) return NULL;
   loan = (struct ti_borrowed *)ti_alloc_zero(&ti_alloc_default, sizeof *loan);
   if (loan == NULL) return NULL;
   ti_refcount_hold(&l->ref);
@@ -112,14 +112,14 @@ void ti_borrowed_release(void *object) {
   struct ti_borrowed *loan = (struct ti_borrowed *)object;
   struct ti_lender *l = loan->lender;
   bool last;
-  if (ti_fork_guard_forked(&l->mark)) return;
+  if (ti_fork_guard_forked(&l->fork_guard)) return;
   ti_mutex_lock(&l->lock);
   assert(loan->held > 0);
   last = --loan->held == 0 && l->stage == STAGE_CLOSED;
   if (loan->held == 0 && l->stage == STAGE_OPEN && !loan->listed) {
     loan->listed = true;
-    loan->next = l->back;
-    l->back = loan;
+    loan->next = l->returned;
+    l->returned = loan;
     atomic_store_explicit(&l->due, true, memory_order_relaxed);
   }
   ti_mutex_unlock(&l->lock); /* while CLOSING the loan stays, as ti_borrowed_end frees it */
@@ -132,7 +132,7 @@ const char *ti_borrowed_read(struct ti_borrowed *loan, bool *pinned) {
   struct ti_lender *l = loan->lender;
   const char *data;
   *pinned = false;
-  if (!loan->moves || ti_fork_guard_forked(&l->mark)) return loan->data;
+  if (!loan->moves || ti_fork_guard_forked(&l->fork_guard)) return loan->data;
   ti_mutex_lock(&l->lock);
   data = loan->data;
   *pinned = data != NULL && data != loan->block;
@@ -149,25 +149,27 @@ void ti_borrowed_done(struct ti_borrowed *loan) {
   ti_mutex_unlock(&l->lock);
 }
 
-/* --------------------------------------------------------------- given back -- */
+/* ----------------------------------------------------------------- returned -- */
 
-bool ti_borrowed_lender_lost(const struct ti_lender *l) { return ti_fork_guard_forked(&l->mark); }
+bool ti_borrowed_lender_forked(const struct ti_lender *l) {
+  return ti_fork_guard_forked(&l->fork_guard);
+}
 
 bool ti_borrowed_lender_due(struct ti_lender *l) {
-  if (ti_fork_guard_forked(&l->mark)) return false;
+  if (ti_fork_guard_forked(&l->fork_guard)) return false;
   return atomic_load_explicit(&l->due, memory_order_relaxed);
 }
 
-struct ti_borrowed *ti_borrowed_lender_back(struct ti_lender *l) {
+struct ti_borrowed *ti_borrowed_lender_take_returned(struct ti_lender *l) {
   struct ti_borrowed *loan;
   ti_mutex_lock(&l->lock);
   do { /* skips one that was lent again meanwhile */
-    loan = l->back;
+    loan = l->returned;
     if (loan == NULL) break;
-    l->back = loan->next;
+    l->returned = loan->next;
     loan->listed = false;
   } while (loan->held > 0);
-  atomic_store_explicit(&l->due, l->back != NULL, memory_order_relaxed);
+  atomic_store_explicit(&l->due, l->returned != NULL, memory_order_relaxed);
   ti_mutex_unlock(&l->lock);
   if (loan != NULL) {
     l->loans[loan->place] = l->loans[--l->n];
@@ -203,7 +205,7 @@ static void save(struct ti_lender *l, struct ti_borrowed *loan) {
   ti_mutex_unlock(&l->lock);
 }
 
-/* The array is complete: the state lends nothing any more. */
+/* The array is complete: the state lends no more strings. */
 void ti_borrowed_end(void *lender) {
   struct ti_lender *l = (struct ti_lender *)lender;
   struct ti_borrowed *done = NULL, *loan;
@@ -226,9 +228,9 @@ void ti_borrowed_end(void *lender) {
 
 bool ti_borrowed_lender_close(struct ti_lender *l) {
   struct ti_borrowed *loan;
-  if (ti_fork_guard_forked(&l->mark))
+  if (ti_fork_guard_forked(&l->fork_guard))
     return false; /* it is never freed, and neither are its loans */
-  while ((loan = ti_borrowed_lender_back(l)) != NULL) ti_borrowed_free(loan);
+  while ((loan = ti_borrowed_lender_take_returned(l)) != NULL) ti_borrowed_free(loan);
   if (l->n == 0) {
     lender_rele(l);
     return false;

@@ -6,14 +6,15 @@
 ** memory of that state.
 **
 ** Terms:
-**   loan    the record of a borrowed string (struct ti_borrowed)
-**   lender  the owner of borrowed strings: what a state has to record its loans
-**   held    by a message: the loan is a part of it
-**   pinned  said of a reader: the state that closes waits for it
+**   loan      the record of a borrowed string (struct ti_borrowed); its state lends the string
+**   lender    the owner of borrowed strings: what a state has to record its loans
+**   held      said of a loan that is a part of a message
+**   returned  said of a loan of an open state that no message holds any more
+**   pinned    said of a reader: the state that closes waits for it
 **
 ** A loan's life:
 **
-**     lent  --- the last message is freed ---> back  --- the state drops its string ---> freed
+**     held  --- the last message is freed ---> returned  --- the state drops its string ---> freed
 **       |
 **       |  the state closes
 **       +--> the bytes are the loan's own, and are freed with it
@@ -25,7 +26,7 @@
 **   they are as long as a message holds the loan, so readers need no lock and no count.
 **
 **   A host's state has its host's allocator, which gets every block back. Before lua_close frees
-**   the strings, a finalizer of the state (ti_borrowed_lender_close) copies those lent. From then
+**   the strings, a finalizer of the state (ti_borrowed_lender_close) copies those held. From then
 **   on readers get the copy. Those that began before are pinned: the state waits until they have
 **   read. A pinned reader only copies, into memory of its own state: the wait is short.
 **
@@ -61,7 +62,7 @@ struct ti_borrowed {
   size_t readers;   /* L: number of pinned readers */
   size_t held;      /* L: number of messages that hold it */
   size_t place;     /* T: index in the lender's array */
-  bool listed;      /* L: is in the lender's list of loans that came back */
+  bool listed;      /* L: is in the lender's list of returned loans */
   struct ti_borrowed *next; /* L: in that list */
   void *block;              /* L: its own memory since the state closed; else NULL */
   size_t block_size;        /* L */
@@ -75,7 +76,7 @@ struct ti_lender *ti_borrowed_lender_new(const struct ti_alloc *leftover);
 /* Returns whether this process is a forked child of the one that made the lender. Its lock may be
 ** held for ever then, and its loans are never freed. Nothing may be lent; release, due and close do
 ** nothing. */
-bool ti_borrowed_lender_lost(const struct ti_lender *l);
+bool ti_borrowed_lender_forked(const struct ti_lender *l);
 
 /* Returns a loan of a string that has none yet, held once, or NULL when memory runs out. */
 struct ti_borrowed *ti_borrowed_lender_lend(struct ti_lender *l, const char *data, size_t len);
@@ -92,15 +93,15 @@ void ti_borrowed_release(void *object);
 const char *ti_borrowed_read(struct ti_borrowed *loan, bool *pinned);
 void ti_borrowed_done(struct ti_borrowed *loan);
 
-/* Returns whether loans came back; a hint, without the lock. */
+/* Returns whether there are returned loans; a hint, without the lock. */
 bool ti_borrowed_lender_due(struct ti_lender *l);
 
-/* Returns a loan that no message holds, or NULL. The caller drops the string, then calls
-** ti_borrowed_free. */
-struct ti_borrowed *ti_borrowed_lender_back(struct ti_lender *l);
+/* Takes a returned loan from the list. Returns NULL if there is none. The caller drops the string,
+** then calls ti_borrowed_free. */
+struct ti_borrowed *ti_borrowed_lender_take_returned(struct ti_lender *l);
 void ti_borrowed_free(struct ti_borrowed *loan);
 
-/* To be called when the state closes and its strings still exist. Copies the strings lent if the
+/* To be called when the state closes and its strings still exist. Copies the strings held if the
 ** state is a host's, and waits for pinned readers. Returns true for a worker's state with loans
 ** that a message holds. The caller must then pass each large block that the state frees to
 ** ti_borrowed_take, and call ti_borrowed_end after the last. Else l is freed. */

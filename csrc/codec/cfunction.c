@@ -25,7 +25,7 @@ enum root { ROOT_REQUIRED, ROOT_LOADED, ROOT_GLOBAL };
 
 struct indexer {
   struct ti_codec_state *x;
-  int xidx, natives, visited; /* stack indices; `visited`: the tables on the way and visited */
+  int xidx, paths, visited; /* stack indices: OBJECT_PATHS, the tables visited so far */
   enum root root;
   int fields; /* seen so far */
 };
@@ -60,12 +60,12 @@ static void add(lua_State *L, struct indexer *ix, int path) {
   size_t len, oldlen;
   const char *s = lua_tolstring(L, path, &len), *old;
   lua_pushvalue(L, object);
-  lua_rawget(L, ix->natives);
+  lua_rawget(L, ix->paths);
   old = lua_tolstring(L, -1, &oldlen);
   if (old == NULL || better(s, len, old, oldlen)) {
     lua_pushvalue(L, object);
     lua_pushvalue(L, path);
-    lua_rawset(L, ix->natives);
+    lua_rawset(L, ix->paths);
     ti_module_filter_add(ix->x, lua_topointer(L, object));
   }
   lua_settop(L, object);
@@ -117,8 +117,8 @@ static void follow(lua_State *L, const char *path, size_t len, bool require) {
 
 static bool visit_table(lua_State *L, struct indexer *ix, int path, int depth);
 
-/* Adds the value on top, whose path is at `path`, if it is native or has something native within.
-** Returns whether it is or has. [-0, +0, m] */
+/* Adds the value on top, whose path is at `path`, if it is native: a C function, a userdata, or a
+** table with one within. Returns whether it is, and has no name or is a table. [-0, +0, m] */
 static bool visit(lua_State *L, struct indexer *ix, int path, int depth) {
   int value = lua_gettop(L);
   bool named, native = false;
@@ -226,14 +226,14 @@ void ti_cfunction_refresh(lua_State *L, int xidx, bool anew) {
   struct indexer ix;
   int top = lua_gettop(L);
   ix.x = (struct ti_codec_state *)lua_touserdata(L, xidx);
-  if (ix.x->natives && !anew) return;
+  if (ix.x->object_paths_fresh && !anew) return;
   if (ix.x->filter == NULL) return; /* the index of names has not been made */
   luaL_checkstack(L, 16, NULL);
   lua_pushnil(L);
-  lua_setiuservalue(L, xidx, CODEC_NATIVES);
-  ti_codec_state_table(L, xidx, CODEC_NATIVES);
+  lua_setiuservalue(L, xidx, CODEC_OBJECT_PATHS);
+  ti_codec_state_table(L, xidx, CODEC_OBJECT_PATHS);
   ix.xidx = xidx;
-  ix.natives = top + 1;
+  ix.paths = top + 1;
   ix.visited = top + 2;
   lua_pushnil(L);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -245,7 +245,7 @@ void ti_cfunction_refresh(lua_State *L, int xidx, bool anew) {
       lua_pop(L, 1);
     }
   }
-  ix.x->natives = true;
+  ix.x->object_paths_fresh = true;
   lua_settop(L, top);
 }
 
@@ -271,7 +271,7 @@ bool ti_cfunction_find(lua_State *L, int idx, int xidx) {
   size_t len;
   const char *path;
   idx = lua_absindex(L, idx);
-  if (!ti_codec_state_has_table(L, xidx, CODEC_NATIVES)) {
+  if (!ti_codec_state_has_table(L, xidx, CODEC_OBJECT_PATHS)) {
     lua_settop(L, top);
     return false;
   }

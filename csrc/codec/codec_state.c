@@ -91,7 +91,7 @@ void ti_codec_state_table(lua_State *L, int idx, enum ti_codec_table which) {
   lua_pop(L, 1);
   lua_newtable(L);
   if (which == CODEC_CODES || which == CODEC_PROTOTYPES || which == CODEC_NAMES ||
-      which == CODEC_NATIVES) {
+      which == CODEC_OBJECT_PATHS) {
     lua_createtable(L, 0, 1);
     lua_pushstring(L, which == CODEC_PROTOTYPES ? "v" : "k");
     lua_setfield(L, -2, "__mode");

@@ -42,20 +42,20 @@ enum ti_codec_table {
   CODEC_PINS,  /* keeps alive what `entries` points to (module_changes.c) */
   /* name that was made an alias -> what it was before, false: nothing (module_require.h) */
   CODEC_ALIASED,
-  CODEC_GOT,     /* global that came with a message -> serial of the message (globals.h) */
-  CODEC_CAME,    /* global that came with a message -> the value that came */
-  CODEC_NATIVE,  /* global that this state's host or initializer defined -> true; workers only */
-  CODEC_PACKAGE, /* the library `package`, which is not made here (package_paths.h) */
-  CODEC_PATH,    /* package.path, a string, when last captured */
-  CODEC_CPATH,   /* package.cpath, likewise */
-  CODEC_NATIVES, /* object that only the program has -> its path; weak keys (cfunction.c) */
-  CODEC_LENT,    /* borrowed strings (borrow.c); nil until the first */
-  CODEC_TABLES = CODEC_LENT
+  CODEC_SERIALS,      /* global that a message installed -> serial of the message (globals.h) */
+  CODEC_RECEIVED,     /* global that a message installed -> its value in the message */
+  CODEC_OWN_GLOBALS,  /* global that the host or the initializer defined -> true; workers only */
+  CODEC_PACKAGE,      /* the library `package`, which is not made here (package_paths.h) */
+  CODEC_PATH,         /* package.path, a string, when last captured */
+  CODEC_CPATH,        /* package.cpath, likewise */
+  CODEC_OBJECT_PATHS, /* object that only the program has -> its path; weak keys (cfunction.h) */
+  CODEC_BORROWED,     /* borrowed strings (borrow.c); nil until the first */
+  CODEC_TABLES = CODEC_BORROWED
 };
 
 /* Closers, in the order in which they are called. A file sets its entry of `closers` once it has
 ** something to release. */
-enum ti_codec_state_closer { CODEC_CLOSE_PATHS, CODEC_CLOSE_LEND, CODEC_CLOSERS };
+enum ti_codec_state_closer { CODEC_CLOSE_PATHS, CODEC_CLOSE_LENDER, CODEC_CLOSERS };
 
 enum { CODEC_FOUND = 16 };
 
@@ -72,18 +72,18 @@ struct ti_codec_state {
   lua_Integer serial;                  /* of the last message whose globals were read */
   struct ti_package_paths *paths;      /* held: what was last captured, or NULL (package_paths.c) */
   const char *path, *cpath;            /* bytes of PATH and CPATH; NULL: no string */
-  struct ti_lua_internals layout;      /* found when the fast path fails first */
+  struct ti_lua_internals internals;   /* found when the fast path fails first */
   struct ti_memo_spare memo;           /* owned: a block for the next message (pack.c) */
   struct ti_lender *lender;            /* owned; NULL: none yet (borrow.c) */
-  int owed;                            /* KiB of the collector's debt (gc_pacing.c) */
+  int gc_debt;                         /* KiB that the collector has not worked for (gc_pacing.c) */
   struct ti_lua_alloc *alloc;          /* a worker's state: its allocator; NULL: a host's */
   bool opening;                      /* the initializer's message is being read (worker_calls.c) */
-  bool natives;                      /* NATIVES is as new as NAMES (cfunction.c) */
+  bool object_paths_fresh;           /* OBJECT_PATHS is as new as NAMES (cfunction_index.c) */
   const struct ti_pack_rules *rules; /* for results; NULL: no worker's state (pack.h) */
   bool late;                         /* will not be closed */
-  bool wary;                         /* the next message begins guarded (pack_impl.h) */
+  bool begin_guarded;                /* the next message begins guarded (pack_impl.h) */
   bool strings;                      /* errors that arrive become strings (ti_error_strings) */
-  bool worker;                       /* this is a worker's state, and NATIVE is filled */
+  bool worker;                       /* this is a worker's state, and OWN_GLOBALS is filled */
   unsigned char *filter;             /* of the objects in NAMES (module_filter.h); NULL: none yet */
 };
 

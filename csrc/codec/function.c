@@ -177,10 +177,10 @@ static bool has_one_env(const struct ti_code *c) {
   return memcmp(&c->envs, &one, sizeof one) == 0;
 }
 
-struct ti_code *ti_function_find(lua_State *L, int idx, int xidx, bool plain) {
+struct ti_code *ti_function_find(lua_State *L, int idx, int xidx, bool single_env) {
   struct ti_codec_state *x = (struct ti_codec_state *)lua_touserdata(L, xidx);
   const void *address = lua_topointer(L, idx);
-  const void *prototype = ti_lua_internals_prototype(&x->layout, address);
+  const void *prototype = ti_lua_internals_prototype(&x->internals, address);
   const void *key = prototype != NULL ? prototype : address;
   const void **found = &x->found[((uintptr_t)key >> 4) % CODEC_FOUND];
   struct ti_bytecode_set envs;
@@ -189,7 +189,7 @@ struct ti_code *ti_function_find(lua_State *L, int idx, int xidx, bool plain) {
   if (x->ncodes == 0) return NULL;
   if (prototype != NULL) c = code_by_prototype(L, prototype, xidx);
   if (c == NULL && *found == key) return NULL;
-  if (c == NULL || !plain || !has_one_env(c)) {
+  if (c == NULL || !single_env || !has_one_env(c)) {
     (void)find_env(L, idx, &nup, &envs);
     if (c == NULL || memcmp(&c->envs, &envs, sizeof envs) != 0) {
       if (!dump(L, idx, x)) return NULL;
@@ -250,7 +250,7 @@ struct ti_code *ti_function_code(lua_State *L, int idx, int xidx) {
   lua_pushlightuserdata(L, c);
   lua_rawset(L, -3);
   lua_pop(L, 1);
-  prototype = ti_lua_internals_prototype(&x->layout, lua_topointer(L, idx));
+  prototype = ti_lua_internals_prototype(&x->internals, lua_topointer(L, idx));
   if (prototype != NULL) {
     ti_codec_state_table(L, xidx, CODEC_PROTOTYPES);
     lua_pushvalue(L, idx);

@@ -21,10 +21,10 @@ struct ti_code *ti_function_known(lua_State *L, int idx, int xidx);
 /* Returns the code of a Lua function that is not known by itself: by its prototype, or by its
 ** content. The second function of a prototype that is found by content yields NULL, so that
 ** ti_function_code remembers it. Where prototypes are unknown, that holds for the same function's
-** second time. Whether the function goes by name is not checked; so code of a file is found by
-** prototype only. `plain`: the caller uses the code only if no upvalue but its `env` is an
+** second time. Whether the function is sent by name is not checked; so code of a file is found by
+** prototype only. `single_env`: the caller uses the code only if no upvalue but its `env` is an
 ** environment. Needs 4 stack slots. [-0, +0, -] */
-struct ti_code *ti_function_find(lua_State *L, int idx, int xidx, bool plain);
+struct ti_code *ti_function_find(lua_State *L, int idx, int xidx, bool single_env);
 
 /* Returns whether another upvalue than c says is now the environment of the function with that
 ** code: debug.setupvalue and upvaluejoin can do that. Its code must then be made anew.

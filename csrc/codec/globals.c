@@ -16,10 +16,10 @@ static void clear(lua_State *L, int table, int key) {
   lua_rawset(L, table);
 }
 
-/* Notes the global whose name and value are on top as the state's own, unless it came with a
-** message and is unchanged. The tables of own globals, values that came and their serials are at
-** `native` and the two indices above it. [-0, +0, m] */
-static void note_own(lua_State *L, int native) {
+/* Notes the global whose name and value are on top as the state's own, unless a message
+** installed it and it is unchanged. OWN_GLOBALS is at index `own`; RECEIVED and SERIALS are above.
+** [-0, +0, m] */
+static void note_own(lua_State *L, int own) {
   int value = lua_gettop(L);
   const char *name;
   size_t len;
@@ -27,28 +27,28 @@ static void note_own(lua_State *L, int native) {
   name = lua_tolstring(L, value - 1, &len);
   if (ti_stdlibs_is_global(name, len)) return;
   lua_pushvalue(L, value - 1);
-  lua_rawget(L, native + 1);
+  lua_rawget(L, own + 1);
   if (!lua_rawequal(L, -1, value)) {
     lua_pushvalue(L, value - 1);
     lua_pushboolean(L, 1);
-    lua_rawset(L, native);
-    clear(L, native + 1, value - 1); /* so that no later message removes it */
-    clear(L, native + 2, value - 1);
+    lua_rawset(L, own);
+    clear(L, own + 1, value - 1); /* so that no later message removes it */
+    clear(L, own + 2, value - 1);
   }
   lua_settop(L, value);
 }
 
 void ti_globals_own(lua_State *L, bool bare) {
-  int top = lua_gettop(L), native = top + 2, globals = top + 5;
+  int top = lua_gettop(L), own = top + 2, globals = top + 5;
   ti_codec_state_get(L)->worker = true;
   if (!bare) {
-    ti_codec_state_table(L, top + 1, CODEC_NATIVE);
-    ti_codec_state_table(L, top + 1, CODEC_CAME);
-    ti_codec_state_table(L, top + 1, CODEC_GOT);
+    ti_codec_state_table(L, top + 1, CODEC_OWN_GLOBALS);
+    ti_codec_state_table(L, top + 1, CODEC_RECEIVED);
+    ti_codec_state_table(L, top + 1, CODEC_SERIALS);
     lua_pushglobaltable(L);
     lua_pushnil(L);
     while (lua_next(L, globals) != 0) {
-      note_own(L, native);
+      note_own(L, own);
       lua_pop(L, 1);
     }
   }
@@ -59,7 +59,7 @@ void ti_globals_own(lua_State *L, bool bare) {
 static bool keeps_own(lua_State *L, int xidx, const struct ti_codec_state *x) {
   bool keeps = false;
   int top = lua_gettop(L);
-  if (ti_codec_state_has_table(L, xidx, x->worker ? CODEC_NATIVE : CODEC_GOT)) {
+  if (ti_codec_state_has_table(L, xidx, x->worker ? CODEC_OWN_GLOBALS : CODEC_SERIALS)) {
     lua_pushvalue(L, top);
     keeps = lua_rawget(L, -2) != LUA_TNIL;
   }
@@ -93,11 +93,11 @@ void ti_globals_install(lua_State *L, int xidx, lua_Integer serial, const char *
     lua_pushvalue(L, value + 1);
     lua_pushvalue(L, value);
     lua_rawset(L, -3);
-    ti_codec_state_table(L, xidx, CODEC_GOT);
+    ti_codec_state_table(L, xidx, CODEC_SERIALS);
     lua_pushvalue(L, value + 1);
     lua_pushinteger(L, serial);
     lua_rawset(L, -3);
-    ti_codec_state_table(L, xidx, CODEC_CAME);
+    ti_codec_state_table(L, xidx, CODEC_RECEIVED);
     lua_pushvalue(L, value + 1);
     lua_pushvalue(L, value);
     lua_rawset(L, -3);
@@ -105,9 +105,9 @@ void ti_globals_install(lua_State *L, int xidx, lua_Integer serial, const char *
   lua_settop(L, value - 1);
 }
 
-/* Removes the first `count` names of c whose serial is another one. The tables of serials and
-** values are at `got` and got + 1. [-0, +0, m] */
-static void sweep_code(lua_State *L, int got, lua_Integer serial, const struct ti_code *c,
+/* Removes the first `count` names of c whose serial is another one. SERIALS is at index `serials`,
+** RECEIVED above it. [-0, +0, m] */
+static void sweep_code(lua_State *L, int serials, lua_Integer serial, const struct ti_code *c,
                        size_t count) {
   struct ti_cursor names;
   ti_buffer_cursor_init(&names, c->data, c->globals_len);
@@ -115,10 +115,10 @@ static void sweep_code(lua_State *L, int got, lua_Integer serial, const struct t
     size_t len = (size_t)ti_buffer_get_varint(&names);
     lua_pushlstring(L, (const char *)ti_buffer_get(&names, len), len);
     lua_pushvalue(L, -1);
-    if (lua_rawget(L, got) != LUA_TNIL && lua_tointeger(L, -1) != serial) {
+    if (lua_rawget(L, serials) != LUA_TNIL && lua_tointeger(L, -1) != serial) {
       int name = lua_gettop(L) - 1;
-      clear(L, got, name);
-      clear(L, got + 1, name);
+      clear(L, serials, name);
+      clear(L, serials + 1, name);
       lua_pushglobaltable(L);
       clear(L, name + 2, name);
       lua_pop(L, 1);
@@ -140,8 +140,8 @@ void ti_globals_sweep(lua_State *L, int xidx, lua_Integer serial, const struct t
     if (part->type != &ti_code_part) continue;
     count = c->nglobals + (loose ? c->nmaybe : 0);
     if (count == 0) continue;
-    if (ti_codec_state_has_table(L, xidx, CODEC_GOT)) { /* else none has come yet */
-      ti_codec_state_table(L, xidx, CODEC_CAME);
+    if (ti_codec_state_has_table(L, xidx, CODEC_SERIALS)) { /* else no message installed any */
+      ti_codec_state_table(L, xidx, CODEC_RECEIVED);
       sweep_code(L, top + 1, serial, c, count);
     }
     lua_settop(L, top);

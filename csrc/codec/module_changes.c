@@ -115,6 +115,6 @@ void ti_module_changes_apply(lua_State *L, int xidx) {
   lua_setiuservalue(L, xidx, CODEC_PINS);
   ti_module_index_build(L, xidx);
   x->nentries = p.n;
-  x->natives = false;
+  x->object_paths_fresh = false;
   lua_settop(L, top);
 }

@@ -125,12 +125,12 @@ static bool still_there(const struct ti_packer *P, size_t offset, const char *s,
          p[1] == len && memcmp(p + 2, s, len) == 0;
 }
 
-/* Puts a long string in place. Returns false if the state may not lend it. */
+/* Puts a long string as a borrowed one. Returns false if the state may not lend it. */
 static bool pack_borrowed(struct ti_packer *P, int idx) {
   bool outcome = P->style == PACK_RESULTS || P->style == PACK_ERROR;
   struct ti_borrowed *loan = ti_borrow_string(P->L, idx, P->xidx, outcome);
   if (loan == NULL) return false;
-  ti_pack_tag(P, WIRE_LENT);
+  ti_pack_tag(P, WIRE_BORROWED);
   ti_pack_part(P, &ti_borrowed_part, loan, ti_borrowed_release);
   return true;
 }
@@ -231,11 +231,11 @@ static int pack_body(lua_State *L) {
   if (P->rules == NULL) P->rules = x->rules != NULL ? x->rules : &script_rules;
   P->loose = false;
   if (!x->late) P->memo.spare = &x->memo;
-  if (!x->layout.known) ti_lua_internals_find(L, &x->layout);
-  ti_borrow_look(L, x, P->xidx);
+  if (!x->internals.known) ti_lua_internals_find(L, &x->internals);
+  ti_borrow_poll_at(L, x, P->xidx);
   lua_pushnil(L);
   P->globals = lua_gettop(L);
-  P->guarded = P->guarded || x->wary;
+  P->guarded = P->guarded || x->begin_guarded;
   if (P->guarded)
     lua_newtable(L);
   else
@@ -251,7 +251,7 @@ static int pack_body(lua_State *L) {
   }
   ti_pack_globals_put(P);
   if (P->b->failed) ti_pack_no_memory(P);
-  x->wary = P->guard_next;
+  x->begin_guarded = P->guard_next;
   return 0;
 }
 

@@ -147,7 +147,7 @@ bool ti_pack_fast_values(lua_State *L, struct ti_message *m, int n, bool call) {
   p.b = &m->bytes;
   p.part = m->nparts;
   p.nrefs = 0;
-  if (x != NULL) ti_borrow_look(L, x, end);
+  if (x != NULL) ti_borrow_poll_at(L, x, end);
   ti_buffer_put_varint(p.b, (uint64_t)n);
   if (call && lua_isfunction(L, i)) {
     if (x != NULL && !lua_iscfunction(L, i)) c = put_function(&p, i, end);

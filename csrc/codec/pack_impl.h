@@ -7,16 +7,16 @@
 ** its address could become another object's, which would then be sent as the dead one.
 **
 ** Terms:
-**   calm     writing while no Lua code runs and the collector does no work by itself. So nothing
-**            changes, what is reachable from the values stays so, and nothing has to be kept. A
-**            full collection for want of memory runs no finalizer; it takes only what weak tables
-**            hold.
-**   guarded  writing while each object that the memo knows is kept alive in a table. Lua code may
-**            run between ti_pack_guard_lua_begin and ti_pack_guard_lua_end. It may change what is
-**            being written.
+**   unguarded  writing while no Lua code runs and the collector does no work by itself. So nothing
+**              changes, what is reachable from the values stays so, and nothing has to be kept. A
+**              full collection for want of memory runs no finalizer; it takes only what weak tables
+**              hold.
+**   guarded    writing while each object that the memo knows is kept alive in a table. Lua code may
+**              run between ti_pack_guard_lua_begin and ti_pack_guard_lua_end. It may change what is
+**              being written.
 **
-** A message begins calm. Before Lua code is to run, or when a weak table is met, it starts anew and
-** guarded (ti_pack_guard_require). Until then no Lua code ran, so no script can tell.
+** A message begins unguarded. Before Lua code is to run, or when a weak table is met, it starts
+** anew and guarded (ti_pack_guard_require). Until then no Lua code ran, so no script can tell.
 **
 ** Here `up` is the path to the value at idx. All functions raise an error when memory runs out, and
 ** leave the stack as it is unless they say otherwise.
@@ -67,8 +67,8 @@ struct ti_packer {
                                          ** being written before it */
   const struct ti_value_path *rebuilt;   /* and the object that it rebuilds */
 
-  const void *error_meta; /* the metatable of error objects; NULL: not looked up */
-  const void *inert_meta; /* calm: a metatable with neither __transfer nor __mode, or NULL */
+  const void *error_meta; /* the metatable of error objects; NULL: not known yet */
+  const void *inert_meta; /* unguarded: a metatable with neither __transfer nor __mode, or NULL */
 };
 
 struct ti_pack_rebuild {

@@ -63,7 +63,7 @@ bool ti_pack_name_path(struct ti_packer *P, int idx, void *fn) {
   const char *path;
   if (!ti_cfunction_find(P->L, idx, P->xidx)) return false;
   path = lua_tolstring(P->L, -1, &len);
-  ti_pack_tag(P, WIRE_NATIVE);
+  ti_pack_tag(P, WIRE_PATH);
   if (fn != NULL)
     ti_pack_part(P, &ti_reftype_cfunction_part, fn, NULL);
   else

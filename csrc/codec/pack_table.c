@@ -45,7 +45,7 @@ static void next_pair(lua_State *L, struct walk *w) {
 static void leave_array(struct ti_packer *P, struct walk *w, const struct ti_value_path *up) {
   lua_State *L = P->L;
   /* a __transfer may have changed the table: lua_next would lose pairs then */
-  if (w->i - 1 > (lua_Integer)ti_lua_internals_array(&P->x->layout, lua_topointer(L, w->idx)))
+  if (w->i - 1 > (lua_Integer)ti_lua_internals_array(&P->x->internals, lua_topointer(L, w->idx)))
     ti_value_path_refuse(L, up, "the table was changed while it was sent");
   w->sure = 0;
   if (w->i > 1) {
@@ -211,7 +211,7 @@ static void pack_entries(struct ti_packer *P, int idx, const void *address,
   lua_State *L = P->L;
   struct ti_value_path at = {up, STEP_FIELD, 0, 0, NULL}, key = {up, STEP_KEY, 0, 0, NULL};
   struct walk w = {idx,  lua_gettop(L) + 1,
-                   1,    P->guarded ? 0 : ti_lua_internals_array(&P->x->layout, address),
+                   1,    P->guarded ? 0 : ti_lua_internals_array(&P->x->internals, address),
                    true, true};
   size_t typed = 0, any = 0, hash = 0, header;
   unsigned tag = WIRE_TABLE;

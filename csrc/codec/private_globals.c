@@ -45,7 +45,7 @@ static void new_globals(lua_State *L) {
 void ti_private_globals_put(lua_State *L, int list, int xidx, const char *name, size_t len) {
   int value = lua_gettop(L);
   luaL_checkstack(L, 6, NULL);
-  ti_codec_state_table(L, xidx, CODEC_NATIVE);
+  ti_codec_state_table(L, xidx, CODEC_OWN_GLOBALS);
   lua_pushlstring(L, name, len);
   lua_pushvalue(L, -1);
   if (lua_rawget(L, value + 1) == LUA_TNIL) {

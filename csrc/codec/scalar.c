@@ -106,13 +106,13 @@ static uint64_t skip_one(struct ti_cursor *c) {
     case WIRE_BACKREF:
     case WIRE_UPREF:
     case WIRE_REF:
-    case WIRE_LENT: ti_buffer_get_varint(c); return 0;
+    case WIRE_BORROWED: ti_buffer_get_varint(c); return 0;
     case WIRE_FLOAT:
     case WIRE_POINTER: ti_buffer_get(c, 8); return 0;
     case WIRE_STRING:
     case WIRE_NAME: ti_buffer_get(c, (size_t)ti_buffer_get_varint(c)); return 0;
     case WIRE_EITHER: ti_buffer_get(c, (size_t)ti_buffer_get_varint(c)); return 1;
-    case WIRE_NATIVE:
+    case WIRE_PATH:
       ti_buffer_get_varint(c);
       ti_buffer_get(c, (size_t)ti_buffer_get_varint(c));
       return 0;
@@ -138,7 +138,7 @@ static void skip_value(struct ti_cursor *c) {
   }
 }
 
-static void read_lent(struct ti_cursor *c, const struct ti_message *m, tide_value *v) {
+static void read_borrowed(struct ti_cursor *c, const struct ti_message *m, tide_value *v) {
   uint64_t i = ti_buffer_get_varint(c);
   if (i >= m->nparts || ti_message_part(m, (size_t)i)->type != &ti_borrowed_part) {
     c->failed = true;
@@ -158,7 +158,7 @@ void ti_scalar_next(struct ti_cursor *c, const struct ti_message *m, tide_value 
   if (ti_scalar_get(c, WIRE_TAG(byte), v)) return;
   v->type = TIDE_TOTHER;
   switch (WIRE_TAG(byte)) {
-    case WIRE_LENT: read_lent(c, m, v); break;
+    case WIRE_BORROWED: read_borrowed(c, m, v); break;
     case WIRE_BACKREF: /* may refer to a string */
       u = ti_buffer_get_varint(c);
       if (!c->failed && u < (uint64_t)(c->end - c->base)) {
@@ -166,7 +166,7 @@ void ti_scalar_next(struct ti_cursor *c, const struct ti_message *m, tide_value 
         back.p = c->base + u;
         byte = WIRE_TAG(ti_buffer_get_u8(&back));
         if (byte == WIRE_STRING) (void)ti_scalar_get(&back, byte, v);
-        if (byte == WIRE_LENT) read_lent(&back, m, v);
+        if (byte == WIRE_BORROWED) read_borrowed(&back, m, v);
       }
       break;
     default: *c = start; skip_value(c);

@@ -128,7 +128,7 @@ static const char *refused(unsigned tag) {
     case WIRE_CFUNCTION: return "a function";
     case WIRE_NAME:
     case WIRE_EITHER: return "the name of a module";
-    case WIRE_NATIVE: return "the name of what a program has";
+    case WIRE_PATH: return "the name of what a program has";
     case WIRE_REBUILD: return "a call of a function";
     case WIRE_GLOBALS: return "the globals";
     case WIRE_POINTER: return "a light userdata";
@@ -186,9 +186,9 @@ static void unpack_object(struct ti_unpacker *U, unsigned byte, size_t offset) {
       ti_unpack_name_either(U, offset, shared);
       shared = false;
       break;
-    case WIRE_NATIVE: ti_unpack_name_path(U); break;
+    case WIRE_PATH: ti_unpack_name_path(U); break;
     case WIRE_REF: unpack_ref(U); break;
-    case WIRE_LENT: ti_unpack_string_borrowed(U); break;
+    case WIRE_BORROWED: ti_unpack_string_borrowed(U); break;
     case WIRE_REBUILD: unpack_rebuild(U); break;
     default: unpack_scalar(U, WIRE_TAG(byte));
   }
@@ -240,7 +240,7 @@ static int unpack_values(lua_State *L, const struct ti_message *m, size_t offset
   ti_buffer_cursor_init(&U.c, m->bytes.data, m->bytes.len);
   x = ti_codec_state_get(L);
   U.xidx = lua_gettop(L);
-  ti_borrow_look(L, x, U.xidx);
+  ti_borrow_poll_at(L, x, U.xidx);
   lua_pushnil(L);
   U.shared = lua_gettop(L);
   if (ti_buffer_get(&U.c, offset) == NULL && offset > 0) ti_unpack_damaged(&U, "cut short");

@@ -16,7 +16,7 @@ static bool unpack_own(struct ti_unpacker *U, const char *name, size_t len) {
   lua_CFunction fn;
   unsigned byte = offset < U->m->bytes.len ? *U->c.p : (unsigned)WIRE_END;
   const struct ti_codec_state *x = (const struct ti_codec_state *)lua_touserdata(L, U->xidx);
-  if (WIRE_TAG(byte) != WIRE_NATIVE) return false;
+  if (WIRE_TAG(byte) != WIRE_PATH) return false;
   if (!(x->opening && x->worker) && !ti_globals_keeps(L, U->xidx, name, len)) return false;
   U->c.p++;
   (void)ti_unpack_name_get_path(U, &pathlen, &fn);

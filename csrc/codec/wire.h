@@ -42,10 +42,10 @@ enum ti_wire_tag {
   WIRE_ERROR_META,   /* the metatable of the library's error objects, where one follows a table */
   WIRE_UPVALUE,      /* a value: an upvalue in a cell of its own */
   WIRE_UPREF,        /* varint offset of an UPVALUE: the same cell */
-  WIRE_LENT,         /* varint part (a borrowed string) */
+  WIRE_BORROWED,     /* varint part (a borrowed string) */
   WIRE_LOOSE,        /* before END: the table of globals is among the values, or may get there */
   WIRE_EITHER,       /* varint length, a module name, a TABLE… or FUNCTION (module_values.h) */
-  WIRE_NATIVE        /* varint part (address) or NO_PART, varint length, a path (cfunction.h) */
+  WIRE_PATH          /* varint part (address) or NO_PART, varint length, a path (cfunction.h) */
 };
 
 #define WIRE_NO_PART 0xffffffffu

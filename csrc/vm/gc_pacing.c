@@ -40,10 +40,10 @@ void ti_gc_pacing_begin(lua_State *L, const struct ti_message *m, struct ti_gc_p
   l->x = x = ti_codec_state_get(L);
   weight = weigh(m, x->lender); /* decoding makes no new string of one that is borrowed from L */
   if (weight >= BLOCK_CACHE_LARGE && lua_gc(L, LUA_GCISRUNNING) == 1) {
-    int kib = weight / 1024 < MOST ? (int)(weight / 1024) : MOST, owed = x->owed;
-    x->owed = 0; /* a finalizer may call this function, too */
+    int kib = weight / 1024 < MOST ? (int)(weight / 1024) : MOST, debt = x->gc_debt;
+    x->gc_debt = 0; /* a finalizer may call this function, too */
     l->worked = 2 * kib;
-    lua_gc(L, LUA_GCSTEP, least(owed, MOST) + least(l->worked, MOST));
+    lua_gc(L, LUA_GCSTEP, least(debt, MOST) + least(l->worked, MOST));
     l->pause = least(kib, MOST / GROWTH) * GROWTH;
     l->before = lua_gc(L, LUA_GCCOUNT);
     lua_gc(L, LUA_GCSTEP, -l->pause);
@@ -58,7 +58,8 @@ void ti_gc_pacing_end(lua_State *L, struct ti_gc_pacing *l) {
     made = lua_gc(L, LUA_GCCOUNT) - l->before;
     if (made < 0) made = 0;
     /* Before the next message, not now, when the collector would traverse what is needed. */
-    if (made > l->worked) l->x->owed = least(l->x->owed, MOST) + least(made - l->worked, MOST);
+    if (made > l->worked)
+      l->x->gc_debt = least(l->x->gc_debt, MOST) + least(made - l->worked, MOST);
     lua_gc(L, LUA_GCSTEP, l->pause - least(made, l->pause));
   }
   l->pause = 0;

@@ -73,7 +73,7 @@ static int try_unpack(lua_State *L, struct ti_message *m) {
   return lua_pcall(L, 1, LUA_MULTRET, 0);
 }
 
-static bool is_lent(const struct ti_message *m) {
+static bool is_borrowed(const struct ti_message *m) {
   return m->nparts == 1 && ti_message_part(m, 0)->type == &ti_borrowed_part;
 }
 
@@ -94,8 +94,8 @@ static void test_states(void) {
   push_long(from, 'a');
   lua_pushvalue(from, -1);
   lua_pushvalue(from, -1);
-  CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK && is_lent(&m));
-  CHECK(ti_pack_values(from, &again, 1, PACK_CALL) == LUA_OK && is_lent(&again));
+  CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK && is_borrowed(&m));
+  CHECK(ti_pack_values(from, &again, 1, PACK_CALL) == LUA_OK && is_borrowed(&again));
   CHECK(ti_message_part(&m, 0)->object ==
         ti_message_part(&again, 0)->object); /* one loan per string */
   CHECK(ti_pack_values(from, &later, 1, PACK_CALL) == LUA_OK);
@@ -107,14 +107,14 @@ static void test_states(void) {
   lua_settop(from, 0);
   ti_message_fini(&m);
   ti_message_fini(&later);
-  push_long(from, 'b'); /* writing drops the strings of loans that came back: none did */
+  push_long(from, 'b'); /* writing drops the strings of returned loans: there are none */
   CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK);
   CHECK(used(from) - before >= 2 * LEN / 1024);
   ti_message_fini(&m);
   ti_message_fini(&again);
   lua_pushnil(from);
   CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK);
-  CHECK(used(from) - before < LEN / 1024); /* now both loans came back */
+  CHECK(used(from) - before < LEN / 1024); /* now both loans were returned */
   ti_message_fini(&m);
   lua_close(from);
   lua_close(to);
@@ -134,7 +134,7 @@ static void test_closed(void) {
       lua_pushvalue(from, -1);
       CHECK(ti_pack_values(from, &twice, 1, PACK_CALL) == LUA_OK);
     }
-    CHECK(ti_pack_values(from, &m[i], 1, PACK_CALL) == LUA_OK && is_lent(&m[i]));
+    CHECK(ti_pack_values(from, &m[i], 1, PACK_CALL) == LUA_OK && is_borrowed(&m[i]));
     if (i % 3 == 0) ti_message_fini(&m[i]);
   }
   lua_close(from);
@@ -171,7 +171,7 @@ static void test_finalizer(bool lend_before) {
   lua_setmetatable(from, -2);
   if (lend_before) {
     push_long(from, 'a');
-    CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK && is_lent(&m));
+    CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK && is_borrowed(&m));
   }
   lua_close(from);
   CHECK(try_unpack(to, &from_finalizer) == LUA_OK && long_at(to, 1, 'z'));
@@ -200,7 +200,7 @@ static void test_not_saved(void) {
   struct ti_message m;
   ti_message_init(&m, &counted_mem);
   push_long(from, 'a');
-  CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK && is_lent(&m));
+  CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK && is_borrowed(&m));
   atomic_store(&refused, true);
   lua_close(from);
   atomic_store(&refused, false);
@@ -227,7 +227,7 @@ static void test_reader_collects(int mode) {
   ti_message_init(&m, &counted_mem);
   to_close = new_state();
   push_long(to_close, 'c');
-  CHECK(ti_pack_values(to_close, &m, 1, PACK_CALL) == LUA_OK && is_lent(&m));
+  CHECK(ti_pack_values(to_close, &m, 1, PACK_CALL) == LUA_OK && is_borrowed(&m));
   lua_gc(to, mode, 0, 0, 0);
   lua_newtable(to);
   lua_createtable(to, 0, 1);
@@ -254,7 +254,7 @@ static void test_reader_hook(void) {
   ti_message_init(&m, &counted_mem);
   to_close = new_state();
   push_long(to_close, 'h');
-  CHECK(ti_pack_values(to_close, &m, 1, PACK_CALL) == LUA_OK && is_lent(&m));
+  CHECK(ti_pack_values(to_close, &m, 1, PACK_CALL) == LUA_OK && is_borrowed(&m));
   lua_sethook(to, hook_calls, LUA_MASKCALL | LUA_MASKRET, 0);
   CHECK(try_unpack(to, &m) == LUA_OK && long_at(to, 1, 'h'));
   lua_sethook(to, NULL, 0, 0);
@@ -277,7 +277,7 @@ static void test_reader_without_memory(void) {
   struct ti_message m;
   ti_message_init(&m, &ti_alloc_default);
   push_long(from, 'n');
-  CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK && is_lent(&m));
+  CHECK(ti_pack_values(from, &m, 1, PACK_CALL) == LUA_OK && is_borrowed(&m));
   CHECK(try_unpack(to, &m) == LUA_ERRMEM);
   short_of = false;
   lua_close(from);
@@ -315,7 +315,7 @@ static void test_closes_amid(void) {
   atomic_init(&c.reading, 0);
   atomic_init(&c.closed, false);
   push_long(from, 'x');
-  CHECK(ti_pack_values(from, &c.m, 1, PACK_CALL) == LUA_OK && is_lent(&c.m));
+  CHECK(ti_pack_values(from, &c.m, 1, PACK_CALL) == LUA_OK && is_borrowed(&c.m));
   for (int i = 0; i < READERS; i++) spawn(&t[i], read_message, &c);
   while (atomic_load(&c.reading) < READERS) ti_thread_relax();
   lua_close(from);
