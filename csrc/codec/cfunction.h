@@ -10,9 +10,8 @@
 **   path   "R" or "H"; the name of a module, or "" for the globals; then "\0field" for each step.
 **          "R": the other side can require the module; "H": the program must have put it there
 **
-** Each state has an index of paths. It is made when it is first needed, and again when the index of
-** names is. Before a path is used it is followed: it must lead to the object now. In all functions
-** the codec state is at stack index xidx.
+** Each state has an index of paths (cfunction_index.h). Before a path is used it is followed: it
+** must lead to the object now. In all functions the codec state is at stack index xidx.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -24,10 +23,6 @@
 #include "codec/codec_state.h"
 
 TI_INTERNAL_BEGIN
-
-/* Brings the index up to date; the index of names already is. `anew`: makes it anew in any case.
-** [-0, +0, m] */
-void ti_cfunction_refresh(lua_State *L, int xidx, bool anew);
 
 /* Pushes a path that leads to the object at idx now, and returns true; or returns false.
 ** [-0, +(0|1), m] */

@@ -1,10 +1,9 @@
 /*
-** codec/function: Lua functions to code and back.
+** codec/function: Lua functions to code.
 **
 ** A function's code is found by the closure (CODEC_CODES), else by its prototype, else by the
-** content of its dump. So a closure that is made anew in a loop has code that is known. The
-** receiver loads a piece of code once and then makes closures of it, each with fresh upvalues. Code
-** is returned without a reference: the codec state, at stack index xidx, keeps it.
+** content of its dump. So a closure that is made anew in a loop has code that is known. Code is
+** returned without a reference: the codec state, at stack index xidx, keeps it.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -39,9 +38,6 @@ struct ti_code *ti_function_code(lua_State *L, int idx, int xidx);
 ** globals, or an _ENV whose metatable has __index, as test frameworks and sandboxes make it. Names
 ** are looked up in it at the submit. In the receiver it is the table of globals. [-0, +0, -] */
 bool ti_function_is_env(lua_State *L, const char *name);
-
-/* Pushes a new closure of c, whose upvalues are all fresh. [-0, +1, e] */
-void ti_function_push(lua_State *L, struct ti_code *c, int xidx);
 
 TI_INTERNAL_END
 

@@ -8,6 +8,7 @@
 #include "codec/function.h"
 #include "codec/module_filter.h"
 #include "codec/cfunction.h"
+#include "codec/cfunction_index.h"
 #include "codec/pack_impl.h"
 #include "codec/reftype.h"
 
@@ -78,13 +79,13 @@ static void pack_cfunction(struct ti_packer *P, int idx, const struct ti_value_p
     pack_address(P, idx, object, up);
     return;
   }
-  ti_cfunction_refresh(L, P->xidx, false);
+  ti_cfunction_index_refresh(L, P->xidx, false);
   if (!ti_cfunction_find(L, idx, P->xidx)) {
     if (allowed) {
       pack_address(P, idx, object, up);
       return;
     }
-    ti_cfunction_refresh(L, P->xidx, true);
+    ti_cfunction_index_refresh(L, P->xidx, true);
     if (!ti_cfunction_find(L, idx, P->xidx)) lua_pushnil(L);
   }
   if (!lua_isstring(L, -1) || !(rules->named || ti_cfunction_required(lua_tostring(L, -1))))

@@ -16,6 +16,7 @@
 
 #include "luautil/error.h"
 #include "codec/cfunction.h"
+#include "codec/cfunction_index.h"
 #include "codec/pack_impl.h"
 #include "codec/scalar.h"
 
@@ -138,11 +139,11 @@ static bool pack_own(struct ti_packer *P) {
   if (fn == NULL && !lua_istable(L, value)) return false;
   ti_pack_name_index(P);
   if (!ti_cfunction_maybe(L, value, P->xidx)) return false;
-  ti_cfunction_refresh(L, P->xidx, false);
+  ti_cfunction_index_refresh(L, P->xidx, false);
   if (ti_cfunction_find(L, value, P->xidx))
     lua_pop(L, 1);
   else
-    ti_cfunction_refresh(L, P->xidx, true); /* it became one after the index was made */
+    ti_cfunction_index_refresh(L, P->xidx, true); /* it became one after the index was made */
   if (fn != NULL) memcpy(&object, &fn, sizeof object);
   return !P->rules->objects && ti_pack_name_path(P, value, object);
 }

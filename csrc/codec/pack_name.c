@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 
 #include "codec/cfunction.h"
+#include "codec/cfunction_index.h"
 #include "codec/module_changes.h"
 #include "codec/module_filter.h"
 #include "codec/module_names.h"
@@ -32,7 +33,7 @@ void ti_pack_name_index(struct ti_packer *P) {
       ti_pack_guard_lua_end(P);
     }
     P->indexed = true;
-    if (P->rules->objects) ti_cfunction_refresh(P->L, P->xidx, false);
+    if (P->rules->objects) ti_cfunction_index_refresh(P->L, P->xidx, false);
   }
 }
 

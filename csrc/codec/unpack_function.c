@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "codec/private_globals.h"
-#include "codec/function.h"
+#include "codec/function_load.h"
 #include "codec/reftype.h"
 #include "codec/unpack_impl.h"
 
@@ -53,7 +53,7 @@ void ti_unpack_function_get(struct ti_unpacker *U, size_t offset, bool shared) {
   if (ti_buffer_get_varint(&U->c) != (uint64_t)c->nup || U->c.failed)
     ti_unpack_damaged(U, "a wrong number of upvalues");
   ti_unpack_claim(U, UPVALUE_LEAST * (uint64_t)c->nup);
-  ti_function_push(L, c, U->xidx);
+  ti_function_load_push(L, c, U->xidx);
   f = lua_gettop(L);
   if (shared) ti_unpack_remember(U, offset);
   for (int i = 1; i <= c->nup; i++) {
