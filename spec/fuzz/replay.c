@@ -1,7 +1,7 @@
 /*
-** replay FILE-OR-DIRECTORY…: feeds a fuzz target each file, as libFuzzer would, with any compiler.
+** replay FILE-OR-DIRECTORY…: runs a fuzz target on each file, as libFuzzer does, with any compiler.
 **
-** Names each input before it is run, so that the last line of one that crashes says which it was.
+** It prints the name of each input before it runs it. After a crash the last line names the input.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -26,7 +26,8 @@ static void run_file(const char *name) {
   }
   WANT(f != NULL && data != NULL && !ferror(f));
   fclose(f);
-  data = (unsigned char *)realloc(data, size > 0 ? size : 1); /* a byte too far is seen */
+  /* a block of this size lets AddressSanitizer report a read of one byte too many */
+  data = (unsigned char *)realloc(data, size > 0 ? size : 1);
   LLVMFuzzerTestOneInput(data, size);
   free(data);
   count++;

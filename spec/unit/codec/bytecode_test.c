@@ -1,7 +1,7 @@
 /* link: lua
 **
-** tidepool: chunk, tested on what Lua's own compiler and lua_dump make.
-** One thread: ThreadSanitizer's run leaves this test out.
+** bytecode_test.c: tests codec/bytecode on what Lua's own compiler and lua_dump make.
+** The test has one thread, so ThreadSanitizer's run leaves it out.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -9,7 +9,8 @@
 
 /* ------------------------------------------------------------- globals -- */
 
-/* The names; those that are only maybe such behind a `?`; `loose` in the end. */
+/* Returns the names found, separated by spaces. Those that are only maybe names of globals have a
+** `?` before them. `loose` is at the end if the dump is. */
 static char *words(const struct ti_buffer *names, const struct ti_bytecode_names *found) {
   static char text[4096];
   struct ti_cursor c;
@@ -31,8 +32,8 @@ static char *words(const struct ti_buffer *names, const struct ti_bytecode_names
 }
 
 static const struct {
-  const char *body; /* returns the function, or is it */
-  const char *names;
+  const char *body;  /* a script that returns the function */
+  const char *names; /* what words() must return */
 } cases[] = {
     {"return function() a = b; c(d) end", "a b c d"},
     {"return function() a = a; a() return a end", "a"},
@@ -66,7 +67,7 @@ static const struct {
     {"return function() local s <close> = nil; for k, v in pairs(t) do f(k) end end", "pairs t f"},
     {"return function() _ENV.x = _ENV.y; _ENV['odd name'] = 1; _ENV[1] = 2 end", "x y odd name"},
     {"return function() _ENV = {}; x = 1 end", "x"},
-    /* the table by its name, in registers, in upvalues, in what Lua's library answers */
+    /* the table by its name, in registers, in upvalues, in what Lua's library returns */
     {"return function() return _G.x, _G['y'], _G._G.z, _G.x.y.w end", "_G x y z ?w"},
     {"return function() local G = _G; G.x = G.y; return function() return G.z end end", "_G x y z"},
     {"return function() local k = 'x'; return _ENV[k], _ENV['y' .. k] end", "x"},
@@ -125,7 +126,8 @@ static void test_globals(lua_State *L) {
   }
 }
 
-/* n globals g1 ... gn: beyond 256, and beyond 2^17, the compiler takes other ways. */
+/* Finds n globals g1 ... gn. Beyond 255 constants the compiler uses other instructions to index,
+** and beyond 2^17 another one to load a constant. */
 static void test_many_globals(lua_State *L, size_t n) {
   struct ti_buffer d, names;
   struct ti_cursor c;
@@ -157,7 +159,7 @@ static void test_many_globals(lua_State *L, size_t n) {
 
 /* ------------------------------------------------------------- factory -- */
 
-/* With the places of the upvalues wiped out. */
+/* Zeroes where the function finds its upvalues: a factory changes only that. */
 static void normalise(struct ti_buffer *d) {
   struct ti_cursor c;
   struct ti_bytecode_proto f;
@@ -171,7 +173,7 @@ static void normalise(struct ti_buffer *d) {
   }
 }
 
-/* Replaces the function on top by its factory; false if it has none. */
+/* Replaces the function on top by its factory. Returns false, and pops it, if it has none. */
 static bool to_factory(lua_State *L, int strip) {
   struct ti_buffer d = dump(L, strip), out;
   bool ok;
@@ -187,13 +189,15 @@ static bool to_factory(lua_State *L, int strip) {
   return ok;
 }
 
+/* Checks two closures that the factory of the function on top returns: their code is that of the
+** function, and each has upvalues of its own, all nil. Pops the function. [-1, +0, e] */
 static void compare(lua_State *L, int strip) {
   struct ti_buffer was, is;
   int n = 0, i, j;
   const char *name;
   while (lua_getupvalue(L, -1, n + 1) != NULL) lua_pop(L, 1), n++;
   was = dump(L, strip);
-  if (strip) { /* what Lua makes of it: names of upvalues then are there, but empty */
+  if (strip) { /* dumped again after loading: then it has names of upvalues, which are empty */
     CHECK(luaL_loadbufferx(L, (char *)was.data, was.len, "=dump", "b") == LUA_OK);
     ti_buffer_fini(&was);
     was = dump(L, 0);
@@ -224,7 +228,7 @@ static void compare(lua_State *L, int strip) {
     lua_pop(L, 1);
   }
   CHECK(lua_getupvalue(L, -1, n + 1) == NULL);
-  if (n > 0) { /* a third sees what the second was given, through the second's cell */
+  if (n > 0) { /* a third closure that joins an upvalue of the second sees its value */
     lua_pushvalue(L, -3);
     lua_call(L, 0, 1);
     lua_upvaluejoin(L, -1, n, -2, n);
@@ -237,7 +241,7 @@ static void compare(lua_State *L, int strip) {
   ti_buffer_fini(&is);
 }
 
-/* A function with n upvalues. */
+/* Pushes a function with n upvalues. [-0, +1, e] */
 static void push_many_upvalues(lua_State *L, int n) {
   lua_pushinteger(L, n);
   lua_setglobal(L, "n");
@@ -268,7 +272,8 @@ static void test_factory(lua_State *L) {
   CHECK(!to_factory(L, 0));
 }
 
-/* Made again, the function does what it did, and says where it failed. */
+/* A script that checks closures which a factory made: they return what the original does, and
+** errors name the original's file and line. `made` is lua_made. */
 static const char behaviour[] =
     "local made = ...\n"
     "local function args(...) return select('#', ...), ... end\n"
@@ -314,6 +319,7 @@ static const char behaviour[] =
     "assert(f == 8 and hooked > 20)\n"
     "return true\n";
 
+/* (function) -> a closure of its factory */
 static int lua_made(lua_State *L) {
   lua_settop(L, 1);
   if (!to_factory(L, 0)) return luaL_error(L, "no factory");

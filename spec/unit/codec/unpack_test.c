@@ -1,12 +1,12 @@
 /* link: lua */
 /*
-** unpack: what was packed comes back; what was damaged is refused.
+** unpack_test.c: a message that was packed is unpacked; a damaged one is refused.
 **
-** Every truncation of many messages, and random bit flips of them (seed in TIDE_SEED),
-** go through unpack: under AddressSanitizer this shows that nothing is read out of bounds.
-** Refusals must be errors of kind transfer, or what a module that a flipped name points to
-** raises. Code is no part of the bytes, so a flip can never reach lua_load.
-** One thread: ThreadSanitizer's run leaves this test out.
+** Unpacks every truncation of many messages, and messages with random bits flipped (the seed is
+** TIDE_SEED). Under AddressSanitizer this shows that nothing is read out of bounds. A refusal must
+** be an error of kind transfer, or what the module raises to which a flipped name leads. The bytes
+** contain no bytecode, so no flip reaches lua_load. The test has one thread, so ThreadSanitizer's
+** run leaves it out.
 **
 ** SPDX-License-Identifier: MIT
 */
@@ -33,7 +33,8 @@ static unsigned rnd(unsigned n) {
   return (unsigned)(seed % n);
 }
 
-/* A module that may be a C library's: what is in it goes by name, or as a name and a copy. */
+/* A module that may be a C library's: its functions and tables are sent by name, or as name and
+** copy. */
 static const char a_module[] =
     "module = {f = coroutine.wrap(print), data = {1, mt = {__name = 'x'}, list = {1, 2, {}}}}"
     " module.data.self = module.data package.preload.module = next package.loaded.module = module";
@@ -45,7 +46,7 @@ static lua_State *new_state(void) {
   return L;
 }
 
-/* Expressions whose values are packed. */
+/* Expressions. The tests pack their values. */
 static const char *const sources[] = {
     "nil, true, false, 0, -1, math.maxinteger, math.mininteger, 0.5, -0.0, 1/0, 0/0",
     "'', 'x', ('long'):rep(50), 'a\\0b'",
@@ -70,7 +71,8 @@ static const char *const sources[] = {
 };
 #define NSOURCES (sizeof sources / sizeof *sources)
 
-/* Packs the values of an expression. */
+/* Packs the values of an expression into *m. Returns false if the expression or the writer raises
+** an error. */
 static bool pack_source(lua_State *L, const char *source, struct ti_message *m) {
   lua_settop(L, 0);
   lua_pushfstring(L, "fact = fact or function(n) return n end return %s", source);
@@ -105,7 +107,8 @@ static int try_unpack(lua_State *L, const struct ti_message *m) {
   return try_allowed(L, m, UNPACK_ALL);
 }
 
-/* A copy of m's bytes in a block of just that size, so that one byte too far is seen. */
+/* Returns m with the first `len` bytes in a block of that size, so that AddressSanitizer reports a
+** read of one byte too many. The caller frees the block. The parts are m's. */
 static struct ti_message copy_of(const struct ti_message *m, size_t len) {
   struct ti_message copy = *m;
   copy.bytes.data = (unsigned char *)malloc(len > 0 ? len : 1);
@@ -135,7 +138,7 @@ static void test_values(lua_State *from, lua_State *to) {
   CHECK(!lua_isinteger(to, 9) && 1 / lua_tonumber(to, 9) < 0);
   CHECK(lua_tonumber(to, 11) != lua_tonumber(to, 11));
   ti_message_fini(&m);
-  /* shared upvalues stay shared, and are those of this message only */
+  /* shared upvalues stay shared, and each message has its own */
   for (int round = 0; round < 2; round++) {
     CHECK(pack_source(from, sources[7], &m));
     CHECK(try_unpack(to, &m) == LUA_OK);
@@ -150,7 +153,7 @@ static void test_values(lua_State *from, lua_State *to) {
   }
 }
 
-/* More strings than the writer remembers and the reader has slots for, each several times. */
+/* Sends more strings than the writer remembers and the reader has slots for, each several times. */
 static void test_strings(lua_State *from, lua_State *to) {
   struct ti_message m;
   CHECK(pack_source(from,
@@ -220,7 +223,7 @@ static void test_random_bytes(lua_State *to, int rounds) {
   CHECK(refused > rounds / 2);
 }
 
-/* Functions and objects need their parts: the same bytes alone are refused. */
+/* A message of functions without its parts is refused. */
 static void test_no_parts(lua_State *from, lua_State *to) {
   struct ti_message m, bare;
   CHECK(pack_source(from, sources[9], &m));
@@ -231,14 +234,15 @@ static void test_no_parts(lua_State *from, lua_State *to) {
   ti_message_fini(&m);
 }
 
-/* Whether the error on top of `to` says this, as one of kind transfer. */
+/* Returns whether the error on top of `to` is of kind transfer and its message has `what` in it. */
 static bool refused(lua_State *to, const char *what) {
   bool is = ti_error_kind(to, -1) == TIDE_ETRANSFER;
   lua_getfield(to, -1, "message");
   return is && strstr(lua_tostring(to, -1), what) != NULL;
 }
 
-/* Where only data is allowed: data comes, all that runs is refused, wherever it stands. */
+/* Where only data is allowed, data is unpacked. Whatever leads to running code is refused, wherever
+** it is in the message. */
 static void test_allowed(lua_State *from, lua_State *to) {
   static const char *const cases[][2] = {
       {"nil, true, -1, 0.5, 'x', ('long'):rep(50), {1, {2.5, x = {}}}", NULL},
@@ -272,7 +276,7 @@ static void test_allowed(lua_State *from, lua_State *to) {
   CHECK(ti_pack_values(from, &m, 1, PACK_RESULTS) == LUA_OK);
   CHECK(try_allowed(to, &m, UNPACK_DATA) == LUA_ERRRUN && refused(to, "a light userdata"));
   ti_message_fini(&m);
-  ti_message_init(&m, &ti_alloc_default); /* no function, but a global */
+  ti_message_init(&m, &ti_alloc_default); /* a global without a function */
   ti_buffer_put(&m.bytes, "\0", 1);
   ti_buffer_put_u8(&m.bytes, WIRE_STRING);
   ti_buffer_put(&m.bytes, "\5print", 6);
@@ -291,7 +295,7 @@ static void put_name(struct ti_message *m, unsigned tag, const char *name, size_
   ti_buffer_put(&m->bytes, name, len);
 }
 
-/* Names of no form, and such that lead nowhere, are refused. */
+/* Names without a valid form, and names that lead to nothing, are refused. */
 static void test_names(lua_State *to) {
   static const struct {
     const char *name;
@@ -338,7 +342,8 @@ static void test_names(lua_State *to) {
       ti_message_fini(&m);
     }
   }
-  for (unsigned tag = WIRE_NIL; tag < 64; tag++) { /* beside a name is a table or a function */
+  /* only a table or a function may follow a name */
+  for (unsigned tag = WIRE_NIL; tag < 64; tag++) {
     struct ti_message m;
     if (tag == WIRE_TABLE || tag == WIRE_TABLE_INTS || tag == WIRE_TABLE_FLOATS) continue;
     put_name(&m, WIRE_EITHER, "module\0.\4data", 13);
@@ -349,7 +354,8 @@ static void test_names(lua_State *to) {
   }
 }
 
-/* What is not alike arrives as it was; what is, is what the receiver has. */
+/* Of a name and a copy the receiver takes its own object if that has the same content, else the
+** copy. */
 static void test_either(lua_State *from, lua_State *to) {
   struct ti_message m;
   for (int changed = 0; changed < 2; changed++) {
@@ -380,7 +386,7 @@ static void test_depth(lua_State *from, lua_State *to) {
   ti_message_fini(&m);
 }
 
-/* Every allocation of packing fails once. */
+/* An allocator whose allocation number `countdown` fails. */
 struct failing {
   long countdown;
 };
@@ -395,6 +401,7 @@ static void *failing_alloc(void *ud, void *p, size_t osize, size_t nsize) {
   return f->countdown-- == 0 ? NULL : realloc(p, nsize);
 }
 
+/* Each allocation of the writer fails once. */
 static void test_out_of_memory(lua_State *from) {
   struct failing f;
   struct ti_alloc mem = {failing_alloc, &f};
