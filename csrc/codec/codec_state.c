@@ -28,7 +28,7 @@ static void free_codes(struct ti_codec_state *x) {
   x->capcodes = 0;
 }
 
-static int transfer_gc(lua_State *L) {
+static int close_state(lua_State *L) {
   struct ti_codec_state *x = (struct ti_codec_state *)lua_touserdata(L, 1);
   release_codes(x);
   free_codes(x);
@@ -67,7 +67,7 @@ struct ti_codec_state *ti_codec_state_get(lua_State *L) {
   x->strings = ti_error_strings(L);
   ti_buffer_init(&x->scratch, &ti_alloc_default);
   lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, transfer_gc);
+  lua_pushcfunction(L, close_state);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
   lua_pushvalue(L, -1);

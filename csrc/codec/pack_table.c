@@ -213,7 +213,7 @@ static void pack_entries(struct ti_packer *P, int idx, const void *address,
   struct walk w = {idx,  lua_gettop(L) + 1,
                    1,    P->guarded ? 0 : ti_lua_internals_array(&P->x->internals, address),
                    true, true};
-  size_t typed = 0, any = 0, hash = 0, header;
+  size_t numbers = 0, any = 0, hash = 0, header;
   unsigned tag = WIRE_TABLE;
   lua_pushnil(L);
   fetch(P, &w, up);
@@ -225,8 +225,8 @@ static void pack_entries(struct ti_packer *P, int idx, const void *address,
   if (tag != WIRE_TABLE) put_u32(P, 0);
   if (P->b->failed) ti_pack_no_memory(P);
   if (tag != WIRE_TABLE) {
-    if (w.sure > 0) typed = pack_sure_numbers(P, &w, tag == WIRE_TABLE_INTS, up);
-    typed += pack_numbers(P, &w, tag == WIRE_TABLE_INTS, up);
+    if (w.sure > 0) numbers = pack_sure_numbers(P, &w, tag == WIRE_TABLE_INTS, up);
+    numbers += pack_numbers(P, &w, tag == WIRE_TABLE_INTS, up);
   }
   for (; w.element && !is_guarded_pair(P, &w); any++) {
     at.number = w.i;
@@ -241,9 +241,9 @@ static void pack_entries(struct ti_packer *P, int idx, const void *address,
     w.more = lua_next(L, idx) != 0;
     w.element = false;
   }
-  if (w.more) pack_listed(P, &w, typed + any + hash, &any, &hash, up);
+  if (w.more) pack_listed(P, &w, numbers + any + hash, &any, &hash, up);
   if (tag != WIRE_TABLE) {
-    patch_u32(P, header, checked_count(P, typed, up));
+    patch_u32(P, header, checked_count(P, numbers, up));
     header += 4;
   }
   patch_u32(P, header, checked_count(P, any, up));

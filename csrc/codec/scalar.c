@@ -91,9 +91,9 @@ static uint32_t get_u32(struct ti_cursor *c) {
 
 /* Skips what a table begins with. Returns how many values follow. */
 static uint64_t skip_table(struct ti_cursor *c, unsigned byte) {
-  uint64_t typed = WIRE_TAG(byte) == WIRE_TABLE ? 0 : get_u32(c);
+  uint64_t numbers = WIRE_TAG(byte) == WIRE_TABLE ? 0 : get_u32(c);
   uint64_t any = get_u32(c), hash = get_u32(c);
-  ti_buffer_get(c, (size_t)typed * 8);
+  ti_buffer_get(c, (size_t)numbers * 8);
   return any + 2 * hash + ((byte & WIRE_META) != 0);
 }
 

@@ -15,8 +15,8 @@
 #include "luautil/c_stack.h"
 #include "luautil/error.h"
 
-/* Only messages of at least this many bytes get slots. */
-enum { LEAST_QUICK = 256 };
+/* Messages of at least this many bytes get slots. */
+enum { LEAST_WITH_SLOTS = 256 };
 
 int ti_unpack_damaged(struct ti_unpacker *U, const char *what) {
   return ti_error_raise(U->L, TIDE_ETRANSFER, "damaged message: %s at byte %d", what,
@@ -224,7 +224,7 @@ static int unpack_values(lua_State *L, const struct ti_message *m, size_t offset
                          struct ti_unpacker_place *places) {
   struct ti_unpacker U;
   const struct ti_codec_state *x;
-  int base = lua_gettop(L), quick = places != NULL ? UNPACK_QUICK : 0, first;
+  int base = lua_gettop(L), reserved = places != NULL ? UNPACK_SLOTS : 0, first;
   size_t n;
   luaL_checkstack(L, 16, NULL);
   U.L = L;
@@ -234,7 +234,7 @@ static int unpack_values(lua_State *L, const struct ti_message *m, size_t offset
   U.error = false;
   U.depth = 0;
   U.stack_end = 0;
-  U.quick = U.nquick = 0;
+  U.slots = U.nslots = 0;
   U.places = places;
   U.private_list = private_list;
   ti_buffer_cursor_init(&U.c, m->bytes.data, m->bytes.len);
@@ -245,10 +245,10 @@ static int unpack_values(lua_State *L, const struct ti_message *m, size_t offset
   U.shared = lua_gettop(L);
   if (ti_buffer_get(&U.c, offset) == NULL && offset > 0) ti_unpack_damaged(&U, "cut short");
   n = ti_unpack_count(&U);
-  ti_unpack_reserve(&U, n, quick);
-  if (quick > 0) {
-    U.quick = U.shared + 1;
-    lua_settop(L, U.shared + quick);
+  ti_unpack_reserve(&U, n, reserved);
+  if (reserved > 0) {
+    U.slots = U.shared + 1;
+    lua_settop(L, U.shared + reserved);
   }
   first = lua_gettop(L);
   for (size_t i = 0; i < n; i++) ti_unpack_claimed(&U, 1);
@@ -260,9 +260,10 @@ static int unpack_values(lua_State *L, const struct ti_message *m, size_t offset
 
 /* Does the same with slots. Not part of unpack_values: the places are a kilobyte of the C stack,
 ** which most messages do without. */
-static __attribute__((noinline)) int unpack_quick(lua_State *L, const struct ti_message *m,
-                                                  size_t offset, enum ti_unpack_allowed allowed,
-                                                  int private_list) {
+static __attribute__((noinline)) int unpack_with_slots(lua_State *L, const struct ti_message *m,
+                                                       size_t offset,
+                                                       enum ti_unpack_allowed allowed,
+                                                       int private_list) {
   struct ti_unpacker_place places[UNPACK_PLACES];
   memset(places, 0, sizeof places);
   return unpack_values(L, m, offset, allowed, private_list, places);
@@ -270,7 +271,8 @@ static __attribute__((noinline)) int unpack_quick(lua_State *L, const struct ti_
 
 static int unpack_message(lua_State *L, const struct ti_message *m, size_t offset,
                           enum ti_unpack_allowed allowed, int private_list) {
-  if (m->bytes.len >= LEAST_QUICK) return unpack_quick(L, m, offset, allowed, private_list);
+  if (m->bytes.len >= LEAST_WITH_SLOTS)
+    return unpack_with_slots(L, m, offset, allowed, private_list);
   return unpack_values(L, m, offset, allowed, private_list, NULL);
 }
 

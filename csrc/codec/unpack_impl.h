@@ -22,7 +22,7 @@
 TI_INTERNAL_BEGIN
 
 /* The first strings that are referred back to have slots; most messages have no more. */
-enum { UNPACK_QUICK = 32, UNPACK_PLACES = 128 };
+enum { UNPACK_SLOTS = 32, UNPACK_PLACES = 128 };
 
 /* Tells in which slot a string is. */
 struct ti_unpacker_place {
@@ -42,9 +42,9 @@ struct ti_unpacker {
   int xidx;         /* stack index of the codec state */
   int shared;       /* of the values that are referred back to, by offset; nil: none yet */
   int private_list; /* of the functions that get private globals; 0: globals become the state's */
-  int quick;        /* of UNPACK_QUICK slots; 0: the message is too small for that */
-  int nquick;       /* slots in use */
-  struct ti_unpacker_place *places; /* UNPACK_PLACES of them, open addressing; NULL if quick is 0 */
+  int slots;        /* of the first of UNPACK_SLOTS slots; 0: the message is too small for that */
+  int nslots;       /* slots in use */
+  struct ti_unpacker_place *places; /* UNPACK_PLACES of them, open addressing; NULL if slots is 0 */
 };
 
 /* ---------------------------------------------------------------- unpack.c -- */

@@ -24,19 +24,19 @@ static size_t place_of(const struct ti_unpacker *U, size_t offset) {
 
 void ti_unpack_string_remember(struct ti_unpacker *U, size_t offset) {
   size_t i;
-  if (U->quick == 0 || U->nquick == UNPACK_QUICK || offset > UINT32_MAX) {
+  if (U->slots == 0 || U->nslots == UNPACK_SLOTS || offset > UINT32_MAX) {
     ti_unpack_remember(U, offset);
     return;
   }
   i = place_of(U, offset);
   U->places[i].offset = (uint32_t)offset;
-  U->places[i].idx = U->quick + U->nquick++;
+  U->places[i].idx = U->slots + U->nslots++;
   lua_copy(U->L, -1, U->places[i].idx);
 }
 
 void ti_unpack_string_backref(struct ti_unpacker *U) {
   lua_Integer offset = ti_unpack_offset(U);
-  if (U->quick > 0) {
+  if (U->slots > 0) {
     size_t i = place_of(U, (size_t)offset);
     if (U->places[i].offset != 0) {
       lua_pushvalue(U->L, U->places[i].idx);

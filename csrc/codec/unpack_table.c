@@ -53,7 +53,7 @@ static void unpack_metatable(struct ti_unpacker *U) {
   set_metatable(L);
 }
 
-static void unpack_typed(struct ti_unpacker *U, uint32_t n, bool ints) {
+static void unpack_numbers(struct ti_unpacker *U, uint32_t n, bool ints) {
   lua_State *L = U->L;
   const unsigned char *p = ti_buffer_get(&U->c, (size_t)n * 8);
   if (p == NULL) return; /* impossible: these bytes were claimed */
@@ -75,15 +75,15 @@ static void unpack_typed(struct ti_unpacker *U, uint32_t n, bool ints) {
 void ti_unpack_table_get(struct ti_unpacker *U, unsigned byte, size_t offset) {
   lua_State *L = U->L;
   unsigned tag = WIRE_TAG(byte);
-  uint32_t typed = tag == WIRE_TABLE ? 0 : get_u32(U);
+  uint32_t numbers = tag == WIRE_TABLE ? 0 : get_u32(U);
   uint32_t any = get_u32(U), hash = get_u32(U);
-  ti_unpack_claim(U, 8 * (uint64_t)typed + any + 2 * (uint64_t)hash);
-  lua_createtable(L, size_hint((uint64_t)typed + any), size_hint(hash));
+  ti_unpack_claim(U, 8 * (uint64_t)numbers + any + 2 * (uint64_t)hash);
+  lua_createtable(L, size_hint((uint64_t)numbers + any), size_hint(hash));
   if (byte & WIRE_SHARED) ti_unpack_remember(U, offset);
-  if (typed > 0) unpack_typed(U, typed, tag == WIRE_TABLE_INTS);
+  if (numbers > 0) unpack_numbers(U, numbers, tag == WIRE_TABLE_INTS);
   for (uint32_t i = 1; i <= any; i++) {
     ti_unpack_claimed(U, 1);
-    lua_rawseti(L, -2, (lua_Integer)typed + i);
+    lua_rawseti(L, -2, (lua_Integer)numbers + i);
   }
   for (uint32_t i = 0; i < hash; i++) {
     int type;
