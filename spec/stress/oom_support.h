@@ -337,7 +337,7 @@ static inline void oom_start(void) {
   const char *step = getenv("TIDE_OOM_STEP");
   lua_State *L = luaL_newstate();
 #if defined(__SANITIZE_ADDRESS__)
-  oom_step = 30;
+  oom_step = 40, oom_dense = 8;
 #elif defined(__SANITIZE_THREAD__)
   oom_step = 60, oom_dense = 4;
 #endif
