@@ -449,7 +449,7 @@ end)
 describe("Threads that share an array", function()
   after_each(h.finish)
 
-  local rounds = h.sanitized and 2000 or 20000
+  local rounds = h.sanitized and 500 or 20000
 
   it("add to it without loss", function()
     for _, type in ipairs { "u64", "i32", "u16", "i8" } do
