@@ -1,7 +1,7 @@
 /* link: lua
 **
 ** bytecode_test.c: tests codec/bytecode on what Lua's own compiler and lua_dump make.
-** The test has one thread, so ThreadSanitizer's run leaves it out.
+** One thread: ThreadSanitizer's run leaves this test out.
 **
 ** SPDX-License-Identifier: MIT
 */

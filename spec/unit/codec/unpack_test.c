@@ -5,8 +5,8 @@
 ** Unpacks every truncation of many messages, and messages with random bits flipped (the seed is
 ** TIDE_SEED). Under AddressSanitizer this shows that nothing is read out of bounds. A refusal must
 ** be an error of kind transfer, or what the module raises to which a flipped name leads. The bytes
-** contain no bytecode, so no flip reaches lua_load. The test has one thread, so ThreadSanitizer's
-** run leaves it out.
+** contain no bytecode, so no flip reaches lua_load.
+** One thread: ThreadSanitizer's run leaves this test out.
 **
 ** SPDX-License-Identifier: MIT
 */
