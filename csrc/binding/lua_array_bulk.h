@@ -10,9 +10,7 @@
 
 #include "binding/lua_binding.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+TI_BINDING_BEGIN
 
 /* a:slice, a:fill, a:copy, a:tostring, a:totable [-n, +1, e] */
 int ti_lua_array_bulk_slice(lua_State *L);
@@ -21,7 +19,6 @@ int ti_lua_array_bulk_copy(lua_State *L);
 int ti_lua_array_bulk_to_string(lua_State *L);
 int ti_lua_array_bulk_to_table(lua_State *L);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+TI_BINDING_END
+
 #endif

@@ -14,9 +14,7 @@
 
 #include "binding/lua_binding.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+TI_BINDING_BEGIN
 
 /* Pushes why the value at idx cannot be an element of that type. Returns it. [-0, +1, m] */
 const char *ti_lua_array_element_push_misfit(lua_State *L, int idx, tide_element type);
@@ -103,7 +101,6 @@ static inline bool ti_lua_array_element_put(lua_State *L, int idx, tide_element 
   return ti_lua_array_element_put_integer(type, data, i, v);
 }
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+TI_BINDING_END
+
 #endif

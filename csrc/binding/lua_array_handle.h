@@ -10,9 +10,7 @@
 
 #include "binding/lua_binding.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+TI_BINDING_BEGIN
 
 /* An array's userdata. It repeats what `a` knows of itself, to save a step for each element. */
 struct ti_lua_array {
@@ -47,7 +45,6 @@ void ti_lua_array_handle_push_view(lua_State *L, const struct ti_lua_array *b, s
 ** stopped: it does not see the memory of elements. [-0, +0, -] */
 void ti_lua_array_handle_add_debt(lua_State *L, size_t bytes);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+TI_BINDING_END
+
 #endif

@@ -22,9 +22,17 @@
 
 #include "include/tidepool.h"
 
+/* Around the declarations of each header of this folder, after its includes: what is not of the API
+** is not exported. */
 #if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
+#define TI_BINDING_BEGIN _Pragma("GCC visibility push(hidden)")
+#define TI_BINDING_END _Pragma("GCC visibility pop")
+#else
+#define TI_BINDING_BEGIN
+#define TI_BINDING_END
 #endif
+
+TI_BINDING_BEGIN
 
 #define TI_LUA_EXECUTOR "tidepool.executor"
 #define TI_LUA_FUTURE "tidepool.future"
@@ -195,7 +203,6 @@ int ti_lua_callback_pump(lua_State *L);
 ** without calling any. [-0, +0, e] */
 void ti_lua_callback_pump_done(lua_State *L, const struct ti_lua_future *b);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+TI_BINDING_END
+
 #endif

@@ -10,9 +10,7 @@
 
 #include "binding/lua_binding.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+TI_BINDING_BEGIN
 
 struct ti_lua_executor {
   tide_executor *ex; /* a user's reference unless borrowed; NULL before filled and once collected */
@@ -23,7 +21,6 @@ struct ti_lua_executor {
 ** none, or collected. [-0, +0, e] */
 tide_executor *ti_lua_executor_handle_check(lua_State *L, int arg);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+TI_BINDING_END
+
 #endif

@@ -10,9 +10,7 @@
 
 #include "binding/lua_binding.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+TI_BINDING_BEGIN
 
 /* A future's userdata. There may be very many, so it is small. Its only user value is
 ** TI_LUA_FUTURE_OUTCOME once a decoded outcome is kept, before that TI_LUA_FUTURE_OWNER. */
@@ -43,7 +41,6 @@ struct ti_lua_future *ti_lua_future_handle_self(lua_State *L);
 /* Returns whether the future is finished or cancelled. */
 bool ti_lua_future_handle_done(const struct ti_lua_future *b);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+TI_BINDING_END
+
 #endif

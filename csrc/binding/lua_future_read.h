@@ -10,9 +10,7 @@
 
 #include "binding/lua_binding.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+TI_BINDING_BEGIN
 
 /* f:result, f:pcall, f:exception, f:traceback, f:wait [-n, +m, e] */
 int ti_lua_future_read_result(lua_State *L);
@@ -21,7 +19,6 @@ int ti_lua_future_read_exception(lua_State *L);
 int ti_lua_future_read_traceback(lua_State *L);
 int ti_lua_future_read_wait(lua_State *L);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+TI_BINDING_END
+
 #endif

@@ -14,9 +14,7 @@
 
 #include "binding/lua_binding.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+TI_BINDING_BEGIN
 
 struct ti_lua_group {
   tide_group *g; /* owned; NULL before it is filled and once closed */
@@ -39,7 +37,6 @@ bool ti_lua_group_handle_close_empty(lua_State *L, int idx);
 ** [-0, +0, -] */
 void ti_lua_group_handle_close(lua_State *L, int idx);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+TI_BINDING_END
+
 #endif

@@ -34,9 +34,7 @@
 
 #include "binding/lua_binding.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+TI_BINDING_BEGIN
 
 enum {
   TI_LUA_MAP_RESULTS_SECONDS,
@@ -97,7 +95,6 @@ static inline const tide_value *ti_lua_map_results_at(const tide_value *memory, 
   return &memory[TI_LUA_MAP_RESULTS_HEAD + i - 1];
 }
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+TI_BINDING_END
+
 #endif

@@ -8,9 +8,7 @@
 
 #include "binding/lua_binding.h"
 
-#if defined(__GNUC__)
-#pragma GCC visibility push(hidden)
-#endif
+TI_BINDING_BEGIN
 
 /* Submits the function at `fn` with the values above it as arguments, and leaves the future. The
 ** futures' metatable is at index `meta`; 0: unknown. A quiet future never warns. [-n, +1, e] */
@@ -33,7 +31,6 @@ int ti_lua_submit_seeded(lua_State *L);
 ** [-n, +1, e] */
 int ti_lua_submit_map_seed(lua_State *L);
 
-#if defined(__GNUC__)
-#pragma GCC visibility pop
-#endif
+TI_BINDING_END
+
 #endif
